@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# lynse_layer(NAME layer [layers it may include …]): object library core_<NAME> from core/<NAME>/*.c.
+# Includes are written "layer/file.h": build/include/<layer>/<layer> links to core/<layer>, and a
+# target gets only the include roots of the layers it names.
+set_property(GLOBAL PROPERTY LYNSE_LAYERS "")
+
+function(lynse_include_root layer)
+  set(root ${CMAKE_BINARY_DIR}/include/${layer})
+  file(MAKE_DIRECTORY ${root})
+  if(NOT EXISTS ${root}/${layer})
+    file(CREATE_LINK ${CMAKE_SOURCE_DIR}/core/${layer} ${root}/${layer} SYMBOLIC)
+  endif()
+endfunction()
+
+function(lynse_layer name)
+  lynse_include_root(${name})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/core/${name}/*.c)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(core_${name} OBJECT ${sources})
+  target_include_directories(core_${name} PRIVATE ${CMAKE_SOURCE_DIR}/core/include)
+  foreach(layer ${name} ${ARGN})
+    lynse_include_root(${layer})
+    target_include_directories(core_${name} PRIVATE ${CMAKE_BINARY_DIR}/include/${layer})
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY LYNSE_LAYERS ${name})
+endfunction()

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits.h — every limit, with its reason.  A value over one is answered with the field, the value
+ * and the limit; nothing is clamped in silence.
+ *
+ * LYNSE_TINY shrinks what files and buffers hold, so that a test of two hundred operations
+ * crosses every edge that a year of use would; user-visible limits stay as they are.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#include <stdint.h>
+
+enum {
+    LIMIT_NAME_BYTES = 128,       /* database, collection: LynseDB's limit */
+    LIMIT_ID_BYTES = 255,         /* string id: its length fits a byte */
+    LIMIT_DIM = 32768,            /* hard maximum of a vector's dimension */
+    LIMIT_BATCH_ROWS = 100000,    /* rows of one group */
+    LIMIT_K = 100000,             /* k of a search, max_results of a range search */
+    LIMIT_QUERIES = 10000,        /* vectors of one batch search */
+    LIMIT_DOC_BYTES = 1 << 20,    /* one record's fields, as msgpack */
+    LIMIT_DOC_DEPTH = 32,         /* nesting of one record's fields */
+    LIMIT_DOC_KEYS = 4096,        /* keys of one map */
+    LIMIT_COLLECTIONS = 100000,   /* of one root */
+    LIMIT_SEGMENTS = 4096,        /* of one collection, named by one manifest */
+    LIMIT_DESCRIPTION_BYTES = 4096,
+};
+#define LIMIT_GROUP_BYTES (256ull << 20) /* one group in the log; a body of the wire */
+#define LIMIT_INT_ID (UINT64_MAX - 1)    /* an auto id must have room above it */
+
+#ifdef LYNSE_TINY
+enum {
+    SEAL_ROWS = 16,             /* a tail is frozen at this many rows */
+    SEAL_BYTES = 1 << 16,       /* or at this many bytes of vectors */
+    SMALL_SEGMENT_ROWS = 4,     /* a last segment below this is rewritten with the tail */
+    TAIL_CHUNK_ROWS = 4,        /* rows per allocation of the tail */
+    WAL_FIRST_BYTES = 12 << 10, /* two header copies and 4 KiB of records */
+    WAL_MAX_BYTES = 20 << 10,
+    DOC_BLOCK_BYTES = 256,
+    TOMBSTONE_CHUNK_BYTES = 8,  /* copied on write */
+    CHECKSUM_BLOCK_BYTES = 512,
+    CLOSE_FLUSH_BYTES = 16 << 10, /* close() flushes when more log than this would be replayed */
+    SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
+};
+#else
+enum {
+    SEAL_ROWS = 131072,
+    SEAL_BYTES = 64 << 20,
+    SMALL_SEGMENT_ROWS = 16384,
+    TAIL_CHUNK_ROWS = 4096,
+    WAL_FIRST_BYTES = 32 << 10,
+    WAL_MAX_BYTES = 16 << 20,
+    DOC_BLOCK_BYTES = 16 << 10,
+    TOMBSTONE_CHUNK_BYTES = 4096,
+    CHECKSUM_BLOCK_BYTES = 64 << 10,
+    CLOSE_FLUSH_BYTES = 4 << 20,
+    SEARCH_SPLIT_ROWS = 65536,
+};
+#endif
+
+enum {
+    SYNC_BATCH_BYTES = 4 << 20,   /* a sync batch is closed here (reliability 2.1), one group at least */
+    MAILBOX_MESSAGES = 1024,      /* reliability 2.8 */
+    DOC_CACHE_BYTES = 32 << 20,
+    ALIGN_VECTOR = 64,            /* a cache line, and one AVX-512 register */
+};
+#define MAILBOX_BYTES (64ull << 20)
+#define UNSYNCED_BYTES_MAX (64ull << 20) /* inline mode without syncs (R4b) */
+
+#endif

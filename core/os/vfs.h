@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vfs.h — every touch of a disk goes through this table, so that tests own the disk.
+ *
+ * Four implementations: vfs_posix.c (the real one), vfs_memory.c (":memory:"), vfs_record.c
+ * (records every operation on another one; the crash laboratory replays the record) and
+ * tests/support/vfs_faulty.c (fails the n-th operation).
+ *
+ * RULES
+ *   (1) Names are relative to a held directory, one component, never "..", never a link (R13).
+ *   (2) fsync(file) makes data and size durable, not the name; dir_sync makes names durable (R11).
+ *   (3) Reads and writes loop over short counts and EINTR; a short read means end of file.
+ *   (4) Every descriptor is O_CLOEXEC and above 2 (R13).
+ *   (5) A failed sync, or a failed close of a written file, must never be retried (R9): the caller
+ *       poisons its log.
+ * Errors carry the code of error_code_of_errno and the name.  Directory and file handles may be
+ * used from several threads at once for read_at and map; everything else has one user at a time.
+ */
+#ifndef OS_VFS_H
+#define OS_VFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+struct vfs;
+struct vfs_dir;
+struct vfs_file;
+
+enum vfs_open_flags {
+    VFS_READ = 1,       /* for reading only */
+    VFS_WRITE = 2,      /* for reading and writing */
+    VFS_CREATE = 4,     /* with VFS_WRITE: make it, fail with ALREADY_EXISTS if it is there */
+    VFS_CREATE_ANY = 8, /* with VFS_WRITE: make it or open it (LOCK only) */
+};
+enum vfs_lock_kind { VFS_LOCK_SHARED, VFS_LOCK_EXCLUSIVE };
+enum vfs_dir_flags { VFS_DIR_CREATE = 1 }; /* make the last component when absent */
+
+/* Called once per entry, in no order; stop by returning false. */
+typedef bool vfs_list_fn(void *ctx, const char *name);
+
+struct vfs_ops {
+    /* path: as the user gave it.  NOT_FOUND, or INVALID when it is a file. */
+    int (*dir_open)(struct vfs *fs, const char *path, unsigned flags, struct vfs_dir **out, struct error *err);
+    int (*dir_open_in)(struct vfs_dir *parent, const char *name, struct vfs_dir **out, struct error *err);
+    void (*dir_close)(struct vfs_dir *dir);
+    int (*dir_make)(struct vfs_dir *parent, const char *name, struct error *err);
+    int (*dir_remove)(struct vfs_dir *parent, const char *name, struct error *err); /* must be empty */
+    int (*dir_sync)(struct vfs_dir *dir, struct error *err);
+    int (*dir_list)(struct vfs_dir *dir, vfs_list_fn *fn, void *ctx, struct error *err);
+    /* Device and inode, or two numbers as unique (L3). */
+    int (*dir_identity)(struct vfs_dir *dir, uint64_t out[2], struct error *err);
+    /* Bytes free for us on the file system; UINT64_MAX when unknown. */
+    int (*dir_free_bytes)(struct vfs_dir *dir, uint64_t *out, struct error *err);
+    /* true for NFS, CIFS, SMB: read-write is refused there (L5). */
+    bool (*dir_is_network)(struct vfs_dir *dir);
+
+    int (*file_open)(struct vfs_dir *dir, const char *name, unsigned flags, struct vfs_file **out, struct error *err);
+    int (*file_close)(struct vfs_file *f, struct error *err); /* releases f in any case */
+    int (*file_size)(struct vfs_file *f, uint64_t *out, struct error *err);
+    /* *out_read < size only at the end of the file. */
+    int (*file_read)(struct vfs_file *f, uint64_t offset, void *data, size_t size, size_t *out_read, struct error *err);
+    int (*file_write)(struct vfs_file *f, uint64_t offset, const void *data, size_t size, struct error *err);
+    int (*file_sync)(struct vfs_file *f, struct error *err); /* fdatasync: data and size */
+    int (*file_truncate)(struct vfs_file *f, uint64_t size, struct error *err);
+    int (*file_unlink)(struct vfs_dir *dir, const char *name, struct error *err);
+    int (*file_rename)(struct vfs_dir *dir, const char *from, const char *to, struct error *err); /* replaces */
+    int (*file_exists)(struct vfs_dir *dir, const char *name, bool *out, struct error *err);
+
+    /* OFD locks; BUSY-free: LOCKED at once when somebody holds a conflicting one. */
+    int (*file_lock)(struct vfs_file *f, uint64_t start, uint64_t size, enum vfs_lock_kind kind, struct error *err);
+    int (*file_unlock)(struct vfs_file *f, uint64_t start, uint64_t size, struct error *err);
+    /* *out_held: an exclusive lock by us would conflict with somebody else's (F_OFD_GETLK). */
+    int (*file_lock_held)(struct vfs_file *f, uint64_t start, uint64_t size, bool *out_held, struct error *err);
+
+    /* Read-only map of the first `size` bytes, which the caller has checked to exist (R12).
+     * Memory and recording VFS may hand out their own memory. */
+    int (*file_map)(struct vfs_file *f, size_t size, const void **out, struct error *err);
+    void (*file_unmap)(struct vfs_file *f, const void *map, size_t size);
+};
+
+struct vfs {
+    const struct vfs_ops *ops;
+};
+struct vfs_dir {
+    const struct vfs_ops *ops;
+};
+struct vfs_file {
+    const struct vfs_ops *ops;
+};
+
+/* The real file system; one static object. */
+struct vfs *vfs_posix(void);
+
+/* An empty tree in memory; every root path opened on it is a directory of its own, made on
+ * demand.  Freed by vfs_memory_destroy when no handle is left. */
+struct vfs *vfs_memory_create(struct alloc *a);
+void vfs_memory_destroy(struct vfs *fs);
+
+static inline int vfs_dir_open(struct vfs *fs, const char *path, unsigned flags, struct vfs_dir **out, struct error *err)
+{
+    return fs->ops->dir_open(fs, path, flags, out, err);
+}
+static inline int vfs_dir_open_in(struct vfs_dir *parent, const char *name, struct vfs_dir **out, struct error *err)
+{
+    return parent->ops->dir_open_in(parent, name, out, err);
+}
+static inline void vfs_dir_close(struct vfs_dir *dir)
+{
+    if (dir) dir->ops->dir_close(dir);
+}
+static inline int vfs_dir_make(struct vfs_dir *parent, const char *name, struct error *err)
+{
+    return parent->ops->dir_make(parent, name, err);
+}
+static inline int vfs_dir_remove(struct vfs_dir *parent, const char *name, struct error *err)
+{
+    return parent->ops->dir_remove(parent, name, err);
+}
+static inline int vfs_dir_sync(struct vfs_dir *dir, struct error *err) { return dir->ops->dir_sync(dir, err); }
+static inline int vfs_dir_list(struct vfs_dir *dir, vfs_list_fn *fn, void *ctx, struct error *err)
+{
+    return dir->ops->dir_list(dir, fn, ctx, err);
+}
+static inline int vfs_dir_identity(struct vfs_dir *dir, uint64_t out[2], struct error *err)
+{
+    return dir->ops->dir_identity(dir, out, err);
+}
+static inline int vfs_dir_free_bytes(struct vfs_dir *dir, uint64_t *out, struct error *err)
+{
+    return dir->ops->dir_free_bytes(dir, out, err);
+}
+static inline bool vfs_dir_is_network(struct vfs_dir *dir) { return dir->ops->dir_is_network(dir); }
+
+static inline int vfs_open(struct vfs_dir *dir, const char *name, unsigned flags, struct vfs_file **out, struct error *err)
+{
+    return dir->ops->file_open(dir, name, flags, out, err);
+}
+static inline int vfs_close(struct vfs_file *f, struct error *err)
+{
+    return f ? f->ops->file_close(f, err) : 0;
+}
+static inline int vfs_size(struct vfs_file *f, uint64_t *out, struct error *err) { return f->ops->file_size(f, out, err); }
+static inline int vfs_read(struct vfs_file *f, uint64_t offset, void *data, size_t size, size_t *out_read, struct error *err)
+{
+    return f->ops->file_read(f, offset, data, size, out_read, err);
+}
+static inline int vfs_write(struct vfs_file *f, uint64_t offset, const void *data, size_t size, struct error *err)
+{
+    return f->ops->file_write(f, offset, data, size, err);
+}
+static inline int vfs_sync(struct vfs_file *f, struct error *err) { return f->ops->file_sync(f, err); }
+static inline int vfs_truncate(struct vfs_file *f, uint64_t size, struct error *err)
+{
+    return f->ops->file_truncate(f, size, err);
+}
+static inline int vfs_unlink(struct vfs_dir *dir, const char *name, struct error *err)
+{
+    return dir->ops->file_unlink(dir, name, err);
+}
+static inline int vfs_rename(struct vfs_dir *dir, const char *from, const char *to, struct error *err)
+{
+    return dir->ops->file_rename(dir, from, to, err);
+}
+static inline int vfs_exists(struct vfs_dir *dir, const char *name, bool *out, struct error *err)
+{
+    return dir->ops->file_exists(dir, name, out, err);
+}
+static inline int vfs_lock(struct vfs_file *f, uint64_t start, uint64_t size, enum vfs_lock_kind kind, struct error *err)
+{
+    return f->ops->file_lock(f, start, size, kind, err);
+}
+static inline int vfs_unlock(struct vfs_file *f, uint64_t start, uint64_t size, struct error *err)
+{
+    return f->ops->file_unlock(f, start, size, err);
+}
+static inline int vfs_lock_held(struct vfs_file *f, uint64_t start, uint64_t size, bool *out_held, struct error *err)
+{
+    return f->ops->file_lock_held(f, start, size, out_held, err);
+}
+static inline int vfs_map(struct vfs_file *f, size_t size, const void **out, struct error *err)
+{
+    return f->ops->file_map(f, size, out, err);
+}
+static inline void vfs_unmap(struct vfs_file *f, const void *map, size_t size) { f->ops->file_unmap(f, map, size); }
+
+#endif
