@@ -5,8 +5,12 @@
 
 #include <stdint.h>
 
-unsigned machine_core_count(void);      /* of the affinity mask; at least 1 */
-uint64_t machine_memory_bytes(void);    /* the smaller of physical memory and the cgroup's limit (v1 or v2) */
+unsigned machine_core_count(void);   /* of the affinity mask; at least 1 */
+uint64_t machine_memory_bytes(void); /* the smaller of physical memory and the cgroup's limit */
+
+/* The lowest memory limit of this process's cgroup and those above it, version 1 and 2; UINT64_MAX
+ * without one.  root: put before /proc and /sys; "" but in tests. */
+uint64_t machine_cgroup_memory_bytes(const char *root);
 
 /* Who we are, for the text in LOCK (L1). */
 struct machine_identity {

@@ -14,7 +14,8 @@
 int name_check(const char *what, struct slice name, struct error *err);
 
 /* "db/coll" or "coll" (then the database is "default") into two slices of `text`; both checked. */
-int name_split(const char *text, struct slice *out_database, struct slice *out_collection, struct error *err);
+int name_split(const char *text, struct slice *out_database, struct slice *out_collection,
+               struct error *err);
 
 /* One path component for the VFS: not empty, no '/', no NUL, not "." or "..", at most 255 bytes. */
 bool name_is_component(const char *name);

@@ -12,8 +12,11 @@
  *   (4) Every descriptor is O_CLOEXEC and above 2 (R13).
  *   (5) A failed sync, or a failed close of a written file, must never be retried (R9): the caller
  *       poisons its log.
- * Errors carry the code of error_code_of_errno and the name.  Directory and file handles may be
- * used from several threads at once for read_at and map; everything else has one user at a time.
+ *   (6) A name must be one path component (name_is_component); anything else answers INVALID.
+ * Errors carry the code of vfs_code_of_errno and the name.  Directory and file handles may be
+ * used from several threads at once for read, size and map; everything else has one user at a
+ * time.  A file handle does not need the directory handle it was opened through, and a map does
+ * not need the file handle it was made from.
  */
 #ifndef OS_VFS_H
 #define OS_VFS_H
@@ -42,12 +45,17 @@ enum vfs_dir_flags { VFS_DIR_CREATE = 1 }; /* make the last component when absen
 typedef bool vfs_list_fn(void *ctx, const char *name);
 
 struct vfs_ops {
-    /* path: as the user gave it.  NOT_FOUND, or INVALID when it is a file. */
-    int (*dir_open)(struct vfs *fs, const char *path, unsigned flags, struct vfs_dir **out, struct error *err);
-    int (*dir_open_in)(struct vfs_dir *parent, const char *name, struct vfs_dir **out, struct error *err);
+    /* path: as the user gave it; links in it are the user's own and are followed.  NOT_FOUND, or
+     * INVALID when it is a file.  With VFS_DIR_CREATE the name of the directory is durable on
+     * success (R10): nobody else holds its parent. */
+    int (*dir_open)(struct vfs *fs, const char *path, unsigned flags, struct vfs_dir **out,
+                    struct error *err);
+    int (*dir_open_in)(struct vfs_dir *parent, const char *name, struct vfs_dir **out,
+                       struct error *err);
     void (*dir_close)(struct vfs_dir *dir);
     int (*dir_make)(struct vfs_dir *parent, const char *name, struct error *err);
-    int (*dir_remove)(struct vfs_dir *parent, const char *name, struct error *err); /* must be empty */
+    int (*dir_remove)(struct vfs_dir *parent, const char *name,
+                      struct error *err); /* INVALID: not empty */
     int (*dir_sync)(struct vfs_dir *dir, struct error *err);
     int (*dir_list)(struct vfs_dir *dir, vfs_list_fn *fn, void *ctx, struct error *err);
     /* Device and inode, or two numbers as unique (L3). */
@@ -57,28 +65,40 @@ struct vfs_ops {
     /* true for NFS, CIFS, SMB: read-write is refused there (L5). */
     bool (*dir_is_network)(struct vfs_dir *dir);
 
-    int (*file_open)(struct vfs_dir *dir, const char *name, unsigned flags, struct vfs_file **out, struct error *err);
+    /* NOT_FOUND; ALREADY_EXISTS; INVALID: not a plain file (a link, a directory, a pipe). */
+    int (*file_open)(struct vfs_dir *dir, const char *name, unsigned flags, struct vfs_file **out,
+                     struct error *err);
     int (*file_close)(struct vfs_file *f, struct error *err); /* releases f in any case */
     int (*file_size)(struct vfs_file *f, uint64_t *out, struct error *err);
     /* *out_read < size only at the end of the file. */
-    int (*file_read)(struct vfs_file *f, uint64_t offset, void *data, size_t size, size_t *out_read, struct error *err);
-    int (*file_write)(struct vfs_file *f, uint64_t offset, const void *data, size_t size, struct error *err);
+    int (*file_read)(struct vfs_file *f, uint64_t offset, void *data, size_t size, size_t *out_read,
+                     struct error *err);
+    int (*file_write)(struct vfs_file *f, uint64_t offset, const void *data, size_t size,
+                      struct error *err);
     int (*file_sync)(struct vfs_file *f, struct error *err); /* fdatasync: data and size */
     int (*file_truncate)(struct vfs_file *f, uint64_t size, struct error *err);
     int (*file_unlink)(struct vfs_dir *dir, const char *name, struct error *err);
-    int (*file_rename)(struct vfs_dir *dir, const char *from, const char *to, struct error *err); /* replaces */
+    /* Replaces `to`. */
+    int (*file_rename)(struct vfs_dir *dir, const char *from, const char *to, struct error *err);
+    /* Something of this name is there, whatever it is. */
     int (*file_exists)(struct vfs_dir *dir, const char *name, bool *out, struct error *err);
 
-    /* OFD locks; BUSY-free: LOCKED at once when somebody holds a conflicting one. */
-    int (*file_lock)(struct vfs_file *f, uint64_t start, uint64_t size, enum vfs_lock_kind kind, struct error *err);
+    /* OFD locks of the bytes start..start+size-1 (size >= 1, end below 2^63): LOCKED at once when
+     * another handle, of this process or not, holds a conflicting one; a handle's own earlier lock
+     * is replaced.  Exclusive needs VFS_WRITE.  They end with file_close, and in a forked child at
+     * the fork (fork_registry.h, L2). */
+    int (*file_lock)(struct vfs_file *f, uint64_t start, uint64_t size, enum vfs_lock_kind kind,
+                     struct error *err);
     int (*file_unlock)(struct vfs_file *f, uint64_t start, uint64_t size, struct error *err);
     /* *out_held: an exclusive lock by us would conflict with somebody else's (F_OFD_GETLK). */
-    int (*file_lock_held)(struct vfs_file *f, uint64_t start, uint64_t size, bool *out_held, struct error *err);
+    int (*file_lock_held)(struct vfs_file *f, uint64_t start, uint64_t size, bool *out_held,
+                          struct error *err);
 
-    /* Read-only map of the first `size` bytes, which the caller has checked to exist (R12).
-     * Memory and recording VFS may hand out their own memory. */
+    /* Read-only map of the first `size` bytes, which the caller has checked to exist (R12); at
+     * least 64-byte aligned, never NULL.  It outlives the handle, so that a mapped file costs no
+     * descriptor.  Use os/mapping.h, which checks the length and remembers the range. */
     int (*file_map)(struct vfs_file *f, size_t size, const void **out, struct error *err);
-    void (*file_unmap)(struct vfs_file *f, const void *map, size_t size);
+    void (*unmap)(struct vfs *fs, const void *map, size_t size);
 };
 
 struct vfs {
@@ -86,24 +106,33 @@ struct vfs {
 };
 struct vfs_dir {
     const struct vfs_ops *ops;
+    struct vfs *fs; /* whose it is */
 };
 struct vfs_file {
     const struct vfs_ops *ops;
+    struct vfs *fs;
 };
 
 /* The real file system; one static object. */
 struct vfs *vfs_posix(void);
 
-/* An empty tree in memory; every root path opened on it is a directory of its own, made on
- * demand.  Freed by vfs_memory_destroy when no handle is left. */
+/* An empty tree in memory; every root path opened on it is a directory of its own, made by
+ * VFS_DIR_CREATE (paths are compared byte for byte).  NULL when out of memory.  No handle and no
+ * map may be left when it is destroyed. */
 struct vfs *vfs_memory_create(struct alloc *a);
 void vfs_memory_destroy(struct vfs *fs);
 
-static inline int vfs_dir_open(struct vfs *fs, const char *path, unsigned flags, struct vfs_dir **out, struct error *err)
+/* The code for an errno of these operations: EEXIST ALREADY_EXISTS; ENOTDIR, EISDIR, ELOOP,
+ * ENOTEMPTY and ENAMETOOLONG INVALID; otherwise error_code_of_errno. */
+int vfs_code_of_errno(int os_errno);
+
+static inline int vfs_dir_open(struct vfs *fs, const char *path, unsigned flags,
+                               struct vfs_dir **out, struct error *err)
 {
     return fs->ops->dir_open(fs, path, flags, out, err);
 }
-static inline int vfs_dir_open_in(struct vfs_dir *parent, const char *name, struct vfs_dir **out, struct error *err)
+static inline int vfs_dir_open_in(struct vfs_dir *parent, const char *name, struct vfs_dir **out,
+                                  struct error *err)
 {
     return parent->ops->dir_open_in(parent, name, out, err);
 }
@@ -119,7 +148,10 @@ static inline int vfs_dir_remove(struct vfs_dir *parent, const char *name, struc
 {
     return parent->ops->dir_remove(parent, name, err);
 }
-static inline int vfs_dir_sync(struct vfs_dir *dir, struct error *err) { return dir->ops->dir_sync(dir, err); }
+static inline int vfs_dir_sync(struct vfs_dir *dir, struct error *err)
+{
+    return dir->ops->dir_sync(dir, err);
+}
 static inline int vfs_dir_list(struct vfs_dir *dir, vfs_list_fn *fn, void *ctx, struct error *err)
 {
     return dir->ops->dir_list(dir, fn, ctx, err);
@@ -132,9 +164,13 @@ static inline int vfs_dir_free_bytes(struct vfs_dir *dir, uint64_t *out, struct 
 {
     return dir->ops->dir_free_bytes(dir, out, err);
 }
-static inline bool vfs_dir_is_network(struct vfs_dir *dir) { return dir->ops->dir_is_network(dir); }
+static inline bool vfs_dir_is_network(struct vfs_dir *dir)
+{
+    return dir->ops->dir_is_network(dir);
+}
 
-static inline int vfs_open(struct vfs_dir *dir, const char *name, unsigned flags, struct vfs_file **out, struct error *err)
+static inline int vfs_open(struct vfs_dir *dir, const char *name, unsigned flags,
+                           struct vfs_file **out, struct error *err)
 {
     return dir->ops->file_open(dir, name, flags, out, err);
 }
@@ -142,16 +178,24 @@ static inline int vfs_close(struct vfs_file *f, struct error *err)
 {
     return f ? f->ops->file_close(f, err) : 0;
 }
-static inline int vfs_size(struct vfs_file *f, uint64_t *out, struct error *err) { return f->ops->file_size(f, out, err); }
-static inline int vfs_read(struct vfs_file *f, uint64_t offset, void *data, size_t size, size_t *out_read, struct error *err)
+static inline int vfs_size(struct vfs_file *f, uint64_t *out, struct error *err)
+{
+    return f->ops->file_size(f, out, err);
+}
+static inline int vfs_read(struct vfs_file *f, uint64_t offset, void *data, size_t size,
+                           size_t *out_read, struct error *err)
 {
     return f->ops->file_read(f, offset, data, size, out_read, err);
 }
-static inline int vfs_write(struct vfs_file *f, uint64_t offset, const void *data, size_t size, struct error *err)
+static inline int vfs_write(struct vfs_file *f, uint64_t offset, const void *data, size_t size,
+                            struct error *err)
 {
     return f->ops->file_write(f, offset, data, size, err);
 }
-static inline int vfs_sync(struct vfs_file *f, struct error *err) { return f->ops->file_sync(f, err); }
+static inline int vfs_sync(struct vfs_file *f, struct error *err)
+{
+    return f->ops->file_sync(f, err);
+}
 static inline int vfs_truncate(struct vfs_file *f, uint64_t size, struct error *err)
 {
     return f->ops->file_truncate(f, size, err);
@@ -160,7 +204,8 @@ static inline int vfs_unlink(struct vfs_dir *dir, const char *name, struct error
 {
     return dir->ops->file_unlink(dir, name, err);
 }
-static inline int vfs_rename(struct vfs_dir *dir, const char *from, const char *to, struct error *err)
+static inline int vfs_rename(struct vfs_dir *dir, const char *from, const char *to,
+                             struct error *err)
 {
     return dir->ops->file_rename(dir, from, to, err);
 }
@@ -168,7 +213,8 @@ static inline int vfs_exists(struct vfs_dir *dir, const char *name, bool *out, s
 {
     return dir->ops->file_exists(dir, name, out, err);
 }
-static inline int vfs_lock(struct vfs_file *f, uint64_t start, uint64_t size, enum vfs_lock_kind kind, struct error *err)
+static inline int vfs_lock(struct vfs_file *f, uint64_t start, uint64_t size,
+                           enum vfs_lock_kind kind, struct error *err)
 {
     return f->ops->file_lock(f, start, size, kind, err);
 }
@@ -176,7 +222,8 @@ static inline int vfs_unlock(struct vfs_file *f, uint64_t start, uint64_t size, 
 {
     return f->ops->file_unlock(f, start, size, err);
 }
-static inline int vfs_lock_held(struct vfs_file *f, uint64_t start, uint64_t size, bool *out_held, struct error *err)
+static inline int vfs_lock_held(struct vfs_file *f, uint64_t start, uint64_t size, bool *out_held,
+                                struct error *err)
 {
     return f->ops->file_lock_held(f, start, size, out_held, err);
 }
@@ -184,6 +231,9 @@ static inline int vfs_map(struct vfs_file *f, size_t size, const void **out, str
 {
     return f->ops->file_map(f, size, out, err);
 }
-static inline void vfs_unmap(struct vfs_file *f, const void *map, size_t size) { f->ops->file_unmap(f, map, size); }
+static inline void vfs_unmap(struct vfs *fs, const void *map, size_t size)
+{
+    fs->ops->unmap(fs, map, size);
+}
 
 #endif
