@@ -33,8 +33,8 @@ enum {
     SEAL_BYTES = 1 << 16,       /* or at this many bytes of vectors */
     SMALL_SEGMENT_ROWS = 4,     /* a last segment below this is rewritten with the tail */
     TAIL_CHUNK_ROWS = 4,        /* rows per allocation of the tail */
-    WAL_FIRST_BYTES = 12 << 10, /* two header copies and 4 KiB of records */
-    WAL_MAX_BYTES = 20 << 10,
+    WAL_FIRST_BYTES = 20 << 10, /* headers, 4 KiB of records, room for marks */
+    WAL_MAX_BYTES = 28 << 10,
     DOC_BLOCK_BYTES = 256,
     TOMBSTONE_CHUNK_BYTES = 8,  /* copied on write */
     CHECKSUM_BLOCK_BYTES = 512,

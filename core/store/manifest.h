@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* manifest.h — the one file that says which files are the collection (FORMAT.md 5, R6). */
+#ifndef STORE_MANIFEST_H
+#define STORE_MANIFEST_H
+
+#include <stdbool.h>
+
+#include "base/hash.h"
+#include "os/vfs.h"
+#include "store/file_header.h"
+
+enum sync_level { SYNC_ALWAYS = 1, SYNC_INTERVAL = 2, SYNC_OS = 3, SYNC_NONE = 4 };
+enum { MANIFEST_FIELDS_MAX = 64, SEGMENT_PARTS_MAX = 8 };
+
+struct manifest_part {
+    uint16_t kind;  /* enum part_kind */
+    uint16_t field; /* vector field, else 0 */
+    uint64_t bytes; /* of the whole file */
+    struct hash128 hash;
+};
+struct manifest_segment {
+    struct uuid uuid;
+    uint64_t first_lsn;
+    uint64_t last_lsn;
+    uint64_t row_count;
+    uint64_t map_lsn; /* deletes are complete up to here */
+    uint64_t del_lsn; /* LSN in the name of the delete map; 0: none */
+    uint32_t part_count;
+    struct manifest_part parts[SEGMENT_PARTS_MAX];
+};
+struct manifest_field {
+    uint8_t kind;         /* enum vector_kind */
+    uint8_t storage;      /* enum storage_type */
+    uint8_t metric;       /* enum metric + 1, as in FORMAT.md: 1 ip, 2 l2, 3 cosine */
+    uint8_t index_kind;   /* 0 none asked for, 1 flat */
+    uint32_t dim;         /* 0: not known yet */
+    char name[129];
+};
+struct manifest {
+    struct alloc *alloc;
+    uint64_t epoch;
+    uint64_t number;      /* of the collection */
+    uint64_t flushed_lsn; /* F */
+    uint64_t durable_lsn; /* highest LSN of anything named here */
+    uint64_t wal_first;   /* lowest log sequence still needed */
+    uint64_t max_int_id;
+    bool has_int_id;
+    int64_t created_us;
+    uint8_t sync_level; /* enum sync_level */
+    uint32_t sync_interval_ms;
+    char *description; /* NUL-terminated, owned; NULL: none */
+    uint32_t field_count;
+    struct manifest_field *fields; /* [0] is "default"; owned */
+    uint32_t segment_count;
+    struct manifest_segment *segments; /* in LSN order; owned */
+};
+
+void manifest_init(struct manifest *m, struct alloc *a);
+void manifest_deinit(struct manifest *m);
+int manifest_copy(struct manifest *to, const struct manifest *from, struct error *err); /* to is initialised */
+
+/* Encode and publish as epoch m->epoch; the caller has raised it (invariant: by one). */
+int manifest_publish(const struct manifest *m, struct vfs_dir *dir, const struct file_owner *owner,
+                     struct rng *rng, bool *out_renamed, struct error *err);
+/* The highest epoch, verified: checksums, structure, segment order; that its files exist with the
+ * recorded length is checked too (R6).  NOT_FOUND when there is none. */
+int manifest_load(struct manifest *m, struct vfs_dir *dir, const struct file_owner *owner,
+                  bool *out_read_only_needed, struct error *err);
+/* For fuzzing and tests: the body alone. */
+int manifest_decode(struct manifest *m, struct slice body, struct error *err);
+int manifest_encode(const struct manifest *m, struct buf *out, struct error *err);
+
+/* min(flushed_lsn, all map_lsn): the log is replayed from the LSN after it (R6). */
+uint64_t manifest_replay_from(const struct manifest *m);
+
+/* "seg-<uuid>.ids", ".vec-<field>", ".doc", ".del-<lsn>" */
+enum { PART_NAME_BYTES = 80 };
+void part_name(char out[PART_NAME_BYTES], const struct uuid *segment, enum part_kind kind, uint64_t number);
+
+#endif
