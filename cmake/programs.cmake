@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+# Programs around the library.  A test is registered by one call and from then on belongs to
+# `./dev test` (which reads tests/manifest.txt of the build) and to ctest.
+#
+#   lynse_test(NAME unit/store/test_wal SOURCES test_wal.c [ARGS …] [LABELS …] [SLOW])
+#     NAME     folder and program under <build>/tests/
+#     LABELS   the suites that build and run it, of: release tiny faults core-only asan tsan fuzz;
+#              without: all but fuzz
+#     SLOW     run by `./dev test --all` only
+#   lynse_fuzz(NAME x)      fuzz_x.c: a libFuzzer target under clang, elsewhere a test that replays
+#                           tests/corpus/x
+#   lynse_bench(NAME bench_x SOURCES …)
+#   lynse_example(NAME x SOURCES …)   linked with liblynse.a and lynse.h, as a user would
+
+set(LYNSE_SUITES release tiny faults core-only asan tsan)
+set_property(GLOBAL PROPERTY LYNSE_MANIFEST "")
+
+function(lynse_test)
+  cmake_parse_arguments(TEST "SLOW" "NAME" "SOURCES;ARGS;LABELS" ${ARGN})
+  if(NOT TEST_LABELS)
+    set(TEST_LABELS ${LYNSE_SUITES})
+  endif()
+  if(LYNSE_SUITE AND NOT LYNSE_SUITE IN_LIST TEST_LABELS)
+    return()
+  endif()
+  string(REPLACE "/" "_" target ${TEST_NAME})
+  cmake_path(GET TEST_NAME PARENT_PATH folder)
+  cmake_path(GET TEST_NAME FILENAME program)
+  add_executable(${target} ${TEST_SOURCES})
+  target_link_libraries(${target} PRIVATE test_support)
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/${folder} OUTPUT_NAME ${program})
+  add_test(NAME ${TEST_NAME} COMMAND ${target} ${TEST_ARGS})
+  set_tests_properties(${TEST_NAME} PROPERTIES TIMEOUT 300 LABELS "${TEST_LABELS}")
+  set(pace quick)
+  if(TEST_SLOW)
+    set(pace slow)
+  endif()
+  list(JOIN TEST_ARGS "\t" arguments)
+  string(JOIN "\t" line ${TEST_NAME} ${target} ${pace} ${arguments})
+  set_property(GLOBAL APPEND PROPERTY LYNSE_MANIFEST "${line}")
+endfunction()
+
+# At the end of tests/CMakeLists.txt: one line per test, "name TAB target TAB pace [TAB argument]…".
+function(lynse_write_manifest)
+  get_property(lines GLOBAL PROPERTY LYNSE_MANIFEST)
+  list(JOIN lines "\n" text)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/tests/manifest.txt CONTENT "${text}\n" @ONLY)
+endfunction()
+
+function(lynse_fuzz)
+  cmake_parse_arguments(FUZZ "" "NAME" "SOURCES" ${ARGN})
+  if(LYNSE_SUITE STREQUAL "fuzz")
+    add_executable(fuzz_${FUZZ_NAME} fuzz_${FUZZ_NAME}.c ${FUZZ_SOURCES})
+    target_link_libraries(fuzz_${FUZZ_NAME} PRIVATE lynse_internal)
+    target_include_directories(fuzz_${FUZZ_NAME} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+    target_link_options(fuzz_${FUZZ_NAME} PRIVATE -fsanitize=fuzzer)
+    set_target_properties(fuzz_${FUZZ_NAME} PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/fuzz)
+  else()
+    lynse_test(NAME fuzz/fuzz_${FUZZ_NAME}_replay
+               SOURCES fuzz_${FUZZ_NAME}.c ${FUZZ_SOURCES} replay_main.c
+               ARGS ${CMAKE_SOURCE_DIR}/tests/corpus/${FUZZ_NAME})
+  endif()
+endfunction()
+
+function(lynse_bench)
+  cmake_parse_arguments(BENCH "" "NAME" "SOURCES" ${ARGN})
+  add_executable(${BENCH_NAME} ${BENCH_SOURCES})
+  target_link_libraries(${BENCH_NAME} PRIVATE lynse_internal)
+  set_target_properties(${BENCH_NAME} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+endfunction()
+
+function(lynse_example)
+  cmake_parse_arguments(EXAMPLE "" "NAME" "SOURCES" ${ARGN})
+  add_executable(example_${EXAMPLE_NAME} ${EXAMPLE_SOURCES})
+  target_link_libraries(example_${EXAMPLE_NAME} PRIVATE lynse_static)
+  set_target_properties(example_${EXAMPLE_NAME} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples OUTPUT_NAME ${EXAMPLE_NAME})
+endfunction()

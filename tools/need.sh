@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+# need.sh — what a verb needs, installed once: Debian packages, and Python parts in build/venv.
+# Sourced by ./dev.  What is there is found without a network.
+
+packages_build="build-essential cmake ninja-build pkg-config libzstd-dev libxxhash-dev"
+packages_test="libcmocka-dev luajit python3"
+packages_lint="clang-format lua-check luajit"
+packages_fuzz="clang libclang-rt-14-dev"
+packages_python="python3 python3-dev python3-venv"
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo "$@"
+    else
+        die "neither root nor sudo: please install$missing"
+    fi
+}
+
+need_packages() {
+    if ! command -v dpkg-query >/dev/null 2>&1; then
+        [ -n "${not_debian:-}" ] || say "not Debian: taking for granted that these are here: $*"
+        not_debian=1
+        return 0
+    fi
+    missing=
+    for package in "$@"; do
+        case $(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null) in
+        *installed\ *) ;;
+        *) missing="$missing $package" ;;
+        esac
+    done
+    [ -n "$missing" ] || return 0
+    say "install$missing"
+    as_root apt-get update -q || say "apt-get update failed; trying with the lists that are here"
+    # shellcheck disable=SC2086
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+        $missing || die "could not install$missing"
+}
+
+# Debian's python, because packages_python belongs to it; another one only where it is missing.
+system_python() {
+    if [ -x /usr/bin/python3 ]; then
+        echo /usr/bin/python3
+    else
+        command -v python3 || die "no python3"
+    fi
+}
+
+need_venv() {
+    need_packages $packages_python
+    python=$(system_python)
+    stamp=$({
+        echo "$root"
+        "$python" --version
+        cat tests/python/requirements.txt
+    } | sha256sum | cut -d' ' -f1)
+    [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    say "Python parts into build/venv (once; some minutes on a slow line)"
+    rm -rf "$venv"
+    "$python" -m venv "$venv" || die "no venv: $python -m venv failed"
+    "$venv/bin/python" -m pip install --disable-pip-version-check --prefer-binary \
+        -r tests/python/requirements.txt || die "pip could not install the Python parts"
+    echo "$stamp" >"$venv/stamp"
+}
+
+# The package of python/, built from this checkout and installed where its sources changed.
+need_lynse_python() {
+    [ -f pyproject.toml ] || die "this checkout has no Python package yet: pyproject.toml is missing"
+    # shellcheck disable=SC2086
+    need_packages $packages_build
+    need_venv
+    stamp=$(find CMakeLists.txt pyproject.toml cmake core python -type f \
+        ! -name '*.pyc' ! -path '*.egg-info*' -exec sha256sum {} + |
+        LC_ALL=C sort | sha256sum | cut -d' ' -f1)
+    [ "$(cat "$venv/lynse-stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    say "Python package into build/venv"
+    mkdir -p build
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-build-isolation --no-deps \
+        --no-index --force-reinstall . >build/python-package.log 2>&1 || {
+        tail -n 40 build/python-package.log
+        die "the Python package did not build: build/python-package.log"
+    }
+    echo "$stamp" >"$venv/lynse-stamp"
+}

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+# test.sh — `./dev test`.  Sourced by ./dev.  Each suite adds "name passed failed skipped" to
+# build/test-counts; the last line of the output is their sum.
+
+suites_push="tidy release symbols python asan core-only tsan"
+suites_all="tidy release symbols python tiny faults asan asan-full core-only tsan"
+counts=$root/build/test-counts
+
+verb_test() {
+    suites=$suites_push
+    pace=quick
+    verbose=
+    pattern=
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --all) suites=$suites_all pace=slow ;;
+        --suite)
+            [ $# -gt 1 ] || die "--suite needs a name"
+            suites=$2
+            shift
+            ;;
+        -v) verbose=-v ;;
+        -*) die "no option '$1'; ./dev help lists them" ;;
+        *) pattern=$1 ;;
+        esac
+        shift
+    done
+    [ -z "$pattern" ] || [ "$suites" != "$suites_push" ] || suites=release
+    # shellcheck disable=SC2086
+    need_packages $packages_build $packages_test
+    mkdir -p build
+    : >"$counts"
+    for suite in $suites; do
+        case $suite in
+        tidy | python | symbols) "suite_$suite" ;;
+        *) suite_programs "$suite" ;;
+        esac
+    done
+    total
+}
+
+# The suite's line, and its figures for the sum.
+count() {
+    echo "$*" >>"$counts"
+    say "$1: $2 passed, $3 failed$([ "${4:-0}" -eq 0 ] || echo ", $4 skipped")"
+}
+
+total() {
+    awk '{ passed += $2; failed += $3; skipped += $4 }
+        END {
+            printf "%d passed, %d failed", passed, failed
+            if (skipped) printf ", %d skipped", skipped
+            printf "\n"
+            exit failed || !passed
+        }' "$counts"
+}
+
+# A program that prints "cases: N passed, N failed" as its last line; one that does not is a failure.
+suite_cases() {
+    name=$1
+    shift
+    status=0
+    "$@" >"build/$name.log" 2>&1 || status=$?
+    line=$(sed -n 's/^cases: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "build/$name.log" | tail -n 1)
+    if [ -z "$line" ]; then
+        line="0 1"
+    elif [ $status -ne 0 ] && [ "${line#* }" -eq 0 ]; then
+        line="${line% *} 1"
+    fi
+    [ "${line#* }" -eq 0 ] || cat "build/$name.log"
+    # shellcheck disable=SC2086
+    count "$name" $line 0
+}
+
+suite_tidy() {
+    suite_cases tidy luajit tests/tidy/tidy.lua
+    suite_cases tidy-selftest luajit tests/tidy/selftest.lua
+}
+
+suite_symbols() {
+    [ -f build/release/lib/liblynse.so ] || return 0
+    suite_cases symbols sh tests/tidy/check_symbols.sh build/release
+}
+
+suite_python() {
+    if [ ! -f pyproject.toml ]; then
+        say "python: no package in this checkout yet"
+        return 0
+    fi
+    (need_lynse_python) || {
+        count python 0 1 0
+        return 0
+    }
+    "$(system_python)" tools/run_tests.py pytest --counts "$counts" $verbose "$venv/bin/python" tests/python
+}
+
+# The C programs of one build, named by its manifest.
+suite_programs() {
+    build=build/$1
+    # shellcheck disable=SC2046
+    if ! configure "$1" -DLYNSE_TESTS=ON || ! compile "$1" $(matching_targets "$build"); then
+        say "$1: does not build"
+        count "$1" 0 1 0
+        return 0
+    fi
+    # shellcheck disable=SC2086
+    "$(system_python)" tools/run_tests.py programs --counts "$counts" --suite "$1" --jobs "$jobs" \
+        --pace "$pace" ${pattern:+--match "$pattern"} $verbose "$build"
+}
+
+# What to compile: nothing named means all.
+matching_targets() {
+    [ -n "$pattern" ] || return 0
+    targets=$(awk -F '\t' -v p="$pattern" 'index($1, p) { print $2 }' "$1/tests/manifest.txt")
+    echo "${targets:-lynse_internal}"
+}
