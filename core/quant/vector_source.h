@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vector_source.h — where an oracle finds the full vectors: runs of rows that lie one after another.
+ *
+ * Segments implement it; an oracle and an index know nothing else of a segment.
+ */
+#ifndef QUANT_VECTOR_SOURCE_H
+#define QUANT_VECTOR_SOURCE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Rows [row, row + row_count): row i at vectors + (i - row) * dim; norms likewise. Borrowed as long
+ * as the segment is held. */
+struct vector_run {
+    const float *vectors; /* aligned to 4 bytes at least */
+    const float *norms;   /* Euclidean norms, one a row */
+    uint32_t row_count;
+};
+
+struct vector_source {
+    /* The run that starts at `row`, of at least 1 and at most `row_max` rows.  CORRUPT or IO when
+     * the bytes cannot be trusted. Any thread. */
+    int (*run)(const struct vector_source *s, uint32_t row, uint32_t row_max, struct vector_run *out,
+               struct error *err);
+    uint32_t dim;
+};
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* view.h — the one thing that readers see: an immutable list of segments with their deletions, and
+ * the slot in which a collection publishes it (architecture 3, "Reader safety"). */
+#ifndef SEGMENT_VIEW_H
+#define SEGMENT_VIEW_H
+
+#include "base/thread.h"
+#include "segment/segment.h"
+#include "store/tombstones.h"
+
+struct view_part {
+    struct segment *segment;
+    struct tombstones *dead;
+    uint32_t row_count; /* rows that this view may see */
+};
+struct view {
+    _Atomic(uint32_t) reference_count;
+    struct alloc *alloc;
+    uint64_t lsn;        /* applied up to here (P6: as_of_lsn) */
+    uint64_t live_count; /* rows that are not deleted */
+    uint64_t dead_count;
+    uint32_t dim;        /* 0: not known yet */
+    uint8_t metric;      /* enum metric of simd/metrics.h */
+    size_t part_count;
+    struct view_part parts[]; /* oldest first; the tail last */
+};
+
+/* Room for part_count parts, all zero, one reference; the caller fills it in (acquiring what it
+ * names) before it is published. */
+int view_create(struct alloc *a, size_t part_count, struct view **out, struct error *err);
+struct view *view_acquire(struct view *v);
+void view_release(struct view *v); /* releases its segments and tombstones with the last reference */
+
+/* The newest version of an id: searched from the newest part down, stopping at the first hit.
+ * 1: *out_part, *out_row, *out_dead; 0: never seen (or reclaimed); -1: error. */
+int view_find(const struct view *v, const struct record_id *id, size_t *out_part, uint32_t *out_row, bool *out_dead,
+              struct error *err);
+
+/* A published view.  acquire is a lock, an increment, an unlock: about 20 ns uncontended. */
+struct view_slot {
+    struct mutex mutex;
+    struct view *current; /* NULL before the first publish and after close */
+};
+void view_slot_init(struct view_slot *s);
+void view_slot_deinit(struct view_slot *s);
+void view_slot_publish(struct view_slot *s, struct view *take_v); /* the old one is released */
+struct view *view_slot_acquire(struct view_slot *s);              /* NULL: closed */
+
+#endif
