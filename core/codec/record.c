@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.c — the payloads of log records, written and read.
+ *
+ * WHAT        One payload holds whole rows in columns: ids, then vectors, then documents, so that a
+ *             bulk load is three copies and a replay is three walks.
+ * LAYOUT      FORMAT.md section 6, "Tags of record payloads"; all tags are required.
+ * INVARIANTS  (1) What encode writes, decode accepts.
+ *             (2) After decode returned 0, every row can be read without another check.
+ * THREADS     No state.
+ * FAILURE     Encoding fails only in the buf; decoding answers CORRUPT with the field's name.
+ */
+#include "codec/record.h"
+
+#include <math.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "codec/msgpack.h"
+#include "codec/tagged.h"
+
+enum { IDS_PREFIX_BYTES = 8, VECTORS_PREFIX_BYTES = 8 };
+
+static void encode_ids(struct buf *out, const struct record_id *ids, size_t count)
+{
+    enum id_form form = id_column_form(ids, count);
+    size_t begin = tagged_begin(out, RECORD_IDS, TAGGED_REQUIRED, (uint32_t)count);
+
+    buf_append_u8(out, (uint8_t)form);
+    buf_append_zeros(out, IDS_PREFIX_BYTES - 1);
+    id_column_encode(ids, count, form, out);
+    tagged_end(out, begin);
+}
+
+static void encode_vectors(struct buf *out, const struct record_rows *rows)
+{
+    size_t begin = tagged_begin(out, RECORD_VECTORS, TAGGED_REQUIRED, 0);
+
+    buf_append_u8(out, VECTOR_DENSE);
+    buf_append_u8(out, STORAGE_F32);
+    buf_append_u16(out, 0);
+    buf_append_u32(out, rows->dim);
+    buf_append(out, rows->vectors, rows->count * rows->dim * sizeof(float));
+    tagged_end(out, begin);
+}
+
+static void encode_documents(struct buf *out, const struct slice *documents, size_t count)
+{
+    size_t begin = tagged_begin(out, RECORD_DOCUMENTS, TAGGED_REQUIRED, (uint32_t)count);
+    uint32_t end = 0;
+
+    buf_append_u32(out, 0);
+    for (size_t i = 0; i < count; i++) {
+        end += (uint32_t)documents[i].size;
+        buf_append_u32(out, end);
+    }
+    for (size_t i = 0; i < count; i++) buf_append(out, documents[i].data, documents[i].size);
+    tagged_end(out, begin);
+}
+
+void record_encode_upsert(struct buf *out, const struct record_rows *rows)
+{
+    bool has_documents = false;
+
+    for (size_t i = 0; rows->documents && i < rows->count && !has_documents; i++)
+        has_documents = rows->documents[i].size > 0;
+    encode_ids(out, rows->ids, rows->count);
+    encode_vectors(out, rows);
+    if (has_documents) encode_documents(out, rows->documents, rows->count);
+}
+
+void record_encode_delete(struct buf *out, const struct record_id *ids, size_t count)
+{
+    encode_ids(out, ids, count);
+}
+
+void record_encode_restore(struct buf *out, const struct record_id *ids, const uint64_t *version_lsns, size_t count)
+{
+    encode_ids(out, ids, count);
+    size_t begin = tagged_begin(out, RECORD_VERSIONS, TAGGED_REQUIRED, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) buf_append_u64(out, version_lsns[i]);
+    tagged_end(out, begin);
+}
+
+size_t record_upsert_bytes(const struct record_rows *rows)
+{
+    size_t ids = IDS_PREFIX_BYTES;
+    size_t documents = (rows->count + 1) * sizeof(uint32_t);
+
+    for (size_t i = 0; i < rows->count; i++) {
+        ids += 1 + (rows->ids[i].is_text ? rows->ids[i].text.size : sizeof(uint64_t));
+        if (rows->documents) documents += rows->documents[i].size;
+    }
+    return tagged_bytes(ids) + tagged_bytes(documents) +
+           tagged_bytes(VECTORS_PREFIX_BYTES + rows->count * rows->dim * sizeof(float));
+}
+
+static int decode_ids(const struct tagged_field *f, struct record_view *out, struct error *err)
+{
+    struct reader r = reader_of(f->data);
+    uint8_t form = 0;
+
+    read_u8(&r, &form);
+    struct slice reserved = reader_take(&r, IDS_PREFIX_BYTES - 1);
+    if (r.failed || !bytes_are_zero(reserved.data, reserved.size))
+        return error_set(err, LYNSE_CORRUPT, "record: reserved bytes of the ids are not zero");
+    if (f->number == 0 || f->number > LIMIT_BATCH_ROWS)
+        return error_set(err, LYNSE_CORRUPT, "record: %u rows, allowed are 1 to %d", f->number, LIMIT_BATCH_ROWS);
+    out->count = f->number;
+    return id_column_open(slice_of(r.at, reader_left(&r)), form, out->count, &out->ids, NULL, err);
+}
+
+static int check_finite(const uint8_t *vectors, size_t component_count, struct error *err)
+{
+    /* An exponent of all ones is an infinity or a NaN. */
+    for (size_t i = 0; i < component_count; i++)
+        if ((load_u32(vectors + i * sizeof(float)) & 0x7f800000u) == 0x7f800000u)
+            return error_set(err, LYNSE_CORRUPT, "record: component %zu is not finite", i);
+    return 0;
+}
+
+static int decode_vectors(const struct tagged_field *f, struct record_view *out, struct error *err)
+{
+    struct reader r = reader_of(f->data);
+    uint8_t kind = 0, storage = 0;
+    uint16_t reserved = 0;
+    size_t components = 0, bytes = 0;
+
+    read_u8(&r, &kind);
+    read_u8(&r, &storage);
+    read_u16(&r, &reserved);
+    read_u32(&r, &out->dim);
+    if (r.failed || reserved != 0) return error_set(err, LYNSE_CORRUPT, "record: damaged vector field");
+    if (f->number != 0 || kind != VECTOR_DENSE || storage != STORAGE_F32)
+        return error_set(err, LYNSE_UNSUPPORTED, "record: vector field %u of kind %u and storage type %u", f->number,
+                         kind, storage);
+    if (out->dim == 0 || out->dim > LIMIT_DIM)
+        return error_set(err, LYNSE_CORRUPT, "record: dimension %u, allowed are 1 to %d", out->dim, LIMIT_DIM);
+    if (!size_mul(out->count, out->dim, &components) || !size_mul(components, sizeof(float), &bytes) ||
+        bytes != reader_left(&r))
+        return error_set(err, LYNSE_CORRUPT, "record: %zu rows of dimension %u do not fill %zu bytes", out->count,
+                         out->dim, reader_left(&r));
+    out->vectors = r.at;
+    return check_finite(out->vectors, components, err);
+}
+
+static int decode_documents(const struct tagged_field *f, struct record_view *out, struct error *err)
+{
+    struct reader r = reader_of(f->data);
+    uint32_t last = 0;
+
+    if (f->number != out->count)
+        return error_set(err, LYNSE_CORRUPT, "record: %u documents for %zu rows", f->number, out->count);
+    struct slice ends = reader_take(&r, (out->count + 1) * sizeof(uint32_t));
+    if (r.failed || load_u32(ends.data) != 0)
+        return error_set(err, LYNSE_CORRUPT, "record: damaged offsets of documents");
+    out->documents = slice_of(r.at, reader_left(&r));
+    for (size_t i = 1; i <= out->count; i++) {
+        uint32_t end = load_u32(ends.data + i * sizeof(uint32_t));
+        if (end < last || end > out->documents.size)
+            return error_set(err, LYNSE_CORRUPT, "record: document %zu ends outside its field", i - 1);
+        if (end > last && document_check(slice_of(out->documents.data + last, end - last), err) != 0) {
+            if (err && err->code != LYNSE_NO_MEMORY) err->code = LYNSE_CORRUPT;
+            return error_wrap(err, "record: document %zu", i - 1);
+        }
+        last = end;
+    }
+    if (last != out->documents.size) return error_set(err, LYNSE_CORRUPT, "record: bytes behind the last document");
+    out->document_ends = ends.data;
+    return 0;
+}
+
+static int decode_versions(const struct tagged_field *f, struct record_view *out, struct error *err)
+{
+    if (f->number != out->count || f->data.size != out->count * sizeof(uint64_t))
+        return error_set(err, LYNSE_CORRUPT, "record: %zu bytes of versions for %zu rows", f->data.size, out->count);
+    out->versions = f->data.data;
+    return 0;
+}
+
+static int decode_field(const struct tagged_field *f, struct record_view *out, struct error *err)
+{
+    if (f->tag != RECORD_IDS && out->count == 0) return error_set(err, LYNSE_CORRUPT, "record: ids do not come first");
+    switch (f->tag) {
+    case RECORD_IDS:
+        if (out->count != 0) return error_set(err, LYNSE_CORRUPT, "record: ids stand twice");
+        return decode_ids(f, out, err);
+    case RECORD_VECTORS:
+        if (out->vectors) return error_set(err, LYNSE_CORRUPT, "record: vectors stand twice");
+        return decode_vectors(f, out, err);
+    case RECORD_DOCUMENTS:
+        if (out->document_ends) return error_set(err, LYNSE_CORRUPT, "record: documents stand twice");
+        return decode_documents(f, out, err);
+    case RECORD_VERSIONS:
+        if (out->versions) return error_set(err, LYNSE_CORRUPT, "record: versions stand twice");
+        return decode_versions(f, out, err);
+    default:
+        return tagged_unknown(f, "record", err);
+    }
+}
+
+int record_decode(enum record_kind kind, struct slice payload, struct record_view *out, struct error *err)
+{
+    struct reader r = reader_of(payload);
+    struct tagged_field field;
+    int more;
+
+    memset(out, 0, sizeof *out);
+    out->kind = kind;
+    while ((more = tagged_next(&r, "record", &field, err)) == 1)
+        if (decode_field(&field, out, err) != 0) return -1;
+    if (more < 0) return -1;
+    if (out->count == 0) return error_set(err, LYNSE_CORRUPT, "record: has no ids");
+    if (kind == RECORD_UPSERT && !out->vectors) return error_set(err, LYNSE_CORRUPT, "record: upsert without vectors");
+    if (kind == RECORD_RESTORE && !out->versions)
+        return error_set(err, LYNSE_CORRUPT, "record: restore without versions");
+    return 0;
+}
+
+struct slice record_document(const struct record_view *r, size_t i)
+{
+    if (!r->document_ends) return slice_of(NULL, 0);
+    uint32_t begin = load_u32(r->document_ends + i * sizeof(uint32_t));
+    uint32_t end = load_u32(r->document_ends + (i + 1) * sizeof(uint32_t));
+    return slice_of(r->documents.data + begin, end - begin);
+}
