@@ -96,10 +96,10 @@ LYNSE_API void lynse_set_panic_handler(void (*handler)(const char *text, void *c
 /* ---- Roots ---- */
 
 enum lynse_open_flags {
-    LYNSE_READ_ONLY = 1,         /* read beside a live writer of another process, or alone */
-    LYNSE_IMMUTABLE = 2,         /* with READ_ONLY: quiescent folder on read-only media, no lock */
-    LYNSE_NO_CREATE = 4,         /* the folder must exist and be ours */
-    LYNSE_UNSAFE_NETWORK_FS = 8, /* open on NFS or SMB all the same */
+    LYNSE_OPEN_READ_ONLY = 1,    /* read beside a live writer of another process, or alone */
+    LYNSE_OPEN_IMMUTABLE = 2,    /* with READ_ONLY: quiescent folder on read-only media, no lock */
+    LYNSE_OPEN_NO_CREATE = 4,    /* the folder must exist and be ours */
+    LYNSE_OPEN_NETWORK_FS = 8,   /* open on NFS or SMB all the same */
     LYNSE_POLL_MAY_SYNC = 16,    /* inline: lynse_poll may wait for the disk */
 };
 enum lynse_mode { LYNSE_THREADS = 0, LYNSE_INLINE = 1 };
