@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* poison.h — marks for AddressSanitizer: memory that is ours but must not be touched now.  Nothing
+ * in other builds. */
+#ifndef BASE_POISON_H
+#define BASE_POISON_H
+
+#include <stddef.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+static inline void poison(const void *at, size_t size)
+{
+    ASAN_POISON_MEMORY_REGION(at, size);
+}
+static inline void unpoison(const void *at, size_t size)
+{
+    ASAN_UNPOISON_MEMORY_REGION(at, size);
+}
+#else
+static inline void poison(const void *at, size_t size)
+{
+    (void)at, (void)size;
+}
+static inline void unpoison(const void *at, size_t size)
+{
+    (void)at, (void)size;
+}
+#endif
+
+#endif
