@@ -43,7 +43,8 @@ void buf_append_u64(struct buf *b, uint64_t v);
 void buf_append_text(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Zero bytes up to the next multiple of align (a power of two). */
 void buf_align(struct buf *b, size_t align);
-/* Give the bytes away (free with mem_free); the buf is empty afterwards.  *out_size may be NULL. */
+/* Give the bytes away (free with mem_free); the buf is empty afterwards.  *out_size may be NULL.
+ * A failed buf gives NULL and 0, and stays failed. */
 uint8_t *buf_take(struct buf *b, size_t *out_size);
 
 #endif
