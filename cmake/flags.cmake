@@ -24,6 +24,7 @@ if(CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_compile_definitions(LYNSE_DEBUG)
 endif()
 if(LYNSE_SANITIZE)
-  add_compile_options(-fsanitize=${LYNSE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_compile_options(-fsanitize=${LYNSE_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LYNSE_SANITIZE})
 endif()

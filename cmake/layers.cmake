@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# lynse_layer(NAME layer [layers it may include …]): object library core_<NAME> from core/<NAME>/*.c.
+# lynse_layer(NAME layer [layers it may include …]): object library core_<NAME> of core/<NAME>/*.c.
 # Includes are written "layer/file.h": build/include/<layer>/<layer> links to core/<layer>, and a
 # target gets only the include roots of the layers it names.
 set_property(GLOBAL PROPERTY LYNSE_LAYERS "")

@@ -67,7 +67,7 @@ need_venv() {
 
 # The package of python/, built from this checkout and installed where its sources changed.
 need_lynse_python() {
-    [ -f pyproject.toml ] || die "this checkout has no Python package yet: pyproject.toml is missing"
+    [ -f pyproject.toml ] || die "this checkout has no Python package yet: no pyproject.toml"
     # shellcheck disable=SC2086
     need_packages $packages_build
     need_venv

@@ -55,13 +55,14 @@ total() {
         }' "$counts"
 }
 
-# A program that prints "cases: N passed, N failed" as its last line; one that does not is a failure.
+# A program that prints "cases: N passed, N failed"; one that does not is a failure.
 suite_cases() {
     name=$1
     shift
     status=0
     "$@" >"build/$name.log" 2>&1 || status=$?
-    line=$(sed -n 's/^cases: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "build/$name.log" | tail -n 1)
+    line=$(sed -n 's/^cases: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "build/$name.log" |
+        tail -n 1)
     if [ -z "$line" ]; then
         line="0 1"
     elif [ $status -ne 0 ] && [ "${line#* }" -eq 0 ]; then
@@ -91,7 +92,9 @@ suite_python() {
         count python 0 1 0
         return 0
     }
-    "$(system_python)" tools/run_tests.py pytest --counts "$counts" $verbose "$venv/bin/python" tests/python
+    # shellcheck disable=SC2086
+    "$(system_python)" tools/run_tests.py pytest --counts "$counts" $verbose \
+        "$venv/bin/python" tests/python
 }
 
 # The C programs of one build, named by its manifest.

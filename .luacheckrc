@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
+std = "luajit"
+max_line_length = 100
+files["tests/lua"] = { std = "luajit+busted" }

@@ -1,0 +1,29 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- allow.lua: what the rules let pass, each with its reason.
+return {
+   -- Files over 600 lines.
+   file_length = {
+      ["core/codec/msgpack.c"] = "decoder, checker, cursor and writer share one table of heads",
+   },
+   -- Files with bounded recursion.
+   recursion = {
+      ["core/filter/parse.c"] = "recursive descent with a depth limit",
+   },
+   -- Files, or folders with a slash, that may use atomics.
+   atomics = {
+      ["core/base/atomic.h"] = "the names themselves",
+      ["core/base/mpsc.h"] = "the lock-free queue",
+      ["core/base/mpsc.c"] = "the lock-free queue",
+      ["core/base/alloc.c"] = "counters and budget, counted by every thread",
+      ["core/base/check.c"] = "the poison flag and the panic hook",
+      ["core/base/log.c"] = "the sink, set by one thread and called by all",
+      ["core/base/faults.c"] = "fault points, armed by the test and hit by all threads",
+      ["core/actor/"] = "mailboxes, states of actors, cancel flags of messages",
+      ["core/os/mapping.c"] = "the table of mapped ranges, read in a signal handler",
+      ["core/os/fork_registry.c"] = "the table of open roots, read in a forked child",
+      ["core/simd/select.c"] = "the kernel table, written once",
+      ["core/segment/view.c"] = "the reference count of a view",
+      ["core/segment/column_cache.c"] = "the length of a tail's column",
+      ["core/engine/metrics.c"] = "counters",
+   },
+}

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- layers.lua: who may include whom (docs/ARCHITECTURE.md, Layers).  core/CMakeLists.txt may grant
+-- less than this, never more.
+local layers = {}
+
+-- What a folder of core/ may include besides itself.
+layers.core = {
+   base = "",
+   os = "base",
+   simd = "base",
+   codec = "base",
+   quant = "base codec simd",
+   store = "base os codec",
+   index = "base os codec simd quant",
+   field = "base codec",
+   filter = "base codec field",
+   segment = "base os codec simd quant store index field",
+   query = "base os codec simd quant store index field filter segment",
+   collection = "base os codec simd quant store index field filter segment query",
+   actor = "base os",
+   engine = "base os codec simd quant store index field filter segment query collection actor",
+   api = "base os codec segment query engine",
+   transfer = "base os codec",
+}
+
+-- Folders that enter through lynse.h, and the few headers of core that they see beyond it.
+layers.guests = {
+   lua = { "^base/", "^codec/", "^query/hook%.h$", "^lua/" },
+   server = { "^base/", "^codec/", "^lua/", "^server/" },
+   ["server/cluster"] = { "^server/", "^cluster/", "^store/commit_log%.h$", "^base/" },
+   examples = {},
+}
+
+-- Headers of core/include and who includes them; every other file enters below them.
+layers.public = {
+   ["lynse.h"] = "api transfer",
+   ["lynse_errors.h"] = "*",
+}
+
+-- Headers of ours that a folder may not include although the layer below offers them.
+layers.barred = {
+   {
+      under = "^core/collection/",
+      headers = "base/thread.h base/atomic.h base/mpsc.h",
+      why = "a collection is a single-threaded state machine (D3)",
+   },
+   {
+      under = "^core/simd/.*_avx2%.c$",
+      only = "^simd/",
+      why = "files of an instruction set include nothing but simd/*.h",
+   },
+   {
+      under = "^core/simd/.*_avx512%.c$",
+      only = "^simd/",
+      why = "files of an instruction set include nothing but simd/*.h",
+   },
+   {
+      under = "^core/simd/.*_neon%.c$",
+      only = "^simd/",
+      why = "files of an instruction set include nothing but simd/*.h",
+   },
+}
+
+-- Headers of others' libraries, each for its own few files (D12).
+layers.libraries = {
+   ["xxhash.h"] = { "^core/base/hash%.c$" },
+   ["zstd.h"] = { "^core/codec/block%.c$" },
+   ["msgpack.h"] = { "^lua/msgpack_lua%.c$", "^server/rpc_codec%.c$", "^tests/" },
+   ["uv.h"] = { "^server/[^/]*$", "^tests/" },
+   ["lua.h"] = { "^lua/", "^tests/" },
+   ["lauxlib.h"] = { "^lua/", "^tests/" },
+   ["lualib.h"] = { "^lua/", "^tests/" },
+   ["luajit.h"] = { "^lua/", "^tests/" },
+   ["cmocka.h"] = { "^tests/support/test%.h$" },
+   ["immintrin.h"] = { "^core/simd/", "^core/base/hash%.c$" },
+   ["nmmintrin.h"] = { "^core/base/hash%.c$" },
+   ["wmmintrin.h"] = { "^core/base/hash%.c$" },
+   ["arm_neon.h"] = { "^core/simd/" },
+   ["arm_acle.h"] = { "^core/base/hash%.c$" },
+   ["cpuid.h"] = { "^core/simd/cpu%.c$", "^core/base/hash%.c$" },
+   ["sys/auxv.h"] = { "^core/simd/cpu%.c$", "^core/base/hash%.c$" },
+   ["asm/hwcap.h"] = { "^core/simd/cpu%.c$", "^core/base/hash%.c$" },
+   ["stdatomic.h"] = { "^core/base/atomic%.h$", "^tests/", "^bench/" },
+   ["pthread.h"] = {
+      "^core/base/thread%.[ch]$", "^core/base/check%.c$", "^core/os/fork_registry%.c$",
+      "^core/simd/select%.c$", "^tests/", "^bench/",
+   },
+   ["sanitizer/asan_interface.h"] = { "^core/base/poison%.h$" },
+}
+
+-- The C library, POSIX and Linux; a header that is not here is somebody's library and needs a line
+-- above.
+layers.system = "assert.h ctype.h dirent.h errno.h fcntl.h fenv.h float.h getopt.h inttypes.h "
+   .. "limits.h linux/falloc.h linux/fs.h linux/magic.h malloc.h math.h poll.h sched.h setjmp.h "
+   .. "signal.h stdalign.h stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h "
+   .. "strings.h sys/file.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/socket.h "
+   .. "sys/stat.h sys/statfs.h sys/statvfs.h sys/syscall.h sys/sysinfo.h sys/sysmacros.h "
+   .. "sys/time.h sys/types.h sys/uio.h sys/un.h sys/utsname.h sys/vfs.h sys/wait.h time.h "
+   .. "unistd.h"
+
+return layers
