@@ -19,5 +19,6 @@ int name_split(const char *text, struct slice *out_database, struct slice *out_c
 
 /* One path component for the VFS: not empty, no '/', no NUL, not "." or "..", at most 255 bytes. */
 bool name_is_component(const char *name);
+int name_check_component(const char *name, struct error *err); /* INVALID when it is not */
 
 #endif
