@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vector_source.h — where an oracle finds the full vectors: runs of rows that lie one after another.
+/* vector_source.h — where an oracle finds the full vectors: runs of rows that lie one after
+ * another.
  *
  * Segments implement it; an oracle and an index know nothing else of a segment.
  */
@@ -21,8 +22,8 @@ struct vector_run {
 struct vector_source {
     /* The run that starts at `row`, of at least 1 and at most `row_max` rows.  CORRUPT or IO when
      * the bytes cannot be trusted. Any thread. */
-    int (*run)(const struct vector_source *s, uint32_t row, uint32_t row_max, struct vector_run *out,
-               struct error *err);
+    int (*run)(const struct vector_source *s, uint32_t row, uint32_t row_max,
+               struct vector_run *out, struct error *err);
     uint32_t dim;
 };
 

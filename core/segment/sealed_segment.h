@@ -10,8 +10,8 @@
 /* Opens the parts that the manifest names (delete maps are tombstones_read's).  Costs nothing that
  * grows with the rows.  dim is checked against the file's. */
 int sealed_segment_open(struct alloc *a, struct vfs_dir *dir, const struct file_owner *owner,
-                        const struct manifest_segment *m, uint32_t dim, struct doc_cache *cache, struct segment **out,
-                        struct error *err);
+                        const struct manifest_segment *m, uint32_t dim, struct doc_cache *cache,
+                        struct segment **out, struct error *err);
 /* Every checksum and every cross-field invariant of all parts. */
 int sealed_segment_verify(struct segment *s, struct error *err);
 

@@ -22,7 +22,8 @@ struct segment_ops {
     int (*lsn)(struct segment *s, uint32_t row, uint64_t *out, struct error *err);
     int (*document)(struct segment *s, uint32_t row, struct doc_ref *out, struct error *err);
     /* The newest version of the id among rows below row_count: 1 found, 0 not there, -1 error. */
-    int (*find)(struct segment *s, const struct record_id *id, uint32_t row_count, uint32_t *out_row, struct error *err);
+    int (*find)(struct segment *s, const struct record_id *id, uint32_t row_count,
+                uint32_t *out_row, struct error *err);
     /* The next older version of the same id in this segment: 1, 0 or -1.  Sealed: never 1. */
     int (*find_older)(struct segment *s, uint32_t row, uint32_t *out_row, struct error *err);
     void (*destroy)(struct segment *s); /* by segment_release only */
@@ -31,16 +32,17 @@ struct segment_ops {
 struct segment {
     const struct segment_ops *ops;
     _Atomic(uint32_t) reference_count; /* segment/view.c and segment_release only */
-    struct vector_source vectors;      /* of the default field; run() casts back through vector_owner */
-    struct uuid uuid;                  /* sealed: in its file names; active: zero */
-    uint64_t first_lsn;                /* of its first row; 0 while empty */
-    uint64_t row_capacity;             /* sealed: its rows */
+    struct vector_source vectors; /* of the default field; run() casts back through vector_owner */
+    struct uuid uuid;             /* sealed: in its file names; active: zero */
+    uint64_t first_lsn;           /* of its first row; 0 while empty */
+    uint64_t row_capacity;        /* sealed: its rows */
 };
 
 struct segment *segment_acquire(struct segment *s);
 void segment_release(struct segment *s); /* NULL allowed */
 
-static inline int segment_id(struct segment *s, uint32_t row, struct record_id *out, struct error *err)
+static inline int segment_id(struct segment *s, uint32_t row, struct record_id *out,
+                             struct error *err)
 {
     return s->ops->id(s, row, out, err);
 }
@@ -48,16 +50,18 @@ static inline int segment_lsn(struct segment *s, uint32_t row, uint64_t *out, st
 {
     return s->ops->lsn(s, row, out, err);
 }
-static inline int segment_document(struct segment *s, uint32_t row, struct doc_ref *out, struct error *err)
+static inline int segment_document(struct segment *s, uint32_t row, struct doc_ref *out,
+                                   struct error *err)
 {
     return s->ops->document(s, row, out, err);
 }
-static inline int segment_find(struct segment *s, const struct record_id *id, uint32_t row_count, uint32_t *out_row,
-                               struct error *err)
+static inline int segment_find(struct segment *s, const struct record_id *id, uint32_t row_count,
+                               uint32_t *out_row, struct error *err)
 {
     return s->ops->find(s, id, row_count, out_row, err);
 }
-static inline int segment_find_older(struct segment *s, uint32_t row, uint32_t *out_row, struct error *err)
+static inline int segment_find_older(struct segment *s, uint32_t row, uint32_t *out_row,
+                                     struct error *err)
 {
     return s->ops->find_older(s, row, out_row, err);
 }

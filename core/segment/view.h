@@ -19,8 +19,8 @@ struct view {
     uint64_t lsn;        /* applied up to here (P6: as_of_lsn) */
     uint64_t live_count; /* rows that are not deleted */
     uint64_t dead_count;
-    uint32_t dim;        /* 0: not known yet */
-    uint8_t metric;      /* enum metric of simd/metrics.h */
+    uint32_t dim;   /* 0: not known yet */
+    uint8_t metric; /* enum metric of simd/metrics.h */
     size_t part_count;
     struct view_part parts[]; /* oldest first; the tail last */
 };
@@ -29,12 +29,13 @@ struct view {
  * names) before it is published. */
 int view_create(struct alloc *a, size_t part_count, struct view **out, struct error *err);
 struct view *view_acquire(struct view *v);
-void view_release(struct view *v); /* releases its segments and tombstones with the last reference */
+void view_release(
+    struct view *v); /* releases its segments and tombstones with the last reference */
 
 /* The newest version of an id: searched from the newest part down, stopping at the first hit.
  * 1: *out_part, *out_row, *out_dead; 0: never seen (or reclaimed); -1: error. */
-int view_find(const struct view *v, const struct record_id *id, size_t *out_part, uint32_t *out_row, bool *out_dead,
-              struct error *err);
+int view_find(const struct view *v, const struct record_id *id, size_t *out_part, uint32_t *out_row,
+              bool *out_dead, struct error *err);
 
 /* A published view.  acquire is a lock, an increment, an unlock: about 20 ns uncontended. */
 struct view_slot {

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* row_chunks.c — chunks that double up to the size of a huge page, and a heap behind them.
+ *
+ * WHAT        Rows are found by arithmetic: with F rows in the first chunk and C in a full one, the
+ *             chunks hold F, F, 2F, 4F, ... C/2, C, C, ...; so chunk 0 starts at row 0, chunk i at
+ *             F * 2^(i-1) while that is below C, and every further one at a multiple of C.
+ * LAYOUT      A row_chunk is one block with its columns behind it, widest elements first, so that
+ *             all are aligned; vectors are a block of their own, which alloc.c puts on huge pages.
+ *             A heap chunk is filled from the front; an entry never spans two.
+ * INVARIANTS  (1) Nothing that was handed out moves or is freed before deinit, but for heap bytes
+ *                 of rows that are dropped, which no reader was told of.
+ *             (2) Heap entries lie in the order of their rows.
+ * FAILURE     NO_MEMORY leaves what is there as it was.
+ */
+#include "segment/row_chunks.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+
+enum {
+    FIRST_ROWS_MAX = 64,
+    CHUNK_VECTOR_BYTES = 2 << 20,
+    HEAP_FIRST_BYTES = 4096,
+    HEAP_FULL_BYTES = 1 << 20,
+};
+
+struct heap_chunk {
+    struct heap_chunk *older;
+    size_t capacity;
+    size_t used;
+    uint8_t data[];
+};
+
+static uint32_t log2_up(uint64_t n)
+{
+    return n <= 1 ? 0 : 64 - (uint32_t)__builtin_clzll(n - 1);
+}
+
+/* ---- Chunks of rows ---- */
+
+static uint32_t rows_of_chunk(const struct row_chunks *c, size_t i)
+{
+    size_t doublings = c->full_bits - c->first_bits;
+    if (i == 0) return 1u << c->first_bits;
+    return i > doublings ? 1u << c->full_bits : 1u << (c->first_bits + (uint32_t)i - 1);
+}
+
+int row_chunks_init(struct row_chunks *c, struct alloc *a, uint32_t dim, uint32_t row_capacity,
+                    struct error *err)
+{
+    CHECK(dim >= 1 && dim <= LIMIT_DIM && row_capacity >= 1 && row_capacity < ROW_NONE);
+    uint64_t row_bytes = (uint64_t)dim * sizeof(float);
+    uint64_t rows = (CHUNK_VECTOR_BYTES + row_bytes - 1) / row_bytes;
+    uint32_t full_bits = log2_up(rows < TAIL_CHUNK_ROWS ? rows : TAIL_CHUNK_ROWS);
+    uint32_t first_bits = log2_up(FIRST_ROWS_MAX);
+    if (first_bits > full_bits) first_bits = full_bits;
+
+    size_t count = (size_t)(row_capacity >> full_bits) + 1 + (full_bits - first_bits);
+    struct row_chunk **chunks =
+        (struct row_chunk **)mem_zalloc(a, MEM_TAIL, count * sizeof(struct row_chunk *));
+    if (!chunks) return error_no_memory(err, count * sizeof(struct row_chunk *));
+    *c = (struct row_chunks){
+        .alloc = a,
+        .dim = dim,
+        .row_capacity = row_capacity,
+        .first_bits = first_bits,
+        .full_bits = full_bits,
+        .chunks = chunks,
+    };
+    return 0;
+}
+
+void row_chunks_deinit(struct row_chunks *c)
+{
+    for (size_t i = 0; i < c->chunk_count; i++) {
+        mem_free(c->alloc, c->chunks[i]->vectors);
+        mem_free(c->alloc, c->chunks[i]);
+    }
+    while (c->heap) {
+        struct heap_chunk *older = c->heap->older;
+        mem_free(c->alloc, c->heap);
+        c->heap = older;
+    }
+    if (c->chunks) mem_free(c->alloc, c->chunks);
+    *c = (struct row_chunks){0};
+}
+
+static struct row_chunk *make_chunk(struct alloc *a, uint32_t dim, uint32_t row_count)
+{
+    size_t wide = 4 * sizeof(uint64_t), narrow = sizeof(float) + sizeof(uint32_t);
+    size_t header = align_up(sizeof(struct row_chunk), 16);
+    uint8_t *block = (uint8_t *)mem_alloc(a, MEM_TAIL, header + row_count * (wide + narrow));
+    float *vectors = (float *)mem_alloc_aligned(
+        a, MEM_TAIL, (size_t)row_count * dim * sizeof(float), ALIGN_VECTOR);
+    if (!block || !vectors) {
+        mem_free(a, block);
+        mem_free(a, vectors);
+        return NULL;
+    }
+    struct row_chunk *c = (struct row_chunk *)block;
+    c->vectors = vectors;
+    c->row_count = row_count;
+    c->lsns = (uint64_t *)(block + header);
+    c->numbers = c->lsns + row_count;
+    c->texts = (const uint8_t **)(c->numbers + row_count);
+    c->documents = c->texts + row_count;
+    c->norms = (float *)(c->documents + row_count);
+    c->older = (uint32_t *)(c->norms + row_count);
+    return c;
+}
+
+int row_chunks_grow(struct row_chunks *c, uint32_t row_end, struct error *err)
+{
+    CHECK(row_end <= c->row_capacity);
+    while (row_end > 0) {
+        size_t i = c->chunk_count;
+        uint64_t first = i == 0 ? 0
+                         : i <= c->full_bits - c->first_bits
+                             ? 1ull << (c->first_bits + i - 1)
+                             : (uint64_t)(i - (c->full_bits - c->first_bits)) << c->full_bits;
+        if (first >= row_end) break;
+        uint32_t row_count = rows_of_chunk(c, i);
+        struct row_chunk *chunk = make_chunk(c->alloc, c->dim, row_count);
+        if (!chunk) return error_no_memory(err, (size_t)row_count * c->dim * sizeof(float));
+        c->chunks[i] = chunk;
+        c->chunk_count++;
+    }
+    return 0;
+}
+
+/* ---- The heap ---- */
+
+static uint8_t *take_heap(struct row_chunks *c, size_t bytes, struct error *err)
+{
+    struct heap_chunk *h = c->heap;
+    if (!h || h->capacity - h->used < bytes) {
+        size_t capacity = h ? h->capacity * 2 : HEAP_FIRST_BYTES;
+        if (capacity > HEAP_FULL_BYTES) capacity = HEAP_FULL_BYTES;
+        if (capacity < bytes) capacity = bytes;
+        h = (struct heap_chunk *)mem_alloc(c->alloc, MEM_TAIL, sizeof *h + capacity);
+        if (!h) {
+            error_no_memory(err, sizeof *h + capacity);
+            return NULL;
+        }
+        *h = (struct heap_chunk){.older = c->heap, .capacity = capacity};
+        c->heap = h;
+    }
+    uint8_t *at = h->data + h->used;
+    h->used += bytes;
+    return at;
+}
+
+int row_chunks_put(struct row_chunks *c, uint32_t row, const struct record_id *id,
+                   struct slice document, struct error *err)
+{
+    uint32_t i;
+    const struct row_chunk *chunk = row_chunks_at(c, row, &i);
+    size_t text_bytes = id->is_text ? 1 + id->text.size : 0;
+    size_t document_bytes = document.size > 0 ? 4 + document.size : 0;
+    uint8_t *at = NULL;
+
+    CHECK(!id->is_text || id->text.size <= LIMIT_ID_BYTES);
+    CHECK(document.size <= UINT32_MAX);
+    if (text_bytes + document_bytes > 0) {
+        at = take_heap(c, text_bytes + document_bytes, err);
+        if (!at) return -1;
+    }
+    chunk->numbers[i] = id->number;
+    chunk->texts[i] = id->is_text ? at : NULL;
+    chunk->documents[i] = document.size > 0 ? at + text_bytes : NULL;
+    if (id->is_text) {
+        at[0] = (uint8_t)id->text.size;
+        if (id->text.size > 0) memcpy(at + 1, id->text.data, id->text.size);
+    }
+    if (document.size > 0) {
+        store_u32(at + text_bytes, (uint32_t)document.size);
+        memcpy(at + text_bytes + 4, document.data, document.size);
+    }
+    return 0;
+}
+
+static bool holds(const struct heap_chunk *h, const uint8_t *at)
+{
+    return (uintptr_t)at - (uintptr_t)h->data < h->used;
+}
+
+void row_chunks_drop(struct row_chunks *c, uint32_t row, uint32_t row_end)
+{
+    for (; row < row_end; row++) {
+        uint32_t i;
+        const struct row_chunk *chunk = row_chunks_at(c, row, &i);
+        const uint8_t *first = chunk->texts[i] ? chunk->texts[i] : chunk->documents[i];
+        if (!first) continue;
+        /* Everything from here on belongs to dropped rows (2). */
+        while (!holds(c->heap, first)) {
+            struct heap_chunk *older = c->heap->older;
+            mem_free(c->alloc, c->heap);
+            c->heap = older;
+        }
+        c->heap->used = (size_t)(first - c->heap->data);
+        return;
+    }
+}

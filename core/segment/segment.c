@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "segment/segment.h"
+
+#include "base/atomic.h"
+
+struct segment *segment_acquire(struct segment *s)
+{
+    /* Relaxed: whoever acquires holds a reference already, or a lock under which one is held. */
+    atomic_add_relaxed(&s->reference_count, 1u);
+    return s;
+}
+
+void segment_release(struct segment *s)
+{
+    /* The last release sees what all others did before theirs. */
+    if (s && atomic_sub_acq_rel(&s->reference_count, 1u) == 1) s->ops->destroy(s);
+}
