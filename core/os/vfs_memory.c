@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vfs_memory.c — a file system in memory: ":memory:", and the ground the crash laboratory builds
- * on.
+/* vfs_memory.c — a file system in memory: ":memory:", and the ground of the crash laboratory.
  *
  * WHAT        vfs.h over memory_tree.h.  There is nothing to sync: a database lives as long as its
  *             file system.
  * INVARIANTS  (1) Behaves as vfs_posix.c does wherever a caller can see: names of open files may
- * go, a removed directory takes no new names, locks belong to the handle. (2) open_count is the
- * number of handles and maps; destroy demands 0. THREADS     One mutex over everything, held for
- * one operation; never while a callback runs. FAILURE     NO_MEMORY leaves everything as it was.
+ *                 go, a removed directory takes no new names, locks belong to the handle.
+ *             (2) open_count is the number of handles and maps; destroy demands 0.
+ * THREADS     One mutex over everything, held for one operation; never while a callback runs.
+ * FAILURE     NO_MEMORY leaves everything as it was.
  */
 #include <string.h>
 

@@ -34,10 +34,8 @@ static void names_of_letters_digits_and_three_signs_are_allowed(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = {0};
         int rc = name_check("collection", slice_of_text(cases[i].text), &err);
-        if (cases[i].code == 0)
-            assert_ok(rc, &err);
-        else
-            assert_fails(rc, &err, cases[i].code);
+        if (cases[i].code == 0) assert_ok(rc, &err);
+        else assert_fails(rc, &err, cases[i].code);
     }
 }
 
@@ -80,7 +78,7 @@ static void a_name_alone_is_in_the_default_database(void **state)
 static void broken_pairs_are_refused(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"",     "/",     "a/",   "/b",  "a/b/c",
+    static const char *const texts[] = {"",     "/",    "a/",   "/b",   "a/b/c",
                                         "../b", "a/..", "a//b", "a b/c"};
     struct slice database;
     struct slice collection;

@@ -1,165 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same cases over every file system: whoever writes a fifth one adds its cases at the end. */
-#include "os/vfs.h"
-
-#include "base/limits.h"
-#include "os/vfs_record.h"
-#include "support/temp_dir.h"
-#include "support/test.h"
-#include "support/vfs_faulty.h"
-
-struct backend {
-    struct vfs *inner; /* what the tested one stands on, or NULL */
-    struct vfs *fs;
-    struct vfs_dir *root;
-    char path[TEMP_PATH_BYTES];
-};
-
-static void open_root(struct backend *b)
-{
-    struct error err = {0};
-    assert_non_null(b->fs);
-    assert_ok(vfs_dir_open(b->fs, b->path, VFS_DIR_CREATE, &b->root, &err), &err);
-}
-
-static int set_up_posix(void **state)
-{
-    struct backend *b = *state;
-    temp_dir_make(b->path);
-    b->fs = vfs_posix();
-    open_root(b);
-    return 0;
-}
-
-static int tear_down_posix(void **state)
-{
-    struct backend *b = *state;
-    vfs_dir_close(b->root);
-    temp_dir_remove(b->path);
-    return 0;
-}
-
-static void path_in_memory(struct backend *b) { (void)snprintf(b->path, sizeof b->path, "root"); }
-
-static int set_up_memory(void **state)
-{
-    struct backend *b = *state;
-    path_in_memory(b);
-    b->fs = vfs_memory_create(alloc_libc());
-    open_root(b);
-    return 0;
-}
-
-static int tear_down_memory(void **state)
-{
-    struct backend *b = *state;
-    vfs_dir_close(b->root);
-    vfs_memory_destroy(b->fs);
-    return 0;
-}
-
-static int observe_nothing(void *ctx, const struct vfs_op *op, struct error *err)
-{
-    (void)ctx;
-    (void)op;
-    (void)err;
-    return 0;
-}
-
-static int set_up_record(void **state)
-{
-    struct backend *b = *state;
-    path_in_memory(b);
-    b->inner = vfs_memory_create(alloc_libc());
-    b->fs = vfs_record_create(alloc_libc(), b->inner, observe_nothing, NULL);
-    open_root(b);
-    return 0;
-}
-
-static int tear_down_record(void **state)
-{
-    struct backend *b = *state;
-    vfs_dir_close(b->root);
-    vfs_record_destroy(b->fs);
-    vfs_memory_destroy(b->inner);
-    return 0;
-}
-
-static int set_up_faulty(void **state)
-{
-    struct backend *b = *state;
-    path_in_memory(b);
-    b->inner = vfs_memory_create(alloc_libc());
-    b->fs = vfs_faulty_create(alloc_libc(), b->inner);
-    open_root(b);
-    return 0;
-}
-
-static int tear_down_faulty(void **state)
-{
-    struct backend *b = *state;
-    vfs_dir_close(b->root);
-    vfs_faulty_destroy(b->fs);
-    vfs_memory_destroy(b->inner);
-    return 0;
-}
-
-/* ---- small steps ---- */
-
-static struct vfs_file *open_file(struct vfs_dir *dir, const char *name, unsigned flags)
-{
-    struct error err = {0};
-    struct vfs_file *f = NULL;
-    assert_ok(vfs_open(dir, name, flags, &f, &err), &err);
-    return f;
-}
-
-static void close_file(struct vfs_file *f)
-{
-    struct error err = {0};
-    assert_ok(vfs_close(f, &err), &err);
-}
-
-static void write_at(struct vfs_file *f, uint64_t offset, const char *text)
-{
-    struct error err = {0};
-    assert_ok(vfs_write(f, offset, text, strlen(text), &err), &err);
-}
-
-static void make_file(struct vfs_dir *dir, const char *name, const char *text)
-{
-    struct vfs_file *f = open_file(dir, name, VFS_WRITE | VFS_CREATE);
-    write_at(f, 0, text);
-    close_file(f);
-}
-
-static void assert_content(struct vfs_file *f, const char *text)
-{
-    char data[256];
-    size_t n;
-    uint64_t size;
-    struct error err = {0};
-    assert_ok(vfs_read(f, 0, data, sizeof data, &n, &err), &err);
-    assert_int_equal(n, strlen(text));
-    assert_memory_equal(data, text, n);
-    assert_ok(vfs_size(f, &size, &err), &err);
-    assert_int_equal(size, n);
-}
-
-static void assert_file(struct vfs_dir *dir, const char *name, const char *text)
-{
-    struct vfs_file *f = open_file(dir, name, VFS_READ);
-    assert_content(f, text);
-    close_file(f);
-}
-
-static bool exists(struct vfs_dir *dir, const char *name)
-{
-    bool there;
-    struct error err = {0};
-    assert_ok(vfs_exists(dir, name, &there, &err), &err);
-    return there;
-}
+/* Files, names and directories: the same cases over every file system. */
+#include "support/vfs_backends.h"
 
 /* ---- files ---- */
 
@@ -290,7 +131,7 @@ static void what_is_absent_is_not_found(void **state)
     assert_fails(vfs_rename(b->root, "f", "g", &err), &err, LYNSE_NOT_FOUND);
     assert_fails(vfs_dir_open_in(b->root, "d", &d, &err), &err, LYNSE_NOT_FOUND);
     assert_fails(vfs_dir_remove(b->root, "d", &err), &err, LYNSE_NOT_FOUND);
-    assert_false(exists(b->root, "f"));
+    assert_false(file_is_there(b->root, "f"));
 }
 
 static void a_file_for_reading_cannot_be_written(void **state)
@@ -329,7 +170,7 @@ static void rename_moves_and_replaces(void **state)
     make_file(b->root, "tmp", "new");
     make_file(b->root, "f", "old");
     assert_ok(vfs_rename(b->root, "tmp", "f", &err), &err);
-    assert_false(exists(b->root, "tmp"));
+    assert_false(file_is_there(b->root, "tmp"));
     assert_file(b->root, "f", "new");
     assert_ok(vfs_rename(b->root, "f", "g", &err), &err);
     assert_file(b->root, "g", "new");
@@ -346,7 +187,7 @@ static void rename_does_not_mix_files_and_directories(void **state)
     assert_fails(vfs_rename(b->root, "f", "d", &err), &err, LYNSE_INVALID);
     assert_fails(vfs_rename(b->root, "d", "f", &err), &err, LYNSE_INVALID);
     assert_ok(vfs_rename(b->root, "d", "e", &err), &err);
-    assert_true(exists(b->root, "e"));
+    assert_true(file_is_there(b->root, "e"));
     assert_file(b->root, "f", "x");
 }
 
@@ -357,7 +198,7 @@ static void an_open_file_outlives_its_name(void **state)
     make_file(b->root, "f", "content");
     struct vfs_file *f = open_file(b->root, "f", VFS_WRITE);
     assert_ok(vfs_unlink(b->root, "f", &err), &err);
-    assert_false(exists(b->root, "f"));
+    assert_false(file_is_there(b->root, "f"));
     assert_content(f, "content");
     write_at(f, 7, "s");
     assert_content(f, "contents");
@@ -426,11 +267,11 @@ static void directories_are_made_opened_and_removed(void **state)
     assert_fails(vfs_dir_make(b->root, "d", &err), &err, LYNSE_ALREADY_EXISTS);
     assert_ok(vfs_dir_open_in(b->root, "d", &d, &err), &err);
     make_file(d, "f", "inside");
-    assert_false(exists(b->root, "f"));
+    assert_false(file_is_there(b->root, "f"));
     assert_fails(vfs_dir_remove(b->root, "d", &err), &err, LYNSE_INVALID);
     assert_ok(vfs_unlink(d, "f", &err), &err);
     assert_ok(vfs_dir_remove(b->root, "d", &err), &err);
-    assert_false(exists(b->root, "d"));
+    assert_false(file_is_there(b->root, "d"));
 
     struct vfs_file *f = NULL;
     assert_fails(vfs_open(d, "late", VFS_WRITE | VFS_CREATE, &f, &err), &err, LYNSE_NOT_FOUND);
@@ -464,10 +305,8 @@ static bool on_entry(void *ctx, const char *name)
 {
     struct listing *l = ctx;
     l->calls++;
-    if (name[0] == 'f')
-        l->seen |= 1u << atoi(name + 1);
-    else
-        l->others++;
+    if (name[0] == 'f') l->seen |= 1u << atoi(name + 1);
+    else l->others++;
     if (l->unlink_in) assert_int_equal(vfs_unlink(l->unlink_in, name, NULL), 0);
     return l->calls != l->stop_after;
 }
@@ -560,186 +399,6 @@ static void a_file_needs_no_directory_handle(void **state)
     close_file(f);
 }
 
-/* ---- locks ---- */
-
-struct lock_pair {
-    struct vfs_file *one;
-    struct vfs_file *two;
-};
-
-static struct lock_pair open_pair(struct backend *b)
-{
-    struct lock_pair p;
-    p.one = open_file(b->root, "LOCK", VFS_WRITE | VFS_CREATE_ANY);
-    p.two = open_file(b->root, "LOCK", VFS_WRITE | VFS_CREATE_ANY);
-    return p;
-}
-
-static void close_pair(struct lock_pair p)
-{
-    close_file(p.one);
-    close_file(p.two);
-}
-
-static bool held(struct vfs_file *f, uint64_t start, uint64_t size)
-{
-    bool is_held;
-    struct error err = {0};
-    assert_ok(vfs_lock_held(f, start, size, &is_held, &err), &err);
-    return is_held;
-}
-
-static void an_exclusive_lock_keeps_another_handle_out(void **state)
-{
-    struct lock_pair p = open_pair(*state);
-    struct error err = {0};
-    assert_ok(vfs_lock(p.one, 0, 1, VFS_LOCK_EXCLUSIVE, &err), &err);
-    assert_fails(vfs_lock(p.two, 0, 1, VFS_LOCK_EXCLUSIVE, &err), &err, LYNSE_LOCKED);
-    assert_fails(vfs_lock(p.two, 0, 1, VFS_LOCK_SHARED, &err), &err, LYNSE_LOCKED);
-    assert_ok(vfs_lock(p.one, 0, 1, VFS_LOCK_EXCLUSIVE, &err), &err);
-    assert_ok(vfs_lock(p.two, 1, 1, VFS_LOCK_EXCLUSIVE, &err), &err);
-    assert_ok(vfs_unlock(p.one, 0, 1, &err), &err);
-    assert_ok(vfs_lock(p.two, 0, 1, VFS_LOCK_EXCLUSIVE, &err), &err);
-    close_pair(p);
-}
-
-static void shared_locks_stand_together(void **state)
-{
-    struct backend *b = *state;
-    struct lock_pair p = open_pair(b);
-    struct vfs_file *reader = open_file(b->root, "LOCK", VFS_READ);
-    struct error err = {0};
-    uint64_t pin = (7ull << 32) + 5;
-    assert_ok(vfs_lock(p.one, pin, 1, VFS_LOCK_SHARED, &err), &err);
-    assert_ok(vfs_lock(reader, pin, 1, VFS_LOCK_SHARED, &err), &err);
-    assert_fails(vfs_lock(p.two, pin, 1, VFS_LOCK_EXCLUSIVE, &err), &err, LYNSE_LOCKED);
-    assert_true(held(p.two, 7ull << 32, 6));
-    assert_false(held(p.two, 7ull << 32, 5));
-    assert_false(held(p.two, pin + 1, 100));
-    assert_ok(vfs_unlock(p.one, pin, 1, &err), &err);
-    assert_true(held(p.two, pin, 1));
-    close_file(reader);
-    assert_false(held(p.two, pin, 1));
-    close_pair(p);
-}
-
-static void own_locks_are_not_seen_as_held(void **state)
-{
-    struct lock_pair p = open_pair(*state);
-    struct error err = {0};
-    assert_ok(vfs_lock(p.one, 10, 5, VFS_LOCK_EXCLUSIVE, &err), &err);
-    assert_false(held(p.one, 0, 100));
-    assert_true(held(p.two, 0, 100));
-    assert_true(held(p.two, 14, 1));
-    assert_false(held(p.two, 15, 1));
-    assert_false(held(p.two, 0, 10));
-    close_pair(p);
-}
-
-static void close_releases_locks(void **state)
-{
-    struct lock_pair p = open_pair(*state);
-    struct error err = {0};
-    assert_ok(vfs_lock(p.one, 0, 1, VFS_LOCK_EXCLUSIVE, &err), &err);
-    close_file(p.one);
-    assert_ok(vfs_lock(p.two, 0, 1, VFS_LOCK_EXCLUSIVE, &err), &err);
-    close_file(p.two);
-}
-
-static void closing_one_handle_keeps_the_others_lock(void **state)
-{
-    struct backend *b = *state;
-    struct lock_pair p = open_pair(b);
-    struct error err = {0};
-    assert_ok(vfs_lock(p.one, 0, 1, VFS_LOCK_EXCLUSIVE, &err), &err);
-    assert_file(b->root, "LOCK", ""); /* POSIX locks would be lost at its close */
-    assert_true(held(p.two, 0, 1));
-    close_pair(p);
-}
-
-static void unlocking_the_middle_keeps_both_ends(void **state)
-{
-    struct lock_pair p = open_pair(*state);
-    struct error err = {0};
-    assert_ok(vfs_lock(p.one, 0, 10, VFS_LOCK_EXCLUSIVE, &err), &err);
-    assert_ok(vfs_unlock(p.one, 4, 2, &err), &err);
-    assert_true(held(p.two, 0, 4));
-    assert_false(held(p.two, 4, 2));
-    assert_true(held(p.two, 6, 4));
-    assert_ok(vfs_lock(p.one, 2, 6, VFS_LOCK_SHARED, &err), &err); /* over both cuts */
-    assert_ok(vfs_lock(p.two, 3, 4, VFS_LOCK_SHARED, &err), &err);
-    assert_fails(vfs_lock(p.two, 1, 1, VFS_LOCK_SHARED, &err), &err, LYNSE_LOCKED);
-    assert_fails(vfs_lock(p.two, 8, 1, VFS_LOCK_SHARED, &err), &err, LYNSE_LOCKED);
-    assert_ok(vfs_unlock(p.one, 0, 100, &err), &err);
-    assert_false(held(p.two, 0, 100));
-    close_pair(p);
-}
-
-/* ---- maps ---- */
-
-static void a_map_shows_the_file_and_outlives_handle_and_name(void **state)
-{
-    struct backend *b = *state;
-    const void *map = NULL;
-    struct error err = {0};
-    make_file(b->root, "f", "mapped bytes");
-    struct vfs_file *f = open_file(b->root, "f", VFS_READ);
-    assert_ok(vfs_map(f, 12, &map, &err), &err);
-    assert_int_equal((uintptr_t)map % ALIGN_VECTOR, 0);
-    assert_memory_equal(map, "mapped bytes", 12);
-    close_file(f);
-    assert_memory_equal(map, "mapped bytes", 12);
-    assert_ok(vfs_unlink(b->root, "f", &err), &err);
-    assert_memory_equal(map, "mapped bytes", 12);
-    vfs_unmap(b->fs, map, 12);
-}
-
-static void a_map_survives_growth_of_the_file(void **state)
-{
-    struct backend *b = *state;
-    const void *map = NULL;
-    struct error err = {0};
-    char block[4096];
-    memset(block, 'x', sizeof block);
-    struct vfs_file *f = open_file(b->root, "f", VFS_WRITE | VFS_CREATE);
-    write_at(f, 0, "stable");
-    assert_ok(vfs_map(f, 6, &map, &err), &err);
-    for (uint64_t i = 0; i < 64; i++)
-        assert_ok(vfs_write(f, 6 + i * sizeof block, block, sizeof block, &err), &err);
-    assert_memory_equal(map, "stable", 6);
-    close_file(f);
-    vfs_unmap(b->fs, map, 6);
-}
-
-static void two_maps_of_a_file_end_apart(void **state)
-{
-    struct backend *b = *state;
-    const void *one = NULL;
-    const void *two = NULL;
-    struct error err = {0};
-    make_file(b->root, "f", "twice");
-    struct vfs_file *f = open_file(b->root, "f", VFS_READ);
-    assert_ok(vfs_map(f, 5, &one, &err), &err);
-    assert_ok(vfs_map(f, 5, &two, &err), &err);
-    close_file(f);
-    vfs_unmap(b->fs, one, 5);
-    assert_memory_equal(two, "twice", 5);
-    vfs_unmap(b->fs, two, 5);
-}
-
-static void an_empty_file_can_be_mapped(void **state)
-{
-    struct backend *b = *state;
-    const void *map = NULL;
-    struct error err = {0};
-    make_file(b->root, "f", "");
-    struct vfs_file *f = open_file(b->root, "f", VFS_READ);
-    assert_ok(vfs_map(f, 0, &map, &err), &err);
-    assert_non_null(map);
-    vfs_unmap(b->fs, map, 0);
-    close_file(f);
-}
-
 #define CASES(_)                                                                                   \
     _(what_is_written_is_read_back)                                                                \
     _(a_read_is_short_only_at_the_end)                                                             \
@@ -763,35 +422,8 @@ static void an_empty_file_can_be_mapped(void **state)
     _(identity_tells_directories_apart)                                                            \
     _(a_root_is_made_only_when_asked)                                                              \
     _(free_space_is_known)                                                                         \
-    _(a_file_needs_no_directory_handle)                                                            \
-    _(an_exclusive_lock_keeps_another_handle_out)                                                  \
-    _(shared_locks_stand_together)                                                                 \
-    _(own_locks_are_not_seen_as_held)                                                              \
-    _(close_releases_locks)                                                                        \
-    _(closing_one_handle_keeps_the_others_lock)                                                    \
-    _(unlocking_the_middle_keeps_both_ends)                                                        \
-    _(a_map_shows_the_file_and_outlives_handle_and_name)                                           \
-    _(a_map_survives_growth_of_the_file)                                                           \
-    _(two_maps_of_a_file_end_apart)                                                                \
-    _(an_empty_file_can_be_mapped)
+    _(a_file_needs_no_directory_handle)
 
-static struct backend posix_backend;
-static struct backend memory_backend;
-static struct backend record_backend;
-static struct backend faulty_backend;
-
-#define POSIX_CASE(f) {"posix: " #f, f, set_up_posix, tear_down_posix, &posix_backend},
-#define MEMORY_CASE(f) {"memory: " #f, f, set_up_memory, tear_down_memory, &memory_backend},
-#define RECORD_CASE(f) {"record: " #f, f, set_up_record, tear_down_record, &record_backend},
-#define FAULTY_CASE(f) {"faulty: " #f, f, set_up_faulty, tear_down_faulty, &faulty_backend},
-
-/* clang-format off */
-static const struct CMUnitTest tests[] = {
-    CASES(POSIX_CASE)
-    CASES(MEMORY_CASE)
-    CASES(RECORD_CASE)
-    CASES(FAULTY_CASE)
-};
-/* clang-format on */
+VFS_BACKEND_TESTS(CASES)
 
 TEST_MAIN(tests)
