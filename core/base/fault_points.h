@@ -9,9 +9,42 @@
 #define BASE_FAULT_POINTS_H
 
 #define FAULT_POINTS(_)                                                                            \
-    _(NONE, "none")
+    _(ACTOR_DOUBLE_REPLY, "a reply is delivered twice")                                            \
+    _(ACTOR_DROP_WITHOUT_ANSWER, "a dropped message is not answered")                              \
+    _(ACTOR_LOST_WAKEUP, "the push that finds an actor idle does not schedule it")                 \
+    _(CATALOG_SKIP_DIRSYNC, "a new catalog's name is not synced")                                  \
+    _(GC_IGNORE_PINS, "files that a reader pins are removed")                                      \
+    _(MANIFEST_FALLBACK, "an older manifest rules when the newest is damaged")                     \
+    _(MANIFEST_ONE_BODY, "only the first copy of a twin file is read")                             \
+    _(MANIFEST_SKIP_DIRSYNC, "a new manifest's name is not synced")                                \
+    _(MANIFEST_SKIP_SYNC, "a new manifest's bytes are not synced")                                 \
+    _(RECOVERY_BOUND_RECORDS_ONLY, "a reader asks only log records what is durable")               \
+    _(RECOVERY_CLEAN_EARLY, "recovery removes files before it syncs")                              \
+    _(RECOVERY_NO_R3A, "a log file's end is not proved by its successor")                          \
+    _(RECOVERY_NO_READER_BOUND, "a reader shows what is not durable yet")                          \
+    _(RECOVERY_SKIP_R3B, "recovery does not sync what it read")                                    \
+    _(WAL_CONTINUE_FILE, "the log goes on in a recovered file")                                    \
+    _(WAL_KEEP_FAILED, "a failed write is not cut back")                                           \
+    _(WAL_MARK_BESIDE, "a mark stands beside what it vouches for")                                 \
+    _(WAL_NO_CHAIN, "the CRC of the previous record is not compared")                              \
+    _(WAL_NO_GROUP_END, "a group counts before its last record")                                   \
+    _(WAL_NO_SALT, "a recycled log file keeps its salt")                                           \
+    _(WAL_NO_TMP_NAME, "a log file is made under its final name")                                  \
+    _(WAL_NO_VOUCH, "a torn tail is never taken for damage")                                       \
+    _(WAL_ONE_HEADER, "only the first header of a log file is read")                               \
+    _(WAL_SKIP_DIRSYNC, "a new log file's name is not synced")                                     \
+    _(WAL_SKIP_HEADER_SYNC, "a new log file's header is not synced")                               \
+    _(WAL_SKIP_R4A, "a full log file is not synced before its successor")                          \
+    _(WAL_SKIP_SYNC, "a commit does not sync the log")
 
 #define REACH_POINTS(_)                                                                            \
-    _(NONE, "none")
+    _(MANIFEST_SWAPPED, "a twin file was replaced")                                                \
+    _(RECOVERY_DAMAGED_COPY, "one of two copies was bad")                                          \
+    _(RECOVERY_R3A_PROVED, "a successor declared the end of a log file dead")                      \
+    _(WAL_CUT_BACK, "a failed write was cut back")                                                 \
+    _(WAL_MARK_WRITTEN, "a durable mark was written")                                              \
+    _(WAL_ROTATED, "a log file followed another one")                                              \
+    _(WAL_SPARE_REUSED, "a retired log file was reused")                                           \
+    _(WAL_TORN_TAIL, "the newest log file ended in garbage")
 
 #endif
