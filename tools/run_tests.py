@@ -20,7 +20,7 @@ import sys
 import time
 import xml.etree.ElementTree
 
-TIMEOUT_S = 300
+TIMEOUT_S = int(os.environ.get("LYNSE_TEST_TIMEOUT_S", "300"))
 SLOW_TIMEOUT_S = 3600
 TAIL_LINES = 60
 SANITIZER_OPTIONS = {
@@ -75,18 +75,18 @@ def describe_status(status):
 def judge(result, output, status, timed_out):
     result.output = output
     said = result.read_counts(output)
+    running = CMOCKA_RUNNING.findall(output)
     if timed_out:
         result.reason = "timed out"
     elif not said:
         result.reason = f"{describe_status(status)} without a summary"
-        result.passed = len(CMOCKA_OK.findall(output))
-        running = CMOCKA_RUNNING.findall(output)
-        if running:
-            result.reason += f", in {running[-1]}"
     elif status != 0 and result.failed == 0:
         result.reason = f"all cases passed, but {describe_status(status)}"
     elif result.passed + result.failed + result.skipped == 0:
         result.reason = "ran no case"
+    if not said:
+        result.passed = len(CMOCKA_OK.findall(output))
+        result.reason += f", in {running[-1]}" if running else ""
     if result.reason:
         result.failed += 1
     elif result.failed:

@@ -51,7 +51,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s CORPUS_DIRECTORY\n", argv[0]);
         return 2;
     }
-    uint8_t *nothing = malloc(1);
+    uint8_t *nothing = calloc(1, 1);
     if (!nothing) return 2;
     LLVMFuzzerTestOneInput(nothing, 0);
     free(nothing);

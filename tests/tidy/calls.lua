@@ -44,14 +44,15 @@ return {
    {
       names = "signal sigaction pthread_sigmask sigprocmask system popen fork vfork execv execve",
       under = { "^core/" },
+      except = { "^core/base/thread%.c$" }, -- our threads take none of the host's signals
       why = "signals and processes are the host's",
    },
    {
       names = "pthread_*",
       under = { "^core/" },
       except = {
-         "^core/base/thread%.[ch]$", "^core/base/check%.c$", "^core/os/fork_registry%.c$",
-         "^core/simd/select%.c$",
+         "^core/base/thread%.[ch]$", "^core/base/check%.c$", "^core/base/log%.c$",
+         "^core/os/fork_registry%.c$", "^core/simd/select%.c$",
       },
       why = "threads and locks come from base/thread.h",
    },

@@ -191,12 +191,17 @@ function gotos.check(tree, report)
    end
 end
 
-local typedefs = { name = "typedef", what = "of function types (name_fn) alone" }
+local typedefs = {
+   name = "typedef",
+   what = "of function types alone (name_fn), and of what C cannot name without (__int128)",
+}
 function typedefs.check(tree, report)
    for path in tree:each("c", "^core/") do
       local code = tree:code(path)
       for at, declaration in code:gmatch("()%f[%w_]typedef%s+([^;]*);") do
-         if not declaration:find("_fn%s*%(") then
+         local name = declaration:match("([%a_][%w_]*)%s*%b()%s*$")
+         local is_function = name and (name:find("_fn$") or path:find("^core/include/"))
+         if not is_function and not declaration:find("__int128", 1, true) then
             report(path, checkout.line_count(code:sub(1, at)) + 1, "typedef of something else")
          end
       end

@@ -82,8 +82,8 @@ layers.libraries = {
    ["asm/hwcap.h"] = { "^core/simd/cpu%.c$", "^core/base/hash%.c$" },
    ["stdatomic.h"] = { "^core/base/atomic%.h$", "^tests/", "^bench/" },
    ["pthread.h"] = {
-      "^core/base/thread%.[ch]$", "^core/base/check%.c$", "^core/os/fork_registry%.c$",
-      "^core/simd/select%.c$", "^tests/", "^bench/",
+      "^core/base/thread%.[ch]$", "^core/base/check%.c$", "^core/base/log%.c$",
+      "^core/os/fork_registry%.c$", "^core/simd/select%.c$", "^tests/", "^bench/",
    },
    ["sanitizer/asan_interface.h"] = { "^core/base/poison%.h$" },
 }
