@@ -26,8 +26,8 @@ need_packages() {
     fi
     missing=
     for package in "$@"; do
-        case $(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null) in
-        *installed\ *) ;;
+        case $(dpkg-query -W -f '/${db:Status-Status}/' "$package" 2>/dev/null) in
+        */installed/*) ;;
         *) missing="$missing $package" ;;
         esac
     done
