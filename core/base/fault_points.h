@@ -18,6 +18,7 @@
     _(MANIFEST_ONE_BODY, "only the first copy of a twin file is read")                             \
     _(MANIFEST_SKIP_DIRSYNC, "a new manifest's name is not synced")                                \
     _(MANIFEST_SKIP_SYNC, "a new manifest's bytes are not synced")                                 \
+    _(NONE, "none; for tests of the switches themselves")                                          \
     _(RECOVERY_BOUND_RECORDS_ONLY, "a reader asks only log records what is durable")               \
     _(RECOVERY_CLEAN_EARLY, "recovery removes files before it syncs")                              \
     _(RECOVERY_NO_R3A, "a log file's end is not proved by its successor")                          \
@@ -39,6 +40,7 @@
 
 #define REACH_POINTS(_)                                                                            \
     _(MANIFEST_SWAPPED, "a twin file was replaced")                                                \
+    _(NONE, "none; for tests of the switches themselves")                                          \
     _(RECOVERY_DAMAGED_COPY, "one of two copies was bad")                                          \
     _(RECOVERY_R3A_PROVED, "a successor declared the end of a log file dead")                      \
     _(WAL_CUT_BACK, "a failed write was cut back")                                                 \
