@@ -17,6 +17,11 @@ struct thread {
 int thread_start(struct thread *t, const char *name, void (*run)(void *ctx), void *ctx, struct error *err);
 void thread_join(struct thread *t); /* of a zeroed or joined thread: nothing */
 int thread_pin(struct thread *t, unsigned cpu); /* best effort; -1 when refused */
+/* A number that no other living thread has. */
+static inline uintptr_t thread_self(void)
+{
+    return (uintptr_t)pthread_self();
+}
 
 struct mutex {
     pthread_mutex_t handle;
