@@ -58,6 +58,9 @@ uint64_t wal_first_needed(const struct wal *w, uint64_t lsn);
  * after the manifest that no longer needs them is durable and no reader pins them. */
 void wal_retire(struct wal *w, uint64_t lsn);
 
+/* Name of the spare file, which file_gc must leave alone; NULL: none. */
+const char *wal_spare_name(const struct wal *w);
+
 bool wal_is_poisoned(const struct wal *w);
 uint64_t wal_unsynced_bytes(const struct wal *w);
 size_t wal_file_count(const struct wal *w);

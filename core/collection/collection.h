@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* collection.h — one collection as a single-threaded state machine (architecture D3).
+ *
+ * STATE       parts, oldest first: sealed segments, frozen tails that wait to be sealed, and last
+ * the tail.  Each part has the current version of its tombstones.  A manifest names the sealed
+ *             ones; the log holds what they lack.
+ * LIFE OF A BATCH
+ *             stage (validate, resolve against the state and the batch's overlay, write rows behind
+ * the visible ones, reserve all that apply needs) → log → complete → apply (cannot fail) → publish
+ * one view → answer. INVARIANTS  (1) applied_lsn is the LSN of the published view; flushed <=
+ * durable <= applied, but in level `none` nothing is durable before it is flushed. (2) In level
+ * `always` a view is published only after its groups are durable (P3). (3) A row is live in at most
+ * one part: entombing the old version and showing the new one is one view. (4) A refused group
+ * leaves nothing: no row, no tombstone, no LSN. (5) The newest version of an id is kept, deleted or
+ * not; sealing leaves out superseded ones. (6) After a failed sync nothing is ever logged again
+ * (R9). THREADS     One thread at a time calls in, the actor; readers go through view_slot alone.
+ * A seal's build runs elsewhere, on a view of its own.
+ */
+#ifndef COLLECTION_COLLECTION_H
+#define COLLECTION_COLLECTION_H
+
+#include "base/clock.h"
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/hash_map.h"
+#include "codec/record.h"
+#include "segment/active_segment.h"
+#include "segment/segment_builder.h"
+#include "segment/view.h"
+#include "store/manifest.h"
+#include "store/recovery.h"
+#include "store/wal.h"
+
+enum write_kind { WRITE_ADD, WRITE_UPSERT, WRITE_DELETE, WRITE_RESTORE };
+
+/* One group: the request, borrowed until it is answered, and its answer. */
+struct collection_write {
+    enum write_kind kind;
+    const struct record_id *ids; /* NULL with WRITE_ADD: given by the collection */
+    size_t count;
+    const float *vectors; /* ADD, UPSERT: count x dim */
+    uint32_t dim;
+    const struct slice *documents; /* NULL or size 0: add: empty; upsert: keep the old ones */
+    uint8_t sync;                  /* enum sync_level; 0: the collection's */
+
+    const struct record_id *resolved_ids; /* DELETE, RESTORE: those that the group changes */
+    const uint64_t *resolved_versions;    /* the LSN of each one's version */
+    struct error error;                   /* code 0: done */
+    uint64_t lsn;                         /* 0: nothing had to be written */
+    uint64_t row_count;
+    uint64_t first_number; /* first id given */
+    uint8_t sync_reached;
+};
+/* Called exactly once a write, in order, when its answer stands in it. */
+typedef void collection_written_fn(void *ctx, struct collection_write *w);
+
+struct collection_desc {
+    struct alloc *alloc;
+    struct vfs_dir *take_dir; /* the collection's directory */
+    struct file_owner owner;
+    uint64_t number; /* in the catalog */
+    const struct clock *clock;
+    struct rng *rng;
+    struct doc_cache *cache;
+    struct vfs_file *lock_file; /* to ask for pins; NULL: nobody else can read */
+    bool read_only;
+    bool may_sync; /* false: inline mode without syncs (R4b) */
+    collection_written_fn *on_written;
+    void *on_written_ctx;
+};
+/* What a new collection starts with. */
+struct collection_options {
+    uint32_t dim; /* 0: from the first vectors */
+    uint8_t metric;
+    uint8_t sync_level;
+    uint32_t sync_interval_ms;
+    const char *description; /* NULL: none */
+};
+
+enum part_state { PART_SEALED, PART_FROZEN, PART_TAIL };
+struct collection_part {
+    enum part_state state;
+    struct segment *segment;
+    struct tombstones *dead;
+    struct tombstones *saved;     /* sealed: the version that its delete map on disk holds */
+    uint32_t row_count;           /* committed */
+    uint64_t last_lsn;            /* frozen: F of its freeze */
+    struct manifest_segment info; /* sealed */
+};
+
+/* A change of one tombstone that the batch will make. */
+struct staged_mark {
+    uint32_t part;
+    uint32_t row;
+    bool dead;
+};
+/* What the batch has done to an id so far; found by hash, chained. */
+struct overlay_entry {
+    struct record_id id; /* borrowed from the write */
+    uint64_t lsn;        /* of the version */
+    uint32_t part;
+    uint32_t row;
+    uint32_t previous; /* older entry of the same hash, or UINT32_MAX */
+    bool dead;
+};
+/* How much is staged: where a refused group is cut off. */
+struct staged_group {
+    uint32_t staged_rows; /* of the tail */
+    size_t mark_count;
+    size_t overlay_count;
+    uint64_t max_int_id;
+    bool has_int_id;
+};
+struct collection_batch {
+    struct buf writes;    /* struct collection_write *, to be answered in order */
+    size_t pending_count; /* of them: have an LSN */
+    size_t pending_bytes; /* logged */
+    struct buf marks;     /* struct staged_mark */
+    struct buf overlay;   /* struct overlay_entry */
+    struct int_map overlay_heads;
+    struct buf payload;             /* scratch for one record */
+    struct arena arena;             /* ids given, old documents; until the batch is answered */
+    struct tombstones_edit **edits; /* one a part, NULL where untouched */
+    struct view *view;              /* reserved; filled when the batch is applied */
+    uint64_t max_int_id;            /* with the staged groups */
+    bool has_int_id;
+    bool wants_sync;
+    bool needs_overlay; /* another group follows */
+};
+
+/* A seal under way: what was frozen at F, and every part's tombstones as of F. */
+struct collection_seal {
+    bool is_active;
+    uint64_t flushed_lsn;
+    size_t first_part; /* inputs: parts [first_part, first_part + part_count) */
+    size_t part_count;
+    struct view *inputs; /* the input parts, as of F */
+    struct view *as_of;  /* all parts as of F (level `none`: maps may hold nothing later) */
+};
+
+struct collection {
+    struct collection_desc desc;
+    struct vfs_dir *dir;
+    struct manifest manifest; /* the ruling one */
+    struct wal *wal;          /* NULL when read-only */
+    struct commit_log *log;
+    struct collection_part *parts;
+    size_t part_count;
+    size_t part_capacity;
+    struct active_segment *tail; /* of the last part; NULL while the dimension is unknown */
+    uint32_t tail_dim;
+    uint32_t dim; /* 0: not known before the first vectors are applied */
+    uint64_t applied_lsn;
+    uint64_t max_int_id;
+    bool has_int_id;
+    bool is_poisoned;
+    struct error poison;   /* why */
+    struct view_slot slot; /* what readers see */
+    struct collection_batch batch;
+    struct collection_seal seal;
+};
+
+/* ---- collection_open.c ---- */
+
+/* Write the first manifest into the empty directory, synced (the caller syncs the parent and names
+ * it in the catalog afterwards, R10). */
+int collection_create(const struct collection_desc *desc, const struct collection_options *options,
+                      struct error *err);
+/* Recover and publish the first view.  take_dir is taken on success and on failure. */
+int collection_open(const struct collection_desc *desc, struct collection **out, struct error *err);
+/* Drain to disk as the level promises (flush in `none`, or when more than CLOSE_FLUSH_BYTES would
+ * be replayed; sync; mark), then free.  An error says what was not made durable; it is freed all
+ * the same.  No seal is under way. */
+int collection_close(struct collection *c, struct error *err);
+/* Free without writing: what a crash or a failed start leaves is recovered at the next open. */
+void collection_abandon(struct collection *c);
+
+/* ---- collection_write.c ---- */
+
+/* What can be said without the state: counts, ids, finite components, sizes, duplicates.  Any
+ * thread; callers do it before they send. */
+int collection_write_check(struct alloc *a, const struct collection_write *w, struct error *err);
+/* Log and apply checked groups in order; one sync, one view; on_written for each, always. */
+void collection_write_batch(struct collection *c, struct collection_write **writes, size_t count);
+/* Everything applied so far is durable (not in level none: UNSUPPORTED... see collection_flush). */
+int collection_sync(struct collection *c, uint64_t *out_durable_lsn, struct error *err);
+/* A durable mark, when nothing was written for 100 ms (R3). */
+int collection_mark(struct collection *c, struct error *err);
+
+/* ---- collection_seal.c ---- */
+
+/* Freeze the tail if it has rows. NO_MEMORY leaves it as it is. */
+int collection_freeze(struct collection *c, struct error *err);
+bool collection_wants_seal(
+    const struct collection *c); /* a frozen tail waits and no seal is under way */
+/* Begin: *out_desc is what segment_build_run needs, on any thread, until finish or cancel.  force:
+ * also with nothing frozen, to move deletions and flushed_lsn into the manifest. */
+int collection_seal_begin(struct collection *c, bool force, struct segment_build_desc *out_desc,
+                          struct error *err);
+/* Publish a finished build (late deletions replayed, maps, manifest, view), or forget a failed one.
+ * retire_log: the current log file is closed too (checkpoint). */
+int collection_seal_finish(struct collection *c, struct segment_build *build, bool retire_log,
+                           struct error *err);
+void collection_seal_cancel(struct collection *c);
+/* Freeze and seal everything, on this thread. */
+int collection_flush(struct collection *c, bool retire_log, struct error *err);
+
+/* ---- collection_options.c ---- */
+
+int collection_set_index(struct collection *c, uint8_t index_kind, uint8_t metric,
+                         struct error *err);
+int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_ms,
+                        struct error *err);
+int collection_set_description(struct collection *c, const char *description, struct error *err);
+
+/* ---- collection_check.c ---- */
+
+/* Every invariant over every file and the state (reliability: verify full). Slow; for tests and
+ * tools. */
+int collection_check(struct collection *c, struct error *err);
+
+/* ---- inside this layer ---- */
+
+/* collection_apply.c */
+int collection_reserve_parts(struct collection *c, size_t count, struct error *err);
+void collection_close_tail(struct collection *c); /* without rows; the dimension is unknown again */
+struct view *collection_fill_view(struct collection *c, struct view *take_v); /* cannot fail */
+int collection_publish(struct collection *c, struct error *err);
+wal_record_fn collection_replay_record;
+int collection_open_tail(struct collection *c, uint32_t dim, struct error *err);
+void collection_part_deinit(struct collection_part *p);
+
+/* collection_write.c: what the log calls. */
+commit_complete_fn collection_on_complete;
+
+/* collection_stage.c */
+int collection_stage(struct collection *c, struct collection_write *w, uint64_t lsn,
+                     struct error *err);
+struct staged_group collection_stage_mark(const struct collection *c);
+void collection_unstage(struct collection *c, const struct staged_group *before);
+int collection_find(struct collection *c, const struct record_id *id, struct overlay_entry *out,
+                    struct error *err);
+
+/* collection_options.c: publish manifest `next` as the ruling one; takes it. */
+int collection_swap_manifest(struct collection *c, struct manifest *take_next, struct error *err);
+void collection_poison(struct collection *c, const struct error *why);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* collection_options.c — what a collection is told rather than fed; each change is one manifest. */
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "collection/collection.h"
+#include "store/file_gc.h"
+
+void collection_poison(struct collection *c, const struct error *why)
+{
+    if (c->is_poisoned) return;
+    c->is_poisoned = true;
+    c->poison = *why;
+    c->poison.code = LYNSE_READ_ONLY;
+    error_wrap(&c->poison, "read-only until it is opened again, since the disk failed");
+    log_event(LOG_ERROR, "collection_poisoned number=%llu reason=\"%s\"",
+              (unsigned long long)c->desc.number, why->text);
+}
+
+int collection_swap_manifest(struct collection *c, struct manifest *take_next, struct error *err)
+{
+    bool is_renamed = false;
+    struct error failed = {0};
+
+    CHECK(take_next->epoch == c->manifest.epoch + 1);
+    if (manifest_publish(take_next, c->dir, &c->desc.owner, c->desc.rng, &is_renamed, &failed) !=
+        0) {
+        /* After the rename nobody knows which one rules: only a new start can tell (R9). */
+        if (is_renamed) collection_poison(c, &failed);
+        if (err) *err = failed;
+        manifest_deinit(take_next);
+        return -1;
+    }
+    manifest_deinit(&c->manifest);
+    c->manifest = *take_next;
+    memset(take_next, 0, sizeof *take_next);
+    if (c->wal) wal_vouched_by_manifest(c->wal, c->manifest.durable_lsn);
+    return 0;
+}
+
+/* A copy of the ruling manifest with the next epoch. */
+static int begin_change(struct collection *c, struct manifest *out, struct error *err)
+{
+    if (c->is_poisoned || !c->wal) {
+        if (err) *err = c->poison;
+        return -1;
+    }
+    manifest_init(out, c->desc.alloc);
+    if (manifest_copy(out, &c->manifest, err) != 0) return -1;
+    out->epoch++;
+    return 0;
+}
+
+static void clean(struct collection *c)
+{
+    struct error err = {0};
+
+    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, wal_spare_name(c->wal), NULL, NULL,
+                    &err) != 0)
+        log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
+}
+
+int collection_set_index(struct collection *c, uint8_t index_kind, uint8_t metric,
+                         struct error *err)
+{
+    struct manifest next;
+    struct view *v;
+
+    if (begin_change(c, &next, err) != 0) return -1;
+    next.fields[0].index_kind = index_kind;
+    next.fields[0].metric = metric;
+    if (view_create(c->desc.alloc, c->part_count, &v, err) != 0) {
+        manifest_deinit(&next);
+        return -1;
+    }
+    if (collection_swap_manifest(c, &next, err) != 0) {
+        view_release(v);
+        return -1;
+    }
+    view_slot_publish(&c->slot, collection_fill_view(c, v));
+    clean(c);
+    return 0;
+}
+
+int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_ms,
+                        struct error *err)
+{
+    struct manifest next;
+
+    if (level < SYNC_ALWAYS || level > SYNC_NONE)
+        return error_set(err, LYNSE_INVALID, "sync: level %u, allowed are 1 (always) to 4 (none)",
+                         level);
+    if (level == SYNC_INTERVAL && (interval_ms < 1 || interval_ms > 1000))
+        return error_set(err, LYNSE_INVALID, "sync_interval_ms: %u, allowed are 1 to 1000",
+                         interval_ms);
+    /* What was written in `none` is in no log: it becomes durable before anything is logged again.
+     */
+    if (c->manifest.sync_level == SYNC_NONE && level != SYNC_NONE &&
+        collection_flush(c, false, err) != 0)
+        return -1;
+    if (begin_change(c, &next, err) != 0) return -1;
+    next.sync_level = level;
+    next.sync_interval_ms = interval_ms;
+    if (collection_swap_manifest(c, &next, err) != 0) return -1;
+    clean(c);
+    return 0;
+}
+
+int collection_set_description(struct collection *c, const char *description, struct error *err)
+{
+    struct manifest next;
+    size_t size = description ? strlen(description) : 0;
+    char *copy = NULL;
+
+    if (size > LIMIT_DESCRIPTION_BYTES)
+        return error_set(err, LYNSE_LIMIT, "description: %zu bytes, at most %d", size,
+                         LIMIT_DESCRIPTION_BYTES);
+    if (begin_change(c, &next, err) != 0) return -1;
+    if (description) {
+        copy = mem_copy_text(c->desc.alloc, MEM_GENERAL, description, size);
+        if (!copy) {
+            manifest_deinit(&next);
+            return error_no_memory(err, size);
+        }
+    }
+    mem_free(c->desc.alloc, next.description);
+    next.description = copy;
+    if (collection_swap_manifest(c, &next, err) != 0) return -1;
+    clean(c);
+    return 0;
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* collection_write.c — groups become durable, then visible, then answered: one batch, one sync, one
+ * view.
+ *
+ * WHAT        validate → stage → log → complete → apply → publish → answer.
+ * INVARIANTS  (1) Every write is answered exactly once, in order, when its batch is decided.
+ *             (2) LSNs are given to groups that change something, and only to those.
+ *             (3) The groups of a batch are applied together or, when the log fails, not at all.
+ *             (4) Nothing allocates between the log and the answer.
+ * THREADS     The collection's actor; collection_write_check from any.
+ * FAILURE     The log refuses a group: that group is undone and answered.  The log refuses the
+ * batch without having synced: all its groups are undone.  A sync fails: outcome unknown, the
+ *             collection is poisoned (R9).
+ */
+#include <math.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "codec/msgpack.h"
+#include "collection/collection.h"
+
+/* ---- what can be said without the state ---- */
+
+static int check_unique(struct alloc *a, const struct record_id *ids, size_t count,
+                        struct error *err)
+{
+    struct int_map numbers;
+    struct text_map texts;
+    bool is_ascending = true;
+    char text[ID_TEXT_BYTES];
+    int rc = -1;
+
+    for (size_t i = 1; i < count && is_ascending; i++)
+        is_ascending = id_compare(&ids[i - 1], &ids[i]) < 0;
+    if (is_ascending) return 0;
+    int_map_init(&numbers, a, MEM_MESSAGE);
+    text_map_init(&texts, a, MEM_MESSAGE);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t seen;
+        bool twice = ids[i].is_text ? text_map_get(&texts, ids[i].text, &seen)
+                                    : int_map_get(&numbers, ids[i].number, &seen);
+        if (twice) {
+            error_set(err, LYNSE_DUPLICATE_ID, "ids: %s stands at %llu and at %zu",
+                      id_format(&ids[i], text), (unsigned long long)seen, i);
+            goto out;
+        }
+        if ((ids[i].is_text ? text_map_put(&texts, ids[i].text, i)
+                            : int_map_put(&numbers, ids[i].number, i)) != 0) {
+            error_no_memory(err, count * sizeof *ids);
+            goto out;
+        }
+    }
+    rc = 0;
+out:
+    int_map_deinit(&numbers);
+    text_map_deinit(&texts);
+    return rc;
+}
+
+static int check_vectors(const struct collection_write *w, struct error *err)
+{
+    if (w->dim == 0 || w->dim > LIMIT_DIM)
+        return error_set(err, w->dim == 0 ? LYNSE_DIMENSION : LYNSE_LIMIT,
+                         "dim: %u, allowed are 1 to %d", w->dim, LIMIT_DIM);
+    if (!w->vectors) return error_set(err, LYNSE_INVALID, "vectors: missing");
+    for (size_t i = 0; i < w->count; i++) {
+        const float *row = w->vectors + i * w->dim;
+        for (uint32_t j = 0; j < w->dim; j++)
+            if (!isfinite(row[j]))
+                return error_set(err, LYNSE_INVALID,
+                                 "vectors: component %u of row %zu is %f, it must be finite", j, i,
+                                 (double)row[j]);
+    }
+    return 0;
+}
+
+static int check_documents(const struct collection_write *w, struct error *err)
+{
+    for (size_t i = 0; w->documents && i < w->count; i++)
+        if (w->documents[i].size > 0 && document_check(w->documents[i], err) != 0)
+            return error_wrap(err, "fields of row %zu", i);
+    return 0;
+}
+
+int collection_write_check(struct alloc *a, const struct collection_write *w, struct error *err)
+{
+    bool has_rows = w->kind == WRITE_ADD || w->kind == WRITE_UPSERT;
+
+    if (w->count == 0) return error_set(err, LYNSE_INVALID, "ids: none given");
+    if (w->count > LIMIT_BATCH_ROWS)
+        return error_set(err, LYNSE_LIMIT, "ids: %zu rows, at most %d a call", w->count,
+                         LIMIT_BATCH_ROWS);
+    if (!w->ids && w->kind != WRITE_ADD) return error_set(err, LYNSE_INVALID, "ids: missing");
+    if (w->sync > SYNC_OS)
+        return error_set(err, LYNSE_INVALID,
+                         "sync: level %u, a request may ask for 1 (always) to 3 (os)", w->sync);
+    for (size_t i = 0; w->ids && i < w->count; i++)
+        if (id_check(&w->ids[i], err) != 0) return error_wrap(err, "id at %zu", i);
+    if (!has_rows) return 0;
+    if (check_vectors(w, err) != 0 || check_documents(w, err) != 0) return -1;
+    if (w->ids && check_unique(a, w->ids, w->count, err) != 0) return -1;
+
+    size_t bytes = w->count * w->dim * sizeof(float);
+    for (size_t i = 0; w->documents && i < w->count; i++) bytes += w->documents[i].size;
+    if (bytes > LIMIT_GROUP_BYTES)
+        return error_set(err, LYNSE_TOO_LARGE, "vectors and fields: %zu bytes, at most %llu a call",
+                         bytes, (unsigned long long)LIMIT_GROUP_BYTES);
+    return 0;
+}
+
+/* ---- a batch ---- */
+
+static int batch_begin(struct collection *c, struct error *err)
+{
+    struct collection_batch *b = &c->batch;
+
+    CHECK(!b->edits && !b->view && b->pending_count == 0);
+    b->max_int_id = c->max_int_id;
+    b->has_int_id = c->has_int_id;
+    b->wants_sync = false;
+    b->pending_bytes = 0;
+    b->edits = mem_zalloc(c->desc.alloc, MEM_GENERAL, (c->part_count + 1) * sizeof *b->edits);
+    if (!b->edits) return error_no_memory(err, c->part_count * sizeof *b->edits);
+    if (view_create(c->desc.alloc, c->part_count + 1, &b->view, err) == 0) return 0;
+    mem_free(c->desc.alloc, b->edits);
+    b->edits = NULL;
+    return -1;
+}
+
+static void batch_reset(struct collection *c)
+{
+    struct collection_batch *b = &c->batch;
+
+    for (size_t i = 0; b->edits && i < c->part_count; i++) tombstones_edit_abort(b->edits[i]);
+    mem_free(c->desc.alloc, b->edits);
+    view_release(b->view);
+    b->edits = NULL;
+    b->view = NULL;
+    b->pending_count = 0;
+    buf_reset(&b->writes);
+    buf_reset(&b->marks);
+    buf_reset(&b->overlay);
+    buf_reset(&b->payload);
+    int_map_deinit(&b->overlay_heads);
+    arena_reset(&b->arena);
+}
+
+static struct collection_write **batch_writes(struct collection_batch *b, size_t *out_count)
+{
+    *out_count = b->writes.size / sizeof(struct collection_write *);
+    return (struct collection_write **)(void *)b->writes.data;
+}
+
+/* Level of the answer: what the write asked for, or more if the batch was synced anyway. */
+static uint8_t level_reached(const struct collection *c, const struct collection_write *w)
+{
+    uint8_t asked = w->sync ? w->sync : c->manifest.sync_level;
+
+    if (c->manifest.sync_level == SYNC_NONE) return SYNC_NONE;
+    return c->batch.wants_sync ? SYNC_ALWAYS : asked;
+}
+
+static void apply_marks(struct collection *c)
+{
+    struct collection_batch *b = &c->batch;
+    const struct staged_mark *marks = (const struct staged_mark *)(const void *)b->marks.data;
+
+    for (size_t i = 0; i < b->marks.size / sizeof *marks; i++) {
+        if (marks[i].dead) tombstones_edit_set(b->edits[marks[i].part], marks[i].row);
+        else tombstones_edit_clear(b->edits[marks[i].part], marks[i].row);
+    }
+    for (size_t i = 0; i < c->part_count; i++) {
+        if (!b->edits[i]) continue;
+        struct tombstones *next = tombstones_edit_finish(b->edits[i]);
+        b->edits[i] = NULL;
+        tombstones_release(c->parts[i].dead);
+        c->parts[i].dead = next;
+    }
+}
+
+/* The batch is committed up to lsn: show it.  Cannot fail (4). */
+static void apply_batch(struct collection *c, uint64_t lsn)
+{
+    struct collection_batch *b = &c->batch;
+
+    apply_marks(c);
+    if (c->tail) {
+        uint32_t rows = active_segment_staged(c->tail);
+        active_segment_commit(c->tail, rows);
+        c->parts[c->part_count - 1].row_count = rows;
+        if (rows > 0) c->dim = c->tail_dim;
+    }
+    c->max_int_id = b->max_int_id;
+    c->has_int_id = b->has_int_id;
+    c->applied_lsn = lsn;
+    struct view *v = b->view;
+    b->view = NULL;
+    view_slot_publish(&c->slot, collection_fill_view(c, v));
+}
+
+void collection_on_complete(void *ctx, uint64_t lsn, const struct error *failed)
+{
+    struct collection *c = ctx;
+    struct collection_batch *b = &c->batch;
+    size_t count;
+    struct collection_write **writes = batch_writes(b, &count);
+
+    CHECK(b->pending_count > 0 && lsn == c->applied_lsn + b->pending_count);
+    if (!failed) {
+        apply_batch(c, lsn);
+        for (size_t i = 0; i < count; i++)
+            if (writes[i]->lsn) writes[i]->sync_reached = level_reached(c, writes[i]);
+    } else {
+        collection_poison(c, failed);
+        for (size_t i = 0; i < count; i++)
+            if (writes[i]->lsn) writes[i]->error = *failed;
+    }
+    b->pending_count = 0;
+}
+
+/* Nothing of the batch reached the log for good: take it all back. */
+static void batch_refuse(struct collection *c, const struct error *why)
+{
+    struct collection_batch *b = &c->batch;
+    size_t count;
+    struct collection_write **writes = batch_writes(b, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (!writes[i]->lsn) continue;
+        writes[i]->lsn = 0;
+        writes[i]->row_count = 0;
+        writes[i]->error = *why;
+    }
+    b->pending_count = 0;
+}
+
+static void batch_commit(struct collection *c)
+{
+    struct collection_batch *b = &c->batch;
+    struct error err = {0};
+    size_t count;
+
+    if (b->pending_count > 0) {
+        uint64_t lsn = c->applied_lsn + b->pending_count;
+        if (c->manifest.sync_level == SYNC_NONE) {
+            wal_skip(c->wal, lsn);
+            collection_on_complete(c, lsn, NULL);
+        } else if (c->log->ops->complete(c->log, b->wants_sync, &err) != 0 &&
+                   b->pending_count > 0) {
+            batch_refuse(c, &err);
+        }
+    }
+    if (c->tail) active_segment_drop_staged(c->tail, c->parts[c->part_count - 1].row_count);
+    struct collection_write **writes = batch_writes(b, &count);
+    for (size_t i = 0; i < count; i++) c->desc.on_written(c->desc.on_written_ctx, writes[i]);
+    batch_reset(c);
+}
+
+static int log_group(struct collection *c, struct collection_write *w, uint64_t lsn,
+                     struct error *err)
+{
+    struct collection_batch *b = &c->batch;
+    struct commit_record record = {RECORD_UPSERT, {NULL, 0}};
+
+    if (c->manifest.sync_level == SYNC_NONE) return 0;
+    buf_reset(&b->payload);
+    switch (w->kind) {
+    case WRITE_ADD:
+    case WRITE_UPSERT: {
+        struct record_rows rows = {w->ids, w->count, w->vectors, w->dim, w->documents};
+        buf_reserve(&b->payload, record_upsert_bytes(&rows));
+        record_encode_upsert(&b->payload, &rows);
+        break;
+    }
+    case WRITE_DELETE:
+        record.kind = RECORD_DELETE;
+        record_encode_delete(&b->payload, w->resolved_ids, (size_t)w->row_count);
+        break;
+    case WRITE_RESTORE:
+        record.kind = RECORD_RESTORE;
+        record_encode_restore(&b->payload, w->resolved_ids, w->resolved_versions,
+                              (size_t)w->row_count);
+        break;
+    }
+    if (!buf_ok(&b->payload)) return error_no_memory(err, b->payload.size);
+    record.payload = buf_slice(&b->payload);
+    if (c->log->ops->append(c->log, lsn, &record, 1, err) != 0) return -1;
+    b->pending_bytes += record.payload.size;
+    return 0;
+}
+
+/* Stage and log one group; on failure nothing of it is left and its error says why. */
+static void batch_add(struct collection *c, struct collection_write *w)
+{
+    struct collection_batch *b = &c->batch;
+    struct staged_group before = collection_stage_mark(c);
+    uint64_t lsn = c->applied_lsn + b->pending_count + 1;
+    uint8_t level = w->sync ? w->sync : c->manifest.sync_level;
+
+    if (collection_stage(c, w, lsn, &w->error) != 0 ||
+        (w->row_count > 0 && log_group(c, w, lsn, &w->error) != 0)) {
+        collection_unstage(c, &before);
+        w->row_count = 0;
+        return;
+    }
+    w->sync_reached = level;
+    if (w->row_count == 0) return;
+    w->lsn = lsn;
+    b->pending_count++;
+    if (level == SYNC_ALWAYS) b->wants_sync = true;
+}
+
+/* Must the batch be closed before this write is added to it? */
+static bool batch_is_full(const struct collection *c, const struct collection_write *w)
+{
+    const struct collection_batch *b = &c->batch;
+
+    if (b->pending_count == 0) return false;
+    if (b->pending_bytes >= SYNC_BATCH_BYTES) return true;
+    if (!c->tail || !w->vectors) return false;
+    return active_segment_staged(c->tail) + w->count > SEAL_ROWS;
+}
+
+/* A tail with room for the write. */
+static int ready_tail(struct collection *c, const struct collection_write *w, struct error *err)
+{
+    if (w->kind != WRITE_ADD && w->kind != WRITE_UPSERT) return 0;
+    if (c->tail && c->batch.pending_count == 0 && active_segment_is_full(c->tail)) {
+        batch_commit(c);
+        if (collection_freeze(c, err) != 0 || batch_begin(c, err) != 0) return -1;
+    }
+    if (c->tail) return 0;
+    batch_commit(c);
+    if (collection_open_tail(c, c->dim ? c->dim : w->dim, err) != 0) return -1;
+    return batch_begin(c, err);
+}
+
+void collection_write_batch(struct collection *c, struct collection_write **writes, size_t count)
+{
+    struct collection_batch *b = &c->batch;
+
+    for (size_t i = 0; i < count; i++) {
+        struct collection_write *w = writes[i];
+        w->error.code = 0;
+        w->lsn = w->row_count = 0;
+        if (c->is_poisoned || !c->wal) {
+            w->error = c->poison;
+            c->desc.on_written(c->desc.on_written_ctx, w);
+            continue;
+        }
+        if (b->edits && batch_is_full(c, w)) batch_commit(c);
+        bool has_room = buf_reserve(&b->writes, sizeof w);
+        if (!has_room) {
+            b->writes.failed = false;
+            error_no_memory(&w->error, sizeof w);
+        } else if ((b->edits || batch_begin(c, &w->error) == 0) &&
+                   ready_tail(c, w, &w->error) == 0) {
+            b->needs_overlay = i + 1 < count;
+            batch_add(c, w);
+        }
+        if (has_room) buf_append(&b->writes, &w, sizeof w);
+        else c->desc.on_written(c->desc.on_written_ctx, w);
+    }
+    batch_commit(c);
+    if (c->dim == 0 && c->tail) collection_close_tail(c);
+}
+
+int collection_sync(struct collection *c, uint64_t *out_durable_lsn, struct error *err)
+{
+    struct error failed = {0};
+
+    if (c->is_poisoned) {
+        if (err) *err = c->poison;
+        return -1;
+    }
+    if (!c->wal || c->manifest.sync_level == SYNC_NONE) {
+        *out_durable_lsn = c->manifest.flushed_lsn;
+        return 0;
+    }
+    if (c->log->ops->sync(c->log, out_durable_lsn, &failed) == 0) return 0;
+    if (wal_is_poisoned(c->wal)) collection_poison(c, &failed);
+    if (err) *err = failed;
+    return -1;
+}
+
+int collection_mark(struct collection *c, struct error *err)
+{
+    struct error failed = {0};
+
+    if (c->is_poisoned || !c->wal) return 0;
+    if (wal_mark(c->wal, c->manifest.flushed_lsn, true, &failed) == 0) return 0;
+    if (wal_is_poisoned(c->wal)) collection_poison(c, &failed);
+    if (err) *err = failed;
+    return -1;
+}
