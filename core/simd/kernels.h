@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels.h — data sheet and signatures of the kernels; the table through which they are called.
+ *
+ * WHAT        A kernel is named family_op_type_isa.  A slot of struct simd_kernels holds the
+ *             fastest one that the machine has.  Family dense, type f32: dot and l2 (the squared
+ *             Euclidean distance), each in three forms: one pair, one query against many
+ *             contiguous rows, one query against rows by number.  A cosine is made of dot and
+ *             norms (dense_norm_f32, metric_cosine_distance).
+ *
+ * ARGUMENTS   Pointers need the alignment of float only; 64 bytes are fastest.  dim, row_count and
+ *             index_count may be 0: a sum is then 0, and nothing is written.  Any dim up to
+ *             LIMIT_DIM; tails are handled inside, and no byte outside the dim floats of a row is
+ *             read (prefetches, which cannot fault, go further).  row_stride_bytes >= 4 * dim, a
+ *             multiple of 4; it may be anything when there is one row.  out may not overlap an
+ *             input.
+ *
+ * VALUES      Accumulators are f32: `accumulators x lanes` partial sums, added by a fixed tree.
+ *                 serial 8 x 1, and one for the tail     avx2 4 x 8 (FMA)     avx512 4 x 16 (FMA)
+ *
+ * INVARIANTS  (1) Within one level the three forms give bit-identical values for equal floats (a
+ *                 NaN's payload excepted), whatever the alignment, stride, place in the batch or
+ *                 batch size: a scan's value is the score that is returned (P7).
+ *             (2) dot(a, b) and dot(b, a), l2(a, b) and l2(b, a) are bit-identical; l2(a, a) = 0
+ *                 for finite a; l2 is never negative.
+ *             (3) With K = dense_f32_error_factor(dim), when nothing overflows:
+ *                     |dot - exact| <= K * sum |a_i * b_i| + dim * 2^-149
+ *                     |l2  - exact| <= K * exact           + dim * 2^-149
+ *                 The last term is underflow, with denormals enabled (MXCSR as the ABI has it).
+ *             (4) If dot(a, a) and dot(b, b) are below FLT_MAX / 2, dot(a, b) is finite.  l2 of
+ *                 finite vectors is never NaN; it is +inf where it exceeds float.  A dot that
+ *                 overflows is infinite or NaN.  NaN in gives NaN out.
+ *             Levels differ from each other within the bound of (3).
+ *
+ * THREADS     Kernels are pure.  The table is written once.
+ */
+#ifndef SIMD_KERNELS_H
+#define SIMD_KERNELS_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "simd/cpu.h"
+
+/* One pair: the kernel of every returned score. */
+typedef float dense_pair_f32_fn(const float *a, const float *b, size_t dim);
+
+/* out[i] = value of query and the row at (const char *)rows + i * row_stride_bytes,
+ * i < row_count. */
+typedef void dense_many_f32_fn(const float *query, const float *rows, size_t row_stride_bytes,
+                               size_t row_count, size_t dim, float *out);
+
+/* out[i] = value of query and row row_index[i] of base, i < index_count.  Numbers may repeat and
+ * come in any order; later rows are prefetched while earlier ones are computed. */
+typedef void dense_rows_f32_fn(const float *query, const float *base, size_t row_stride_bytes,
+                               const uint32_t *row_index, size_t index_count, size_t dim,
+                               float *out);
+
+/* One line per slot: name, function type. */
+#define DENSE_F32_KERNELS(_)                                                                       \
+    _(dense_dot_f32, dense_pair_f32_fn)                                                            \
+    _(dense_l2_f32, dense_pair_f32_fn)                                                             \
+    _(dense_dot_many_f32, dense_many_f32_fn)                                                       \
+    _(dense_l2_many_f32, dense_many_f32_fn)                                                        \
+    _(dense_dot_rows_f32, dense_rows_f32_fn)                                                       \
+    _(dense_l2_rows_f32, dense_rows_f32_fn)
+
+#define KERNELS(_) DENSE_F32_KERNELS(_)
+
+struct simd_kernels {
+    enum simd_level level; /* the highest whose kernels may be in the slots; no slot is NULL */
+#define KERNEL_SLOT(name, function_type) function_type *name;
+    KERNELS(KERNEL_SLOT)
+#undef KERNEL_SLOT
+};
+
+/* The process's table, never NULL.  The first call probes the processor, reads LYNSE_SIMD and fills
+ * it; any thread, any number of them at once.  Valid for ever. */
+const struct simd_kernels *kernels_active(void);
+
+/* A table filled up to `level`, for tests, benchmarks and tools.  false, and *out untouched, when
+ * the machine lacks the level. */
+bool kernels_of_level(enum simd_level level, struct simd_kernels *out);
+
+/* sqrtf(dot(a, a)), the float square root of the pair kernel's float: the norm that is kept beside
+ * a row.  Infinite where dot overflows; 0 for vectors whose squares all underflow. */
+static inline float dense_norm_f32(const struct simd_kernels *kernels, const float *a, size_t dim)
+{
+    return sqrtf(kernels->dense_dot_f32(a, a, dim));
+}
+
+/* K of (3): a product passes at most dim / 8 + 10 roundings of 2^-24 at any level (serial has the
+ * longest sums); 2 more cover the terms of second order up to LIMIT_DIM. */
+static inline double dense_f32_error_factor(size_t dim)
+{
+    return ((double)dim / 8 + 12) * 0x1p-24;
+}
+
+/* The kernels themselves; only select.c and the ISA files use these names. */
+#define KERNEL_DECLARE_SERIAL(name, function_type) function_type name##_serial;
+KERNELS(KERNEL_DECLARE_SERIAL)
+#undef KERNEL_DECLARE_SERIAL
+#if defined(__x86_64__)
+#define KERNEL_DECLARE_X86(name, function_type)                                                    \
+    function_type name##_avx2;                                                                     \
+    function_type name##_avx512;
+DENSE_F32_KERNELS(KERNEL_DECLARE_X86)
+#undef KERNEL_DECLARE_X86
+#endif
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "simd/kernels.h"
+
+/* A family that an instruction set leaves out keeps the kernels of the level below. */
+#define USE_SERIAL(name, function_type) kernels->name = name##_serial;
+#define USE_AVX2(name, function_type) kernels->name = name##_avx2;
+#define USE_AVX512(name, function_type) kernels->name = name##_avx512;
+
+static void fill(struct simd_kernels *kernels, enum simd_level level)
+{
+    kernels->level = level;
+    KERNELS(USE_SERIAL)
+#if defined(__x86_64__)
+    if (level >= SIMD_AVX2) {
+        DENSE_F32_KERNELS(USE_AVX2)
+    }
+    if (level >= SIMD_AVX512) {
+        DENSE_F32_KERNELS(USE_AVX512)
+    }
+#endif
+}
+
+static struct simd_kernels active;
+static pthread_once_t active_once = PTHREAD_ONCE_INIT;
+
+static void fill_active(void)
+{
+    struct cpu_words words;
+    cpu_probe(&words);
+    enum simd_level best = cpu_best_level(&words);
+    fill(&active, cpu_choose_level(getenv("LYNSE_SIMD"), best));
+    log_event(LOG_DEBUG, "simd_level used=%s best=%s", cpu_level_name(active.level),
+              cpu_level_name(best));
+}
+
+const struct simd_kernels *kernels_active(void)
+{
+    int rc = pthread_once(&active_once, fill_active);
+    CHECK(rc == 0);
+    return &active;
+}
+
+bool kernels_of_level(enum simd_level level, struct simd_kernels *out)
+{
+    struct cpu_words words;
+    cpu_probe(&words);
+    if (level > cpu_best_level(&words)) return false;
+    fill(out, level);
+    return true;
+}

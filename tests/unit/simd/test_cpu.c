@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/test.h"
+
+#include <stdbool.h>
+
+#include "base/log.h"
+#include "simd/cpu.h"
+
+/* Words of a processor with everything, under a system that saves everything: FMA, OSXSAVE and
+ * AVX; AVX2 and AVX-512 F, DQ, BW, VL; x87, xmm, ymm, masks and both zmm parts. */
+static const struct cpu_words everything = {
+    .leaf1_ecx = 1u << 12 | 1u << 27 | 1u << 28,
+    .leaf7_ebx = 1u << 5 | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31,
+    .xcr0 = 0xe7,
+};
+
+static void test_no_words_mean_serial(void **state)
+{
+    (void)state;
+    assert_int_equal(cpu_best_level(&(struct cpu_words){0}), SIMD_SERIAL);
+}
+
+static void test_each_missing_extension_lowers_the_level(void **state)
+{
+    (void)state;
+    assert_int_equal(cpu_best_level(&everything), SIMD_AVX512);
+    for (unsigned bit = 0; bit < 32; bit++) {
+        struct cpu_words words = everything;
+        words.leaf1_ecx &= ~(1u << bit);
+        bool is_needed = everything.leaf1_ecx >> bit & 1;
+        assert_int_equal(cpu_best_level(&words), is_needed ? SIMD_SERIAL : SIMD_AVX512);
+
+        words = everything;
+        words.leaf7_ebx &= ~(1u << bit);
+        is_needed = everything.leaf7_ebx >> bit & 1;
+        enum simd_level without = bit == 5 ? SIMD_SERIAL : SIMD_AVX2;
+        assert_int_equal(cpu_best_level(&words), is_needed ? without : SIMD_AVX512);
+    }
+}
+
+static void test_registers_that_the_system_does_not_save_are_not_used(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t xcr0;
+        enum simd_level level;
+    } cases[] = {
+        {0xe7, SIMD_AVX512}, {0xe6, SIMD_AVX512}, {0x07, SIMD_AVX2},   {0x67, SIMD_AVX2},
+        {0xa7, SIMD_AVX2},   {0xc7, SIMD_AVX2},   {0xe3, SIMD_SERIAL}, {0xe5, SIMD_SERIAL},
+        {0x03, SIMD_SERIAL}, {0, SIMD_SERIAL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct cpu_words words = everything;
+        words.xcr0 = cases[i].xcr0;
+        assert_int_equal(cpu_best_level(&words), cases[i].level);
+    }
+}
+
+static void test_probe_agrees_with_the_compiler_library(void **state)
+{
+    (void)state;
+    struct cpu_words words;
+    cpu_probe(&words);
+#if defined(__x86_64__)
+    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    enum simd_level expected = !has_avx2 ? SIMD_SERIAL : has_avx512 ? SIMD_AVX512 : SIMD_AVX2;
+    assert_int_equal(cpu_best_level(&words), expected);
+#else
+    assert_int_equal(cpu_best_level(&words), SIMD_SERIAL);
+#endif
+}
+
+struct captured {
+    int count;
+    char text[256];
+};
+
+static void capture(void *ctx, enum log_level level, const char *message)
+{
+    struct captured *captured = ctx;
+    assert_int_equal(level, LOG_WARN);
+    captured->count++;
+    snprintf(captured->text, sizeof captured->text, "%s", message);
+}
+
+static void test_override_lowers_the_level(void **state)
+{
+    (void)state;
+    struct captured captured = {0};
+    log_set_sink(capture, &captured, LOG_INFO);
+    assert_int_equal(cpu_choose_level(NULL, SIMD_AVX512), SIMD_AVX512);
+    assert_int_equal(cpu_choose_level("", SIMD_AVX512), SIMD_AVX512);
+    assert_int_equal(cpu_choose_level("serial", SIMD_AVX512), SIMD_SERIAL);
+    assert_int_equal(cpu_choose_level("avx2", SIMD_AVX512), SIMD_AVX2);
+    assert_int_equal(cpu_choose_level("avx512", SIMD_AVX512), SIMD_AVX512);
+    assert_int_equal(cpu_choose_level("serial", SIMD_SERIAL), SIMD_SERIAL);
+    assert_int_equal(captured.count, 0);
+    log_set_sink(NULL, NULL, LOG_INFO);
+}
+
+static void test_override_that_cannot_be_followed_is_said_and_ignored(void **state)
+{
+    (void)state;
+    struct captured captured = {0};
+    log_set_sink(capture, &captured, LOG_INFO);
+    assert_int_equal(cpu_choose_level("avx512", SIMD_AVX2), SIMD_AVX2);
+    assert_int_equal(captured.count, 1);
+    assert_non_null(strstr(captured.text, "avx512"));
+    assert_non_null(strstr(captured.text, "avx2"));
+    assert_int_equal(cpu_choose_level("mmx", SIMD_AVX2), SIMD_AVX2);
+    assert_int_equal(captured.count, 2);
+    assert_non_null(strstr(captured.text, "mmx"));
+    assert_int_equal(cpu_choose_level("AVX2", SIMD_AVX512), SIMD_AVX512);
+    assert_int_equal(captured.count, 3);
+    log_set_sink(NULL, NULL, LOG_INFO);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_no_words_mean_serial),
+    cmocka_unit_test(test_each_missing_extension_lowers_the_level),
+    cmocka_unit_test(test_registers_that_the_system_does_not_save_are_not_used),
+    cmocka_unit_test(test_probe_agrees_with_the_compiler_library),
+    cmocka_unit_test(test_override_lowers_the_level),
+    cmocka_unit_test(test_override_that_cannot_be_followed_is_said_and_ignored),
+};
+
+TEST_MAIN(tests)
