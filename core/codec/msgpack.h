@@ -87,6 +87,7 @@ void msgpack_write_int(struct buf *b, int64_t v);
 void msgpack_write_uint(struct buf *b, uint64_t v);
 void msgpack_write_float(struct buf *b, double v);           /* always a float 64 */
 void msgpack_write_text(struct buf *b, struct slice text);   /* size < 4 GiB, CHECKed */
+void msgpack_write_text_head(struct buf *b, size_t size);    /* `size` bytes of text follow */
 void msgpack_write_bytes(struct buf *b, struct slice bytes); /* size < 4 GiB, CHECKed */
 void msgpack_write_array(struct buf *b, uint32_t count);     /* head; count values follow */
 void msgpack_write_map(struct buf *b, uint32_t count);       /* head; count pairs follow */

@@ -79,13 +79,18 @@ void msgpack_write_float(struct buf *b, double v)
     write_head(b, 0xcb, bits, 8);
 }
 
+void msgpack_write_text_head(struct buf *b, size_t size)
+{
+    CHECK(size <= UINT32_MAX);
+    if (size < 32) buf_append_u8(b, (uint8_t)(0xa0 | size));
+    else if (size <= UINT8_MAX) write_head(b, 0xd9, size, 1);
+    else if (size <= UINT16_MAX) write_head(b, 0xda, size, 2);
+    else write_head(b, 0xdb, size, 4);
+}
+
 void msgpack_write_text(struct buf *b, struct slice text)
 {
-    CHECK(text.size <= UINT32_MAX);
-    if (text.size < 32) buf_append_u8(b, (uint8_t)(0xa0 | text.size));
-    else if (text.size <= UINT8_MAX) write_head(b, 0xd9, text.size, 1);
-    else if (text.size <= UINT16_MAX) write_head(b, 0xda, text.size, 2);
-    else write_head(b, 0xdb, text.size, 4);
+    msgpack_write_text_head(b, text.size);
     buf_append(b, text.data, text.size);
 }
 
