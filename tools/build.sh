@@ -13,15 +13,20 @@ configure() {
     }
 }
 
-# compile PRESET [TARGET]...: ninja shows its progress on a terminal, and errors anywhere.
+# compile PRESET [TARGET]...: progress on a terminal; elsewhere what the compiler says, of a failure
+# its end.
 compile() {
     preset=$1
     shift
     say "compile $preset${*:+: $*}"
     if [ -t 1 ]; then
         ninja -C "build/$preset" -j "$jobs" "$@"
+    elif ninja -C "build/$preset" -j "$jobs" --quiet "$@" >"build/compile-$preset.log" 2>&1; then
+        cat "build/compile-$preset.log"
     else
-        ninja -C "build/$preset" -j "$jobs" --quiet "$@"
+        tail -n 60 "build/compile-$preset.log"
+        say "the whole of it: build/compile-$preset.log"
+        return 1
     fi
 }
 
