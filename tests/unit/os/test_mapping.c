@@ -106,6 +106,27 @@ static void every_fault_on_the_way_is_reported_and_leaves_nothing(void **state)
     mapping_close(&m);
 }
 
+static struct mapping many[MAPPING_SLOTS];
+
+static void a_full_table_answers_the_limit_and_maps_nothing(void **state)
+{
+    struct backend *b = *state;
+    struct mapping m = {0};
+    struct mapping_range range;
+    struct error err = {0};
+    make_file(b->root, "f", "segment");
+    for (size_t i = 0; i < MAPPING_SLOTS; i++)
+        assert_ok(mapping_open(&many[i], b->root, "f", 7, &err), &err);
+    assert_fails(mapping_open(&m, b->root, "f", 7, &err), &err, LYNSE_LIMIT);
+    assert_null(m.data);
+    mapping_close(&many[500]);
+    assert_ok(mapping_open(&m, b->root, "f", 7, &err), &err);
+    assert_true(mapping_find(m.data, &range));
+    mapping_close(&m);
+    for (size_t i = 0; i < MAPPING_SLOTS; i++) mapping_close(&many[i]);
+    assert_int_equal(mapping_count(), 0); /* the tear-down demands that no map is left */
+}
+
 enum { READERS = 2, ROUNDS = 3000 };
 struct churn {
     struct vfs_dir *root;
@@ -161,6 +182,7 @@ static void a_thread_finds_its_mapping_while_others_come_and_go(void **state)
 
 static const struct CMUnitTest tests[] = {
     CASES(POSIX_CASE) CASES(MEMORY_CASE) CASES(RECORD_CASE) CASES(FAULTY_CASE)
-        FAULTY_CASE(every_fault_on_the_way_is_reported_and_leaves_nothing)};
+        FAULTY_CASE(every_fault_on_the_way_is_reported_and_leaves_nothing)
+            MEMORY_CASE(a_full_table_answers_the_limit_and_maps_nothing)};
 
 TEST_MAIN(tests)
