@@ -148,16 +148,28 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size)
 /* ---- CRC32C, ARMv8 ---- */
 
 #elif defined(__aarch64__)
-#include <arm_acle.h>
-#include <asm/hwcap.h>
 #include <sys/auxv.h>
 
-__attribute__((target("+crc"))) static uint32_t crc32c_armv8(uint32_t crc, const uint8_t *p,
-                                                             size_t size)
+/* Written in assembler: gcc and clang disagree on how a function says that it may use the
+ * extension, and older ones hide the intrinsics from files that are not compiled for it as a whole.
+ */
+static inline uint32_t crc32c_u64(uint32_t reg, uint64_t v)
+{
+    __asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(reg) : "r"(v));
+    return reg;
+}
+
+static inline uint32_t crc32c_u8(uint32_t reg, uint32_t v)
+{
+    __asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(reg) : "r"(v));
+    return reg;
+}
+
+static uint32_t crc32c_armv8(uint32_t crc, const uint8_t *p, size_t size)
 {
     uint32_t reg = ~crc;
-    for (; size >= 8; p += 8, size -= 8) reg = __crc32cd(reg, load_u64(p));
-    for (; size > 0; p++, size--) reg = __crc32cb(reg, *p);
+    for (; size >= 8; p += 8, size -= 8) reg = crc32c_u64(reg, load_u64(p));
+    for (; size > 0; p++, size--) reg = crc32c_u8(reg, *p);
     return ~reg;
 }
 
