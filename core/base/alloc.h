@@ -24,8 +24,9 @@ enum mem_tag {
     MEM_TAG_COUNT
 };
 
-/* The caller's allocator.  NULL members mean libc.  alloc returns memory aligned to `align`
- * (a power of two, 16..4096) or NULL; free gets what alloc returned with the same size. */
+/* The caller's allocator.  Both functions or none: with one of them NULL libc serves.  alloc
+ * returns memory aligned to `align` (a power of two, 16..4096) or NULL; free gets what alloc
+ * returned with the same size. */
 struct alloc_hooks {
     void *(*alloc)(void *ctx, size_t bytes, size_t align);
     void (*free)(void *ctx, void *block, size_t bytes);

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rng.c — xoshiro256** 1.0 seeded by splitmix64 (D. Blackman, S. Vigna, "Scrambled linear
- * pseudorandom number generators", 2021), and what is drawn from it.  Indexes are built from these
- * numbers: the same seed must give the same ones in every version. */
+/* rng.c — xoshiro256**, what is drawn from it, and UUIDs.
+ *
+ * WHAT        xoshiro256** 1.0, seeded by splitmix64 (D. Blackman, S. Vigna, "Scrambled linear
+ *             pseudorandom number generators", 2021).  Not for secrets.
+ * INVARIANTS  (1) The same seed and the same calls give the same numbers in every version and on
+ *                 every machine: indexes are built from them.  (rng_normal up to the last bit of
+ *                 the machine's log and cos.)
+ * THREADS     One owner for each generator.
+ * FAILURE     Only rng_system_bytes can fail.
+ */
 #include "base/rng.h"
 
 #include <errno.h>
