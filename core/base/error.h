@@ -20,13 +20,21 @@ struct error {
     char text[ERROR_TEXT_BYTES]; /* one sentence, NUL-terminated, UTF-8, cut at a character */
 };
 
+/* Tells the compiler what error_set returns: it then knows which outputs are set on the way on. */
+static inline int error_failed(int minus_one)
+{
+    (void)minus_one;
+    return -1;
+}
+
 /* Set *err and return -1, so that `return error_set(err, LYNSE_INVALID, "k is %u", k);` reads well.
  * The text names the field, the value and the limit.  Any thread; err == NULL is allowed. */
-#define error_set(err, code, ...) error_set_at((err), (code), 0, __FILE__, __LINE__, __VA_ARGS__)
+#define error_set(err, code, ...)                                                                  \
+    error_failed(error_set_at((err), (code), 0, __FILE__, __LINE__, __VA_ARGS__))
 
 /* The same for a failed system call; the text of os_errno is appended. */
 #define error_set_errno(err, code, os_errno, ...)                                                  \
-    error_set_at((err), (code), (os_errno), __FILE__, __LINE__, __VA_ARGS__)
+    error_failed(error_set_at((err), (code), (os_errno), __FILE__, __LINE__, __VA_ARGS__))
 
 int error_set_at(struct error *err, int code, int os_errno, const char *file, int line,
                  const char *format, ...) __attribute__((format(printf, 6, 7)));
