@@ -64,13 +64,13 @@ static bool content_replace(struct alloc *a, struct memory_bytes *file, size_t c
     return true;
 }
 
-/* Make the first `end` bytes writable. */
+/* Make the first `end` bytes writable; there is a content afterwards. */
 static bool content_reserve(struct alloc *a, struct memory_bytes *file, uint64_t end)
 {
     if (end > SIZE_MAX / 2) return false;
     size_t capacity = file->content ? file->content->capacity : 0;
-    bool is_mapped = file->content && file->content->references > 1; /* (2) */
-    if (end <= capacity && !is_mapped) return true;
+    bool is_own = file->content && file->content->references == 1; /* (2) */
+    if (is_own && end <= capacity) return true;
 
     size_t wanted = end > file->size ? (size_t)end : (size_t)file->size;
     size_t roomy = capacity + capacity / 2; /* appends must not copy every time */
