@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "os/descriptor.h"
+#include "support/oom_sweep.h"
 #include "support/vfs_backends.h"
 
 static void full_path(const struct backend *b, const char *name, char out[TEMP_PATH_BYTES + 64])
@@ -154,18 +155,56 @@ static void descriptors_close_on_exec(void **state)
     assert_int_equal(close(fd), 0);
 }
 
-static void a_read_only_file_cannot_be_opened_for_writing(void **state)
+static int open_as_nobody(struct backend *b)
+{
+    enum { NOBODY = 65534 };
+    struct vfs_file *f = NULL;
+    struct error err = {0};
+    if (geteuid() == 0 && setuid(NOBODY) != 0) return 1; /* root may write everything */
+    if (vfs_open(b->root, "f", VFS_WRITE, &f, &err) == 0) return 2;
+    if (err.code != LYNSE_READ_ONLY) return 3;
+    if (vfs_open(b->root, "new", VFS_WRITE | VFS_CREATE, &f, &err) == 0) return 4;
+    if (err.code != LYNSE_READ_ONLY) return 5;
+    return vfs_open(b->root, "f", VFS_READ, &f, &err) == 0 ? 0 : 6;
+}
+
+static void what_may_not_be_written_is_read_only(void **state)
 {
     struct backend *b = *state;
     char path[TEMP_PATH_BYTES + 64];
-    struct vfs_file *f = NULL;
-    struct error err = {0};
-    if (geteuid() == 0) skip(); /* root may write everything */
     make_file(b->root, "f", "x");
     full_path(b, "f", path);
-    assert_int_equal(chmod(path, 0400), 0);
-    assert_fails(vfs_open(b->root, "f", VFS_WRITE, &f, &err), &err, LYNSE_READ_ONLY);
-    assert_file(b->root, "f", "x");
+    assert_int_equal(chmod(path, 0444), 0);
+    assert_int_equal(chmod(b->path, 0555), 0);
+    assert_int_equal(run_in_child(open_as_nobody, b), 0);
+    assert_int_equal(chmod(b->path, 0755), 0);
+}
+
+/* ---- out of memory ---- */
+
+static int open_all(void *ctx, struct error *err)
+{
+    struct backend *b = ctx;
+    struct vfs_dir *root = NULL;
+    struct vfs_dir *d = NULL;
+    struct vfs_file *f = NULL;
+    int rc = vfs_dir_open(b->fs, b->path, VFS_DIR_CREATE, &root, err);
+    if (rc == 0) rc = vfs_dir_open_in(root, "d", &d, err);
+    if (rc == 0) rc = vfs_open(d, "f", VFS_WRITE | VFS_CREATE_ANY, &f, err);
+    (void)vfs_close(f, NULL);
+    vfs_dir_close(d);
+    vfs_dir_close(root);
+    return rc;
+}
+
+static void every_failed_allocation_is_an_error_and_nothing_leaks(void **state)
+{
+    struct backend *b = *state;
+    struct error err = {0};
+    assert_ok(vfs_dir_make(b->root, "d", &err), &err);
+    unsigned before = count_descriptors();
+    oom_sweep(alloc_libc(), open_all, b);
+    assert_int_equal(count_descriptors(), before);
 }
 
 /* ---- other processes ---- */
@@ -319,7 +358,8 @@ static void a_dead_process_leaves_no_lock(void **state)
     _(failed_opens_leave_no_descriptor)                                                            \
     _(no_descriptor_is_a_standard_one)                                                             \
     _(descriptors_close_on_exec)                                                                   \
-    _(a_read_only_file_cannot_be_opened_for_writing)                                               \
+    _(what_may_not_be_written_is_read_only)                                                        \
+    _(every_failed_allocation_is_an_error_and_nothing_leaks)                                       \
     _(a_lock_keeps_another_process_out)                                                            \
     _(a_living_child_does_not_keep_its_parents_lock)                                               \
     _(a_child_forked_before_the_lock_does_not_keep_it)                                             \
