@@ -73,7 +73,8 @@ void record_encode_delete(struct buf *out, const struct record_id *ids, size_t c
     encode_ids(out, ids, count);
 }
 
-void record_encode_restore(struct buf *out, const struct record_id *ids, const uint64_t *version_lsns, size_t count)
+void record_encode_restore(struct buf *out, const struct record_id *ids,
+                           const uint64_t *version_lsns, size_t count)
 {
     encode_ids(out, ids, count);
     size_t begin = tagged_begin(out, RECORD_VERSIONS, TAGGED_REQUIRED, (uint32_t)count);
@@ -104,7 +105,8 @@ static int decode_ids(const struct tagged_field *f, struct record_view *out, str
     if (r.failed || !bytes_are_zero(reserved.data, reserved.size))
         return error_set(err, LYNSE_CORRUPT, "record: reserved bytes of the ids are not zero");
     if (f->number == 0 || f->number > LIMIT_BATCH_ROWS)
-        return error_set(err, LYNSE_CORRUPT, "record: %u rows, allowed are 1 to %d", f->number, LIMIT_BATCH_ROWS);
+        return error_set(err, LYNSE_CORRUPT, "record: %u rows, allowed are 1 to %d", f->number,
+                         LIMIT_BATCH_ROWS);
     out->count = f->number;
     return id_column_open(slice_of(r.at, reader_left(&r)), form, out->count, &out->ids, NULL, err);
 }
@@ -129,27 +131,33 @@ static int decode_vectors(const struct tagged_field *f, struct record_view *out,
     read_u8(&r, &storage);
     read_u16(&r, &reserved);
     read_u32(&r, &out->dim);
-    if (r.failed || reserved != 0) return error_set(err, LYNSE_CORRUPT, "record: damaged vector field");
+    if (r.failed || reserved != 0)
+        return error_set(err, LYNSE_CORRUPT, "record: damaged vector field");
     if (f->number != 0 || kind != VECTOR_DENSE || storage != STORAGE_F32)
-        return error_set(err, LYNSE_UNSUPPORTED, "record: vector field %u of kind %u and storage type %u", f->number,
-                         kind, storage);
+        return error_set(err, LYNSE_UNSUPPORTED,
+                         "record: vector field %u of kind %u and storage type %u", f->number, kind,
+                         storage);
     if (out->dim == 0 || out->dim > LIMIT_DIM)
-        return error_set(err, LYNSE_CORRUPT, "record: dimension %u, allowed are 1 to %d", out->dim, LIMIT_DIM);
-    if (!size_mul(out->count, out->dim, &components) || !size_mul(components, sizeof(float), &bytes) ||
-        bytes != reader_left(&r))
-        return error_set(err, LYNSE_CORRUPT, "record: %zu rows of dimension %u do not fill %zu bytes", out->count,
+        return error_set(err, LYNSE_CORRUPT, "record: dimension %u, allowed are 1 to %d", out->dim,
+                         LIMIT_DIM);
+    if (!size_mul(out->count, out->dim, &components) ||
+        !size_mul(components, sizeof(float), &bytes) || bytes != reader_left(&r))
+        return error_set(err, LYNSE_CORRUPT,
+                         "record: %zu rows of dimension %u do not fill %zu bytes", out->count,
                          out->dim, reader_left(&r));
     out->vectors = r.at;
     return check_finite(out->vectors, components, err);
 }
 
-static int decode_documents(const struct tagged_field *f, struct record_view *out, struct error *err)
+static int decode_documents(const struct tagged_field *f, struct record_view *out,
+                            struct error *err)
 {
     struct reader r = reader_of(f->data);
     uint32_t last = 0;
 
     if (f->number != out->count)
-        return error_set(err, LYNSE_CORRUPT, "record: %u documents for %zu rows", f->number, out->count);
+        return error_set(err, LYNSE_CORRUPT, "record: %u documents for %zu rows", f->number,
+                         out->count);
     struct slice ends = reader_take(&r, (out->count + 1) * sizeof(uint32_t));
     if (r.failed || load_u32(ends.data) != 0)
         return error_set(err, LYNSE_CORRUPT, "record: damaged offsets of documents");
@@ -157,14 +165,17 @@ static int decode_documents(const struct tagged_field *f, struct record_view *ou
     for (size_t i = 1; i <= out->count; i++) {
         uint32_t end = load_u32(ends.data + i * sizeof(uint32_t));
         if (end < last || end > out->documents.size)
-            return error_set(err, LYNSE_CORRUPT, "record: document %zu ends outside its field", i - 1);
-        if (end > last && document_check(slice_of(out->documents.data + last, end - last), err) != 0) {
+            return error_set(err, LYNSE_CORRUPT, "record: document %zu ends outside its field",
+                             i - 1);
+        if (end > last &&
+            document_check(slice_of(out->documents.data + last, end - last), err) != 0) {
             if (err && err->code != LYNSE_NO_MEMORY) err->code = LYNSE_CORRUPT;
             return error_wrap(err, "record: document %zu", i - 1);
         }
         last = end;
     }
-    if (last != out->documents.size) return error_set(err, LYNSE_CORRUPT, "record: bytes behind the last document");
+    if (last != out->documents.size)
+        return error_set(err, LYNSE_CORRUPT, "record: bytes behind the last document");
     out->document_ends = ends.data;
     return 0;
 }
@@ -172,14 +183,16 @@ static int decode_documents(const struct tagged_field *f, struct record_view *ou
 static int decode_versions(const struct tagged_field *f, struct record_view *out, struct error *err)
 {
     if (f->number != out->count || f->data.size != out->count * sizeof(uint64_t))
-        return error_set(err, LYNSE_CORRUPT, "record: %zu bytes of versions for %zu rows", f->data.size, out->count);
+        return error_set(err, LYNSE_CORRUPT, "record: %zu bytes of versions for %zu rows",
+                         f->data.size, out->count);
     out->versions = f->data.data;
     return 0;
 }
 
 static int decode_field(const struct tagged_field *f, struct record_view *out, struct error *err)
 {
-    if (f->tag != RECORD_IDS && out->count == 0) return error_set(err, LYNSE_CORRUPT, "record: ids do not come first");
+    if (f->tag != RECORD_IDS && out->count == 0)
+        return error_set(err, LYNSE_CORRUPT, "record: ids do not come first");
     switch (f->tag) {
     case RECORD_IDS:
         if (out->count != 0) return error_set(err, LYNSE_CORRUPT, "record: ids stand twice");
@@ -188,7 +201,8 @@ static int decode_field(const struct tagged_field *f, struct record_view *out, s
         if (out->vectors) return error_set(err, LYNSE_CORRUPT, "record: vectors stand twice");
         return decode_vectors(f, out, err);
     case RECORD_DOCUMENTS:
-        if (out->document_ends) return error_set(err, LYNSE_CORRUPT, "record: documents stand twice");
+        if (out->document_ends)
+            return error_set(err, LYNSE_CORRUPT, "record: documents stand twice");
         return decode_documents(f, out, err);
     case RECORD_VERSIONS:
         if (out->versions) return error_set(err, LYNSE_CORRUPT, "record: versions stand twice");
@@ -198,7 +212,8 @@ static int decode_field(const struct tagged_field *f, struct record_view *out, s
     }
 }
 
-int record_decode(enum record_kind kind, struct slice payload, struct record_view *out, struct error *err)
+int record_decode(enum record_kind kind, struct slice payload, struct record_view *out,
+                  struct error *err)
 {
     struct reader r = reader_of(payload);
     struct tagged_field field;
@@ -210,7 +225,8 @@ int record_decode(enum record_kind kind, struct slice payload, struct record_vie
         if (decode_field(&field, out, err) != 0) return -1;
     if (more < 0) return -1;
     if (out->count == 0) return error_set(err, LYNSE_CORRUPT, "record: has no ids");
-    if (kind == RECORD_UPSERT && !out->vectors) return error_set(err, LYNSE_CORRUPT, "record: upsert without vectors");
+    if (kind == RECORD_UPSERT && !out->vectors)
+        return error_set(err, LYNSE_CORRUPT, "record: upsert without vectors");
     if (kind == RECORD_RESTORE && !out->versions)
         return error_set(err, LYNSE_CORRUPT, "record: restore without versions");
     return 0;

@@ -42,18 +42,20 @@ int tagged_next(struct reader *r, const char *what, struct tagged_field *out, st
     out->data = reader_take(r, (size_t)bytes);
     size_t padding = align_up((size_t)bytes, 8) - (size_t)bytes;
     if (padding > reader_left(r))
-        return error_set(err, LYNSE_CORRUPT, "%s: padding of field %u is cut short", what, out->tag);
+        return error_set(err, LYNSE_CORRUPT, "%s: padding of field %u is cut short", what,
+                         out->tag);
     struct slice zeros = reader_take(r, padding);
     if (padding > 0 && !bytes_are_zero(zeros.data, zeros.size))
         return error_set(err, LYNSE_CORRUPT, "%s: padding of field %u is not zero", what, out->tag);
     if ((out->flags & ~TAGGED_REQUIRED) != 0)
-        return error_set(err, LYNSE_FORMAT_TOO_NEW, "%s: field %u has unknown flags 0x%x", what, out->tag,
-                         out->flags);
+        return error_set(err, LYNSE_FORMAT_TOO_NEW, "%s: field %u has unknown flags 0x%x", what,
+                         out->tag, out->flags);
     return 1;
 }
 
 int tagged_unknown(const struct tagged_field *f, const char *what, struct error *err)
 {
     if (!(f->flags & TAGGED_REQUIRED)) return 0;
-    return error_set(err, LYNSE_FORMAT_TOO_NEW, "%s: field %u is required and unknown to this version", what, f->tag);
+    return error_set(err, LYNSE_FORMAT_TOO_NEW,
+                     "%s: field %u is required and unknown to this version", what, f->tag);
 }

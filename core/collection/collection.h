@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collection.h — one collection as a single-threaded state machine (architecture D3).
  *
- * STATE       parts, oldest first: sealed segments, frozen tails that wait to be sealed, and last
- * the tail.  Each part has the current version of its tombstones.  A manifest names the sealed
- *             ones; the log holds what they lack.
- * LIFE OF A BATCH
- *             stage (validate, resolve against the state and the batch's overlay, write rows behind
- * the visible ones, reserve all that apply needs) → log → complete → apply (cannot fail) → publish
- * one view → answer. INVARIANTS  (1) applied_lsn is the LSN of the published view; flushed <=
- * durable <= applied, but in level `none` nothing is durable before it is flushed. (2) In level
- * `always` a view is published only after its groups are durable (P3). (3) A row is live in at most
- * one part: entombing the old version and showing the new one is one view. (4) A refused group
- * leaves nothing: no row, no tombstone, no LSN. (5) The newest version of an id is kept, deleted or
- * not; sealing leaves out superseded ones. (6) After a failed sync nothing is ever logged again
- * (R9). THREADS     One thread at a time calls in, the actor; readers go through view_slot alone.
- * A seal's build runs elsewhere, on a view of its own.
+ * STATE       Parts, oldest first: sealed segments, frozen tails that wait to be sealed, and last
+ *             the tail.  Each part has the current version of its tombstones.  A manifest names
+ *             the sealed ones; the log holds what they lack.
+ * A BATCH     stage (validate, resolve against the state and the batch's overlay, write rows
+ *             behind the visible ones, reserve all that apply needs) → log → complete → apply
+ *             (cannot fail) → publish one view → answer.
+ * INVARIANTS  (1) applied_lsn is the LSN of the published view; flushed <= durable <= applied, but
+ *                 in level `none` nothing is durable before it is flushed.
+ *             (2) In level `always` a view is published only after its groups are durable (P3).
+ *             (3) A row is live in at most one part: entombing the old version and showing the new
+ *                 one is one view.
+ *             (4) A refused group leaves nothing: no row, no tombstone, no LSN.
+ *             (5) The newest version of an id is kept, deleted or not; sealing leaves out
+ *                 superseded ones.
+ *             (6) After a failed sync nothing is ever logged again (R9).
+ * THREADS     One thread at a time calls in, the actor; readers go through the view slot alone.
+ *             A seal's build runs elsewhere, on a view of its own.
  */
 #ifndef COLLECTION_COLLECTION_H
 #define COLLECTION_COLLECTION_H
 
-#include "base/clock.h"
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/hash_map.h"
 #include "codec/record.h"
 #include "segment/active_segment.h"
@@ -63,6 +66,7 @@ struct collection_desc {
     struct rng *rng;
     struct doc_cache *cache;
     struct vfs_file *lock_file; /* to ask for pins; NULL: nobody else can read */
+    struct view_slot *slot;     /* where views are published; the owner's */
     bool read_only;
     bool may_sync; /* false: inline mode without syncs (R4b) */
     collection_written_fn *on_written;
@@ -154,8 +158,7 @@ struct collection {
     uint64_t max_int_id;
     bool has_int_id;
     bool is_poisoned;
-    struct error poison;   /* why */
-    struct view_slot slot; /* what readers see */
+    struct error poison; /* why */
     struct collection_batch batch;
     struct collection_seal seal;
 };

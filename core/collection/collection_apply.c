@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collection_apply.c — the parts of a collection, the view of them, and replay.
  *
- * WHAT        Replay does what a record says and looks nothing up but rows: an upsert entombs older
- *             versions and adds rows, a delete entombs, a restore revives the version that it
- * names. INVARIANTS  (1) Replay is idempotent: a record that a sealed segment's map already
- * contains (lsn <= map_lsn) does nothing to that segment, one whose rows are sealed (lsn <=
- * flushed_lsn) adds none (R6). (2) A group is visible as a whole: rows are committed at its end.
+ * WHAT        Replay does what a record says and looks nothing up but rows: an upsert entombs
+ *             older versions and adds rows, a delete entombs, a restore revives the version that
+ *             it names.
+ * INVARIANTS  (1) Replay is idempotent: a record that a sealed segment's map already contains
+ *                 (lsn <= map_lsn) does nothing to that segment, one whose rows are sealed
+ *                 (lsn <= flushed_lsn) adds none (R6).
+ *             (2) A group is visible as a whole: rows are committed at its end.
  * THREADS     The collection's actor.
  * FAILURE     CORRUPT: the record or an old version cannot be read; NO_MEMORY.
  */
@@ -88,7 +90,7 @@ int collection_publish(struct collection *c, struct error *err)
     struct view *v;
 
     if (view_create(c->desc.alloc, c->part_count, &v, err) != 0) return -1;
-    view_slot_publish(&c->slot, collection_fill_view(c, v));
+    view_slot_publish(c->desc.slot, collection_fill_view(c, v));
     return 0;
 }
 

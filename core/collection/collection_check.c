@@ -69,7 +69,7 @@ static int check_part(const struct view *v, size_t part, struct error *err)
 
 int collection_check(struct collection *c, struct error *err)
 {
-    struct view *v = view_slot_acquire(&c->slot);
+    struct view *v = view_slot_acquire(c->desc.slot);
     int rc = -1;
 
     if (!v) return error_set(err, LYNSE_SHUTTING_DOWN, "the collection is closed");

@@ -2,11 +2,13 @@
 /* collection_open.c — create, recover, close.
  *
  * WHAT        open runs recovery, opens what the manifest names, replays the log into a fresh tail
- * and publishes the first view. close leaves nothing unvouched (R3). INVARIANTS  (1) Nothing is
- * shown before it is proved durable (R3b runs inside recovery_begin). (2) Garbage is removed last;
- * a crash at any step leaves the same state for the next open. THREADS     The collection's actor.
- * FAILURE     CORRUPT, FORMAT_TOO_NEW, IO, NO_MEMORY: nothing is changed on disk, the handle is
- * gone.
+ *             and publishes the first view.  close leaves nothing unvouched (R3).
+ * INVARIANTS  (1) Nothing is shown before it is proved durable (R3b runs inside recovery_begin).
+ *             (2) Garbage is removed last; a crash at any step leaves the same state for the next
+ *                 open.
+ * THREADS     The collection's actor.
+ * FAILURE     CORRUPT, FORMAT_TOO_NEW, IO, NO_MEMORY: nothing that counts is changed on disk, the
+ *             handle is gone.
  */
 #include "base/check.h"
 #include "base/limits.h"
@@ -156,7 +158,6 @@ int collection_open(const struct collection_desc *desc, struct collection **out,
     c->desc = *desc;
     c->dir = desc->take_dir;
     manifest_init(&c->manifest, desc->alloc);
-    view_slot_init(&c->slot);
     init_batch(c);
     if (recover(c, err) != 0) {
         collection_abandon(c);
@@ -171,7 +172,6 @@ void collection_abandon(struct collection *c)
     struct alloc *a = c->desc.alloc;
 
     CHECK(!c->batch.edits && !c->seal.is_active);
-    view_slot_deinit(&c->slot);
     wal_destroy(c->wal);
     for (size_t i = 0; i < c->part_count; i++) collection_part_deinit(&c->parts[i]);
     mem_free(a, c->parts);

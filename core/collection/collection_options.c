@@ -77,7 +77,7 @@ int collection_set_index(struct collection *c, uint8_t index_kind, uint8_t metri
         view_release(v);
         return -1;
     }
-    view_slot_publish(&c->slot, collection_fill_view(c, v));
+    view_slot_publish(c->desc.slot, collection_fill_view(c, v));
     clean(c);
     return 0;
 }

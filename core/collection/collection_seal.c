@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collection_seal.c — tail → frozen → sealed: the state's side of moving rows into files.
  *
- * WHAT        freeze makes the tail immutable at LSN F. seal_begin lends the inputs, as of F, to a
- * build that runs anywhere. seal_finish brings what came late (deletions, restores, the entombing
- *             half of upserts) onto the result, writes delete maps, swaps the manifest, then the
- * view, and only then lets files go. INVARIANTS  (1) The manifest is written after the log is
- * durable up to all that it names (R6). (2) A map that is named is complete to its LSN; a new
- * segment's to F at least (R6). (3) In level `none` nothing above F is in anything that the
- * manifest names. (4) All memory that publishing needs is there before the manifest is. (5) Files
- * are removed after the manifest that no longer names them is durable (R7, R8). THREADS     The
- * collection's actor; the build in between on any. FAILURE     Before the manifest: files of the
- * build are removed and the frozen tail stays, so that it can be tried again.  In it: see
- * collection_swap_manifest.
+ * WHAT        freeze makes the tail immutable at LSN F.  seal_begin lends the inputs, as of F, to a
+ *             build that runs anywhere.  seal_finish brings what came late (deletions, restores, the
+ *             entombing half of upserts) onto the result, writes delete maps, swaps the manifest,
+ *             then the view, and only then lets files go.
+ * INVARIANTS  (1) The manifest is written after the log is durable up to all that it names (R6).
+ *             (2) A map that is named is complete to its LSN; a new segment's to F at least (R6).
+ *             (3) In level `none` nothing above F is in anything that the manifest names.
+ *             (4) All memory that publishing needs is there before the manifest is.
+ *             (5) Files are removed after the manifest that no longer names them is durable
+ *                 (R7, R8).
+ * THREADS     The collection's actor; the build in between on any.
+ * FAILURE     Before the manifest: files of the build are removed and the frozen tail stays, so
+ *             that it can be tried again.  In it: see collection_swap_manifest.
  */
 #include "base/check.h"
 #include "base/limits.h"
@@ -306,7 +308,7 @@ static void take_next_parts(struct collection *c, struct next_parts *n, struct v
     c->part_count = n->count;
     mem_free(c->desc.alloc, n->parts);
     *n = (struct next_parts){0};
-    view_slot_publish(&c->slot, collection_fill_view(c, take_view));
+    view_slot_publish(c->desc.slot, collection_fill_view(c, take_view));
 }
 
 static void release_files(struct collection *c)

@@ -2,15 +2,15 @@
 /* collection_stage.c — one group against the state: resolve, reserve, write behind what is visible.
  *
  * WHAT        The part of a write that may be refused.  Everything that applying needs is made
- * here: tail rows, slots of the id table, private copies of tombstone chunks.  After the log
- *             nothing can fail.
- * INVARIANTS  (1) A group sees the applied state plus the earlier groups of its batch (the
- * overlay). (2) What is staged is a suffix of rows, marks and overlay entries: a refused group is
- *                 undone by cutting the suffix off.
- *             (3) What a restore revives, and the fields that an upsert keeps, are decided here and
- *                 stand in the record, so that replay never looks anything up.
+ *             here: tail rows, slots of the id table, private copies of tombstone chunks.  After
+ *             the log nothing can fail.
+ * INVARIANTS  (1) A group sees the applied state plus the earlier groups of its batch (overlay).
+ *             (2) What is staged is a suffix of rows, marks and overlay entries: a refused group
+ *                 is undone by cutting the suffix off.
+ *             (3) What a restore revives, and the fields that an upsert keeps, are decided here
+ *                 and stand in the record, so that replay never looks anything up.
  * THREADS     The collection's actor.
- * FAILURE     ALREADY_EXISTS, DIMENSION, LIMIT, NO_MEMORY, CORRUPT (an old version cannot be read).
+ * FAILURE     ALREADY_EXISTS, DIMENSION, LIMIT, NO_MEMORY, CORRUPT (an old version is damaged).
  */
 #include "base/check.h"
 #include "base/limits.h"

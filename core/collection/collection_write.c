@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* collection_write.c — groups become durable, then visible, then answered: one batch, one sync, one
- * view.
+/* collection_write.c — groups become durable, then visible, then answered.
  *
- * WHAT        validate → stage → log → complete → apply → publish → answer.
+ * WHAT        validate → stage → log → complete → apply → publish → answer; one batch, one sync,
+ *             one view.
  * INVARIANTS  (1) Every write is answered exactly once, in order, when its batch is decided.
  *             (2) LSNs are given to groups that change something, and only to those.
  *             (3) The groups of a batch are applied together or, when the log fails, not at all.
  *             (4) Nothing allocates between the log and the answer.
  * THREADS     The collection's actor; collection_write_check from any.
  * FAILURE     The log refuses a group: that group is undone and answered.  The log refuses the
- * batch without having synced: all its groups are undone.  A sync fails: outcome unknown, the
- *             collection is poisoned (R9).
+ *             batch without having synced: all its groups are undone.  A sync fails: outcome
+ *             unknown, the collection is poisoned (R9).
  */
 #include <math.h>
 
@@ -195,7 +195,7 @@ static void apply_batch(struct collection *c, uint64_t lsn)
     c->applied_lsn = lsn;
     struct view *v = b->view;
     b->view = NULL;
-    view_slot_publish(&c->slot, collection_fill_view(c, v));
+    view_slot_publish(c->desc.slot, collection_fill_view(c, v));
 }
 
 void collection_on_complete(void *ctx, uint64_t lsn, const struct error *failed)

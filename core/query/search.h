@@ -17,11 +17,11 @@ struct search_request {
     size_t query_count;
     uint32_t dim;
     bool is_range;
-    size_t k;             /* top-k */
-    float threshold;      /* range: in the user's terms (ip: at least; others: at most) */
-    size_t max_results;   /* range: the nearest so many */
-    unsigned columns;     /* RESULT_DOCUMENTS, RESULT_VECTORS */
-    uint64_t deadline_us; /* monotonic of `clock`; 0: none */
+    size_t k;                    /* top-k */
+    float threshold;             /* range: in the user's terms (ip: at least; others: at most) */
+    size_t max_results;          /* range: the nearest so many */
+    unsigned columns;            /* RESULT_DOCUMENTS, RESULT_VECTORS */
+    uint64_t deadline_us;        /* monotonic of `clock`; 0: none */
     const _Atomic(bool) *cancel; /* may be NULL */
 };
 
@@ -30,18 +30,20 @@ enum search_state { SEARCH_MORE, SEARCH_DONE, SEARCH_FAILED };
 
 /* INVALID, DIMENSION, LIMIT: with field, value and limit; components must be finite.  The view is
  * taken on success and on failure.  A view without dimension gives an empty result. */
-int search_create(struct alloc *a, struct view *take_view, const struct search_request *request, const struct clock *clock,
-                  struct search **out, struct error *err);
+int search_create(struct alloc *a, struct view *take_view, const struct search_request *request,
+                  const struct clock *clock, struct search **out, struct error *err);
 void search_destroy(struct search *s); /* NULL allowed; no slice is being advanced */
 
-/* An estimate of the work in microseconds of one core, from rows, dim and queries (architecture D5). */
+/* An estimate of the work in microseconds of one core, from rows, dim and queries (architecture
+ * D5). */
 uint64_t search_cost_us(const struct search *s);
 
 /* Cut into up to slice_max slices of about equal work (before the first advance); the number made.
- * Without it there is one slice. Slices are whole queries or row ranges of at least SEARCH_SPLIT_ROWS. */
+ * Without it there is one slice. Slices are whole queries or row ranges of at least
+ * SEARCH_SPLIT_ROWS. */
 size_t search_split(struct search *s, size_t slice_max, struct error *err); /* 0: out of memory */
-/* Work on one slice for about budget_us (0: to its end).  FAILED: see search_error; the deadline and
- * the cancel flag are looked at at least once per millisecond of work (DEADLINE, CANCELLED). */
+/* Work on one slice for about budget_us (0: to its end).  FAILED: see search_error; the deadline
+ * and the cancel flag are looked at at least once per millisecond of work (DEADLINE, CANCELLED). */
 enum search_state search_advance(struct search *s, size_t slice, uint64_t budget_us);
 const struct error *search_error(const struct search *s); /* of the first slice that failed */
 
