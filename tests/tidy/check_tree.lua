@@ -11,15 +11,18 @@ local function is_listed_folder(path)
    return false
 end
 
--- "core/base/buf.[ch]" stands for two files.
+-- The table by path; "buf.[ch]" stands for two files.
 local function expand(tree_table)
    local purposes = {}
-   for name, purpose in pairs(tree_table) do
-      local stem = name:match("^(.*)%.%[ch%]$")
-      if stem then
-         purposes[stem .. ".c"], purposes[stem .. ".h"] = purpose, purpose
-      else
-         purposes[name] = purpose
+   for folder, files in pairs(tree_table) do
+      for name, purpose in pairs(files) do
+         local stem = name:match("^(.*)%.%[ch%]$")
+         if stem then
+            purposes[folder .. "/" .. stem .. ".c"] = purpose
+            purposes[folder .. "/" .. stem .. ".h"] = purpose
+         else
+            purposes[folder .. "/" .. name] = purpose
+         end
       end
    end
    return purposes
@@ -35,14 +38,17 @@ end
 
 -- Lines for tree.lua: the files of the product that it does not name.
 function check_tree.missing_lines(tree)
-   local lines, paired = {}, {}
+   local lines, paired, last_folder = {}, {}, nil
    for _, path in ipairs(check_tree.missing(tree)) do
+      local folder, file = path:match("^(.*)/([^/]*)$")
+      if folder ~= last_folder then lines[#lines + 1] = ('   ["%s"] = {'):format(folder) end
+      last_folder = folder
       local stem, suffix = path:match("^(.*)%.([ch])$")
       local is_pair = stem and tree:exists(stem .. ".c") and tree:exists(stem .. ".h")
       if not (is_pair and paired[stem]) then
          local described = is_pair and stem .. ".h" or path
-         local name = is_pair and stem .. ".[ch]" or path
-         lines[#lines + 1] = ('   ["%s"] = "%s",'):format(name, purpose_of(tree, described))
+         local name = is_pair and file:gsub("%.[ch]$", ".[ch]") or file
+         lines[#lines + 1] = ('      ["%s"] = "%s",'):format(name, purpose_of(tree, described))
          if suffix then paired[stem] = true end
       end
    end

@@ -29,13 +29,14 @@ local CLEAN = {
    ["scripts/rpc/count.lua"] = LUA_LICENCE .. 'local args = require "lynse.args"\nreturn args\n',
 }
 local CLEAN_TREE = {
-   ["core/CMakeLists.txt"] = "the layers of this checkout",
-   ["core/base/thing.[ch]"] = "a thing of no importance",
-   ["core/codec/user.c"] = "somebody who uses a thing",
-   ["scripts/rpc/count.lua"] = "how many things there are",
+   ["core"] = { ["CMakeLists.txt"] = "the layers of this checkout" },
+   ["core/base"] = { ["thing.[ch]"] = "a thing of no importance" },
+   ["core/codec"] = { ["user.c"] = "somebody who uses a thing" },
+   ["scripts/rpc"] = { ["count.lua"] = "how many things there are" },
 }
 
--- One violation each: the rule, the file that is written, the line where it must be found.
+-- One violation each: the rule, the file that is written, the line where it must be found, the text
+-- of the file, and perhaps a file that is removed.
 local essay_head = LICENCE .. "/* long.c — long.\n *\n * WHAT        It.\n * THREADS     Any.\n"
    .. " * FAILURE     None.\n */\n"
 local CASES = {
@@ -96,6 +97,7 @@ local CASES = {
    { "headers", "core/base/new.h", 4,
       LICENCE .. '#ifndef BASE_NEW_H\n#define BASE_NEW_H\n#include "codec/user.h"\n#endif\n' },
    { "tree", "core/base/new.c", 1, LICENCE },
+   { "tree", "tests/tidy/tree.lua", 1, LUA_LICENCE, "core/codec/user.c" },
    { "tree", "core/codec/user.c", 1, "" },
 }
 
@@ -154,9 +156,10 @@ end
 
 local proven = {}
 for _, case in ipairs(CASES) do
-   local name, path, line, text = unpack(case)
+   local name, path, line, text, removed = unpack(case)
    make_clean(root)
    write(root, path, text)
+   if removed then os.remove(root .. "/" .. removed) end
    local found = false
    for _, finding in ipairs(tidy.run(find_rule(name), open(root))) do
       if finding.file == path and finding.line == line then found = true end

@@ -1,2 +1,172 @@
 -- SPDX-License-Identifier: Apache-2.0
-return {}
+-- tree.lua: every file of the product and what it is for, by folder.  `tidy.lua --list-missing`
+-- proposes the lines that a new file needs; "x.[ch]" stands for x.c and x.h.
+return {
+   ["core"] = {
+      ["CMakeLists.txt"] = "the layers and what each may include; the library made of them",
+   },
+   ["core/actor"] = {
+      ["actor.[ch]"] =
+         "an object that handles messages one batch at a time, on one thread at a time",
+      ["inline_scheduler.c"] =
+         "no threads: work runs inside inline_poll and inside calls that wait",
+      ["mailbox.[ch]"] = "a lock-free queue of messages with bounds in count and bytes",
+      ["message.[ch]"] = "the header of everything that is sent to an actor",
+      ["message_pool.[ch]"] =
+         "memory for messages, which one thread allocates and another one frees",
+      ["parker.[ch]"] = "one thread waits until another wakes it: first by spinning, then asleep",
+      ["placement.[ch]"] = "on which worker a new actor runs, for good",
+      ["reply.[ch]"] = "the answer to a message or a search, given exactly once",
+      ["scheduler.[ch]"] =
+         "who runs actors, tasks and timers: threads, the caller, or a seeded simulator",
+      ["sim_scheduler.c"] = "seeded interleavings on one thread, under a logical clock",
+      ["task.h"] = "work that runs in steps beside the actors: searches and background jobs",
+      ["task_pool.[ch]"] = "threads that run tasks of one class, first come first served",
+      ["thread_scheduler.c"] = "actors on worker threads, tasks on pools, one thread for time",
+      ["timer.[ch]"] = "deadlines and periodic ticks of actors",
+      ["watchdog.[ch]"] = "says in the log which actor is stuck and which mailbox grows",
+      ["worker.[ch]"] = "a thread that runs the actors placed on it, in turns",
+   },
+   ["core/base"] = {
+      ["alloc.[ch]"] =
+         "the allocator that each database is given, with accounting by tag and a budget",
+      ["arena.[ch]"] = "bump allocation for one request: reset, not free",
+      ["atomic.h"] = "thin names over C11 atomics",
+      ["bitmap.[ch]"] = "dense bitmap of a fixed number of bits, in 64-bit words",
+      ["buf.[ch]"] = "a growable byte buffer that remembers its first failure",
+      ["bytes.h"] =
+         "little-endian fields, and the one bounds-checked reader for bytes from outside",
+      ["check.[ch]"] =
+         "asserts on our own invariants, never on what a file, a peer or a caller sends",
+      ["clock.[ch]"] =
+         "monotonic and wall time behind a pointer, so that tests and the simulator own time",
+      ["error.[ch]"] = "how a function says what went wrong",
+      ["fault_points.h"] = "every named fault point and reach mark, sorted",
+      ["faults.[ch]"] = "switches that make the engine break its own rules, for tests of the tests",
+      ["hash.[ch]"] = "CRC32C of our own, and XXH3",
+      ["hash_map.h"] = "two open-addressing maps: u64 → u64, and bytes → u64",
+      ["int_map.c"] = "u64 → u64: linear probing with deletion by backward shift",
+      ["limits.h"] = "every limit, with its reason",
+      ["log.[ch]"] = "levels and one injected sink; silent without one",
+      ["mpsc.[ch]"] = "intrusive lock-free queue: many producers, one consumer, with an idle bit",
+      ["poison.h"] = "marks for AddressSanitizer: memory that is ours but must not be touched now",
+      ["rng.[ch]"] = "seeded generator of random numbers; no hidden seed",
+      ["slice.h"] = "a pointer and a length, borrowed: bytes, or UTF-8 text without a NUL",
+      ["text_map.c"] = "bytes → u64: linear probing with deletion by backward shift",
+      ["thread.[ch]"] =
+         "threads, mutexes and conditions over pthread; waits use the monotonic clock",
+      ["topk.[ch]"] = "the k best candidates, ties by id",
+      ["utf8.[ch]"] =
+         "which bytes are UTF-8 (RFC 3629: no overlong forms, no surrogates, up to U+10FFFF)",
+   },
+   ["core/codec"] = {
+      ["block.[ch]"] = "a framed, checksummed block of bytes, compressed by zstd where that pays",
+      ["datetime.[ch]"] = "RFC 3339 text ⇄ microseconds since 1970-01-01T00:00:00Z",
+      ["decimal.[ch]"] =
+         "numbers in decimal text ⇄ binary, correct to the last bit, whatever the locale",
+      ["decimal_powers.h"] = "the first 128 bits of 5^q for q in −64..64; for decimal.c alone",
+      ["id.[ch]"] = "record ids: an integer 0..UINT64_MAX−1, or text of 1..255 bytes of UTF-8",
+      ["json.h"] = "JSON (RFC 8259) ⇄ msgpack, token by token: no tree, no recursion",
+      ["json_read.c"] = "JSON text to msgpack, in one pass",
+      ["json_write.c"] = "msgpack to JSON text, token by token",
+      ["msgpack.[ch]"] = "bounded, non-recursive reader and writer of msgpack",
+      ["msgpack_write.c"] = "the shortest encoding of each value, appended to a buf",
+      ["quote.[ch]"] = "text from outside, made fit for an error message",
+      ["record.[ch]"] = "payloads of log records ⇄ rows",
+      ["record_kinds.h"] = "kinds of log records",
+      ["tagged.[ch]"] = "runs of tagged fields: catalog, manifest, record payloads",
+      ["value.[ch]"] = "one field value, as a view of its msgpack bytes",
+   },
+   ["core/collection"] = {
+      ["collection.h"] = "one collection as a single-threaded state machine",
+      ["collection_apply.c"] = "the parts of a collection, the view of them, and replay",
+      ["collection_check.c"] = "every invariant over every file and the state; never writes",
+      ["collection_open.c"] = "create, recover, close",
+      ["collection_options.c"] =
+         "what a collection is told rather than fed; each change is one manifest",
+      ["collection_seal.c"] = "tail → frozen → sealed: the state's side of moving rows into files",
+      ["collection_stage.c"] =
+         "one group against the state: resolve, reserve, write behind what is visible",
+      ["collection_write.c"] = "groups become durable, then visible, then answered",
+   },
+   ["core/engine"] = {
+      ["catalog.[ch]"] = "databases and collections by name, and the file that says so",
+   },
+   ["core/include"] = {
+      ["lynse.h"] = "the one public header of Lynse, an embedded-first vector database",
+      ["lynse_errors.h"] = "the one table of errors, for every language",
+   },
+   ["core/os"] = {
+      ["descriptor.[ch]"] = "open a file descriptor by the rule for all of ours (R13)",
+      ["fork_registry.[ch]"] =
+         "a forked child must not use, nor keep locked, a database of its parent (L2)",
+      ["machine.[ch]"] = "what this process may use: cores and memory, cgroup limits included",
+      ["mapping.[ch]"] = "read-only maps of immutable files, and the table of what is mapped (R12)",
+      ["memory_locks.[ch]"] = "byte-range locks of one file in memory, with the rules of OFD locks",
+      ["memory_tree.[ch]"] = "directories, files and their bytes for vfs_memory.c",
+      ["path.[ch]"] = "names of databases, collections and files",
+      ["vfs.h"] = "every touch of a disk goes through this table, so that tests own the disk",
+      ["vfs_memory.c"] =
+         "a file system in memory: ':memory:', and the ground of the crash laboratory",
+      ["vfs_posix.c"] = "the real file system",
+      ["vfs_record.[ch]"] = "a VFS that passes everything on to another one and calls an observer",
+   },
+   ["core/quant"] = {
+      ["vector_source.h"] = "where an oracle finds the full vectors: runs of rows in memory",
+   },
+   ["core/query"] = {
+      ["fetch.h"] = "reads that score nothing: records by id, and walks over all of them",
+      ["result.h"] = "what a read gives back: columns of ids, scores, documents and vectors",
+      ["search.h"] = "a search over one view, as an object: begin, advance, finish",
+   },
+   ["core/segment"] = {
+      ["active_segment.[ch]"] = "the tail: rows in memory, appended by one thread, read by all",
+      ["row_chunks.[ch]"] = "the memory of a tail's rows: columns in chunks that never move",
+      ["sealed_segment.h"] = "an immutable segment: its mapped ids, vectors and documents",
+      ["segment.[ch]"] =
+         "what a segment is: rows in LSN order, each with id, LSN, vector and document",
+      ["segment_builder.h"] = "frozen rows → the files of one sealed segment (R5), on a job thread",
+      ["view.[ch]"] =
+         "the one thing that readers see: an immutable list of segments and their deletions",
+   },
+   ["core/simd"] = {
+      ["cpu.[ch]"] = "which instruction sets may be used here, as levels that contain each other",
+      ["dense_avx2.c"] = "f32 dot and squared distance with AVX2 and FMA",
+      ["dense_avx512.c"] = "f32 dot and squared distance with AVX-512",
+      ["dense_serial.c"] =
+         "f32 dot and squared distance in plain C: the reference, and the last resort",
+      ["kernels.h"] =
+         "data sheet and signatures of the kernels; the table through which they are called",
+      ["metrics.[ch]"] =
+         "the list of metrics: names, which end of the scale is nearer, what each needs",
+      ["select.c"] = "fills the kernel table level by level, once",
+   },
+   ["core/store"] = {
+      ["commit_log.h"] = "the log that a collection commits to, local or replicated",
+      ["dir_lock.h"] =
+         "one LOCK per root: an exclusive writer, shared readers that pin epochs (L1-L4)",
+      ["doc_file.h"] =
+         "documents of a sealed segment in compressed blocks, and the cache of decoded ones",
+      ["file_gc.h"] =
+         "remove files that no manifest names, no view uses and no reader pins (R7, R14, L4)",
+      ["file_header.[ch]"] = "the 80 bytes that every file starts with",
+      ["format.h"] = "numbers of the file formats; docs/FORMAT.md has the tables",
+      ["ids_bloom.h"] = "the blocked Bloom filter of an ids part",
+      ["ids_file.[ch]"] = "ids of a sealed segment: row to id and LSN, id to row",
+      ["ids_writer.c"] = "the ids part of a new segment",
+      ["manifest.[ch]"] = "the one file that says which files are the collection",
+      ["migrate.[ch]"] =
+         "which format majors this version reads, and the steps that lead to its own",
+      ["part_file.[ch]"] = "the container of all segment parts: sections, block checksums, footer",
+      ["part_layout.h"] = "offsets inside a segment part; for part_writer.c and part_file.c",
+      ["part_writer.c"] = "writes a segment part once, front to back",
+      ["recovery.h"] = "from a directory to the state that was promised (R1-R14)",
+      ["tombstones.[ch]"] =
+         "which rows of a segment are deleted: versions that share untouched chunks",
+      ["twin_file.[ch]"] = "small files that are replaced as a whole: catalog and manifest",
+      ["wal.[ch]"] = "the local commit log: the write-ahead log files of one collection",
+      ["wal_files.[ch]"] = "make log files and recycle retired ones (R4, R8), for wal.c alone",
+      ["wal_replay.[ch]"] =
+         "read a log file, prove where it ends, hand out its groups (R2, R3, R3a)",
+   },
+}
