@@ -35,8 +35,13 @@ present() {
 
 lint_format() {
     # shellcheck disable=SC2046
-    find $(present core tests bench examples lua server) -name '*.[ch]' -type f -print0 |
-        xargs -0 clang-format --dry-run -Werror
+    find $(present core tests bench examples lua server) -name '*.[ch]' -type f | sort |
+        while read -r file; do
+            clang-format --dry-run -Werror "$file" >/dev/null 2>&1 ||
+                echo "$file: not as clang-format -i would have it"
+        done >build/unformatted
+    cat build/unformatted
+    [ ! -s build/unformatted ]
 }
 
 lint_luacheck() {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include <cmocka.h>
 
 #include "base/error.h"
@@ -37,6 +38,9 @@ uint64_t test_seed(uint64_t otherwise);
     } while (0)
 
 #define TEST_MAIN(tests)                                                                           \
-    int main(void) { return cmocka_run_group_tests_name(__FILE__, (tests), NULL, NULL); }
+    int main(void)                                                                                 \
+    {                                                                                              \
+        return cmocka_run_group_tests_name(__FILE__, (tests), NULL, NULL);                         \
+    }
 
 #endif
