@@ -287,34 +287,75 @@ float decimal_to_f32(const struct decimal *d)
 
 /* ---- To text ---- */
 
+static char *put_bytes(char *out, const char *bytes, int count)
+{
+    memcpy(out, bytes, (size_t)count);
+    return out + count;
+}
+
+static char *put_zeros(char *out, int count)
+{
+    memset(out, '0', (size_t)count);
+    return out + count;
+}
+
+/* e±x with as few digits as x has, 1..3. */
+static char *put_exponent(char *out, int exponent)
+{
+    unsigned magnitude = (unsigned)(exponent < 0 ? -exponent : exponent);
+    *out++ = 'e';
+    if (exponent < 0) *out++ = '-';
+    if (magnitude >= 100) *out++ = (char)('0' + magnitude / 100);
+    if (magnitude >= 10) *out++ = (char)('0' + magnitude / 10 % 10);
+    *out++ = (char)('0' + magnitude % 10);
+    return out;
+}
+
+/* The digits without the zeros at their end; returns their number.  *exponent grows by the zeros. */
+static int put_digits(uint64_t value, int64_t *exponent, char out[20])
+{
+    char reversed[20];
+    int count = 0;
+    while (value != 0 && value % 10 == 0) {
+        value /= 10;
+        (*exponent)++;
+    }
+    do reversed[count++] = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    for (int i = 0; i < count; i++) out[i] = reversed[count - 1 - i];
+    return count;
+}
+
 /* Positional from 0.00001 to 17 digits before the point, else d.ddde±x. */
 static size_t layout(const struct decimal *d, char out[DECIMAL_TEXT_BYTES])
 {
-    char digits[24];
-    uint64_t value = d->digits;
-    int64_t exponent = d->exponent;
-    while (value != 0 && value % 10 == 0) {
-        value /= 10;
-        exponent++;
-    }
-    if (value == 0) exponent = 0;
-    int count = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+    char digits[20];
+    int64_t exponent = d->digits == 0 ? 0 : d->exponent;
+    int count = put_digits(d->digits, &exponent, digits);
     int point = count + (int)exponent; /* digits before the point */
-    const char *sign = d->is_negative ? "-" : "";
-    int size;
+    char *at = out;
+
+    if (d->is_negative) *at++ = '-';
     if (point > 17 || point < -4) {
-        const char *dot = count > 1 ? "." : "";
-        size = snprintf(out, DECIMAL_TEXT_BYTES, "%s%c%s%se%d", sign, digits[0], dot, digits + 1,
-                        point - 1);
+        *at++ = digits[0];
+        if (count > 1) *at++ = '.';
+        at = put_bytes(at, digits + 1, count - 1);
+        at = put_exponent(at, point - 1);
     } else if (point <= 0) {
-        size = snprintf(out, DECIMAL_TEXT_BYTES, "%s0.%.*s%s", sign, -point, "0000", digits);
+        at = put_bytes(at, "0.", 2);
+        at = put_zeros(at, -point);
+        at = put_bytes(at, digits, count);
     } else if (point >= count) {
-        size = snprintf(out, DECIMAL_TEXT_BYTES, "%s%s%.*s.0", sign, digits, point - count,
-                        "00000000000000000");
+        at = put_bytes(at, digits, count);
+        at = put_zeros(at, point - count);
+        at = put_bytes(at, ".0", 2);
     } else {
-        size = snprintf(out, DECIMAL_TEXT_BYTES, "%s%.*s.%s", sign, point, digits, digits + point);
+        at = put_bytes(at, digits, point);
+        *at++ = '.';
+        at = put_bytes(at, digits + point, count - point);
     }
-    return (size_t)size;
+    *at = '\0';
+    return (size_t)(at - out);
 }
 
 static bool reads_back(const struct decimal *d, double v, bool is_f32)
