@@ -43,6 +43,7 @@ void answer_deinit(struct answer *a)
 static void reply_init(struct reply *r, struct scheduler *s, reply_fn *deliver, void *ctx)
 {
     r->scheduler = s;
+    r->alloc = s->alloc;
     r->deliver = deliver;
     r->ctx = ctx;
     r->free = NULL;
@@ -57,7 +58,7 @@ void reply_init_callback(struct reply *r, struct scheduler *s, reply_fn *deliver
 
 static void free_callback(struct reply *r)
 {
-    mem_free(r->scheduler->alloc, r);
+    mem_free(r->alloc, r);
 }
 
 struct reply *reply_create_callback(struct scheduler *s, reply_fn *deliver, void *ctx,
@@ -121,7 +122,7 @@ static void drop_reference(struct future *f)
     if (atomic_sub_acq_rel(&f->reference_count, 1) != 1) return;
     answer_deinit(&f->answer);
     parker_deinit(&f->parker);
-    mem_free(f->reply.scheduler->alloc, f);
+    mem_free(f->reply.alloc, f);
 }
 
 static void free_completer_end(struct reply *r)

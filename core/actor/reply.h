@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "actor/parker.h"
+#include "base/alloc.h"
 #include "base/atomic.h"
 #include "base/error.h"
 
@@ -44,6 +45,7 @@ typedef void reply_fn(void *ctx, struct answer *take_answer);
 
 struct reply {
     struct scheduler *scheduler;
+    struct alloc *alloc; /* the scheduler's, which may be gone before the requester's end is */
     reply_fn *deliver;
     void *ctx;
     void (*free)(struct reply *r); /* completer's end; NULL: the memory is somebody else's */
@@ -96,6 +98,7 @@ bool future_poll(struct future *f, struct answer *out_answer);
 int future_wait(struct future *f, uint64_t deadline_us, struct answer *out_answer,
                 struct error *err);
 void future_cancel(struct future *f);
-void future_release(struct future *f); /* the caller's end; NULL is allowed */
+/* The caller's end, also after the scheduler is gone (not its allocator); NULL is allowed. */
+void future_release(struct future *f);
 
 #endif
