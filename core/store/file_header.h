@@ -9,6 +9,9 @@
 #include "base/rng.h"
 #include "store/format.h"
 
+/* LSNs, log sequences: what is above is damage, so that no sum of them overflows. */
+#define LSN_MAX (UINT64_MAX >> 2)
+
 /* Whose file it is: every file of a collection carries both. */
 struct file_owner {
     struct uuid root;
@@ -35,8 +38,8 @@ void file_header_encode(const struct file_header *h, uint8_t out[FORMAT_HEADER_B
 /* Checks magic (CORRUPT), major and features (FORMAT_TOO_NEW, both versions in the text), header
  * bytes, and the owner unless `owner` is NULL (CORRUPT: belongs to another database).  name is
  * for the text.  *out_read_only_needed: an unknown read-only-compatible bit is set. */
-int file_header_decode(const uint8_t bytes[FORMAT_HEADER_BYTES], const char *magic, uint32_t header_bytes,
-                       const struct file_owner *owner, const char *name, struct file_header *out,
-                       bool *out_read_only_needed, struct error *err);
+int file_header_decode(const uint8_t bytes[FORMAT_HEADER_BYTES], const char *magic,
+                       uint32_t header_bytes, const struct file_owner *owner, const char *name,
+                       struct file_header *out, bool *out_read_only_needed, struct error *err);
 
 #endif

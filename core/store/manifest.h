@@ -5,9 +5,13 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "os/vfs.h"
 #include "store/file_header.h"
+#include "store/twin_file.h"
+
+#define MANIFEST_PREFIX "manifest-"
 
 enum sync_level { SYNC_ALWAYS = 1, SYNC_INTERVAL = 2, SYNC_OS = 3, SYNC_NONE = 4 };
 enum { MANIFEST_FIELDS_MAX = 64, SEGMENT_PARTS_MAX = 8 };
@@ -29,11 +33,11 @@ struct manifest_segment {
     struct manifest_part parts[SEGMENT_PARTS_MAX];
 };
 struct manifest_field {
-    uint8_t kind;         /* enum vector_kind */
-    uint8_t storage;      /* enum storage_type */
-    uint8_t metric;       /* enum metric + 1, as in FORMAT.md: 1 ip, 2 l2, 3 cosine */
-    uint8_t index_kind;   /* 0 none asked for, 1 flat */
-    uint32_t dim;         /* 0: not known yet */
+    uint8_t kind;       /* enum vector_kind */
+    uint8_t storage;    /* enum storage_type */
+    uint8_t metric;     /* enum metric + 1, as in FORMAT.md: 1 ip, 2 l2, 3 cosine */
+    uint8_t index_kind; /* 0 none asked for, 1 flat */
+    uint32_t dim;       /* 0: not known yet */
     char name[129];
 };
 struct manifest {
@@ -56,17 +60,22 @@ struct manifest {
 };
 
 void manifest_init(struct manifest *m, struct alloc *a);
-void manifest_deinit(struct manifest *m);
-int manifest_copy(struct manifest *to, const struct manifest *from, struct error *err); /* to is initialised */
+void manifest_deinit(struct manifest *m); /* of a zeroed one: nothing */
+int manifest_copy(struct manifest *to, const struct manifest *from,
+                  struct error *err); /* to is initialised */
 
-/* Encode and publish as epoch m->epoch; the caller has raised it (invariant: by one). */
+/* Encode and publish as epoch m->epoch; the caller has raised it (invariant: by one).  Failure as
+ * with twin_file_publish.  INTERNAL: m breaks a rule that manifest_decode holds; nothing was
+ * written. */
 int manifest_publish(const struct manifest *m, struct vfs_dir *dir, const struct file_owner *owner,
                      struct rng *rng, bool *out_renamed, struct error *err);
 /* The highest epoch, verified: checksums, structure, segment order; that its files exist with the
- * recorded length is checked too (R6).  NOT_FOUND when there is none. */
+ * recorded length is checked too (R6).  m is initialised and empty, and stays so on failure.
+ * NOT_FOUND when there is none. */
 int manifest_load(struct manifest *m, struct vfs_dir *dir, const struct file_owner *owner,
-                  bool *out_read_only_needed, struct error *err);
-/* For fuzzing and tests: the body alone. */
+                  struct twin_info *out_info, struct error *err);
+/* The body alone.  Decode: m is initialised and empty, and stays so on failure; everything that
+ * the encoder guarantees is checked.  Encode appends at a multiple of 8. */
 int manifest_decode(struct manifest *m, struct slice body, struct error *err);
 int manifest_encode(const struct manifest *m, struct buf *out, struct error *err);
 
@@ -75,6 +84,9 @@ uint64_t manifest_replay_from(const struct manifest *m);
 
 /* "seg-<uuid>.ids", ".vec-<field>", ".doc", ".del-<lsn>" */
 enum { PART_NAME_BYTES = 80 };
-void part_name(char out[PART_NAME_BYTES], const struct uuid *segment, enum part_kind kind, uint64_t number);
+void part_name(char out[PART_NAME_BYTES], const struct uuid *segment, enum part_kind kind,
+               uint64_t number);
+/* The number in the name of a segment's part: its field, or the LSN of its delete map, or 0. */
+uint64_t manifest_part_number(const struct manifest_segment *s, const struct manifest_part *p);
 
 #endif

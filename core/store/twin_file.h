@@ -7,25 +7,48 @@
 #include "os/vfs.h"
 #include "store/file_header.h"
 
+enum { TWIN_NAME_BYTES = 64 };
+#define TWIN_BODY_BYTES_MAX (64ull << 20) /* a catalog of 100,000 collections has 30 MB */
+
 /* Write `<prefix><epoch>` through tmp-<uuid>: write, sync, rename, sync the directory (R5, R6).
  * 0: durable.  -1: the old file rules or the new one does, nobody knows which: the caller must stop
- * writing (R9) unless *out_renamed is false, in which case the old one rules and the tmp file is
- * garbage. */
+ * writing (R9) unless *out_renamed is false, in which case the old one rules and the tmp file, if
+ * it is still there, is garbage.  *out_renamed is always written. */
 int twin_file_publish(struct vfs_dir *dir, const char *prefix, uint64_t epoch, const char *magic,
-                      const struct file_owner *owner, struct slice body, struct rng *rng, struct alloc *a,
-                      bool *out_renamed, struct error *err);
+                      const struct file_owner *owner, struct slice body, struct rng *rng,
+                      struct alloc *a, bool *out_renamed, struct error *err);
 
-/* Read and verify.  body gets one good copy; *out_damaged_copies 0 or 1.  CORRUPT: both bad, both
- * good and different, or the epoch is not the name's.  owner NULL: *out_owner is filled from the
- * file (the catalog, which tells the root's UUID). */
+/* What reading told beside the body. */
+struct twin_info {
+    struct file_owner owner;
+    int damaged_copies;    /* 0 or 1: to be logged */
+    bool read_only_needed; /* an unknown read-only-compatible feature */
+};
+
+/* Read and verify.  body (initialised by the caller) gets one good copy.  CORRUPT: both bad, both
+ * good and different, the epoch is not the name's, or it is not `owner`'s; owner NULL: anybody's
+ * (the catalog, which tells the root's UUID).  FORMAT_TOO_NEW.  NOT_FOUND. */
 int twin_file_read(struct vfs_dir *dir, const char *prefix, uint64_t epoch, const char *magic,
-                   const struct file_owner *owner, struct file_owner *out_owner, struct buf *body,
-                   int *out_damaged_copies, struct error *err);
+                   const struct file_owner *owner, struct buf *body, struct twin_info *out_info,
+                   struct error *err);
+
+/* The same for bytes in memory; *out_body is a slice of them.  Touches no file: for fuzzing. */
+int twin_file_verify(struct slice file, const char *name, uint64_t epoch, const char *magic,
+                     const struct file_owner *owner, struct slice *out_body,
+                     struct twin_info *out_info, struct error *err);
+
+/* The bytes of a whole file, both copies. */
+int twin_file_encode(const char *magic, uint64_t epoch, const struct file_owner *owner,
+                     const struct uuid *file, struct slice body, struct buf *out,
+                     struct error *err);
 
 /* The highest number among names `<prefix><number>` in the directory; *out_found false if none. */
-int twin_file_newest(struct vfs_dir *dir, const char *prefix, uint64_t *out_epoch, bool *out_found, struct error *err);
+int twin_file_newest(struct vfs_dir *dir, const char *prefix, uint64_t *out_epoch, bool *out_found,
+                     struct error *err);
 
 /* "<prefix><number>" → number; false when the name is not of that form (leading zeros, overflow). */
 bool numbered_name_parse(const char *name, const char *prefix, uint64_t *out_number);
+/* The other way round. */
+void numbered_name(char out[TWIN_NAME_BYTES], const char *prefix, uint64_t number);
 
 #endif
