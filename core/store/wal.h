@@ -1,12 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wal.h — the local commit log: write-ahead log files of one collection (FORMAT.md 6; R1-R4b, R8). */
+/* wal.h — the local commit log: write-ahead log files of one collection (FORMAT.md 6; R1-R4b, R8).
+ *
+ * append collects, complete writes: one batch is one write per file that it touches (one, but when
+ * a file is full) and one sync.  What complete answers:
+ *   0               all groups are committed; durable with sync.
+ *   -1 DISK_FULL, IO, NO_MEMORY
+ *                   groups above the last on_complete are undone, for good: what may stand of them in
+ *                   a file was cut back and that synced, or a successor file has declared it dead.
+ *                   Their LSNs are free again and the log goes on.
+ *   -1 OUTCOME_UNKNOWN
+ *                   on_complete was told up to where.  wal_is_poisoned: a sync failed, nothing is ever
+ *                   logged again (R9).  Not poisoned (only without WAL_MAY_SYNC): a part of the batch
+ *                   was written and may not be synced away; its LSNs are free again, appends answer
+ *                   BUSY until a sync is allowed.
+ *   -1 READ_ONLY    the log was poisoned before; nothing was appended.
+ * sync with complete needs WAL_MAY_SYNC.  on_complete is called after the batch is over, so that it
+ * may begin the next one.
+ */
 #ifndef STORE_WAL_H
 #define STORE_WAL_H
 
-#include "base/clock.h"
 #include "os/vfs.h"
 #include "store/commit_log.h"
 #include "store/file_header.h"
+
+#define WAL_PREFIX "wal-"
 
 /* One log file that is still needed, oldest first. */
 struct wal_file {
@@ -17,11 +35,12 @@ struct wal_file {
 };
 /* Where a log goes on: what recovery found, or the beginning. */
 struct wal_position {
-    uint64_t next_sequence;
-    uint64_t last_lsn;       /* the last group of the collection */
+    uint64_t next_sequence; /* at least 1 */
+    uint64_t last_lsn;      /* the last group of the collection */
     uint64_t durable_lsn;
-    struct uuid prev_uuid;   /* zero: no predecessor */
-    uint64_t prev_last_lsn;
+    uint64_t vouched_lsn;   /* a manifest, mark or successor says that it was durable up to here */
+    struct uuid prev_uuid;  /* zero: no predecessor */
+    uint64_t prev_last_lsn; /* equal to last_lsn */
     uint32_t prev_last_crc;
 };
 enum wal_rule {
@@ -31,34 +50,41 @@ enum wal_rule {
 struct wal;
 
 /* take_files: recovered files, oldest first (allocated from `a`; owned from now on, on failure
- * too).  Nothing is written before the first append. */
-int wal_create(struct alloc *a, struct vfs_dir *dir, const struct file_owner *owner, struct rng *rng,
-               const struct wal_position *position, struct wal_file *take_files, size_t file_count,
-               struct wal **out, struct error *err);
-void wal_destroy(struct wal *w); /* closes; syncs nothing */
+ * too; NULL when there is none).  Nothing is written before the first complete.  dir and rng are
+ * borrowed.  The rules are WAL_MAY_SYNC. */
+int wal_create(struct alloc *a, struct vfs_dir *dir, const struct file_owner *owner,
+               struct rng *rng, const struct wal_position *position, struct wal_file *take_files,
+               size_t file_count, struct wal **out, struct error *err);
+void wal_destroy(struct wal *w); /* closes; syncs nothing; NULL allowed */
 struct commit_log *wal_log(struct wal *w);
-void wal_set_rules(struct wal *w, unsigned rules);
-/* In level `none` nothing is logged: only the LSN moves on. */
+void wal_set_rules(struct wal *w, unsigned rules); /* no batch is under way */
+/* In level `none` nothing is logged: only the LSN moves on.  The collection flushes before it
+ * leaves that level. */
 void wal_skip(struct wal *w, uint64_t lsn);
 
-/* Make the next file ahead of need (R4b: create, open and sync do so inline). */
+/* Make sure that the next batch needs no new file, so that it needs no sync (R4b: create, open and
+ * sync call this inline).  BUSY without WAL_MAY_SYNC; else as complete. */
 int wal_prepare(struct wal *w, struct error *err);
-/* A synced mark in a block of its own that vouches for durable_lsn (R3); nothing to do without a
- * current file or when all is flushed.  flushed_lsn: from the manifest. */
+/* A mark in a block of its own that vouches for durable_lsn (R3).  Nothing to do without a current
+ * file, when all that is durable is flushed or vouched for, or when the file has no room (then
+ * wal_is_vouched stays false and a manifest has to do it).  flushed_lsn: from the manifest.
+ * sync: make the mark durable.  -1 IO, DISK_FULL: no group is lost; READ_ONLY: poisoned, now or
+ * before; BUSY: sync without WAL_MAY_SYNC. */
 int wal_mark(struct wal *w, uint64_t flushed_lsn, bool sync, struct error *err);
-/* Has everything durable been vouched for (mark, successor or manifest up to vouched_lsn)? */
+/* Has everything durable been vouched for durably (mark, successor or manifest)? */
 bool wal_is_vouched(const struct wal *w);
+/* A durable manifest says durable_lsn. */
 void wal_vouched_by_manifest(struct wal *w, uint64_t durable_lsn);
 
-/* The next append opens a new file (checkpoint). */
+/* The next batch opens a new file (checkpoint). */
 void wal_close_current(struct wal *w);
 /* Which sequence the manifest may name as wal_first when everything up to `lsn` is flushed. */
 uint64_t wal_first_needed(const struct wal *w, uint64_t lsn);
-/* Forget files whose last LSN <= lsn: one becomes the spare, the others are unlinked (R8).  Called
- * after the manifest that no longer needs them is durable and no reader pins them. */
-void wal_retire(struct wal *w, uint64_t lsn);
-
-/* Name of the spare file, which file_gc must leave alone; NULL: none. */
+/* Forget files below wal_first: one becomes the spare, the others are unlinked (R8).  Called after
+ * the manifest that says wal_first is durable, and only if no reader pins an older one.  What
+ * cannot be removed is garbage for file_gc. */
+void wal_retire(struct wal *w, uint64_t wal_first);
+/* For file_gc_run: the spare's name, NULL when there is none.  Borrowed until the next call. */
 const char *wal_spare_name(const struct wal *w);
 
 bool wal_is_poisoned(const struct wal *w);

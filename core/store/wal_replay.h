@@ -4,42 +4,66 @@
 #define STORE_WAL_REPLAY_H
 
 #include "base/buf.h"
+#include "codec/record_kinds.h"
 #include "store/wal.h"
 
 struct wal_header {
-    struct file_header base;
+    struct file_header base; /* base.file is the salt of the records */
     uint64_t sequence;
-    uint64_t first_lsn;
+    uint64_t first_lsn; /* at least 1; prev_last_lsn + 1 */
     uint64_t file_bytes;
     struct uuid prev_uuid;
     uint64_t prev_last_lsn;
     uint32_t prev_last_crc;
 };
-void wal_header_encode(const struct wal_header *h, uint8_t out[256]);
-/* Both copies from a file; one damaged copy is survived and reported. CORRUPT: none is good, or
- * both are and differ. */
-int wal_header_read(struct slice file, const struct file_owner *owner, const char *name, struct wal_header *out,
-                    int *out_damaged_copies, struct error *err);
+void wal_header_encode(const struct wal_header *h, uint8_t out[WAL_HEADER_BYTES]);
+
+/* Both copies, from the beginning of a file (its first WAL_RECORDS bytes are enough); one damaged
+ * copy is survived and counted.  CORRUPT: none is good, or both are and differ, or it is not
+ * `owner`'s.  *out_read_only_needed: an unknown read-only-compatible feature.  name is for the
+ * text. */
+int wal_header_read(struct slice file, const struct file_owner *owner, const char *name,
+                    struct wal_header *out, int *out_damaged_copies, bool *out_read_only_needed,
+                    struct error *err);
 
 /* What a walk over one file found. */
 struct wal_scan {
     struct wal_header header;
-    uint64_t last_lsn;     /* of the last complete group; first_lsn - 1 when there is none */
-    uint32_t last_crc;     /* CRC of its group-end record; 0 when there is none */
-    uint64_t vouched_lsn;  /* highest durable_lsn in any valid record of this salt, behind damage too */
-    uint64_t end_offset;   /* after the last record of the last complete group */
+    uint64_t last_lsn;    /* of the last complete group; first_lsn - 1 when there is none */
+    uint32_t last_crc;    /* CRC of its group-end record; 0 when there is none */
+    uint64_t vouched_lsn; /* highest durable_lsn in any valid record; see wal_scan */
+    uint64_t end_offset;  /* after the last complete group, and the marks behind it */
+    bool is_torn;         /* something else than zeros stands where the next record would */
 };
-/* Called per record of complete groups only, in order; a -1 stops the walk and is returned. */
-typedef int wal_record_fn(void *ctx, uint64_t lsn, enum record_kind kind, struct slice payload, bool is_group_end,
-                          struct error *err);
-/* Walk the bytes of one file.  fn NULL: only find the end.  upto_lsn: groups above are not handed
- * out (they are dead, R3a).  Unknown kinds: skipped when ignorable, else FORMAT_TOO_NEW. */
-int wal_scan(struct slice file, const struct file_owner *owner, const char *name, uint64_t upto_lsn, wal_record_fn *fn,
-             void *ctx, struct wal_scan *out, struct error *err);
 
-/* Framing of one record, for the writer and for tests: header + payload + padding into out. */
+/* Called per record of complete groups only, in order; a -1 stops the walk and is returned.
+ * is_group_end: the last record of its group that this version knows. */
+typedef int wal_record_fn(void *ctx, uint64_t lsn, enum record_kind kind, struct slice payload,
+                          bool is_group_end, struct error *err);
+
+enum { WAL_SEARCH_FACTOR = 4 };
+
+/* Walk the bytes of one whole file.  fn NULL: only find the end.
+ *
+ * upto_lsn      Groups above are dead (R3a): the walk ends before them.  UINT64_MAX: the newest
+ *               file; what lies behind the end is searched for records of this file's salt, because
+ *               one that was written later may vouch for what is damaged (R3).
+ * err           CORRUPT: the header; the file is shorter than it was made; more than
+ *               WAL_SEARCH_FACTOR times the file would have to be checksummed to search it, which no
+ *               crash leaves behind.  FORMAT_TOO_NEW: a complete group has a record of an unknown
+ *               kind that is not ignorable.
+ * cost          At most 1 + WAL_SEARCH_FACTOR + 5.25 times the file is checksummed; nothing is
+ *               allocated.  Any bytes are safe (P9). */
+int wal_scan(struct slice file, const struct file_owner *owner, const char *name, uint64_t upto_lsn,
+             wal_record_fn *fn, void *ctx, struct wal_scan *out, struct error *err);
+
+enum wal_record_flag { WAL_GROUP_END = 1, WAL_IGNORABLE = 2 };
+
+/* Framing of one record, for the writer and for tests: header, payload and padding are appended to
+ * out, at a multiple of 8 of the file.  Returns its CRC; a failure is the buf's. */
 size_t wal_record_bytes(size_t payload_bytes);
-uint32_t wal_record_encode(struct buf *out, const struct uuid *salt, enum record_kind kind, uint8_t flags, uint64_t lsn,
-                           uint64_t durable_lsn, uint32_t prev_crc, struct slice payload);
+uint32_t wal_record_encode(struct buf *out, const struct uuid *salt, enum record_kind kind,
+                           uint8_t flags, uint64_t lsn, uint64_t durable_lsn, uint32_t prev_crc,
+                           struct slice payload);
 
 #endif
