@@ -119,7 +119,13 @@ static int open_log(struct collection *c, struct recovery *r, struct error *err)
 
 static int recover(struct collection *c, struct error *err)
 {
-    struct recovery_desc desc = {c->desc.alloc, c->dir, c->desc.owner, c->desc.read_only};
+    struct recovery_desc desc = {
+        .alloc = c->desc.alloc,
+        .dir = c->dir,
+        .owner = c->desc.owner,
+        .lock_file = c->desc.lock_file,
+        .read_only = c->desc.read_only,
+    };
     struct recovery r;
     int rc = -1;
 
@@ -127,6 +133,10 @@ static int recover(struct collection *c, struct error *err)
     if (r.damaged_copies > 0)
         log_event(LOG_WARN, "damaged_copies number=%llu count=%d",
                   (unsigned long long)c->desc.number, r.damaged_copies);
+    if (r.damage.code)
+        log_event(LOG_ERROR, "log_damaged number=%llu shown_upto_lsn=%llu reason=\"%s\"",
+                  (unsigned long long)c->desc.number, (unsigned long long)r.upto_lsn,
+                  r.damage.text);
     if (manifest_copy(&c->manifest, &r.manifest, err) != 0) goto out;
     if (c->manifest.number != c->desc.number) {
         error_set(err, LYNSE_CORRUPT, "manifest: belongs to collection %llu, expected %llu",

@@ -68,6 +68,11 @@ bool collection_wants_seal(const struct collection *c)
     return !c->seal.is_active && !c->is_poisoned && c->wal && frozen_count(c) > 0;
 }
 
+bool collection_is_stalled(const struct collection *c)
+{
+    return c->desc.may_sync && c->tail && frozen_count(c) >= FROZEN_MAX && active_segment_is_full(c->tail);
+}
+
 static struct view *view_of_parts(struct collection *c, size_t first, size_t count,
                                   struct error *err)
 {
@@ -314,9 +319,13 @@ static void take_next_parts(struct collection *c, struct next_parts *n, struct v
 static void release_files(struct collection *c)
 {
     struct error err = {0};
+    bool is_pinned = false;
 
-    wal_retire(c->wal, c->manifest.sync_level == SYNC_NONE ? UINT64_MAX
-                                                           : manifest_replay_from(&c->manifest));
+    /* Recycling counts as deletion (R8): not while a reader may still replay it. */
+    if (file_gc_is_pinned(c->desc.lock_file, c->manifest.number, c->manifest.epoch, &is_pinned,
+                          &err) == 0 &&
+        !is_pinned)
+        wal_retire(c->wal, c->manifest.wal_first);
     if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, wal_spare_name(c->wal), NULL, NULL,
                     &err) != 0)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
