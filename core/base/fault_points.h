@@ -24,6 +24,7 @@
     _(RECOVERY_NO_R3A, "a log file's end is not proved by its successor")                          \
     _(RECOVERY_NO_READER_BOUND, "a reader shows what is not durable yet")                          \
     _(RECOVERY_SKIP_R3B, "recovery does not sync what it read")                                    \
+    _(SEGMENT_SKIP_SYNC, "a segment part gets its name without a sync")                            \
     _(WAL_CONTINUE_FILE, "the log goes on in a recovered file")                                    \
     _(WAL_KEEP_FAILED, "a failed write is not cut back")                                           \
     _(WAL_MARK_BESIDE, "a mark stands beside what it vouches for")                                 \
@@ -43,6 +44,9 @@
     _(NONE, "none; for tests of the switches themselves")                                          \
     _(RECOVERY_DAMAGED_COPY, "one of two copies was bad")                                          \
     _(RECOVERY_R3A_PROVED, "a successor declared the end of a log file dead")                      \
+    _(ROW_KEPT_DEAD, "the newest version of a deleted id was sealed")                              \
+    _(ROW_LEFT_OUT, "a superseded row was not sealed")                                             \
+    _(SEGMENT_BUILT, "the files of a sealed segment are complete")                                 \
     _(WAL_CUT_BACK, "a failed write was cut back")                                                 \
     _(WAL_MARK_WRITTEN, "a durable mark was written")                                              \
     _(WAL_ROTATED, "a log file followed another one")                                              \
