@@ -196,6 +196,8 @@ int collection_mark(struct collection *c, struct error *err);
 int collection_freeze(struct collection *c, struct error *err);
 bool collection_wants_seal(
     const struct collection *c); /* a frozen tail waits and no seal is under way */
+/* Writes should wait: the tail is full and as many frozen ones as may wait do. */
+bool collection_is_stalled(const struct collection *c);
 /* Begin: *out_desc is what segment_build_run needs, on any thread, until finish or cancel.  force:
  * also with nothing frozen, to move deletions and flushed_lsn into the manifest. */
 int collection_seal_begin(struct collection *c, bool force, struct segment_build_desc *out_desc,

@@ -348,7 +348,9 @@ int catalog_remove_database(struct catalog *c, const char *database, struct erro
 
     if (!catalog_has_database(c, database))
         return error_set(err, LYNSE_NOT_FOUND, "database '%s' not found", database);
-    CHECK(first == c->collection_count || strcmp(c->collections[first].database, database) != 0);
+    if (first < c->collection_count && strcmp(c->collections[first].database, database) == 0)
+        return error_set(err, LYNSE_BUSY, "database '%s' still has collection '%s'", database,
+                         c->collections[first].name);
     memmove(&c->databases[i], &c->databases[i + 1],
             (c->database_count - i - 1) * sizeof *c->databases);
     c->database_count--;

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalog_actor.c — databases and collections are made and dropped by one actor, one at a time.
+ *
+ * WHAT        create: directory, its first manifest, then the catalog that names it.  drop: the catalog
+ *             that no longer names it, then the collection's actor closes, then its directory goes, then
+ *             the catalog forgets it (R14).
+ * INVARIANTS  (1) The catalog in memory is the published one; it is changed by copy, publish, swap.
+ *             (2) A directory exists durably before a catalog names it (R10).
+ *             (3) A number is used once (R14).
+ * THREADS     The catalog actor's turn; engine_remove_dropped also while a root is being opened.
+ * FAILURE     Before the new catalog is renamed nothing has happened; after it, and when nobody knows,
+ *             the catalog is poisoned: it can be read, not changed, until the root is opened again.
+ */
+#include "base/check.h"
+#include "base/log.h"
+#include "engine/engine.h"
+
+static void catalog_message_free(struct catalog_message *m)
+{
+    mem_free(m->alloc, (void *)(uintptr_t)m->options.description);
+    message_destroy(&m->base);
+}
+
+void catalog_message_drop(struct message *base, int code)
+{
+    struct catalog_message *m = (struct catalog_message *)base;
+
+    if (m->waiting) catalog_message_drop(&m->waiting->base, code);
+    message_answer_code(base, code);
+    catalog_message_free(m);
+}
+
+static void answer(struct catalog_message *m, int rc, const struct error *err)
+{
+    if (rc == 0) message_answer_code(&m->base, LYNSE_OK);
+    else message_answer_error(&m->base, err);
+    catalog_message_free(m);
+}
+
+/* Publish `next` and make it the catalog; frees it on failure. */
+static int swap_catalog(struct engine *e, struct catalog *next, struct error *err)
+{
+    bool is_renamed = false;
+
+    if (e->poison.code) {
+        if (err) *err = e->poison;
+        catalog_deinit(next);
+        return -1;
+    }
+    if (catalog_publish(next, e->root, &e->catalog_rng, &is_renamed, err) != 0) {
+        if (is_renamed) {
+            error_set(
+                &e->poison, LYNSE_READ_ONLY,
+                "the catalog cannot be changed until the root is opened again: its sync failed");
+            log_event(LOG_ERROR, "catalog_poisoned");
+        }
+        catalog_deinit(next);
+        return -1;
+    }
+    engine_lock(e);
+    catalog_deinit(&e->catalog);
+    e->catalog = *next;
+    engine_unlock(e);
+    return 0;
+}
+
+static int begin_change(struct engine *e, struct catalog *out, struct error *err)
+{
+    if (e->desc.read_only)
+        return error_set(err, LYNSE_READ_ONLY, "the database was opened read-only");
+    catalog_init(out, e->alloc, &e->catalog.root);
+    return catalog_copy(out, &e->catalog, err);
+}
+
+static void on_create_database(struct engine *e, struct catalog_message *m)
+{
+    struct catalog next = {0};
+    struct error err = {0};
+    int rc = begin_change(e, &next, &err);
+
+    if (rc == 0 && (rc = catalog_add_database(&next, m->database, &err)) != 0)
+        catalog_deinit(&next);
+    else if (rc == 0) rc = swap_catalog(e, &next, &err);
+    answer(m, rc, &err);
+}
+
+/* ---- collections ---- */
+
+/* The directory with its first manifest, durable in the root. */
+static int make_directory(struct engine *e, const struct catalog_collection *entry,
+                          const struct collection_options *options, struct error *err)
+{
+    char name[UUID_TEXT_BYTES];
+    struct collection_desc desc = {
+        .alloc = e->alloc,
+        .owner = {e->catalog.root, entry->uuid},
+        .number = entry->number,
+        .clock = e->clock,
+        .rng = &e->catalog_rng,
+    };
+    int rc = -1;
+
+    uuid_format(&entry->uuid, name);
+    if (vfs_dir_make(e->root, name, err) != 0) return -1;
+    if (vfs_dir_open_in(e->root, name, &desc.take_dir, err) != 0) return -1;
+    if (collection_create(&desc, options, err) == 0) rc = vfs_dir_sync(e->root, err);
+    vfs_dir_close(desc.take_dir);
+    return rc;
+}
+
+static int create_collection(struct engine *e, const struct catalog_message *m, struct error *err)
+{
+    struct catalog next = {0};
+    struct catalog_collection entry = {0};
+
+    if (begin_change(e, &next, err) != 0) return -1;
+    entry.number = (uint32_t)next.next_number;
+    entry.uuid = uuid_make(&e->catalog_rng);
+    memcpy(entry.database, m->database, sizeof entry.database);
+    memcpy(entry.name, m->name, sizeof entry.name);
+    if (!catalog_has_database(&next, m->database) &&
+        catalog_add_database(&next, m->database, err) != 0)
+        goto fail;
+    if (next.next_number >= UINT32_MAX) {
+        error_set(err, LYNSE_LIMIT, "collections: all 2^32 numbers of this root have been used");
+        goto fail;
+    }
+    if (catalog_add_collection(&next, &entry, err) != 0) goto fail;
+    if (e->poison.code == 0 && make_directory(e, &entry, &m->options, err) != 0) goto fail;
+    return swap_catalog(e, &next, err);
+fail:
+    catalog_deinit(&next);
+    return -1;
+}
+
+static void on_create_collection(struct engine *e, struct catalog_message *m)
+{
+    struct error err = {0};
+    int rc = create_collection(e, m, &err);
+    answer(m, rc, &err);
+}
+
+/* ---- dropping ---- */
+
+struct name_list {
+    struct buf names; /* NUL-terminated, one after the other */
+};
+
+static bool collect_name(void *ctx, const char *name)
+{
+    struct name_list *list = ctx;
+    buf_append(&list->names, name, strlen(name) + 1);
+    return buf_ok(&list->names);
+}
+
+static int remove_directory(struct engine *e, const struct uuid *uuid, struct error *err)
+{
+    char name[UUID_TEXT_BYTES];
+    struct name_list list;
+    struct vfs_dir *dir;
+    struct error missing = {0};
+    int rc = -1;
+
+    uuid_format(uuid, name);
+    if (vfs_dir_open_in(e->root, name, &dir, &missing) != 0) {
+        if (missing.code == LYNSE_NOT_FOUND) return 0;
+        if (err) *err = missing;
+        return -1;
+    }
+    buf_init(&list.names, e->alloc, MEM_GENERAL);
+    if (vfs_dir_list(dir, collect_name, &list, err) != 0) goto out;
+    if (!buf_ok(&list.names)) {
+        error_no_memory(err, list.names.size);
+        goto out;
+    }
+    for (size_t at = 0; at < list.names.size; at += strlen((char *)list.names.data + at) + 1)
+        if (vfs_unlink(dir, (char *)list.names.data + at, err) != 0) goto out;
+    rc = 0;
+out:
+    buf_deinit(&list.names);
+    vfs_dir_close(dir);
+    return rc == 0 ? vfs_dir_remove(e->root, name, err) : rc;
+}
+
+/* Is any epoch of the collection pinned by a reader (R14: the whole range of its number)? */
+static int is_pinned(struct engine *e, uint32_t number, bool *out, struct error *err)
+{
+    *out = false;
+    if (!e->lock.file) return 0;
+    return vfs_lock_held(e->lock.file, (uint64_t)number << 32, 1ull << 32, out, err);
+}
+
+int engine_remove_dropped(struct engine *e, struct catalog *c, struct error *err)
+{
+    size_t removed = 0;
+
+    for (size_t i = 0; i < c->dropped_count;) {
+        struct catalog_dropped d = c->dropped[i];
+        bool pinned;
+        if (is_pinned(e, d.number, &pinned, err) != 0) return -1;
+        if (pinned) {
+            i++;
+            continue;
+        }
+        if (remove_directory(e, &d.uuid, err) != 0) return -1;
+        catalog_forget_dropped(c, d.number);
+        removed++;
+    }
+    if (removed == 0) return 0;
+    /* R14: gone means durably gone before the list forgets it. */
+    bool is_renamed;
+    if (vfs_dir_sync(e->root, err) != 0) return -1;
+    return catalog_publish(c, e->root, &e->catalog_rng, &is_renamed, err);
+}
+
+/* Move the host from the open ones to the dropped ones, where engine_reap finds it. */
+static struct host *detach_host(struct engine *e, uint32_t number)
+{
+    struct host **at = &e->hosts, *h;
+
+    engine_lock(e);
+    while (*at && (*at)->entry.number != number) at = &(*at)->next;
+    h = *at;
+    if (h) {
+        *at = h->next;
+        h->next = e->dropped_hosts;
+        e->dropped_hosts = h;
+        h->is_dropped = true;
+    }
+    engine_unlock(e);
+    return h;
+}
+
+static void mark_idle(struct engine *e, uint32_t number)
+{
+    engine_lock(e);
+    for (struct host *h = e->dropped_hosts; h; h = h->next)
+        if (h->entry.number == number) h->is_idle = true;
+    engine_unlock(e);
+}
+
+/* The collection's actor has let go of its files: DIRECTORY_IDLE. */
+static void on_directory_idle(struct engine *e, struct catalog_message *m)
+{
+    struct catalog_message *drop = m->waiting;
+    struct error err = {0};
+    struct catalog next = {0};
+
+    m->waiting = NULL;
+    mark_idle(e, m->number);
+    message_answer_code(&m->base, LYNSE_OK);
+    catalog_message_free(m);
+    if (begin_change(e, &next, &err) == 0) {
+        if (engine_remove_dropped(e, &next, &err) == 0) {
+            engine_lock(e);
+            catalog_deinit(&e->catalog);
+            e->catalog = next;
+            engine_unlock(e);
+        } else {
+            catalog_deinit(&next);
+        }
+    }
+    /* The collection is gone by name either way; its directory is removed at the next start at the latest. */
+    if (err.code) log_event(LOG_WARN, "drop_left_files reason=\"%s\"", err.text);
+    if (drop) answer(drop, 0, &err);
+}
+
+static void on_closed(void *ctx, struct answer *take_answer)
+{
+    struct catalog_message *idle = ctx;
+
+    answer_deinit(take_answer);
+    actor_send(idle->engine->catalog_actor, &idle->base);
+}
+
+static int drop_collection(struct engine *e, struct catalog_message *m, struct error *err)
+{
+    struct catalog next = {0};
+
+    if (begin_change(e, &next, err) != 0) return -1;
+    if (catalog_drop_collection(&next, m->database, m->name, err) != 0) {
+        catalog_deinit(&next);
+        return -1;
+    }
+    return swap_catalog(e, &next, err);
+}
+
+static void on_drop_collection(struct engine *e, struct catalog_message *m)
+{
+    struct error err = {0};
+    const struct catalog_collection *entry = catalog_find(&e->catalog, m->database, m->name);
+    uint32_t number = entry ? entry->number : 0;
+    struct order_message *close = engine_order(e, KIND_CLOSE, &err);
+    struct catalog_message *idle = engine_catalog_message(e, KIND_DIRECTORY_IDLE, &err);
+
+    if (!close || !idle || drop_collection(e, m, &err) != 0) {
+        if (close) message_drop(&close->base, LYNSE_CANCELLED);
+        if (idle) catalog_message_drop(&idle->base, LYNSE_CANCELLED);
+        answer(m, -1, &err);
+        return;
+    }
+    reply_init_callback(&idle->closed, e->scheduler, on_closed, idle);
+    close->base.reply = &idle->closed;
+    idle->base.class = close->base.class = MESSAGE_SYSTEM;
+    idle->number = number;
+    idle->waiting = m;
+    close->is_drop = true;
+    struct host *h = detach_host(e, number);
+    if (h) actor_send(h->actor, &close->base);
+    else message_drop(&close->base, LYNSE_OK); /* not open: idle at once, through the callback */
+}
+
+static void on_drop_database(struct engine *e, struct catalog_message *m)
+{
+    struct catalog next = {0};
+    struct error err = {0};
+    int rc = begin_change(e, &next, &err);
+
+    if (rc == 0 && (rc = catalog_remove_database(&next, m->database, &err)) != 0)
+        catalog_deinit(&next);
+    else if (rc == 0) rc = swap_catalog(e, &next, &err);
+    answer(m, rc, &err);
+}
+
+static void on_batch(struct actor *a, struct message **batch, size_t count)
+{
+    struct engine *e = a->state;
+
+    for (size_t i = 0; i < count; i++) {
+        struct catalog_message *m = (struct catalog_message *)batch[i];
+        switch ((enum message_kind)m->base.kind) {
+        case KIND_CREATE_DATABASE:
+            on_create_database(e, m);
+            break;
+        case KIND_DROP_DATABASE:
+            on_drop_database(e, m);
+            break;
+        case KIND_CREATE_COLLECTION:
+            on_create_collection(e, m);
+            break;
+        case KIND_DROP_COLLECTION:
+            on_drop_collection(e, m);
+            break;
+        case KIND_DIRECTORY_IDLE:
+            on_directory_idle(e, m);
+            break;
+        default:
+            UNREACHABLE();
+        }
+    }
+}
+
+const struct actor_ops catalog_actor_ops = {.on_batch = on_batch};

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* collection_actor.c — a collection's actor: one handler per message, consecutive writes in one batch.
+ *
+ * WHAT        Takes what the mailbox held, hands runs of writes to the collection as one sync batch,
+ *             starts seals on the job pool and publishes what they built.
+ * INVARIANTS  (1) Every message is answered exactly once and freed here.
+ *             (2) While a seal that somebody waits for is under way, messages are deferred in order;
+ *                 what is deferred is bounded as the mailbox is.
+ *             (3) At most one seal is under way; the actor is stopped only after it came back.
+ * THREADS     The actor's turn, but for seal_task_step, which runs on a job thread.
+ * FAILURE     A write's error is its answer; a seal's error is logged and tried again later.
+ */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "engine/engine.h"
+
+enum {
+    MARK_DELAY_US = 100000,        /* R3: a durable mark after this long without a write */
+    SEAL_RETRY_DELAY_US = 1000000, /* after a seal that failed */
+};
+
+/* ---- the seal's task ---- */
+
+struct seal_task {
+    struct task task; /* first */
+    struct host *host;
+    struct segment_build_desc desc;
+    struct rng rng; /* the job's own */
+    _Atomic(bool) is_cancelled;
+    struct segment_ready_message ready;
+};
+
+static struct host *host_of(struct actor *a)
+{
+    return a->state;
+}
+
+/* The ready message is embedded in the task; the actor that gets it (or refuses it) frees both. */
+static void seal_task_free(struct seal_task *t)
+{
+    segment_build_deinit(&t->ready.build);
+    mem_free(t->host->engine->alloc, t);
+}
+
+static void drop_ready(struct message *m, int code)
+{
+    struct segment_ready_message *ready = (struct segment_ready_message *)m;
+    struct seal_task *t =
+        (struct seal_task *)(void *)((char *)ready - offsetof(struct seal_task, ready));
+
+    (void)code;
+    seal_task_free(t);
+}
+
+static bool seal_task_step(struct task *task, uint64_t budget_us)
+{
+    struct seal_task *t = (struct seal_task *)task;
+
+    (void)budget_us;
+    if (t->desc.part_count > 0 &&
+        segment_build_run(&t->desc, &t->ready.build, &t->ready.error) != 0)
+        CHECK(t->ready.error.code != 0);
+    actor_send(t->host->actor, &t->ready.base);
+    return true;
+}
+
+static void seal_task_drop(struct task *task, int code)
+{
+    struct seal_task *t = (struct seal_task *)task;
+
+    error_set(&t->ready.error, code, "the build was dropped");
+    actor_send(t->host->actor, &t->ready.base);
+}
+
+static int start_seal(struct host *h, struct error *err)
+{
+    struct engine *e = h->engine;
+    struct seal_task *t = mem_zalloc(e->alloc, MEM_GENERAL, sizeof *t);
+
+    if (!t) return error_no_memory(err, sizeof *t);
+    t->host = h;
+    t->task.step = seal_task_step;
+    t->task.drop = seal_task_drop;
+    t->ready.base.kind = KIND_SEGMENT_READY;
+    t->ready.base.class = MESSAGE_SYSTEM;
+    t->ready.base.bytes = sizeof t->ready;
+    t->ready.base.drop = drop_ready;
+    rng_init(&t->rng, rng_u64(&h->rng));
+    if (collection_seal_begin(h->collection, false, &t->desc, err) != 0) goto fail;
+    t->desc.rng = &t->rng;
+    t->desc.cancel = &t->is_cancelled;
+    h->seal = t;
+    if (scheduler_submit(e->scheduler, TASK_JOB, &t->task, err) == 0) return 0;
+    h->seal = NULL;
+    collection_seal_cancel(h->collection);
+fail:
+    mem_free(e->alloc, t);
+    return -1;
+}
+
+static void maybe_start_seal(struct host *h)
+{
+    struct error err = {0};
+
+    if (!h->collection || h->seal || !collection_wants_seal(h->collection) ||
+        !h->collection->desc.may_sync)
+        return;
+    if (scheduler_now_us(h->engine->scheduler) < h->seal_not_before_us) return;
+    if (start_seal(h, &err) != 0)
+        log_event(LOG_WARN, "seal_not_started collection=\"%s/%s\" reason=\"%s\"",
+                  h->entry.database, h->entry.name, err.text);
+}
+
+/* ---- timers ---- */
+
+static void on_sync_timer(struct actor *a, void *ctx)
+{
+    struct host *h = ctx;
+    struct error err = {0};
+    uint64_t durable;
+
+    (void)a;
+    h->sync_is_armed = false;
+    if (!h->collection || collection_sync(h->collection, &durable, &err) == 0) return;
+    log_event(LOG_ERROR, "sync_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
+              h->entry.name, err.text);
+}
+
+static void on_mark_timer(struct actor *a, void *ctx)
+{
+    struct host *h = ctx;
+    struct error err = {0};
+    uint64_t now = scheduler_now_us(a->scheduler);
+
+    h->mark_is_armed = false;
+    if (!h->collection) return;
+    if (now < h->last_write_us + MARK_DELAY_US) {
+        h->mark_is_armed = true;
+        actor_timer_start(h->mark_timer, h->last_write_us + MARK_DELAY_US, 0);
+    } else if (collection_mark(h->collection, &err) != 0) {
+        log_event(LOG_ERROR, "mark_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
+                  h->entry.name, err.text);
+    }
+}
+
+static void arm_timers(struct host *h, struct actor *a)
+{
+    const struct manifest *m = &h->collection->manifest;
+
+    h->last_write_us = scheduler_now_us(a->scheduler);
+    if (!h->collection->desc.may_sync) return;
+    if (m->sync_level == SYNC_INTERVAL && !h->sync_is_armed) {
+        h->sync_is_armed = true;
+        actor_timer_start(h->sync_timer, h->last_write_us + m->sync_interval_ms * 1000ull, 0);
+    }
+    if ((m->sync_level == SYNC_ALWAYS || m->sync_level == SYNC_INTERVAL) && !h->mark_is_armed) {
+        h->mark_is_armed = true;
+        actor_timer_start(h->mark_timer, h->last_write_us + MARK_DELAY_US, 0);
+    }
+}
+
+/* ---- writes ---- */
+
+static struct write_message *message_of_write(struct collection_write *w)
+{
+    return (struct write_message *)(void *)((char *)w - offsetof(struct write_message, write));
+}
+
+static void write_message_free(struct write_message *m)
+{
+    mem_free(m->alloc, m->data);
+    if (m->outcome) write_outcome_destroy(m->outcome);
+    message_destroy(&m->base);
+}
+
+void write_outcome_destroy(void *outcome)
+{
+    struct write_outcome *o = outcome;
+    mem_free(o->alloc, o);
+}
+
+void write_message_drop(struct message *base, int code)
+{
+    struct write_message *m = (struct write_message *)base;
+
+    message_answer_code(base, code);
+    write_message_free(m);
+}
+
+void engine_on_written(void *ctx, struct collection_write *w)
+{
+    struct write_message *m = message_of_write(w);
+    struct answer answer;
+
+    (void)ctx;
+    if (w->error.code) {
+        message_answer_error(&m->base, &w->error);
+    } else {
+        m->outcome->lsn = w->lsn;
+        m->outcome->row_count = w->row_count;
+        m->outcome->first_number = w->first_number;
+        m->outcome->sync_reached = w->sync_reached;
+        answer_init(&answer, LYNSE_OK);
+        answer.result = m->outcome;
+        answer.destroy_result = write_outcome_destroy;
+        m->outcome = NULL;
+        message_answer(&m->base, &answer);
+    }
+    write_message_free(m);
+}
+
+static void write_run(struct host *h, struct actor *a, struct message **run, size_t count)
+{
+    struct collection_write *writes[ACTOR_BATCH_MAX];
+
+    CHECK(count <= ACTOR_BATCH_MAX);
+    for (size_t i = 0; i < count; i++) writes[i] = &((struct write_message *)run[i])->write;
+    collection_write_batch(h->collection, writes, count);
+    arm_timers(h, a);
+    maybe_start_seal(h);
+}
+
+/* ---- orders ---- */
+
+static void order_free(struct order_message *m)
+{
+    mem_free(m->alloc, m->text);
+    if (m->status) collection_status_destroy(m->status);
+    message_destroy(&m->base);
+}
+
+void order_message_drop(struct message *base, int code)
+{
+    message_answer_code(base, code);
+    order_free((struct order_message *)base);
+}
+
+static void order_answer(struct order_message *m, int rc, const struct error *err)
+{
+    if (rc == 0) message_answer_code(&m->base, LYNSE_OK);
+    else message_answer_error(&m->base, err);
+    order_free(m);
+}
+
+static void on_sync(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    uint64_t durable;
+    int rc = 0;
+
+    /* Inline without syncs in polls (R4b): this is the host's own call, so it may do all that waited. */
+    bool may_sync = h->collection->desc.may_sync;
+    if (!may_sync && h->collection->wal) {
+        h->collection->desc.may_sync = true;
+        wal_set_rules(h->collection->wal, WAL_MAY_SYNC);
+        if (collection_wants_seal(h->collection)) rc = collection_flush(h->collection, false, &err);
+    }
+    if (rc == 0) rc = collection_sync(h->collection, &durable, &err);
+    if (!may_sync && h->collection->wal) {
+        if (rc == 0) rc = wal_prepare(h->collection->wal, &err);
+        wal_set_rules(h->collection->wal, 0);
+        h->collection->desc.may_sync = false;
+    }
+    order_answer(m, rc, &err);
+}
+
+static void on_flush(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    bool may_sync = h->collection->desc.may_sync;
+
+    h->collection->desc.may_sync = true;
+    if (h->collection->wal) wal_set_rules(h->collection->wal, WAL_MAY_SYNC);
+    int rc = collection_flush(h->collection, m->retire_log, &err);
+    if (!may_sync && h->collection->wal) {
+        if (rc == 0) rc = wal_prepare(h->collection->wal, &err);
+        wal_set_rules(h->collection->wal, 0);
+    }
+    h->collection->desc.may_sync = may_sync;
+    order_answer(m, rc, &err);
+}
+
+static void on_set_index(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    order_answer(m, collection_set_index(h->collection, m->index_kind, m->metric, &err), &err);
+}
+
+static void on_set_sync(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    order_answer(m, collection_set_sync(h->collection, m->level, m->interval_ms, &err), &err);
+}
+
+static void on_describe(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    order_answer(m, collection_set_description(h->collection, m->text, &err), &err);
+}
+
+static void on_check(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    order_answer(m, collection_check(h->collection, &err), &err);
+}
+
+void collection_status_destroy(void *status)
+{
+    struct collection_status *s = status;
+    mem_free(s->alloc, s->description);
+    mem_free(s->alloc, s);
+}
+
+static int fill_status(const struct host *h, struct collection_status *s, struct error *err)
+{
+    const struct collection *c = h->collection;
+    const struct manifest *m = &c->manifest;
+
+    s->dim = c->dim ? c->dim : m->fields[0].dim;
+    s->metric = m->fields[0].metric;
+    s->index_kind = m->fields[0].index_kind;
+    s->sync_level = m->sync_level;
+    s->sync_interval_ms = m->sync_interval_ms;
+    s->segment_count = m->segment_count;
+    for (size_t i = 0; i < c->part_count; i++) {
+        s->dead_count += tombstones_count(c->parts[i].dead);
+        s->live_count += c->parts[i].row_count - tombstones_count(c->parts[i].dead);
+        if (c->parts[i].state != PART_SEALED) s->tail_count += c->parts[i].row_count;
+    }
+    s->max_int_id = c->max_int_id;
+    s->has_int_id = c->has_int_id;
+    s->is_read_only = c->is_poisoned || !c->wal;
+    s->applied_lsn = c->applied_lsn;
+    s->flushed_lsn = m->flushed_lsn;
+    s->durable_lsn =
+        c->log && m->sync_level != SYNC_NONE ? c->log->ops->durable_lsn(c->log) : m->durable_lsn;
+    if (s->durable_lsn < m->flushed_lsn) s->durable_lsn = m->flushed_lsn;
+    s->log_bytes = c->log ? c->log->ops->replay_bytes(c->log) : 0;
+    s->uuid = h->entry.uuid;
+    if (!m->description) return 0;
+    s->description = mem_copy_text(s->alloc, MEM_GENERAL, m->description, strlen(m->description));
+    return s->description ? 0 : error_no_memory(err, strlen(m->description));
+}
+
+static void on_info(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    struct answer answer;
+
+    if (fill_status(h, m->status, &err) != 0) {
+        order_answer(m, -1, &err);
+        return;
+    }
+    answer_init(&answer, LYNSE_OK);
+    answer.result = m->status;
+    answer.destroy_result = collection_status_destroy;
+    m->status = NULL;
+    message_answer(&m->base, &answer);
+    order_free(m);
+}
+
+static void on_open(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    int rc = h->collection ? 0 : engine_open_collection(h, &err);
+
+    order_answer(m, rc, &err);
+    maybe_start_seal(h);
+}
+
+static void on_refresh(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    order_answer(m, engine_refresh_collection(h, &err), &err);
+}
+
+static void on_close(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    struct collection *c = h->collection;
+    int rc = 0;
+
+    h->collection = NULL;
+    if (c && m->is_drop) collection_abandon(c);
+    else if (c) {
+        /* With threads a close leaves little to replay; a frame never waits for more than it must. */
+        bool is_long = c->log && c->log->ops->replay_bytes(c->log) > CLOSE_FLUSH_BYTES;
+        if (is_long && c->desc.may_sync && !c->is_poisoned) rc = collection_flush(c, true, &err);
+        struct error *first = rc == 0 ? &err : NULL;
+        if (collection_close(c, first) != 0) rc = -1;
+    }
+    view_slot_publish(&h->slot, NULL);
+    order_answer(m, rc, &err);
+}
+
+/* ---- the batch ---- */
+
+static void on_segment_ready(struct host *h, struct segment_ready_message *m)
+{
+    struct seal_task *t = h->seal;
+    struct error err = {0};
+
+    CHECK(t && &t->ready == m);
+    h->seal = NULL;
+    if (m->error.code) {
+        err = m->error;
+        collection_seal_cancel(h->collection);
+    } else if (collection_seal_finish(h->collection, t->desc.part_count > 0 ? &m->build : NULL,
+                                      false, &err) == 0) {
+        seal_task_free(t);
+        maybe_start_seal(h);
+        return;
+    }
+    h->seal_not_before_us = scheduler_now_us(h->engine->scheduler) + SEAL_RETRY_DELAY_US;
+    log_event(LOG_ERROR, "seal_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
+              h->entry.name, err.text);
+    seal_task_free(t);
+}
+
+/* Must this message wait for the seal that is under way? */
+static bool must_wait(const struct host *h, const struct message *m)
+{
+    if (!h->seal || m->kind == KIND_SEGMENT_READY) return false;
+    if (m->kind == KIND_WRITE) return h->collection && collection_is_stalled(h->collection);
+    return m->kind == KIND_FLUSH || m->kind == KIND_SET_SYNC || m->kind == KIND_CLOSE ||
+           m->kind == KIND_REFRESH;
+}
+
+static void defer(struct host *h, struct message *m)
+{
+    bool is_bounded = m->class != MESSAGE_SYSTEM;
+
+    if ((is_bounded && h->deferred_bytes > MAILBOX_BYTES) || !buf_reserve(&h->deferred, sizeof m)) {
+        h->deferred.failed = false;
+        message_drop(m, LYNSE_BUSY);
+        return;
+    }
+    buf_append(&h->deferred, &m, sizeof m);
+    h->deferred_bytes += m->bytes;
+}
+
+static void handle(struct host *h, struct message *m)
+{
+    if (!h->collection && m->kind != KIND_OPEN && m->kind != KIND_CLOSE &&
+        m->kind != KIND_SEGMENT_READY) {
+        message_drop(m, LYNSE_SHUTTING_DOWN);
+        return;
+    }
+    switch ((enum message_kind)m->kind) {
+    case KIND_OPEN:
+        on_open(h, (struct order_message *)m);
+        break;
+    case KIND_SYNC:
+        on_sync(h, (struct order_message *)m);
+        break;
+    case KIND_FLUSH:
+        on_flush(h, (struct order_message *)m);
+        break;
+    case KIND_SET_INDEX:
+        on_set_index(h, (struct order_message *)m);
+        break;
+    case KIND_SET_SYNC:
+        on_set_sync(h, (struct order_message *)m);
+        break;
+    case KIND_DESCRIBE:
+        on_describe(h, (struct order_message *)m);
+        break;
+    case KIND_INFO:
+        on_info(h, (struct order_message *)m);
+        break;
+    case KIND_REFRESH:
+        on_refresh(h, (struct order_message *)m);
+        break;
+    case KIND_CHECK:
+        on_check(h, (struct order_message *)m);
+        break;
+    case KIND_SEGMENT_READY:
+        on_segment_ready(h, (struct segment_ready_message *)m);
+        break;
+    case KIND_CLOSE:
+        on_close(h, (struct order_message *)m);
+        break;
+    default:
+        UNREACHABLE();
+    }
+}
+
+/* Messages in order; the first that must wait makes all behind it wait (2). */
+static void handle_all(struct host *h, struct actor *a, struct message **batch, size_t count)
+{
+    struct message *run[ACTOR_BATCH_MAX];
+    size_t run_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct message *m = batch[i];
+        bool is_write = m->kind == KIND_WRITE && h->collection;
+        if (run_count > 0 && (!is_write || run_count == ACTOR_BATCH_MAX)) {
+            write_run(h, a, run, run_count);
+            run_count = 0;
+        }
+        if (m->kind != KIND_SEGMENT_READY && (h->deferred.size > 0 || must_wait(h, m)))
+            defer(h, m);
+        else if (is_write) run[run_count++] = m;
+        else handle(h, m);
+    }
+    if (run_count > 0) write_run(h, a, run, run_count);
+}
+
+static void on_batch(struct actor *a, struct message **batch, size_t count)
+{
+    struct host *h = host_of(a);
+
+    handle_all(h, a, batch, count);
+    while (h->deferred.size > 0 && !must_wait(h, *(struct message **)(void *)h->deferred.data)) {
+        size_t deferred_count = h->deferred.size / sizeof(struct message *);
+        struct message **deferred = (struct message **)(void *)buf_take(&h->deferred, NULL);
+        h->deferred_bytes = 0;
+        handle_all(h, a, deferred, deferred_count);
+        mem_free(h->engine->alloc, deferred);
+    }
+}
+
+static void on_stop(struct actor *a)
+{
+    struct host *h = host_of(a);
+    struct message **deferred = (struct message **)(void *)h->deferred.data;
+
+    for (size_t i = 0; i < h->deferred.size / sizeof *deferred; i++)
+        message_drop(deferred[i], LYNSE_SHUTTING_DOWN);
+    buf_reset(&h->deferred);
+    actor_timer_destroy(h->sync_timer);
+    actor_timer_destroy(h->mark_timer);
+    h->sync_timer = h->mark_timer = NULL;
+    if (h->collection) collection_abandon(h->collection);
+    h->collection = NULL;
+}
+
+const struct actor_ops collection_actor_ops = {.on_batch = on_batch, .on_stop = on_stop};
+
+/* ---- set up, by the starter before anything is sent ---- */
+
+int engine_start_actor(struct host *h, struct error *err)
+{
+    char name[2 * NAME_ROOM];
+    struct actor_desc desc = {.ops = &collection_actor_ops, .state = h, .name = name};
+
+    snprintf(name, sizeof name, "%s/%s", h->entry.database, h->entry.name);
+    buf_init(&h->deferred, h->engine->alloc, MEM_MESSAGE);
+    h->actor = actor_create(h->engine->scheduler, &desc, err);
+    if (!h->actor) return -1;
+    h->sync_timer = actor_timer_create(h->actor, on_sync_timer, h, err);
+    h->mark_timer = h->sync_timer ? actor_timer_create(h->actor, on_mark_timer, h, err) : NULL;
+    return h->mark_timer ? 0 : -1;
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine.c — a root: opened, polled, called, closed.
+ *
+ * WHAT        Open order: allocator → file system → directory → lock → catalog → directories of dropped
+ *             collections → actors.  Close runs it backwards.
+ * INVARIANTS  (1) Nothing is written before the lock is held; nothing is created in a folder that is
+ *                 not ours.
+ *             (2) The root directory is synced before the catalog is acted on (R3b).
+ *             (3) close answers every message and joins every thread before the lock is let go.
+ * THREADS     Any, but not an actor's turn.
+ * FAILURE     open leaves nothing behind but an empty folder that it made; close closes all the same.
+ */
+#include "engine/engine.h"
+
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "os/fork_registry.h"
+#include "os/machine.h"
+#include "store/twin_file.h"
+
+void engine_lock(struct engine *e)
+{
+    mutex_lock(&e->mutex);
+}
+void engine_unlock(struct engine *e)
+{
+    mutex_unlock(&e->mutex);
+}
+
+int engine_check(struct engine *e, struct error *err)
+{
+    if (check_is_poisoned())
+        return error_set(err, LYNSE_INTERNAL, "an internal check failed earlier in this process");
+    return fork_check(e->opener_pid, err);
+}
+
+/* ---- a folder that is not ours ---- */
+
+struct foreign {
+    const char *whose; /* NULL: nothing that we know */
+    bool has_entries;
+};
+
+static bool look_at(void *ctx, const char *name)
+{
+    static const struct {
+        const char *name, *whose;
+    } known[] = {
+        {"collections.json", "LynseDB"}, {"fields.stable_ids", "LynseDB"},
+        {"chroma.sqlite3", "Chroma"},    {"_versions", "LanceDB"},
+        {"raft_state.json", "Qdrant"},   {"storage.sqlite", "Qdrant"},
+        {"PG_VERSION", "PostgreSQL"},
+    };
+    struct foreign *f = ctx;
+    size_t size = strlen(name);
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(name, known[i].name) == 0) f->whose = known[i].whose;
+    if (size > 6 && strcmp(name + size - 6, ".lance") == 0) f->whose = "LanceDB";
+    /* An interrupted creation of ours leaves LOCK and tmp- files. */
+    if (strcmp(name, "LOCK") != 0 && strncmp(name, "tmp-", 4) != 0) f->has_entries = true;
+    return true;
+}
+
+/* There is no catalog: may we make one here? */
+static int check_empty(struct engine *e, struct error *err)
+{
+    struct foreign f = {0};
+
+    if (vfs_dir_list(e->root, look_at, &f, err) != 0) return -1;
+    if (f.whose)
+        return error_set(err, LYNSE_INVALID,
+                         "path: '%s' is not a Lynse database, it looks like one of %s; left alone",
+                         e->desc.path, f.whose);
+    if (f.has_entries)
+        return error_set(err, LYNSE_INVALID,
+                         "path: '%s' is not empty and is not a Lynse database; left alone",
+                         e->desc.path);
+    return 0;
+}
+
+/* ---- open ---- */
+
+static int open_file_system(struct engine *e, struct error *err)
+{
+    bool in_memory = strcmp(e->desc.path, ":memory:") == 0;
+
+    if (e->desc.vfs) e->vfs = e->desc.vfs;
+    else if (!in_memory) e->vfs = vfs_posix();
+    else {
+        e->own_vfs = e->vfs = vfs_memory_create(e->alloc);
+        if (!e->vfs) return error_no_memory(err, sizeof *e->vfs);
+    }
+    bool may_create = !e->desc.read_only && !e->desc.no_create;
+    if (vfs_dir_open(e->vfs, e->desc.path, may_create ? VFS_DIR_CREATE : 0, &e->root, err) != 0)
+        return -1;
+    if (!e->desc.read_only && !e->desc.allow_network_fs && vfs_dir_is_network(e->root))
+        return error_set(err, LYNSE_UNSUPPORTED,
+                         "path: '%s' is on a network file system; locks cannot be trusted there",
+                         e->desc.path);
+    return 0;
+}
+
+static int open_lock(struct engine *e, struct error *err)
+{
+    struct foreign f = {0};
+    bool found;
+    uint64_t epoch;
+
+    if (e->desc.immutable) return 0;
+    if (e->desc.read_only) return dir_lock_open_reader(&e->lock, e->root, err);
+    /* (1): look before LOCK is made. */
+    if (twin_file_newest(e->root, "catalog-", &epoch, &found, err) != 0) return -1;
+    if (!found && (check_empty(e, err) != 0 || vfs_dir_list(e->root, look_at, &f, err) != 0))
+        return -1;
+    if (!found && e->desc.no_create)
+        return error_set(err, LYNSE_NOT_FOUND, "path: no database at '%s'", e->desc.path);
+    return dir_lock_acquire_writer(&e->lock, e->root, e->clock, err);
+}
+
+static int open_catalog(struct engine *e, struct error *err)
+{
+    struct twin_info info = {0};
+    bool found, is_renamed;
+    struct uuid root = uuid_make(&e->rng);
+
+    catalog_init(&e->catalog, e->alloc, &root);
+    if (catalog_load(&e->catalog, e->root, &found, &info, err) != 0) return -1;
+    if (!found && e->desc.read_only)
+        return error_set(err, LYNSE_NOT_FOUND, "path: no database at '%s'", e->desc.path);
+    if (!found)
+        return check_empty(e, err) == 0
+                   ? catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err)
+                   : -1;
+    if (info.damaged_copies > 0)
+        log_event(LOG_WARN, "damaged_copies file=catalog count=%d", info.damaged_copies);
+    if (e->desc.read_only) return 0;
+    if (info.read_only_needed)
+        return error_set(err, LYNSE_READ_ONLY,
+                         "catalog: has features that this version can read but not write");
+    if (vfs_dir_sync(e->root, err) != 0) return -1; /* (2) */
+    return engine_remove_dropped(e, &e->catalog, err);
+}
+
+static int start_actors(struct engine *e, struct error *err)
+{
+    struct actor_desc desc = {.ops = &catalog_actor_ops, .state = e, .name = "catalog"};
+
+    if (e->desc.scheduler) e->scheduler = e->desc.scheduler;
+    else if (e->desc.is_inline) {
+        struct inline_scheduler_desc d = {.alloc = e->alloc, .clock = e->clock};
+        e->own_scheduler = e->scheduler = inline_scheduler_create(&d, err);
+    } else {
+        struct thread_scheduler_desc d = {
+            e->alloc, e->desc.actor_threads, e->desc.search_threads, e->desc.job_threads, 0, 0, 0};
+        e->own_scheduler = e->scheduler = thread_scheduler_create(&d, err);
+    }
+    if (!e->scheduler) return -1;
+    e->catalog_actor = actor_create(e->scheduler, &desc, err);
+    return e->catalog_actor ? 0 : -1;
+}
+
+/* Everything that open made, in any state of completion. */
+static void tear_down(struct engine *e)
+{
+    struct alloc *alloc = e->alloc;
+    bool owns_alloc = !e->desc.alloc;
+
+    actor_destroy(e->catalog_actor);
+    scheduler_destroy(e->own_scheduler);
+    catalog_deinit(&e->catalog);
+    doc_cache_destroy(e->cache);
+    dir_lock_release(&e->lock);
+    vfs_dir_close(e->root);
+    if (e->own_vfs) vfs_memory_destroy(e->own_vfs);
+    mutex_deinit(&e->mutex);
+    mem_free(alloc, (void *)(uintptr_t)e->desc.path);
+    mem_free(alloc, e);
+    if (owns_alloc) alloc_destroy(alloc);
+}
+
+static int seed_rng(struct engine *e, struct error *err)
+{
+    uint64_t seed = e->desc.seed;
+
+    if (seed == 0 && rng_system_bytes(&seed, sizeof seed) != 0)
+        return error_set(err, LYNSE_IO, "the system gives no random numbers");
+    rng_init(&e->rng, seed);
+    rng_init(&e->catalog_rng, rng_u64(&e->rng));
+    return 0;
+}
+
+int engine_open(const struct engine_desc *desc, struct engine **out, struct error *err)
+{
+    struct alloc *alloc =
+        desc->alloc ? desc->alloc : alloc_create(&desc->hooks, desc->budget_bytes);
+    struct engine *e = alloc ? mem_zalloc(alloc, MEM_GENERAL, sizeof *e) : NULL;
+    char *path = e ? mem_copy_text(alloc, MEM_GENERAL, desc->path, strlen(desc->path)) : NULL;
+
+    if (!path) {
+        if (e) mem_free(alloc, e);
+        if (alloc && !desc->alloc) alloc_destroy(alloc);
+        return error_no_memory(err, sizeof *e);
+    }
+    e->desc = *desc;
+    e->desc.path = path;
+    e->alloc = alloc;
+    e->clock = desc->clock ? desc->clock : clock_system();
+    e->opener_pid = (int)getpid();
+    e->search_threads = desc->search_threads ? desc->search_threads : machine_core_count();
+    mutex_init(&e->mutex);
+    catalog_init(&e->catalog, alloc, &(struct uuid){{0}});
+    if (!e->desc.sync_level) e->desc.sync_level = desc->is_inline ? SYNC_OS : SYNC_ALWAYS;
+    if (!e->desc.sync_interval_ms) e->desc.sync_interval_ms = 100;
+    if (seed_rng(e, err) != 0 || open_file_system(e, err) != 0 || open_lock(e, err) != 0 ||
+        open_catalog(e, err) != 0 ||
+        doc_cache_create(alloc, DOC_CACHE_BYTES, &e->cache, err) != 0 ||
+        start_actors(e, err) != 0) {
+        tear_down(e);
+        return -1;
+    }
+    *out = e;
+    return 0;
+}
+
+/* ---- close ---- */
+
+static struct host *take_host(struct engine *e, struct host **list)
+{
+    engine_lock(e);
+    struct host *h = *list;
+    if (h) *list = h->next;
+    engine_unlock(e);
+    return h;
+}
+
+static int close_host(struct host *h, struct error *err)
+{
+    struct order_message *m = engine_order(h->engine, KIND_CLOSE, err);
+    int rc = -1;
+
+    if (m) {
+        m->base.class = MESSAGE_SYSTEM;
+        rc = engine_call(h->engine, h->actor, &m->base, 0, NULL, err);
+    }
+    engine_free_host(h);
+    return rc;
+}
+
+int engine_close(struct engine *e, struct error *err)
+{
+    struct error first = {0};
+    struct host *h;
+    int rc = 0;
+
+    if (fork_check(e->opener_pid, err) != 0) return -1; /* the parent's threads are not here */
+    engine_lock(e);
+    e->is_closing = true;
+    engine_unlock(e);
+    while ((h = take_host(e, &e->hosts)) != NULL)
+        if (close_host(h, rc == 0 ? &first : NULL) != 0) rc = -1;
+    /* The catalog's actor may still wait for one of these to close. */
+    actor_destroy(e->catalog_actor);
+    e->catalog_actor = NULL;
+    while ((h = take_host(e, &e->dropped_hosts)) != NULL) engine_free_host(h);
+    tear_down(e);
+    if (rc != 0 && err) *err = first;
+    return rc;
+}
+
+/* ---- calls ---- */
+
+struct order_message *engine_order(struct engine *e, enum message_kind kind, struct error *err)
+{
+    struct order_message *m =
+        message_create(e->scheduler, sizeof *m, (uint16_t)kind, MESSAGE_CONTROL);
+
+    if (!m) {
+        error_no_memory(err, sizeof *m);
+        return NULL;
+    }
+    m->alloc = e->alloc;
+    m->base.drop = order_message_drop;
+    return m;
+}
+
+int engine_call(struct engine *e, struct actor *to, struct message *take_m, uint64_t deadline_us,
+                void **out_result, struct error *err)
+{
+    struct answer answer;
+    struct future *f = NULL;
+    int rc = -1;
+
+    if (engine_check(e, err) == 0) f = future_create(e->scheduler, err);
+    if (!f) {
+        message_drop(take_m, LYNSE_NO_MEMORY);
+        return -1;
+    }
+    take_m->reply = &f->reply;
+    take_m->deadline_us = deadline_us;
+    actor_send(to, take_m);
+    if (future_wait(f, deadline_us, &answer, err) != 0) {
+        future_cancel(f);
+        goto out;
+    }
+    if (answer.code != LYNSE_OK) {
+        if (err) *err = answer.error;
+        goto out;
+    }
+    if (out_result) {
+        *out_result = answer.result;
+        answer.destroy_result = NULL;
+    }
+    rc = 0;
+    answer_deinit(&answer);
+out:
+    future_release(f);
+    return rc;
+}
+
+bool engine_poll(struct engine *e, uint64_t budget_us)
+{
+    return inline_poll(e->scheduler, budget_us);
+}
+
+/* One order to every collection that is open now. */
+static int order_all(struct engine *e, enum message_kind kind, struct error *err)
+{
+    uint32_t last = 0;
+
+    for (;;) {
+        struct host *h = NULL;
+        engine_lock(e);
+        for (struct host *i = e->hosts; i; i = i->next)
+            if (i->is_open && i->entry.number > last && (!h || i->entry.number < h->entry.number))
+                h = i;
+        if (h) {
+            h->handle_count++;
+            last = h->entry.number;
+        }
+        engine_unlock(e);
+        if (!h) return 0;
+        struct order_message *m = engine_order(e, kind, err);
+        int rc = m ? engine_order_host(h, m, err) : -1;
+        engine_release_host(h);
+        if (rc != 0) return -1;
+    }
+}
+
+int engine_sync_all(struct engine *e, struct error *err)
+{
+    return order_all(e, KIND_SYNC, err);
+}
+
+int engine_refresh(struct engine *e, struct error *err)
+{
+    struct catalog next;
+    struct twin_info info = {0};
+    bool found;
+
+    if (!e->desc.read_only) return 0;
+    catalog_init(&next, e->alloc, &e->catalog.root);
+    if (catalog_load(&next, e->root, &found, &info, err) != 0 || !found) {
+        catalog_deinit(&next);
+        return found ? -1 : error_set(err, LYNSE_NOT_FOUND, "path: the database is gone");
+    }
+    engine_lock(e);
+    catalog_deinit(&e->catalog);
+    e->catalog = next;
+    engine_unlock(e);
+    return order_all(e, KIND_REFRESH, err);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine.h — the handle of an open root: its lock, its catalog, its collections and their actors.
+ *
+ * THREADS  Every function may be called from any thread, but not from an actor's turn; in inline
+ *          mode from one thread at a time.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "actor/actor.h"
+#include "actor/scheduler.h"
+#include "base/thread.h"
+#include "engine/catalog.h"
+#include "engine/messages.h"
+#include "query/search.h"
+#include "store/dir_lock.h"
+
+struct engine_desc {
+    const char *path;
+    bool read_only;
+    bool immutable; /* with read_only: no lock */
+    bool no_create;
+    bool allow_network_fs;
+    bool poll_may_sync; /* inline: polling may sync */
+    bool is_inline;
+    uint8_t sync_level; /* default of new collections; 0: always, inline os */
+    uint32_t sync_interval_ms;
+    unsigned actor_threads;
+    unsigned search_threads;
+    unsigned job_threads;
+    struct alloc_hooks hooks;
+    size_t budget_bytes;
+    uint64_t seed; /* 0: from the system */
+    /* Tests: */
+    struct vfs *vfs;             /* NULL: by path */
+    const struct clock *clock;   /* NULL: the system's */
+    struct scheduler *scheduler; /* NULL: by is_inline; borrowed */
+    struct alloc *alloc;         /* NULL: made from hooks; borrowed */
+};
+
+struct engine {
+    struct engine_desc desc;
+    struct alloc *alloc;
+    struct vfs *vfs;
+    struct vfs *own_vfs;
+    struct vfs_dir *root;
+    struct dir_lock lock;
+    const struct clock *clock;
+    struct scheduler *scheduler;
+    struct scheduler *own_scheduler;
+    struct doc_cache *cache;
+    struct actor *catalog_actor;
+    int opener_pid;
+    unsigned search_threads; /* resolved */
+    struct mutex mutex;      /* of all below */
+    struct catalog catalog;
+    struct rng rng;
+    struct host *hosts;
+    struct host *dropped_hosts;
+    struct rng catalog_rng; /* the catalog actor's */
+    bool is_closing;
+    struct error poison; /* code 0, or why the catalog cannot be written any more */
+};
+
+/* A collection that is open in this process.  Reference-counted by its handles and by the list. */
+struct host {
+    struct host *next;
+    uint32_t handle_count; /* engine's mutex */
+    struct engine *engine;
+    struct catalog_collection entry;
+    struct actor *actor;
+    struct view_slot slot; /* what readers see */
+    bool is_open;          /* engine's mutex */
+    bool is_dropped;       /* engine's mutex */
+    bool is_idle;          /* engine's mutex; dropped, and its actor has closed */
+    /* In the actor's turn. */
+    struct collection *collection; /* NULL before open and after close */
+    struct rng rng;
+    struct actor_timer *sync_timer;
+    struct actor_timer *mark_timer;
+    bool sync_is_armed;
+    bool mark_is_armed;
+    uint64_t last_write_us;
+    uint64_t pinned_epoch;       /* read-only */
+    struct seal_task *seal;      /* under way */
+    uint64_t seal_not_before_us; /* after one that failed */
+    struct buf deferred;         /* struct message *: wait for the seal */
+    size_t deferred_bytes;
+};
+
+int engine_open(const struct engine_desc *desc, struct engine **out, struct error *err);
+int engine_close(struct engine *e, struct error *err);
+/* FORKED, INTERNAL (poisoned by a failed check), SHUTTING_DOWN. */
+int engine_check(struct engine *e, struct error *err);
+int engine_refresh(struct engine *e, struct error *err);
+bool engine_poll(struct engine *e, uint64_t budget_us); /* inline; true: more is ready */
+int engine_sync_all(struct engine *e, struct error *err);
+
+/* Names are checked; a collection's missing database is made. */
+int engine_create_database(struct engine *e, const char *database, struct error *err);
+int engine_drop_database(struct engine *e, const char *database, struct error *err);
+int engine_create_collection(struct engine *e, const char *database, const char *name,
+                             const struct collection_options *options, struct error *err);
+int engine_drop_collection(struct engine *e, const char *database, const char *name,
+                           struct error *err);
+/* Open it (recovering at the first time) and count a handle. */
+int engine_acquire_host(struct engine *e, const char *database, const char *name, struct host **out,
+                        struct error *err);
+void engine_release_host(struct host *h);
+
+/* Send and wait; *out_result is the answer's result (may be NULL when none is wanted). */
+int engine_call(struct engine *e, struct actor *to, struct message *take_m, uint64_t deadline_us,
+                void **out_result, struct error *err);
+struct order_message *engine_order(struct engine *e, enum message_kind kind, struct error *err);
+/* An order without a result to a collection: sent, waited for. */
+int engine_order_host(struct host *h, struct order_message *take_m, struct error *err);
+int engine_host_status(struct host *h, struct collection_status **out, struct error *err);
+
+/* The view that readers take; SHUTTING_DOWN or NOT_FOUND when it is closed or dropped. */
+int engine_view(struct host *h, struct view **out, struct error *err);
+
+/* Advance a search for about budget_us (0: to its end), its slices on the search pool beside this
+ * thread; see search_split. */
+enum search_state engine_advance_search(struct engine *e, struct search *s, size_t slice_count,
+                                        uint64_t budget_us, struct error *err);
+unsigned engine_search_threads(const struct engine *e);
+
+/* ---- inside this layer ---- */
+
+extern const struct actor_ops collection_actor_ops;
+extern const struct actor_ops catalog_actor_ops;
+void engine_lock(struct engine *e);
+void engine_unlock(struct engine *e);
+int engine_start_host(struct engine *e, const struct catalog_collection *entry, struct host **out,
+                      struct error *err);
+void engine_free_host(struct host *h);
+int engine_start_actor(struct host *h, struct error *err); /* collection_actor.c */
+collection_written_fn engine_on_written;
+void write_message_drop(struct message *m, int code);
+void order_message_drop(struct message *m, int code);
+/* In the collection's turn: recover it, and read it anew. */
+int engine_open_collection(struct host *h, struct error *err);
+int engine_refresh_collection(struct host *h, struct error *err);
+/* catalog_actor.c: remove directories that the dropped list names (R14). */
+int engine_remove_dropped(struct engine *e, struct catalog *c, struct error *err);
+
+/* What a catalog message asks for. */
+struct catalog_message {
+    struct message base; /* first */
+    struct engine *engine;
+    struct alloc *alloc;
+    char database[NAME_ROOM];
+    char name[NAME_ROOM];
+    struct collection_options options; /* description: an owned copy */
+    uint32_t number;                   /* DIRECTORY_IDLE */
+    struct reply closed;               /* DIRECTORY_IDLE: of the collection's CLOSE */
+    struct catalog_message *waiting;   /* DIRECTORY_IDLE: the drop to be answered */
+};
+struct catalog_message *engine_catalog_message(struct engine *e, enum message_kind kind,
+                                               struct error *err);
+void catalog_message_drop(struct message *m, int code);
+/* Free dropped collections that are closed and have no handle.  Not in an actor's turn. */
+void engine_reap(struct engine *e);
+
+#endif

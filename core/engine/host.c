@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host.c — collections that are open in this process: found or started, counted, read, ended.
+ *
+ * WHAT        The first handle to a collection starts its actor and has it recovered in the actor's
+ *             own turn, so that opening many at once runs in parallel.  It stays open until the root
+ *             is closed or the collection is dropped.
+ * INVARIANTS  (1) A host in the list has an actor; its collection is touched in the actor's turn only.
+ *             (2) Readers use the slot alone; a closed slot is empty.
+ *             (3) A reader of another process pins an epoch before it trusts it (L4).
+ * THREADS     Any, under the engine's mutex; engine_open_collection and engine_refresh_collection in
+ *             the actor's turn.
+ * FAILURE     A collection that cannot be opened answers so to every handle; the others go on.
+ */
+#include "base/check.h"
+#include "base/log.h"
+#include "engine/engine.h"
+#include "store/twin_file.h"
+
+enum { PIN_TRIES_MAX = 1000 };
+
+static int open_directory(struct host *h, struct vfs_dir **out, struct error *err)
+{
+    char name[UUID_TEXT_BYTES];
+
+    uuid_format(&h->entry.uuid, name);
+    return vfs_dir_open_in(h->engine->root, name, out, err);
+}
+
+/* L4: pin first, then look again; go on only if the newest epoch is the pinned one. */
+static int pin_newest(struct host *h, struct vfs_dir *dir, uint64_t *out_epoch, struct error *err)
+{
+    struct engine *e = h->engine;
+    uint64_t epoch, again;
+    bool found;
+
+    for (int i = 0; i < PIN_TRIES_MAX; i++) {
+        if (twin_file_newest(dir, MANIFEST_PREFIX, &epoch, &found, err) != 0) return -1;
+        if (!found) return error_set(err, LYNSE_CORRUPT, "collection has no manifest");
+        if (dir_lock_pin(&e->lock, h->entry.number, epoch, err) != 0) return -1;
+        if (twin_file_newest(dir, MANIFEST_PREFIX, &again, &found, err) == 0 && found &&
+            again == epoch) {
+            *out_epoch = epoch;
+            return 0;
+        }
+        dir_lock_unpin(&e->lock, h->entry.number, epoch);
+    }
+    return error_set(err, LYNSE_BUSY, "the writer publishes faster than this reader can follow");
+}
+
+static int open_state(struct host *h, struct collection **out, uint64_t *out_epoch,
+                      struct error *err)
+{
+    struct engine *e = h->engine;
+    struct collection_desc desc = {
+        .alloc = e->alloc,
+        .owner = {e->catalog.root, h->entry.uuid},
+        .number = h->entry.number,
+        .clock = e->clock,
+        .rng = &h->rng,
+        .cache = e->cache,
+        .lock_file = e->lock.is_writer ? e->lock.file : NULL,
+        .slot = &h->slot,
+        .read_only = e->desc.read_only,
+        .may_sync = !e->desc.is_inline || e->desc.poll_may_sync,
+        .on_written = engine_on_written,
+        .on_written_ctx = h,
+    };
+    bool pins = e->desc.read_only && !e->desc.immutable && e->lock.file;
+
+    *out_epoch = 0;
+    if (open_directory(h, &desc.take_dir, err) != 0) {
+        if (err && err->code == LYNSE_NOT_FOUND) err->code = LYNSE_CORRUPT;
+        return error_wrap(err, "collection '%s/%s'", h->entry.database, h->entry.name);
+    }
+    if (pins && pin_newest(h, desc.take_dir, out_epoch, err) != 0) {
+        vfs_dir_close(desc.take_dir);
+        return -1;
+    }
+    if (collection_open(&desc, out, err) == 0) return 0;
+    if (*out_epoch) dir_lock_unpin(&e->lock, h->entry.number, *out_epoch);
+    return error_wrap(err, "collection '%s/%s'", h->entry.database, h->entry.name);
+}
+
+int engine_open_collection(struct host *h, struct error *err)
+{
+    if (open_state(h, &h->collection, &h->pinned_epoch, err) != 0) return -1;
+    /* R4b: inline, the host's call to open makes the first log file, so that no write needs a sync. */
+    if (!h->collection->wal || h->collection->desc.may_sync) return 0;
+    if (h->collection->manifest.sync_level == SYNC_NONE) return 0;
+    wal_set_rules(h->collection->wal, WAL_MAY_SYNC);
+    int rc = wal_prepare(h->collection->wal, err);
+    wal_set_rules(h->collection->wal, 0);
+    if (rc == 0) return 0;
+    collection_abandon(h->collection);
+    h->collection = NULL;
+    return -1;
+}
+
+int engine_refresh_collection(struct host *h, struct error *err)
+{
+    struct collection *fresh;
+    uint64_t epoch;
+
+    if (!h->engine->desc.read_only) return 0;
+    if (open_state(h, &fresh, &epoch, err) != 0) return -1;
+    /* The new state has published its view in the same slot; views of the old one live on. */
+    collection_abandon(h->collection);
+    if (h->pinned_epoch && h->pinned_epoch != epoch)
+        dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
+    h->collection = fresh;
+    h->pinned_epoch = epoch;
+    return 0;
+}
+
+int engine_start_host(struct engine *e, const struct catalog_collection *entry, struct host **out,
+                      struct error *err)
+{
+    struct host *h = mem_zalloc(e->alloc, MEM_GENERAL, sizeof *h);
+
+    if (!h) return error_no_memory(err, sizeof *h);
+    h->engine = e;
+    h->entry = *entry;
+    view_slot_init(&h->slot);
+    rng_init(&h->rng, rng_u64(&e->rng));
+    if (engine_start_actor(h, err) != 0) {
+        engine_free_host(h);
+        return -1;
+    }
+    *out = h;
+    return 0;
+}
+
+void engine_free_host(struct host *h)
+{
+    actor_destroy(h->actor);
+    if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
+    buf_deinit(&h->deferred);
+    view_slot_deinit(&h->slot);
+    mem_free(h->engine->alloc, h);
+}
+
+static struct host *find_host(struct engine *e, uint32_t number)
+{
+    struct host *h = e->hosts;
+
+    while (h && h->entry.number != number) h = h->next;
+    return h;
+}
+
+int engine_acquire_host(struct engine *e, const char *database, const char *name, struct host **out,
+                        struct error *err)
+{
+    struct host *h = NULL;
+    int rc = -1;
+
+    engine_lock(e);
+    const struct catalog_collection *entry = catalog_find(&e->catalog, database, name);
+    if (e->is_closing) error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
+    else if (!entry)
+        error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' not found", database, name);
+    else {
+        h = find_host(e, entry->number);
+        rc = h ? 0 : engine_start_host(e, entry, &h, err);
+    }
+    if (rc == 0) {
+        if (!find_host(e, h->entry.number)) {
+            h->next = e->hosts;
+            e->hosts = h;
+        }
+        h->handle_count++;
+    }
+    bool is_open = rc == 0 && h->is_open;
+    engine_unlock(e);
+    if (rc != 0) return -1;
+
+    if (!is_open) {
+        struct order_message *m = engine_order(e, KIND_OPEN, err);
+        if (!m || engine_order_host(h, m, err) != 0) {
+            engine_release_host(h);
+            return -1;
+        }
+        engine_lock(e);
+        h->is_open = true;
+        engine_unlock(e);
+    }
+    *out = h;
+    return 0;
+}
+
+void engine_release_host(struct host *h)
+{
+    struct engine *e = h->engine;
+
+    engine_lock(e);
+    CHECK(h->handle_count > 0);
+    h->handle_count--;
+    engine_unlock(e);
+}
+
+void engine_reap(struct engine *e)
+{
+    for (;;) {
+        engine_lock(e);
+        struct host **at = &e->dropped_hosts;
+        while (*at && !((*at)->handle_count == 0 && (*at)->is_idle)) at = &(*at)->next;
+        struct host *h = *at;
+        if (h) *at = h->next;
+        engine_unlock(e);
+        if (!h) return;
+        engine_free_host(h);
+    }
+}
+
+int engine_view(struct host *h, struct view **out, struct error *err)
+{
+    if (engine_check(h->engine, err) != 0) return -1;
+    *out = view_slot_acquire(&h->slot);
+    if (*out) return 0;
+    engine_lock(h->engine);
+    bool is_dropped = h->is_dropped;
+    engine_unlock(h->engine);
+    if (is_dropped)
+        return error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' was dropped", h->entry.database,
+                         h->entry.name);
+    return error_set(err, LYNSE_SHUTTING_DOWN, "collection '%s/%s' is closed", h->entry.database,
+                     h->entry.name);
+}
+
+int engine_order_host(struct host *h, struct order_message *take_m, struct error *err)
+{
+    struct error failed = {0};
+
+    if (engine_call(h->engine, h->actor, &take_m->base, 0, NULL, &failed) == 0) return 0;
+    if (failed.code == LYNSE_SHUTTING_DOWN && h->is_dropped)
+        return error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' was dropped", h->entry.database,
+                         h->entry.name);
+    if (err) *err = failed;
+    return -1;
+}
+
+int engine_host_status(struct host *h, struct collection_status **out, struct error *err)
+{
+    struct order_message *m = engine_order(h->engine, KIND_INFO, err);
+    void *result = NULL;
+
+    if (!m) return -1;
+    m->status = mem_zalloc(h->engine->alloc, MEM_GENERAL, sizeof *m->status);
+    if (!m->status) {
+        message_drop(&m->base, LYNSE_NO_MEMORY);
+        return error_no_memory(err, sizeof *m->status);
+    }
+    m->status->alloc = h->engine->alloc;
+    if (engine_call(h->engine, h->actor, &m->base, 0, &result, err) != 0) return -1;
+    *out = result;
+    return 0;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* messages.h — everything that is sent to the actors of an engine.
+ *
+ * Allocated by the sender, freed by the receiver, answered exactly once.  Results that an answer
+ * carries are allocated by the sender too, so that answering a write that is already durable cannot
+ * fail.
+ */
+#ifndef ENGINE_MESSAGES_H
+#define ENGINE_MESSAGES_H
+
+#include "actor/message.h"
+#include "collection/collection.h"
+
+struct host;
+
+/*    kind              handler            class    who */
+#define COLLECTION_MESSAGES(_)                                                                     \
+    _(OPEN, open, CONTROL)                                                                         \
+    _(WRITE, write, WRITE)                                                                         \
+    _(SYNC, sync, CONTROL)                                                                         \
+    _(FLUSH, flush, CONTROL)                                                                       \
+    _(SET_INDEX, set_index, CONTROL)                                                               \
+    _(SET_SYNC, set_sync, CONTROL)                                                                 \
+    _(DESCRIBE, describe, CONTROL)                                                                 \
+    _(INFO, info, CONTROL)                                                                         \
+    _(REFRESH, refresh, CONTROL)                                                                   \
+    _(CHECK, check, CONTROL)                                                                       \
+    _(SEGMENT_READY, segment_ready, SYSTEM)                                                        \
+    _(CLOSE, close, SYSTEM)
+
+#define CATALOG_MESSAGES(_)                                                                        \
+    _(CREATE_DATABASE, create_database, CONTROL)                                                   \
+    _(DROP_DATABASE, drop_database, CONTROL)                                                       \
+    _(CREATE_COLLECTION, create_collection, CONTROL)                                               \
+    _(DROP_COLLECTION, drop_collection, CONTROL)                                                   \
+    _(DIRECTORY_IDLE, directory_idle, SYSTEM)
+
+enum message_kind {
+    KIND_NONE,
+#define MESSAGES_ENUM(name, handler, class) KIND_##name,
+    COLLECTION_MESSAGES(MESSAGES_ENUM) CATALOG_MESSAGES(MESSAGES_ENUM)
+#undef MESSAGES_ENUM
+        KIND_COUNT
+};
+
+/* The answer of a write; freed by write_outcome_destroy. */
+struct write_outcome {
+    struct alloc *alloc;
+    uint64_t lsn;
+    uint64_t row_count;
+    uint64_t first_number;
+    uint8_t sync_reached;
+};
+void write_outcome_destroy(void *outcome);
+
+struct write_message {
+    struct message base; /* first */
+    struct alloc *alloc;
+    struct collection_write write;
+    void *data; /* ids, vectors, documents: one block, owned */
+    struct write_outcome *outcome;
+};
+
+/* A small order to a collection or to the catalog.  The answer's result is `result`, owned by the
+ * message until then. */
+struct order_message {
+    struct message base; /* first */
+    struct alloc *alloc;
+    uint8_t level;                    /* SET_SYNC */
+    uint32_t interval_ms;             /* SET_SYNC */
+    uint8_t metric;                   /* SET_INDEX */
+    uint8_t index_kind;               /* SET_INDEX */
+    bool retire_log;                  /* FLUSH: a checkpoint */
+    bool is_drop;                     /* CLOSE: without writing; the directory goes */
+    char *text;                       /* DESCRIBE: owned; NULL: none */
+    struct collection_status *status; /* INFO: where to; owned until answered */
+};
+
+/* What an actor knows of its collection. */
+struct collection_status {
+    struct alloc *alloc;
+    uint32_t dim;
+    uint8_t metric;
+    uint8_t index_kind;
+    uint8_t sync_level;
+    uint32_t sync_interval_ms;
+    uint32_t segment_count;
+    uint64_t live_count;
+    uint64_t dead_count;
+    uint64_t tail_count;
+    uint64_t max_int_id;
+    bool has_int_id;
+    bool is_read_only;
+    uint64_t applied_lsn;
+    uint64_t durable_lsn;
+    uint64_t flushed_lsn;
+    uint64_t log_bytes;
+    struct uuid uuid;
+    char *description; /* owned; NULL: none */
+};
+void collection_status_destroy(void *status);
+
+/* A build is done; embedded in the seal's task. */
+struct segment_ready_message {
+    struct message base; /* first */
+    struct segment_build build;
+    struct error error; /* of the build; code 0: none */
+};
+
+#endif
