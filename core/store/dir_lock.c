@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dir_lock.c — one LOCK per root.
  *
- * WHAT        OFD locks on the bytes of one file: byte 0 for the writer, one byte per collection and
- *             epoch for readers.  The kernel drops them with the process, so that there is no stale
- *             lock and nothing to guess.
+ * WHAT        OFD locks on the bytes of one file: byte 0 for the writer, one byte per collection
+ *             and epoch for readers.  The kernel drops them with the process, so that there is no
+ *             stale lock and nothing to guess.
  * LAYOUT      FORMAT.md 8.
  * INVARIANTS  (1) The lock decides, the text only tells: no decision reads it (L1).
- *             (2) A root has one writer handle in a process, whatever its path: the table of roots
- *                 knows device and inode, and the process, so that a forked child starts empty (L3).
+ *             (2) A root has one writer handle in a process, whatever its path: the table of
+ *                 roots knows device and inode, and the process, so that a forked child starts
+ *                 empty (L3).
  * THREADS     Any; a struct dir_lock has one user at a time.  The table is changed while forks wait
  *             (fork_registry_hold), which is all the mutual exclusion it needs.
  * FAILURE     What cannot be told is left out of the text.
@@ -159,6 +160,7 @@ static int lock_byte_0(struct vfs_file *f, const struct machine_identity *me, st
 int dir_lock_acquire_writer(struct dir_lock *l, struct vfs_dir *root, const struct clock *clock,
                             struct error *err)
 {
+    int rc = -1;
     struct machine_identity me;
     struct dir_lock lock = {.is_writer = true};
 
@@ -166,15 +168,17 @@ int dir_lock_acquire_writer(struct dir_lock *l, struct vfs_dir *root, const stru
     lock.opener_pid = (int)me.pid;
     if (vfs_dir_identity(root, lock.identity, err) != 0) return -1;
     if (add_root(lock.identity, me.pid, err) != 0) return -1;
-    if (vfs_open(root, LOCK_NAME, VFS_WRITE | VFS_CREATE_ANY, &lock.file, err) != 0) goto fail;
-    if (lock_byte_0(lock.file, &me, err) != 0) goto fail;
+    if (vfs_open(root, LOCK_NAME, VFS_WRITE | VFS_CREATE_ANY, &lock.file, err) != 0) goto out;
+    if (lock_byte_0(lock.file, &me, err) != 0) goto out;
     write_text(lock.file, &me, clock);
     *l = lock;
-    return 0;
-fail:
-    (void)vfs_close(lock.file, NULL);
-    remove_root(lock.identity, me.pid);
-    return -1;
+    rc = 0;
+out:
+    if (rc != 0) {
+        (void)vfs_close(lock.file, NULL);
+        remove_root(lock.identity, me.pid);
+    }
+    return rc;
 }
 
 /* ---- readers ---- */

@@ -3,8 +3,8 @@
  *
  * WHAT        A short list of segments and where the log begins, replaced as a whole.
  * LAYOUT      FORMAT.md 5, inside a twin file (FORMAT.md 4).
- * INVARIANTS  (1) The highest epoch rules, or the collection is damaged: there is no falling back to
- *                 an older one, because no crash needs it (R6).
+ * INVARIANTS  (1) The highest epoch rules, or the collection is damaged: there is no falling back
+ *                 to an older one, because no crash needs it (R6).
  *             (2) What is published can be loaded: encoder and decoder hold the same rules (check).
  *             (3) Segments stand in LSN order and share no LSN: a tail is frozen between groups.
  *             (4) last_lsn of a segment <= its map_lsn, flushed_lsn; nothing named here is above

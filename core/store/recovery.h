@@ -4,8 +4,8 @@
  * ORDER   manifest → its files → log headers and ends (R3, R3a, R6) → sync what the page cache
  *         shows (R3b) → replay → remove garbage (R14).  Every step may crash; opening again gives
  *         the same state.
- * The caller has synced the root directory and holds the root's lock (or, reading only, a pin on the
- * newest epoch).
+ * The caller has synced the root directory and holds the root's lock (or, reading only, a pin on
+ * the newest epoch).
  */
 #ifndef STORE_RECOVERY_H
 #define STORE_RECOVERY_H

@@ -219,7 +219,7 @@ static void read_copy(struct slice file, size_t offset, struct copy *c)
     c->bad = NULL;
 }
 
-/* Neither copy is good: of another major the checksum may stand elsewhere, so look at that first. */
+/* Neither copy is good.  Of another major the checksum may stand elsewhere: look at that first. */
 static int fail_both_bad(struct slice file, const char *name, const char *magic,
                          const struct copy copies[2], struct error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* twin_file.h — small files that are replaced as a whole: catalog and manifest (FORMAT.md 4, R6). */
+/* twin_file.h — small files that are replaced as a whole (FORMAT.md 4, R6). */
 #ifndef STORE_TWIN_FILE_H
 #define STORE_TWIN_FILE_H
 
@@ -46,7 +46,7 @@ int twin_file_encode(const char *magic, uint64_t epoch, const struct file_owner 
 int twin_file_newest(struct vfs_dir *dir, const char *prefix, uint64_t *out_epoch, bool *out_found,
                      struct error *err);
 
-/* "<prefix><number>" → number; false when the name is not of that form (leading zeros, overflow). */
+/* The number of "<prefix><number>"; false for another form, leading zeros or overflow. */
 bool numbered_name_parse(const char *name, const char *prefix, uint64_t *out_number);
 /* The other way round. */
 void numbered_name(char out[TWIN_NAME_BYTES], const char *prefix, uint64_t number);

@@ -5,14 +5,14 @@
  * a file is full) and one sync.  What complete answers:
  *   0               all groups are committed; durable with sync.
  *   -1 DISK_FULL, IO, NO_MEMORY
- *                   groups above the last on_complete are undone, for good: what may stand of them in
- *                   a file was cut back and that synced, or a successor file has declared it dead.
- *                   Their LSNs are free again and the log goes on.
+ *                   groups above the last on_complete are undone, for good: what may stand of them
+ *                   in a file was cut back and that synced, or a successor file has declared it
+ *                   dead.  Their LSNs are free again and the log goes on.
  *   -1 OUTCOME_UNKNOWN
- *                   on_complete was told up to where.  wal_is_poisoned: a sync failed, nothing is ever
- *                   logged again (R9).  Not poisoned (only without WAL_MAY_SYNC): a part of the batch
- *                   was written and may not be synced away; its LSNs are free again, appends answer
- *                   BUSY until a sync is allowed.
+ *                   on_complete was told up to where.  wal_is_poisoned: a sync failed, nothing is
+ *                   ever logged again (R9).  Not poisoned (only without WAL_MAY_SYNC): a part of
+ *                   the batch was written and cannot be synced away; its LSNs are free again,
+ *                   appends answer BUSY until a sync is allowed.
  *   -1 READ_ONLY    the log was poisoned before; nothing was appended.
  * sync with complete needs WAL_MAY_SYNC.  on_complete is called after the batch is over, so that it
  * may begin the next one.

@@ -5,12 +5,12 @@
  * LAYOUT      FORMAT.md 6.
  * INVARIANTS  (1) A record is valid when its CRC is right, which covers the file's salt, the CRC of
  *                 the record before it and every byte up to its padding (R2).
- *             (2) Only complete groups are handed out: the LSNs of a file run from first_lsn without
- *                 a gap, and a group counts from its record with WAL_GROUP_END on.
+ *             (2) Only complete groups are handed out: the LSNs of a file run from first_lsn
+ *                 without a gap, and a group counts from its record with WAL_GROUP_END on.
  *             (3) The walk ends at the first record that is invalid or out of order; what stands
  *                 behind it can vouch (R3), it is never data.
- *             (4) Work is linear in the file: each byte is walked at most once, and the search behind
- *                 the end has a budget.
+ *             (4) Work is linear in the file: each byte is walked at most once, and the search
+ *                 behind the end has a budget.
  * THREADS     Stateless.
  * FAILURE     Hostile bytes give CORRUPT or end the walk early; nothing is allocated (P9).
  */

@@ -49,9 +49,9 @@ enum { WAL_SEARCH_FACTOR = 4 };
  *               file; what lies behind the end is searched for records of this file's salt, because
  *               one that was written later may vouch for what is damaged (R3).
  * err           CORRUPT: the header; the file is shorter than it was made; more than
- *               WAL_SEARCH_FACTOR times the file would have to be checksummed to search it, which no
- *               crash leaves behind.  FORMAT_TOO_NEW: a complete group has a record of an unknown
- *               kind that is not ignorable.
+ *               WAL_SEARCH_FACTOR times the file would have to be checksummed to search it, which
+ *               no crash leaves behind.  FORMAT_TOO_NEW: a complete group has a record of an
+ *               unknown kind that is not ignorable.
  * cost          At most 1 + WAL_SEARCH_FACTOR + 5.25 times the file is checksummed; nothing is
  *               allocated.  Any bytes are safe (P9). */
 int wal_scan(struct slice file, const struct file_owner *owner, const char *name, uint64_t upto_lsn,
