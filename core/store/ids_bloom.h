@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ids_bloom.h — the blocked Bloom filter of an ids part (FORMAT.md 7): all bits of an id lie in one
  * cache line (F. Putze, P. Sanders, J. Singler, "Cache-, Hash- and Space-Efficient Bloom Filters",
- * 2007).  With 10 bits an id and 7 probes about 1.3 of 100 absent ids pass.
+ * 2007).  With 10 bits an id and 7 probes about 1 of 100 absent ids passes.
  *
  * hash is id_hash: its upper half chooses the block, its mix with itself the bits. */
 #ifndef STORE_IDS_BLOOM_H
