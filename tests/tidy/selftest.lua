@@ -171,6 +171,28 @@ end
 for _, rule in ipairs(tidy.rules) do
    verdict(proven[rule.name], rule.name .. " has no case here")
 end
+-- A library with one fault each, and what check_symbols.sh must say of it.
+local SYMBOLS = {
+   { "int lynse_fine(void) { return 1; }", nil },
+   { "int lynse_fine(void) { return 1; } int plain(void) { return 2; }", "shows other names" },
+   { "int lynse_fine(void) { return 1; } int lynse_state;", "variables of the process" },
+   { "const char lynse_large[700000] = { 1 };", "too large" },
+   { "char *crypt(); char *lynse_crypt(void) { return crypt(); }", "needs more than", "-lcrypt" },
+}
+for _, case in ipairs(SYMBOLS) do
+   local source, expected, flags = unpack(case)
+   remove(root)
+   write(root, "source.c", source .. "\n")
+   local output = table.concat(checkout.lines_of(("cd %s "
+      .. "&& objects=core/CMakeFiles/core_new.dir/new && mkdir -p lib $objects "
+      .. "&& gcc -w -fPIC -c source.c -o $objects/source.c.o "
+      .. "&& gcc -shared $objects/source.c.o -o lib/liblynse.so %s "
+      .. "&& ar rcs lib/liblynse.a $objects/source.c.o; cd - >/dev/null; sh %s/check_symbols.sh %s")
+      :format(checkout.quote(root), flags or "", checkout.quote(home), checkout.quote(root))), "\n")
+   local good = output:find("cases: %d+ passed, 0 failed") ~= nil
+   verdict(expected and not good and output:find(expected, 1, true) or not expected and good,
+      ("check_symbols.sh says of '%s': %s"):format(source, output))
+end
 remove(root)
 print(("cases: %d passed, %d failed"):format(passed, failed))
 os.exit(failed == 0 and 0 or 1)

@@ -20,12 +20,18 @@ return {
       ["scheduler.[ch]"] =
          "who runs actors, tasks and timers: threads, the caller, or a seeded simulator",
       ["sim_scheduler.c"] = "seeded interleavings on one thread, under a logical clock",
+      ["spinner.[ch]"] =
+         "how long it pays to look again and again before sleeping, learned from experience",
       ["task.h"] = "work that runs in steps beside the actors: searches and background jobs",
       ["task_pool.[ch]"] = "threads that run tasks of one class, first come first served",
       ["thread_scheduler.c"] = "actors on worker threads, tasks on pools, one thread for time",
       ["timer.[ch]"] = "deadlines and periodic ticks of actors",
       ["watchdog.[ch]"] = "says in the log which actor is stuck and which mailbox grows",
       ["worker.[ch]"] = "a thread that runs the actors placed on it, in turns",
+   },
+   ["core/api"] = {
+      ["handles.[ch]"] = "what the opaque types of lynse.h are, and the small change of every call",
+      ["open.c"] = "the library and its roots",
    },
    ["core/base"] = {
       ["alloc.[ch]"] =
@@ -91,10 +97,29 @@ return {
    },
    ["core/engine"] = {
       ["catalog.[ch]"] = "databases and collections by name, and the file that says so",
+      ["catalog_actor.c"] =
+         "databases and collections are made and dropped by one actor, one at a time",
+      ["catalog_call.c"] = "asking the catalog's actor, from any thread",
+      ["collection_actor.c"] =
+         "a collection's actor: one handler per message, consecutive writes in one batch",
+      ["engine.[ch]"] =
+         "the handle of an open root: its lock, its catalog, its collections and their actors",
+      ["host.c"] =
+         "collections that are open in this process: found or started, counted, read, ended",
+      ["messages.h"] = "everything that is sent to the actors of an engine",
+      ["search_pool.c"] =
+         "one search on several threads: slice 0 on the caller's, the others on the pool",
    },
    ["core/include"] = {
       ["lynse.h"] = "the one public header of Lynse, an embedded-first vector database",
       ["lynse_errors.h"] = "the one table of errors, for every language",
+   },
+   ["core/index"] = {
+      ["flat.c"] = "every row, by its exact distance",
+      ["index.h"] =
+         "what an index kind is: a way to find the rows of one segment that are near a query",
+      ["index_kinds.h"] = "the list of index kinds",
+      ["index_registry.c"] = "index kinds by number and by name",
    },
    ["core/os"] = {
       ["descriptor.[ch]"] = "open a file descriptor by the rule for all of ours (R13)",
@@ -112,20 +137,32 @@ return {
       ["vfs_record.[ch]"] = "a VFS that passes everything on to another one and calls an observer",
    },
    ["core/quant"] = {
+      ["oracle.h"] = "distances between one query and the rows of one segment, by row number",
+      ["quantizer.h"] =
+         "what a quantizer is: a way to hold vectors, and the oracle that reads them",
+      ["quantizer_kinds.h"] = "the list of quantizers",
+      ["quantizer_registry.c"] = "quantizers by number and by name",
+      ["raw.c"] = "no quantization: f32 vectors as they were given, norms beside them",
       ["vector_source.h"] = "where an oracle finds the full vectors: runs of rows in memory",
    },
    ["core/query"] = {
       ["fetch.h"] = "reads that score nothing: records by id, and walks over all of them",
+      ["merge_topk.[ch]"] = "the order of equal distances, and several lists made one",
+      ["request.[ch]"] =
+         "is a search request one that can be answered?  And its queries, ready for oracles",
       ["result.h"] = "what a read gives back: columns of ids, scores, documents and vectors",
       ["search.h"] = "a search over one view, as an object: begin, advance, finish",
+      ["search_exact.[ch]"] =
+         "some queries against a range of a view's rows, all of them, as a state machine",
    },
    ["core/segment"] = {
       ["active_segment.[ch]"] = "the tail: rows in memory, appended by one thread, read by all",
       ["row_chunks.[ch]"] = "the memory of a tail's rows: columns in chunks that never move",
-      ["sealed_segment.h"] = "an immutable segment: its mapped ids, vectors and documents",
+      ["sealed_segment.[ch]"] = "an immutable segment: its mapped ids, vectors and documents",
       ["segment.[ch]"] =
          "what a segment is: rows in LSN order, each with id, LSN, vector and document",
-      ["segment_builder.h"] = "frozen rows → the files of one sealed segment (R5), on a job thread",
+      ["segment_builder.[ch]"] =
+         "frozen rows → the files of one sealed segment (R5), on a job thread",
       ["view.[ch]"] =
          "the one thing that readers see: an immutable list of segments and their deletions",
    },
@@ -143,12 +180,16 @@ return {
    },
    ["core/store"] = {
       ["commit_log.h"] = "the log that a collection commits to, local or replicated",
-      ["dir_lock.h"] =
+      ["dir_lock.[ch]"] =
          "one LOCK per root: an exclusive writer, shared readers that pin epochs (L1-L4)",
-      ["doc_file.h"] =
+      ["doc_cache.[ch]"] =
+         "what doc_file.c needs of the cache of decoded blocks (doc_file.h has the rest)",
+      ["doc_file.[ch]"] =
          "documents of a sealed segment in compressed blocks, and the cache of decoded ones",
-      ["file_gc.h"] =
-         "remove files that no manifest names, no view uses and no reader pins (R7, R14, L4)",
+      ["doc_layout.h"] = "numbers of the documents part; for doc_writer.c and doc_file.c",
+      ["doc_writer.c"] = "the documents part of a new segment",
+      ["file_gc.[ch]"] =
+         "remove files that no manifest names, no view uses, no reader pins (R7, R14, L4)",
       ["file_header.[ch]"] = "the 80 bytes that every file starts with",
       ["format.h"] = "numbers of the file formats; docs/FORMAT.md has the tables",
       ["ids_bloom.h"] = "the blocked Bloom filter of an ids part",
@@ -160,13 +201,29 @@ return {
       ["part_file.[ch]"] = "the container of all segment parts: sections, block checksums, footer",
       ["part_layout.h"] = "offsets inside a segment part; for part_writer.c and part_file.c",
       ["part_writer.c"] = "writes a segment part once, front to back",
-      ["recovery.h"] = "from a directory to the state that was promised (R1-R14)",
+      ["recovery.[ch]"] = "from a directory to the state that was promised (R1-R14)",
       ["tombstones.[ch]"] =
          "which rows of a segment are deleted: versions that share untouched chunks",
       ["twin_file.[ch]"] = "small files that are replaced as a whole: catalog and manifest",
       ["wal.[ch]"] = "the local commit log: the write-ahead log files of one collection",
+      ["wal_current.[ch]"] =
+         "the state of a log and its current file; for wal.c and wal_upkeep.c alone",
       ["wal_files.[ch]"] = "make log files and recycle retired ones (R4, R8), for wal.c alone",
       ["wal_replay.[ch]"] =
          "read a log file, prove where it ends, hand out its groups (R2, R3, R3a)",
+      ["wal_upkeep.c"] =
+         "what is done to a log between batches: marks, files ahead of need, retirement",
+   },
+   ["python"] = {
+      ["CMakeLists.txt"] = "",
+      ["exports.map"] = "what _native.abi3.so shows: what Python calls to load it",
+      ["requirements.cmake"] = "",
+   },
+   ["python/lynse"] = {
+      ["_native.pyi"] = "",
+      ["_native_build.py"] = "",
+      ["errors.py"] = "",
+      ["py.typed"] = "",
+      ["types.py"] = "",
    },
 }
