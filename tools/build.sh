@@ -22,7 +22,7 @@ compile() {
     if [ -t 1 ]; then
         ninja -C "build/$preset" -j "$jobs" "$@"
     elif ninja -C "build/$preset" -j "$jobs" --quiet "$@" >"build/compile-$preset.log" 2>&1; then
-        cat "build/compile-$preset.log"
+        sed '/^ninja: no work to do/d' "build/compile-$preset.log"
     else
         tail -n 60 "build/compile-$preset.log"
         say "the whole of it: build/compile-$preset.log"
@@ -31,8 +31,7 @@ compile() {
 }
 
 verb_build() {
-    # shellcheck disable=SC2086
-    need_packages $packages_build
+    need_packages "$packages_build"
     configure release -DLYNSE_TESTS=OFF || exit 1
     mkdir -p build/release/bin
     compile release || exit 1

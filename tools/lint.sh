@@ -3,8 +3,7 @@
 
 verb_lint() {
     [ $# -gt 0 ] || set -- format luacheck ruff tidy
-    # shellcheck disable=SC2086
-    need_packages $packages_lint
+    need_packages "$packages_lint"
     mkdir -p build
     : >"$counts"
     for part in "$@"; do

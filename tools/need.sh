@@ -18,14 +18,15 @@ as_root() {
     fi
 }
 
+# need_packages "PACKAGE..."
 need_packages() {
     if ! command -v dpkg-query >/dev/null 2>&1; then
-        [ -n "${not_debian:-}" ] || say "not Debian: taking for granted that these are here: $*"
+        [ -n "${not_debian:-}" ] || say "not Debian: taking for granted that these are here: $1"
         not_debian=1
         return 0
     fi
     missing=
-    for package in "$@"; do
+    for package in $1; do
         case $(dpkg-query -W -f '/${db:Status-Status}/' "$package" 2>/dev/null) in
         */installed/*) ;;
         *) missing="$missing $package" ;;
@@ -33,10 +34,23 @@ need_packages() {
     done
     [ -n "$missing" ] || return 0
     say "install$missing"
-    as_root apt-get update -q || say "apt-get update failed; trying with the lists that are here"
+    mkdir -p build
+    logged apt-get update -q || say "apt-get update failed; trying with the lists that are here"
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+    logged env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
         $missing || die "could not install$missing"
+}
+
+# As root: on a terminal apt's own progress, elsewhere its last words if it fails.
+logged() {
+    if [ -t 1 ]; then
+        as_root "$@"
+    else
+        as_root "$@" >build/apt.log 2>&1 || {
+            tail -n 20 build/apt.log
+            return 1
+        }
+    fi
 }
 
 # Debian's python, because packages_python belongs to it; another one only where it is missing.
@@ -49,7 +63,7 @@ system_python() {
 }
 
 need_venv() {
-    need_packages $packages_python
+    need_packages "$packages_python"
     python=$(system_python)
     stamp=$({
         echo "$root"
@@ -68,8 +82,7 @@ need_venv() {
 # The package of python/, built from this checkout and installed where its sources changed.
 need_lynse_python() {
     [ -f pyproject.toml ] || die "this checkout has no Python package yet: no pyproject.toml"
-    # shellcheck disable=SC2086
-    need_packages $packages_build
+    need_packages "$packages_build"
     need_venv
     stamp=$(find CMakeLists.txt pyproject.toml cmake core python -type f \
         ! -name '*.pyc' ! -path '*.egg-info*' -exec sha256sum {} + |

@@ -26,8 +26,7 @@ verb_test() {
         shift
     done
     [ -z "$pattern" ] || [ "$suites" != "$suites_push" ] || suites=release
-    # shellcheck disable=SC2086
-    need_packages $packages_build $packages_test
+    need_packages "$packages_build $packages_test"
     mkdir -p build
     : >"$counts"
     for suite in $suites; do
