@@ -18,10 +18,9 @@ end
 local function roots(tree, path)
    local layers = tree.data.layers
    local layer = path:match("^core/([^/]+)/")
-   local granted = layers.core[layer]
    local list = { "-Icore/include" }
-   if granted then
-      for name in (layer .. " " .. granted):gmatch("%S+") do
+   if layers.core[layer] then
+      for name in pairs(layers.reach(layer)) do
          list[#list + 1] = ("-Ibuild/tidy/include/%s"):format(name)
       end
    elseif layer ~= "include" then

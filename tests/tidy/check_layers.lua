@@ -109,11 +109,11 @@ function libraries_rule.check(tree, report)
    end
 end
 
--- lynse_layer(name layer…) of core/CMakeLists.txt grants nothing that layers.lua does not, and
+-- lynse_layer(name layer…) of core/CMakeLists.txt grants nothing that is not below `name`, and
 -- every folder with C in it is a layer.
 local cmake_rule = {
    name = "cmake-layers",
-   what = "core/CMakeLists.txt grants no more than layers.lua",
+   what = "core/CMakeLists.txt grants no layer that layers.lua does not reach",
 }
 function cmake_rule.check(tree, report)
    local layers, path = tree.data.layers, "core/CMakeLists.txt"
@@ -123,7 +123,7 @@ function cmake_rule.check(tree, report)
       local number = checkout.line_count(text:sub(1, at)) + 1
       local name, rest = arguments:match("^%s*(%S+)(.*)$")
       built[name] = true
-      local granted = layers.core[name] and word_set(layers.core[name])
+      local granted = layers.core[name] and layers.reach(name)
       if not granted then
          report(path, number, ("'%s' is no layer of layers.lua"):format(name))
       else

@@ -32,6 +32,7 @@ end
 local function purpose_of(tree, path)
    local said = tree:text(path):match("\n[/%-#* \"]*" .. path:match("([^/]*)$"):gsub("%p", "%%%0")
       .. "%s*[—:%-]+%s*([^\n]*)")
+   said = said or tree:text(path):match('\n"""([^\n]*)')
    if not said then return "" end
    return (said:gsub("%s*%*/%s*$", ""):gsub('"', "'"):gsub("%.%s.*$", ""):gsub("%.$", ""))
 end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- layers.lua: who may include whom (docs/ARCHITECTURE.md, Layers).  core/CMakeLists.txt may grant
--- less than this, never more.
+-- layers.lua: who may include whom (docs/ARCHITECTURE.md, Layers).  core/CMakeLists.txt grants the
+-- include roots: a layer's own and, because headers include headers, those below them.
 local layers = {}
 
 -- What a folder of core/ may include besides itself.
@@ -22,6 +22,19 @@ layers.core = {
    api = "base os codec segment query engine",
    transfer = "base os codec",
 }
+
+-- Every layer that `layer` reaches, itself among them: set of names.
+function layers.reach(layer)
+   local reached, waiting = {}, { layer }
+   while #waiting > 0 do
+      local name = table.remove(waiting)
+      if not reached[name] then
+         reached[name] = true
+         for below in (layers.core[name] or ""):gmatch("%S+") do waiting[#waiting + 1] = below end
+      end
+   end
+   return reached
+end
 
 -- Folders that enter through lynse.h, and the few headers of core that they see beyond it.
 layers.guests = {

@@ -150,8 +150,8 @@ return {
       ["merge_topk.[ch]"] = "the order of equal distances, and several lists made one",
       ["request.[ch]"] =
          "is a search request one that can be answered?  And its queries, ready for oracles",
-      ["result.h"] = "what a read gives back: columns of ids, scores, documents and vectors",
-      ["search.h"] = "a search over one view, as an object: begin, advance, finish",
+      ["result.[ch]"] = "what a read gives back: columns of ids, scores, documents and vectors",
+      ["search.[ch]"] = "a search over one view, as an object: begin, advance, finish",
       ["search_exact.[ch]"] =
          "some queries against a range of a view's rows, all of them, as a state machine",
    },
@@ -215,15 +215,16 @@ return {
          "what is done to a log between batches: marks, files ahead of need, retirement",
    },
    ["python"] = {
-      ["CMakeLists.txt"] = "",
-      ["exports.map"] = "what _native.abi3.so shows: what Python calls to load it",
-      ["requirements.cmake"] = "",
+      ["CMakeLists.txt"] = "the extension module of the Python package",
+      ["exports.map"] = "what the extension module shows: its init function",
+      ["requirements.cmake"] =
+         "what a build by pip needs, said in one sentence where it is missing",
    },
    ["python/lynse"] = {
-      ["_native.pyi"] = "",
-      ["_native_build.py"] = "",
-      ["errors.py"] = "",
-      ["py.typed"] = "",
-      ["types.py"] = "",
+      ["_native.pyi"] = "the type of the extension that cffi makes of lynse.h",
+      ["_native_build.py"] = "writes the C source of lynse._native out of lynse.h",
+      ["errors.py"] = "one exception for each line of the table of errors",
+      ["py.typed"] = "marks the package as typed",
+      ["types.py"] = "the types of the API, and the seam between it and what carries it out",
    },
 }
