@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* collections.c — databases and collections: made, opened, listed, dropped, described. */
+#include "api/handles.h"
+#include "base/limits.h"
+#include "os/path.h"
+#include "simd/metrics.h"
+
+int lynse_database_create(struct lynse *db, const char *database, struct lynse_error *err)
+{
+    struct error failed = {0};
+
+    if (!database) error_set(&failed, LYNSE_INVALID, "database: missing");
+    if (failed.code || engine_create_database(db->engine, database, &failed) != 0)
+        return api_fail(&failed, err);
+    return LYNSE_OK;
+}
+
+int lynse_database_drop(struct lynse *db, const char *database, struct lynse_error *err)
+{
+    struct error failed = {0};
+
+    if (!database) error_set(&failed, LYNSE_INVALID, "database: missing");
+    if (failed.code || engine_drop_database(db->engine, database, &failed) != 0)
+        return api_fail(&failed, err);
+    return LYNSE_OK;
+}
+
+int lynse_database_exists(struct lynse *db, const char *database, int *out, struct lynse_error *err)
+{
+    struct error failed = {0};
+
+    if (engine_check(db->engine, &failed) != 0) return api_fail(&failed, err);
+    if (name_check("database", slice_of_text(database), &failed) != 0)
+        return api_fail(&failed, err);
+    engine_lock(db->engine);
+    *out = catalog_has_database(&db->engine->catalog, database);
+    engine_unlock(db->engine);
+    return LYNSE_OK;
+}
+
+/* Names that match, copied under the lock. */
+static int list_names(struct lynse *db, const char *database, struct lynse_names **out,
+                      struct error *err)
+{
+    struct catalog *c = &db->engine->catalog;
+    struct alloc *a = db->memory->alloc;
+    struct slice *names = NULL;
+    size_t count = 0;
+    int rc = -1;
+
+    engine_lock(db->engine);
+    size_t room = database ? c->collection_count : c->database_count;
+    names = mem_alloc(a, MEM_GENERAL, (room + 1) * sizeof *names);
+    if (!names) error_no_memory(err, room * sizeof *names);
+    else if (database && !catalog_has_database(c, database))
+        error_set(err, LYNSE_NOT_FOUND, "database '%s' not found", database);
+    else {
+        for (size_t i = 0; i < room; i++) {
+            if (!database) names[count++] = slice_of_text(c->databases[i]);
+            else if (strcmp(c->collections[i].database, database) == 0)
+                names[count++] = slice_of_text(c->collections[i].name);
+        }
+        rc = api_names(db, names, count, out, err);
+    }
+    engine_unlock(db->engine);
+    mem_free(a, names);
+    return rc;
+}
+
+int lynse_database_list(struct lynse *db, struct lynse_names **out, struct lynse_error *err)
+{
+    struct error failed = {0};
+
+    if (engine_check(db->engine, &failed) != 0 || list_names(db, NULL, out, &failed) != 0)
+        return api_fail(&failed, err);
+    return LYNSE_OK;
+}
+
+int lynse_collection_list(struct lynse *db, const char *database, struct lynse_names **out,
+                          struct lynse_error *err)
+{
+    struct error failed = {0};
+
+    if (engine_check(db->engine, &failed) != 0 ||
+        name_check("database", slice_of_text(database), &failed) != 0 ||
+        list_names(db, database, out, &failed) != 0)
+        return api_fail(&failed, err);
+    return LYNSE_OK;
+}
+
+/* ---- handles ---- */
+
+static int open_handle(struct lynse *db, const char *database, const char *name,
+                       struct lynse_collection **out, struct error *err)
+{
+    struct lynse_collection *c = mem_zalloc(db->memory->alloc, MEM_GENERAL, sizeof *c);
+
+    if (!c) return error_no_memory(err, sizeof *c);
+    c->db = db;
+    if (engine_acquire_host(db->engine, database, name, &c->host, err) != 0) {
+        mem_free(db->memory->alloc, c);
+        return -1;
+    }
+    mutex_lock(&db->mutex);
+    c->next = db->collections;
+    db->collections = c;
+    mutex_unlock(&db->mutex);
+    *out = c;
+    return 0;
+}
+
+void lynse_collection_close(struct lynse_collection *c)
+{
+    if (!c) return;
+    struct lynse *db = c->db;
+    struct lynse_collection **at = &db->collections;
+
+    mutex_lock(&db->mutex);
+    while (*at != c) at = &(*at)->next;
+    *at = c->next;
+    mutex_unlock(&db->mutex);
+    engine_release_host(c->host);
+    mem_free(db->memory->alloc, c);
+}
+
+struct creation {
+    char database[NAME_ROOM];
+    char name[NAME_ROOM];
+    struct collection_options options;
+};
+
+static int check_creation(const struct lynse *db, const struct lynse_collection_desc *desc,
+                          struct creation *out, struct error *err)
+{
+    struct lynse_collection_desc d;
+    const struct engine_desc *e = &db->engine->desc;
+
+    if (engine_check(db->engine, err) != 0) return -1;
+    if (api_copy_desc("desc", &d, sizeof d, desc, desc ? desc->struct_bytes : 0, sizeof d, err) !=
+        0)
+        return -1;
+    if (api_name(d.name, out->database, out->name, err) != 0) return -1;
+    if (d.dim > LIMIT_DIM)
+        return error_set(err, LYNSE_LIMIT, "dim: %u, at most %d", d.dim, LIMIT_DIM);
+    if (d.metric > LYNSE_COSINE)
+        return error_set(err, LYNSE_INVALID, "metric: %u, allowed are 0 to %d", d.metric,
+                         LYNSE_COSINE);
+    if (d.sync > LYNSE_SYNC_NONE)
+        return error_set(err, LYNSE_INVALID, "sync: %u, allowed are 0 to %d", d.sync,
+                         LYNSE_SYNC_NONE);
+    if (d.sync_interval_ms > 1000)
+        return error_set(err, LYNSE_INVALID, "sync_interval_ms: %u, allowed are 1 to 1000",
+                         d.sync_interval_ms);
+    if (d.reserved) return error_set(err, LYNSE_INVALID, "reserved: %u, must be 0", d.reserved);
+    if (d.description && strlen(d.description) > LIMIT_DESCRIPTION_BYTES)
+        return error_set(err, LYNSE_LIMIT, "description: %zu bytes, at most %d",
+                         strlen(d.description), LIMIT_DESCRIPTION_BYTES);
+    out->options = (struct collection_options){
+        .dim = d.dim,
+        .metric = (uint8_t)(d.metric ? d.metric : METRIC_IP),
+        .sync_level = (uint8_t)(d.sync ? d.sync : e->sync_level),
+        .sync_interval_ms = d.sync_interval_ms ? d.sync_interval_ms : e->sync_interval_ms,
+        .description = d.description,
+    };
+    return 0;
+}
+
+int lynse_collection_create(struct lynse *db, const struct lynse_collection_desc *desc,
+                            struct lynse_collection **out, struct lynse_error *err)
+{
+    struct creation c;
+    struct error failed = {0};
+
+    if (check_creation(db, desc, &c, &failed) != 0 ||
+        engine_create_collection(db->engine, c.database, c.name, &c.options, &failed) != 0 ||
+        open_handle(db, c.database, c.name, out, &failed) != 0)
+        return api_fail(&failed, err);
+    return LYNSE_OK;
+}
+
+int lynse_collection_open(struct lynse *db, const char *name, struct lynse_collection **out,
+                          struct lynse_error *err)
+{
+    char database[NAME_ROOM], collection[NAME_ROOM];
+    struct error failed = {0};
+
+    if (engine_check(db->engine, &failed) != 0 ||
+        api_name(name, database, collection, &failed) != 0 ||
+        open_handle(db, database, collection, out, &failed) != 0)
+        return api_fail(&failed, err);
+    return LYNSE_OK;
+}
+
+int lynse_collection_require(struct lynse *db, const struct lynse_collection_desc *desc,
+                             struct lynse_collection **out, struct lynse_error *err)
+{
+    struct creation c;
+    struct error failed = {0};
+    struct lynse_collection *handle = NULL;
+    struct collection_status *status = NULL;
+
+    if (check_creation(db, desc, &c, &failed) != 0) return api_fail(&failed, err);
+    if (open_handle(db, c.database, c.name, &handle, &failed) != 0) {
+        if (failed.code != LYNSE_NOT_FOUND) return api_fail(&failed, err);
+        /* Somebody else may make it at the same moment: then it is there. */
+        if (engine_create_collection(db->engine, c.database, c.name, &c.options, &failed) != 0 &&
+            failed.code != LYNSE_ALREADY_EXISTS)
+            return api_fail(&failed, err);
+        if (open_handle(db, c.database, c.name, &handle, &failed) != 0)
+            return api_fail(&failed, err);
+    }
+    if (engine_host_status(handle->host, &status, &failed) != 0) {
+        lynse_collection_close(handle);
+        return api_fail(&failed, err);
+    }
+    uint32_t dim = status->dim;
+    collection_status_destroy(status);
+    if (c.options.dim && dim && c.options.dim != dim) {
+        lynse_collection_close(handle);
+        error_set(&failed, LYNSE_DIMENSION, "dim: %u, collection '%s/%s' has %u", c.options.dim,
+                  c.database, c.name, dim);
+        return api_fail(&failed, err);
+    }
+    *out = handle;
+    return LYNSE_OK;
+}
+
+int lynse_collection_drop(struct lynse *db, const char *name, struct lynse_error *err)
+{
+    char database[NAME_ROOM], collection[NAME_ROOM];
+    struct error failed = {0};
+
+    if (engine_check(db->engine, &failed) != 0 ||
+        api_name(name, database, collection, &failed) != 0 ||
+        engine_drop_collection(db->engine, database, collection, &failed) != 0)
+        return api_fail(&failed, err);
+    return LYNSE_OK;
+}
+
+int lynse_collection_exists(struct lynse *db, const char *name, int *out, struct lynse_error *err)
+{
+    char database[NAME_ROOM], collection[NAME_ROOM];
+    struct error failed = {0};
+
+    if (engine_check(db->engine, &failed) != 0 ||
+        api_name(name, database, collection, &failed) != 0)
+        return api_fail(&failed, err);
+    engine_lock(db->engine);
+    *out = catalog_find(&db->engine->catalog, database, collection) != NULL;
+    engine_unlock(db->engine);
+    return LYNSE_OK;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* open.c — the library and its roots. */
+#include "api/handles.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "simd/cpu.h"
+#include "simd/kernels.h"
+
+const char *lynse_version(void)
+{
+    return "0.1.0";
+}
+uint32_t lynse_abi_version(void)
+{
+    return 1;
+}
+const char *lynse_error_name(int code)
+{
+    return error_name(code);
+}
+const char *lynse_simd_level(void)
+{
+    return cpu_level_name(kernels_active()->level);
+}
+
+/* ---- log and panic: two sinks, set once each in the life of most processes ---- */
+
+static struct {
+    void (*sink)(void *ctx, int level, const char *line);
+    void *ctx;
+} log_target;
+
+static void pass_on(void *ctx, enum log_level level, const char *message)
+{
+    (void)ctx;
+    log_target.sink(log_target.ctx, (int)level, message);
+}
+
+void lynse_set_log(void (*sink)(void *ctx, int level, const char *line), void *ctx, int lowest)
+{
+    log_set_sink(NULL, NULL, LOG_ERROR);
+    log_target.sink = sink;
+    log_target.ctx = ctx;
+    if (sink) log_set_sink(pass_on, NULL, (enum log_level)lowest);
+}
+
+void lynse_set_panic_handler(void (*handler)(const char *text, void *ctx), void *ctx)
+{
+    check_set_panic_hook(handler, ctx);
+}
+
+/* ---- roots ---- */
+
+static int check_range(const char *field, uint32_t value, uint32_t low, uint32_t high,
+                       struct error *err)
+{
+    if (value >= low && value <= high) return 0;
+    return error_set(err, LYNSE_INVALID, "%s: %u, allowed are %u to %u", field, value, low, high);
+}
+
+static int check_desc(const struct lynse_open_desc *d, struct error *err)
+{
+    const uint32_t known = LYNSE_OPEN_READ_ONLY | LYNSE_OPEN_IMMUTABLE | LYNSE_OPEN_NO_CREATE |
+                           LYNSE_OPEN_NETWORK_FS | LYNSE_POLL_MAY_SYNC;
+
+    if (!d->path || !d->path[0]) return error_set(err, LYNSE_INVALID, "path: missing");
+    if (d->flags & ~known)
+        return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", d->flags & ~known);
+    if ((d->flags & LYNSE_OPEN_IMMUTABLE) && !(d->flags & LYNSE_OPEN_READ_ONLY))
+        return error_set(err, LYNSE_INVALID,
+                         "flags: LYNSE_OPEN_IMMUTABLE needs LYNSE_OPEN_READ_ONLY");
+    if (check_range("mode", d->mode, LYNSE_THREADS, LYNSE_INLINE, err) != 0) return -1;
+    if (check_range("sync", d->sync, LYNSE_SYNC_DEFAULT, LYNSE_SYNC_NONE, err) != 0) return -1;
+    if (d->sync_interval_ms &&
+        check_range("sync_interval_ms", d->sync_interval_ms, 1, 1000, err) != 0)
+        return -1;
+    if (check_range("actor_threads", d->actor_threads, 0, 256, err) != 0) return -1;
+    if (check_range("search_threads", d->search_threads, 0, 256, err) != 0) return -1;
+    if (check_range("job_threads", d->job_threads, 0, 256, err) != 0) return -1;
+    if (!d->allocator.alloc != !d->allocator.free)
+        return error_set(err, LYNSE_INVALID,
+                         "allocator: alloc and free are given together or not at all");
+    return 0;
+}
+
+static struct api_memory *create_memory(const struct lynse_open_desc *d)
+{
+    struct alloc_hooks hooks = {d->allocator.alloc, d->allocator.free, d->allocator.ctx};
+    struct alloc *alloc = alloc_create(&hooks, (size_t)d->memory_budget_bytes);
+    struct api_memory *m = alloc ? mem_zalloc(alloc, MEM_GENERAL, sizeof *m) : NULL;
+
+    if (!m) {
+        if (alloc) alloc_destroy(alloc);
+        return NULL;
+    }
+    mutex_init(&m->mutex);
+    m->reference_count = 1;
+    m->alloc = alloc;
+    return m;
+}
+
+int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct lynse_error *err)
+{
+    struct lynse_open_desc d;
+    struct error failed = {0};
+
+    if (check_is_poisoned())
+        error_set(&failed, LYNSE_INTERNAL, "an internal check failed earlier in this process");
+    if (failed.code ||
+        api_copy_desc("desc", &d, sizeof d, desc, desc ? desc->struct_bytes : 0, sizeof d,
+                      &failed) != 0 ||
+        check_desc(&d, &failed) != 0)
+        return api_fail(&failed, err);
+
+    struct api_memory *memory = create_memory(&d);
+    struct lynse *db = memory ? mem_zalloc(memory->alloc, MEM_GENERAL, sizeof *db) : NULL;
+    if (!db) {
+        if (memory) api_memory_release(memory);
+        error_no_memory(&failed, sizeof *db);
+        return api_fail(&failed, err);
+    }
+    struct engine_desc e = {
+        .path = d.path,
+        .read_only = d.flags & LYNSE_OPEN_READ_ONLY,
+        .immutable = d.flags & LYNSE_OPEN_IMMUTABLE,
+        .no_create = d.flags & LYNSE_OPEN_NO_CREATE,
+        .allow_network_fs = d.flags & LYNSE_OPEN_NETWORK_FS,
+        .poll_may_sync = d.flags & LYNSE_POLL_MAY_SYNC,
+        .is_inline = d.mode == LYNSE_INLINE,
+        .sync_level = (uint8_t)d.sync,
+        .sync_interval_ms = d.sync_interval_ms,
+        .actor_threads = d.actor_threads,
+        .search_threads = d.search_threads,
+        .job_threads = d.job_threads ? d.job_threads : 1,
+        .seed = d.seed,
+        .alloc = memory->alloc,
+    };
+    db->memory = memory;
+    if (engine_open(&e, &db->engine, &failed) != 0) {
+        mem_free(memory->alloc, db);
+        api_memory_release(memory);
+        return api_fail(&failed, err);
+    }
+    mutex_init(&db->mutex);
+    *out = db;
+    return LYNSE_OK;
+}
+
+int lynse_close(struct lynse *db, struct lynse_error *err)
+{
+    struct error failed = {0};
+
+    if (!db) return LYNSE_OK;
+    struct api_memory *memory = db->memory;
+    int rc = engine_close(db->engine, &failed);
+    if (rc != 0 && failed.code == LYNSE_FORKED) return api_fail(&failed, err);
+    while (db->collections) {
+        struct lynse_collection *c = db->collections;
+        db->collections = c->next;
+        mem_free(memory->alloc, c);
+    }
+    mutex_deinit(&db->mutex);
+    mem_free(memory->alloc, db);
+    api_memory_release(memory);
+    return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
+}
+
+int lynse_refresh(struct lynse *db, struct lynse_error *err)
+{
+    struct error failed = {0};
+    return engine_refresh(db->engine, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
+}
+
+int lynse_poll(struct lynse *db, uint64_t budget_us)
+{
+    struct error failed = {0};
+
+    if (engine_check(db->engine, &failed) != 0) return failed.code;
+    if (!db->engine->desc.is_inline) return LYNSE_OK; /* threads do the work */
+    return engine_poll(db->engine, budget_us) ? LYNSE_MORE : LYNSE_OK;
+}
+
+int lynse_sync(struct lynse *db, struct lynse_error *err)
+{
+    struct error failed = {0};
+    return engine_sync_all(db->engine, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
+}
+
+uint64_t lynse_memory_bytes(const struct lynse *db)
+{
+    return alloc_used_bytes(db->memory->alloc);
+}

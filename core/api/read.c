@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* read.c — reads that score nothing: by id, counts, walks. */
+#include "api/handles.h"
+#include "base/limits.h"
+#include "query/fetch.h"
+
+struct lynse_scan {
+    struct lynse *db;
+    struct fetch_cursor cursor;
+    unsigned columns;
+};
+
+static int check_flags(uint32_t flags, uint32_t known, struct error *err)
+{
+    if (!(flags & ~known)) return 0;
+    return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", flags & ~known);
+}
+
+static int get(struct lynse_collection *c, const struct lynse_id *ids, size_t count, uint32_t flags,
+               struct lynse_hits **out, struct error *err)
+{
+    struct alloc *a = c->db->engine->alloc;
+    struct record_id *list = NULL;
+    struct view *view = NULL;
+    struct result result = {0};
+    int rc = -1;
+
+    if (check_flags(flags, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS, err) != 0) return -1;
+    if (api_ids(a, ids, count, &list, err) != 0) return -1;
+    if (engine_view(c->host, &view, err) == 0)
+        rc = fetch_ids(a, view, list, count, api_columns(flags), &result, err);
+    if (view) view_release(view);
+    mem_free(a, list);
+    return rc == 0 ? api_hits(c->db, &result, out, err) : -1;
+}
+
+int lynse_get(struct lynse_collection *c, const struct lynse_id *ids, size_t count, uint32_t flags,
+              struct lynse_hits **out, struct lynse_error *err)
+{
+    struct error failed = {0};
+    return get(c, ids, count, flags, out, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
+}
+
+int lynse_exists(struct lynse_collection *c, const struct lynse_id *id, int *out,
+                 struct lynse_error *err)
+{
+    struct error failed = {0};
+    struct record_id r;
+    struct view *view;
+
+    if (!id) error_set(&failed, LYNSE_INVALID, "id: missing");
+    if (failed.code || api_id(id, &r, &failed) != 0 || engine_view(c->host, &view, &failed) != 0)
+        return api_fail(&failed, err);
+    int found = fetch_exists(view, &r, &failed);
+    view_release(view);
+    if (found < 0) return api_fail(&failed, err);
+    *out = found;
+    return LYNSE_OK;
+}
+
+int lynse_count(struct lynse_collection *c, uint64_t *out, struct lynse_error *err)
+{
+    struct error failed = {0};
+    struct view *view;
+
+    if (engine_view(c->host, &view, &failed) != 0) return api_fail(&failed, err);
+    *out = view->live_count;
+    view_release(view);
+    return LYNSE_OK;
+}
+
+/* ---- walks ---- */
+
+int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_scan **out,
+                     struct lynse_error *err)
+{
+    struct error failed = {0};
+    struct lynse_scan *s;
+    struct view *view;
+
+    if (check_flags(flags, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_SCAN_DELETED, &failed) !=
+            0 ||
+        engine_view(c->host, &view, &failed) != 0)
+        return api_fail(&failed, err);
+    s = mem_zalloc(c->db->memory->alloc, MEM_SEARCH, sizeof *s);
+    if (!s) {
+        view_release(view);
+        error_no_memory(&failed, sizeof *s);
+        return api_fail(&failed, err);
+    }
+    s->db = c->db;
+    s->columns = api_columns(flags);
+    fetch_cursor_init(&s->cursor, view, flags & LYNSE_SCAN_DELETED);
+    *out = s;
+    return LYNSE_OK;
+}
+
+int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **out,
+                    struct lynse_error *err)
+{
+    struct error failed = {0};
+    struct result result = {0};
+
+    if (row_max == 0 || row_max > LIMIT_BATCH_ROWS) {
+        error_set(&failed, LYNSE_LIMIT, "row_max: %zu, allowed are 1 to %d", row_max,
+                  LIMIT_BATCH_ROWS);
+        return api_fail(&failed, err);
+    }
+    if (engine_check(s->db->engine, &failed) != 0 ||
+        fetch_next(&s->cursor, s->db->memory->alloc, row_max, s->columns, &result, &failed) != 0 ||
+        api_hits(s->db, &result, out, &failed) != 0)
+        return api_fail(&failed, err);
+    return LYNSE_OK;
+}
+
+void lynse_scan_skip(struct lynse_scan *s, uint64_t row_count)
+{
+    fetch_skip(&s->cursor, row_count);
+}
+
+void lynse_scan_free(struct lynse_scan *s)
+{
+    if (!s) return;
+    fetch_cursor_deinit(&s->cursor);
+    mem_free(s->db->memory->alloc, s);
+}
+
+int lynse_list_fields(struct lynse_collection *c, struct lynse_names **out, struct lynse_error *err)
+{
+    struct error failed = {0};
+    struct arena arena;
+    struct view *view;
+    const struct slice *names = NULL;
+    size_t count = 0;
+
+    if (engine_view(c->host, &view, &failed) != 0) return api_fail(&failed, err);
+    arena_init(&arena, c->db->memory->alloc, MEM_SEARCH);
+    int rc = fetch_field_names(c->db->memory->alloc, view, &arena, &names, &count, &failed);
+    if (rc == 0) rc = api_names(c->db, names, count, out, &failed);
+    arena_deinit(&arena);
+    view_release(view);
+    return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* search.c — searches: take a view on the calling thread, plan, run here or on the pool too (architecture D5). */
+#include "api/handles.h"
+#include "base/limits.h"
+
+/* Below this a hand-over costs more than it saves (performance T6). */
+enum { SPLIT_COST_US = 200 };
+
+struct lynse_search {
+    struct lynse *db;
+    struct search *search;
+    size_t slice_count;
+    struct lynse_error *error; /* of the desc; may be NULL */
+};
+
+static int check_desc(const struct lynse_search_desc *d, struct error *err)
+{
+    const uint32_t known = LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_RANGE;
+
+    if (d->flags & ~known)
+        return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", d->flags & ~known);
+    if (d->where) return error_set(err, LYNSE_UNSUPPORTED, "where: filters are not there yet");
+    if (d->k > LIMIT_K) return error_set(err, LYNSE_LIMIT, "k: %u, at most %d", d->k, LIMIT_K);
+    if (d->max_results > LIMIT_K)
+        return error_set(err, LYNSE_LIMIT, "max_results: %u, at most %d", d->max_results, LIMIT_K);
+    if (d->query_count > LIMIT_QUERIES)
+        return error_set(err, LYNSE_LIMIT, "query_count: %zu, at most %d", d->query_count,
+                         LIMIT_QUERIES);
+    return 0;
+}
+
+static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
+                  struct search **out, struct error *err)
+{
+    struct engine *e = c->db->engine;
+    struct view *view;
+    struct search_request r = {
+        .vectors = d->vector,
+        .query_count = d->query_count ? d->query_count : 1,
+        .dim = d->dim,
+        .is_range = d->flags & LYNSE_RANGE,
+        .k = d->k ? d->k : 10,
+        .threshold = d->threshold,
+        .max_results = d->max_results ? d->max_results : 1000,
+        .columns = api_columns(d->flags),
+    };
+
+    if (check_desc(d, err) != 0 || api_deadline(e, d->timeout_us, &r.deadline_us, err) != 0)
+        return -1;
+    if (engine_view(c->host, &view, err) != 0) return -1;
+    return search_create(e->alloc, view, &r, e->clock, out, err);
+}
+
+static int begin(struct lynse_collection *c, const struct lynse_search_desc *desc,
+                 struct lynse_search *out, struct error *err)
+{
+    struct lynse_search_desc d;
+    struct engine *e = c->db->engine;
+    unsigned threads = engine_search_threads(e);
+
+    if (api_copy_desc("desc", &d, sizeof d, desc, desc ? desc->struct_bytes : 0, sizeof d, err) !=
+        0)
+        return -1;
+    *out = (struct lynse_search){c->db, NULL, 1, d.error};
+    if (create(c, &d, &out->search, err) != 0) return -1;
+    if (threads < 2 || search_cost_us(out->search) < SPLIT_COST_US) return 0;
+    out->slice_count = search_split(out->search, threads, err);
+    if (out->slice_count > 0) return 0;
+    search_destroy(out->search);
+    return -1;
+}
+
+/* The last step: hits, and the search is gone. */
+static int finish(struct lynse_search *s, struct lynse_hits **out, struct error *err)
+{
+    struct result result = {0};
+    int rc = search_finish(s->search, &result, err);
+
+    search_destroy(s->search);
+    s->search = NULL;
+    return rc == 0 ? api_hits(s->db, &result, out, err) : -1;
+}
+
+static int step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **out,
+                struct error *err)
+{
+    switch (engine_advance_search(s->db->engine, s->search, s->slice_count, budget_us, err)) {
+    case SEARCH_MORE:
+        return LYNSE_MORE;
+    case SEARCH_DONE:
+        return finish(s, out, err) == 0 ? LYNSE_OK : api_fail(err, NULL);
+    default:
+        break;
+    }
+    search_destroy(s->search);
+    s->search = NULL;
+    return api_fail(err, NULL);
+}
+
+int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *desc,
+                 struct lynse_hits **out)
+{
+    struct error failed = {0};
+    struct lynse_search s = {0};
+
+    if (begin(c, desc, &s, &failed) != 0) return api_fail(&failed, desc ? desc->error : NULL);
+    int code = step(&s, 0, out, &failed);
+    return code > 0 ? api_fail(&failed, s.error) : code;
+}
+
+int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_desc *desc,
+                       struct lynse_search **out)
+{
+    struct error failed = {0};
+    struct lynse_search *s = mem_zalloc(c->db->memory->alloc, MEM_SEARCH, sizeof *s);
+
+    if (!s) {
+        error_no_memory(&failed, sizeof *s);
+        return api_fail(&failed, desc ? desc->error : NULL);
+    }
+    if (begin(c, desc, s, &failed) != 0) {
+        mem_free(c->db->memory->alloc, s);
+        return api_fail(&failed, desc ? desc->error : NULL);
+    }
+    *out = s;
+    return LYNSE_OK;
+}
+
+int lynse_search_step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **out)
+{
+    struct error failed = {0};
+    int code = step(s, budget_us ? budget_us : 1, out, &failed);
+
+    if (code == LYNSE_MORE) return LYNSE_MORE;
+    if (code > 0) api_fail(&failed, s->error);
+    mem_free(s->db->memory->alloc, s);
+    return code;
+}
+
+void lynse_search_cancel(struct lynse_search *s)
+{
+    if (!s) return;
+    search_destroy(s->search);
+    mem_free(s->db->memory->alloc, s);
+}

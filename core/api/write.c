@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* write.c — add, upsert, delete, restore: copy the request, check it, send it, wait or not.
+ *
+ * WHAT        One copy from the caller's memory into one block of the message; the check runs on the
+ *             copy, so that nothing the caller does meanwhile can matter.
+ * INVARIANTS  (1) The message holds no pointer into the caller's memory.
+ *             (2) A wait that ends before the answer is OUTCOME_UNKNOWN, never success or failure (P4).
+ * THREADS     Any.
+ * FAILURE     Everything up to the send leaves nothing behind.
+ */
+#include "api/handles.h"
+#include "base/limits.h"
+
+struct write_request {
+    enum write_kind kind;
+    const struct lynse_id *ids;
+    const uint64_t *numbers;
+    size_t count;
+    const float *vectors;
+    uint32_t dim;
+    const struct lynse_bytes *fields;
+};
+
+static int check_sizes(const struct write_request *r, struct error *err)
+{
+    if (r->count == 0) return error_set(err, LYNSE_INVALID, "count: no rows given");
+    if (r->count > LIMIT_BATCH_ROWS)
+        return error_set(err, LYNSE_LIMIT, "count: %zu rows, at most %d a call", r->count,
+                         LIMIT_BATCH_ROWS);
+    if (r->ids && r->numbers)
+        return error_set(err, LYNSE_INVALID, "ids and numbers: give one of them");
+    if (!r->ids && !r->numbers && r->kind != WRITE_ADD)
+        return error_set(err, LYNSE_INVALID, "ids: missing");
+    if (r->kind == WRITE_DELETE || r->kind == WRITE_RESTORE) return 0;
+    if (!r->vectors) return error_set(err, LYNSE_INVALID, "vectors: missing");
+    if (r->dim == 0)
+        return error_set(err, LYNSE_DIMENSION, "dim: 0, allowed are 1 to %d", LIMIT_DIM);
+    if (r->dim > LIMIT_DIM)
+        return error_set(err, LYNSE_LIMIT, "dim: %u, at most %d", r->dim, LIMIT_DIM);
+    return 0;
+}
+
+/* Bytes of the copy; every addend is bounded before it is added. */
+static int measure(const struct write_request *r, size_t *out, struct error *err)
+{
+    size_t bytes = r->count * (sizeof(struct record_id) + sizeof(struct slice)) + 64;
+
+    for (size_t i = 0; r->ids && i < r->count; i++) {
+        if (!r->ids[i].text) continue;
+        if (r->ids[i].text_bytes == 0 || r->ids[i].text_bytes > LIMIT_ID_BYTES)
+            return error_set(err, r->ids[i].text_bytes ? LYNSE_LIMIT : LYNSE_INVALID,
+                             "id at %zu: %u bytes, allowed are 1 to %d", i, r->ids[i].text_bytes,
+                             LIMIT_ID_BYTES);
+        bytes += r->ids[i].text_bytes;
+    }
+    size_t group = r->vectors ? r->count * r->dim * sizeof(float) : 0;
+    for (size_t i = 0; r->fields && i < r->count; i++) {
+        if (r->fields[i].size > LIMIT_DOC_BYTES)
+            return error_set(err, LYNSE_LIMIT, "fields of row %zu: %zu bytes, at most %d", i,
+                             r->fields[i].size, LIMIT_DOC_BYTES);
+        if (r->fields[i].size > 0 && !r->fields[i].data)
+            return error_set(err, LYNSE_INVALID, "fields of row %zu: missing", i);
+        group += r->fields[i].size;
+    }
+    if (group > LIMIT_GROUP_BYTES)
+        return error_set(err, LYNSE_TOO_LARGE, "vectors and fields: %zu bytes, at most %llu a call",
+                         group, (unsigned long long)LIMIT_GROUP_BYTES);
+    *out = bytes + group;
+    return 0;
+}
+
+static void *take(uint8_t **at, size_t bytes)
+{
+    void *place = *at;
+    *at += bytes;
+    return place;
+}
+
+static void *take_copy(uint8_t **at, const void *from, size_t bytes)
+{
+    void *place = take(at, bytes);
+    if (bytes) memcpy(place, from, bytes);
+    return place;
+}
+
+/* (1): vectors first, for their alignment; then what has pointers; then bytes. */
+static void copy_request(const struct write_request *r, struct write_message *m)
+{
+    struct collection_write *w = &m->write;
+    uint8_t *at = m->data;
+
+    w->kind = r->kind;
+    w->count = r->count;
+    w->dim = r->dim;
+    if (r->vectors) w->vectors = take_copy(&at, r->vectors, r->count * r->dim * sizeof(float));
+    at = (uint8_t *)m->data + align_up((size_t)(at - (uint8_t *)m->data), 16);
+    struct record_id *ids = take(&at, r->count * sizeof *ids);
+    struct slice *documents = take(&at, r->count * sizeof *documents);
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->numbers) ids[i] = id_of_number(r->numbers[i]);
+        else if (!r->ids || !r->ids[i].text) ids[i] = id_of_number(r->ids ? r->ids[i].number : 0);
+        else
+            ids[i] = id_of_text(slice_of(take_copy(&at, r->ids[i].text, r->ids[i].text_bytes),
+                                         r->ids[i].text_bytes));
+        if (r->fields)
+            documents[i] =
+                slice_of(take_copy(&at, r->fields[i].data, r->fields[i].size), r->fields[i].size);
+    }
+    w->ids = r->ids || r->numbers ? ids : NULL;
+    w->documents = r->fields ? documents : NULL;
+}
+
+static struct write_message *make_message(struct lynse_collection *c, const struct write_request *r,
+                                          uint8_t sync, struct error *err)
+{
+    struct engine *e = c->db->engine;
+    size_t bytes;
+
+    if (engine_check(e, err) != 0 || check_sizes(r, err) != 0 || measure(r, &bytes, err) != 0)
+        return NULL;
+    struct write_message *m = message_create(e->scheduler, sizeof *m, KIND_WRITE, MESSAGE_WRITE);
+    if (!m) {
+        error_no_memory(err, sizeof *m);
+        return NULL;
+    }
+    m->base.drop = write_message_drop;
+    m->base.bytes += bytes;
+    m->alloc = e->alloc;
+    m->data = mem_alloc(e->alloc, MEM_MESSAGE, bytes);
+    m->outcome = mem_zalloc(e->alloc, MEM_MESSAGE, sizeof *m->outcome);
+    if (!m->data || !m->outcome) {
+        error_no_memory(err, bytes);
+        goto fail;
+    }
+    m->outcome->alloc = e->alloc;
+    copy_request(r, m);
+    m->write.sync = sync;
+    if (collection_write_check(e->alloc, &m->write, err) == 0) return m;
+fail:
+    message_drop(&m->base, LYNSE_CANCELLED);
+    return NULL;
+}
+
+/* ---- answers ---- */
+
+static struct lynse_write_result result_of(const struct write_outcome *o)
+{
+    return (struct lynse_write_result){o->lsn, o->row_count, o->first_number, o->sync_reached, 0};
+}
+
+struct pending {
+    struct alloc *alloc;
+    lynse_write_done *done;
+    void *ctx;
+};
+
+static void deliver(void *ctx, struct answer *take_answer)
+{
+    struct pending p = *(struct pending *)ctx;
+
+    mem_free(p.alloc, ctx);
+    if (take_answer->code == LYNSE_OK) {
+        struct lynse_write_result result = result_of(take_answer->result);
+        p.done(p.ctx, &result, NULL);
+    } else {
+        struct lynse_error error;
+        api_fail(&take_answer->error, &error);
+        p.done(p.ctx, NULL, &error);
+    }
+    answer_deinit(take_answer);
+}
+
+static int send_async(struct lynse_collection *c, struct write_message *take_m,
+                      const struct lynse_write_options *o, struct error *err)
+{
+    struct engine *e = c->db->engine;
+    struct pending *p = mem_zalloc(e->alloc, MEM_MESSAGE, sizeof *p);
+
+    if (!p) {
+        message_drop(&take_m->base, LYNSE_NO_MEMORY);
+        return error_no_memory(err, sizeof *p);
+    }
+    *p = (struct pending){e->alloc, o->done, o->done_ctx};
+    struct reply *reply = reply_create_callback(e->scheduler, deliver, p, err);
+    if (!reply) {
+        mem_free(e->alloc, p);
+        message_drop(&take_m->base, LYNSE_NO_MEMORY);
+        return -1;
+    }
+    take_m->base.reply = reply;
+    actor_send(c->host->actor, &take_m->base);
+    return 0;
+}
+
+static int send_and_wait(struct lynse_collection *c, struct write_message *take_m,
+                         uint64_t deadline_us, struct lynse_write_result *result, struct error *err)
+{
+    struct answer answer;
+    struct error waiting = {0};
+    struct future *f = future_create(c->db->engine->scheduler, err);
+    int rc = -1;
+
+    if (!f) {
+        message_drop(&take_m->base, LYNSE_NO_MEMORY);
+        return -1;
+    }
+    take_m->base.reply = &f->reply;
+    actor_send(c->host->actor, &take_m->base);
+    if (future_wait(f, deadline_us, &answer, &waiting) != 0) {
+        future_cancel(f); /* (2) */
+        error_set(err, LYNSE_OUTCOME_UNKNOWN,
+                  "timeout_us passed before the answer came; the write may or may not be applied");
+        goto out;
+    }
+    if (answer.code != LYNSE_OK) {
+        if (err) *err = answer.error;
+    } else {
+        if (result) *result = result_of(answer.result);
+        rc = 0;
+    }
+    answer_deinit(&answer);
+out:
+    future_release(f);
+    return rc;
+}
+
+static int run(struct lynse_collection *c, const struct write_request *r,
+               const struct lynse_write_options *options, struct lynse_write_result *result,
+               struct lynse_error *err)
+{
+    static const struct lynse_write_options defaults;
+    struct lynse_write_options o;
+    struct error failed = {0};
+    struct write_message *m = NULL;
+    uint64_t deadline;
+
+    if (!options) options = &defaults;
+    if (api_copy_desc("options", &o, sizeof o, options, options->struct_bytes, sizeof o, &failed) !=
+        0)
+        return api_fail(&failed, err);
+    if (o.sync > LYNSE_SYNC_OS)
+        error_set(&failed, LYNSE_INVALID,
+                  "sync: %u; a write may ask for 1 (always) to 3 (os), none is per collection",
+                  o.sync);
+    else if (api_deadline(c->db->engine, o.timeout_us, &deadline, &failed) == 0)
+        m = make_message(c, r, (uint8_t)o.sync, &failed);
+    if (!m) return api_fail(&failed, err);
+    m->base.deadline_us = deadline;
+    int rc =
+        o.done ? send_async(c, m, &o, &failed) : send_and_wait(c, m, deadline, result, &failed);
+    return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
+}
+
+static int run_rows(struct lynse_collection *c, enum write_kind kind, const struct lynse_rows *rows,
+                    const struct lynse_write_options *options, struct lynse_write_result *result,
+                    struct lynse_error *err)
+{
+    struct lynse_rows r;
+    struct error failed = {0};
+
+    if (api_copy_desc("rows", &r, sizeof r, rows, rows ? rows->struct_bytes : 0, sizeof r,
+                      &failed) != 0)
+        return api_fail(&failed, err);
+    struct write_request request = {kind, r.ids, r.numbers, r.count, r.vectors, r.dim, r.fields};
+    return run(c, &request, options, result, err);
+}
+
+int lynse_add(struct lynse_collection *c, const struct lynse_rows *rows,
+              const struct lynse_write_options *options, struct lynse_write_result *result,
+              struct lynse_error *err)
+{
+    return run_rows(c, WRITE_ADD, rows, options, result, err);
+}
+
+int lynse_upsert(struct lynse_collection *c, const struct lynse_rows *rows,
+                 const struct lynse_write_options *options, struct lynse_write_result *result,
+                 struct lynse_error *err)
+{
+    return run_rows(c, WRITE_UPSERT, rows, options, result, err);
+}
+
+int lynse_delete(struct lynse_collection *c, const struct lynse_id *ids, size_t count,
+                 const struct lynse_write_options *options, struct lynse_write_result *result,
+                 struct lynse_error *err)
+{
+    struct write_request request = {.kind = WRITE_DELETE, .ids = ids, .count = count};
+    return run(c, &request, options, result, err);
+}
+
+int lynse_restore(struct lynse_collection *c, const struct lynse_id *ids, size_t count,
+                  const struct lynse_write_options *options, struct lynse_write_result *result,
+                  struct lynse_error *err)
+{
+    struct write_request request = {.kind = WRITE_RESTORE, .ids = ids, .count = count};
+    return run(c, &request, options, result, err);
+}
