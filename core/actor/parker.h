@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "actor/spinner.h"
 #include "base/atomic.h"
 #include "base/thread.h"
 
@@ -25,11 +26,8 @@ void parker_deinit(struct parker *p);
 /* Any thread; p must live until the call returns. */
 void parker_wake(struct parker *p);
 
-/* One waiter at a time.  Spins for spin_us (0: not at all), then sleeps.  true: woken.  false:
- * deadline_us (monotonic clock of the system; 0 = none) passed without a wake. */
-bool parker_wait(struct parker *p, uint64_t spin_us, uint64_t deadline_us);
-
-/* Tell the processor that this is a busy loop. */
-void parker_pause(void);
+/* One waiter at a time.  Spins while that pays (sp NULL: not at all), then sleeps.  true: woken.
+ * false: deadline_us (monotonic clock of the system; 0 = none) passed without a wake. */
+bool parker_wait(struct parker *p, struct spinner *sp, uint64_t deadline_us);
 
 #endif

@@ -178,7 +178,7 @@ static bool rest_between_pumps(struct future *f, uint64_t next_us, uint64_t dead
     if (s->clock != clock_system()) return false;
     if (next_us < wake_us) wake_us = next_us;
     if (deadline_us != 0 && deadline_us < wake_us) wake_us = deadline_us;
-    (void)parker_wait(&f->parker, 0, wake_us ? wake_us : 1);
+    (void)parker_wait(&f->parker, NULL, wake_us ? wake_us : 1);
     return true;
 }
 
@@ -197,10 +197,10 @@ static void pump_until_answered(struct future *f, uint64_t deadline_us)
 
 static void sleep_until_answered(struct future *f, uint64_t deadline_us)
 {
-    uint64_t spin_us = f->reply.scheduler->spin_us;
+    struct spinner *sp = &f->reply.scheduler->wait_spinner;
 
     while (!atomic_load_acquire(&f->is_answered))
-        if (!parker_wait(&f->parker, spin_us, deadline_us)) return;
+        if (!parker_wait(&f->parker, sp, deadline_us)) return;
 }
 
 int future_wait(struct future *f, uint64_t deadline_us, struct answer *out_answer,

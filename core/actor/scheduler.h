@@ -48,7 +48,7 @@ struct scheduler {
     struct alloc *alloc;
     const struct clock *clock;
     struct message_pool *messages;
-    uint64_t spin_us; /* of a waiting requester; 0: sleep at once */
+    struct spinner wait_spinner; /* of requesters */
     struct reply_counters replies;
     struct mutex lock;              /* of all below */
     struct condition actor_changed; /* an actor stopped or ended */
@@ -63,8 +63,8 @@ struct thread_scheduler_desc {
     unsigned search_threads;    /* 0: as many as cores */
     unsigned job_threads;       /* 0: half as many as cores, one at least */
     size_t queue_max;           /* tasks waiting, per class; 0: TASK_QUEUE_MAX */
-    int64_t spin_us;            /* of workers after work; 0: WORKER_SPIN_US; -1: never */
-    int64_t wait_spin_us;       /* of requesters before they sleep; 0: WAIT_SPIN_US; -1: never */
+    int32_t spin_us;            /* of workers after work, at most; 0: WORKER_SPIN_US; -1: never */
+    int32_t wait_spin_us;       /* of requesters, at most; 0: WAIT_SPIN_US; -1: never */
 };
 enum {
     TASK_QUEUE_MAX = 1024,

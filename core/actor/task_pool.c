@@ -15,12 +15,9 @@
 
 #include <stdbool.h>
 
-#include "actor/parker.h"
+#include "actor/spinner.h"
 #include "base/atomic.h"
-#include "base/clock.h"
 #include "base/thread.h"
-
-enum { SPIN_PAUSES = 32 }; /* between two looks at the clock */
 
 struct task_pool {
     struct task_pool_desc desc;
@@ -33,6 +30,7 @@ struct task_pool {
     unsigned started_count;
     unsigned sleeping_count;
     unsigned spinning_count;
+    struct spinner spinner;
     struct thread *threads; /* desc.threads_max */
 };
 
@@ -74,18 +72,11 @@ static void remove_last(struct task_pool *p, struct task *t)
 
 /* ---- Threads ---- */
 
-/* Relaxed loads only say that it is time to look under the lock. */
-static void spin(struct task_pool *p)
+/* Relaxed loads: they only say that it is time to look under the lock. */
+static bool is_work_there(void *ctx)
 {
-    const struct clock *clock = clock_system();
-    uint64_t end_us = clock_now_us(clock) + p->desc.spin_us;
-
-    do {
-        for (int i = 0; i < SPIN_PAUSES; i++) {
-            if (length(p) != 0 || atomic_load_relaxed(&p->is_stopping)) return;
-            parker_pause();
-        }
-    } while (clock_now_us(clock) < end_us);
+    struct task_pool *p = ctx;
+    return length(p) != 0 || atomic_load_relaxed(&p->is_stopping);
 }
 
 /* Under the lock, which is let go meanwhile. */
@@ -94,7 +85,7 @@ static void rest(struct task_pool *p)
     if (p->desc.spin_us != 0 && p->spinning_count == 0) { /* (2) */
         p->spinning_count++;
         mutex_unlock(&p->lock);
-        spin(p);
+        (void)spinner_spin(&p->spinner, is_work_there, p);
         mutex_lock(&p->lock);
         p->spinning_count--;
     }
@@ -150,6 +141,7 @@ struct task_pool *task_pool_create(const struct task_pool_desc *desc, struct err
         return NULL;
     }
     p->desc = *desc;
+    spinner_init(&p->spinner, desc->spin_us);
     mutex_init(&p->lock);
     condition_init(&p->work);
     return p;

@@ -17,7 +17,7 @@ struct task_pool_desc {
     const char *name;     /* of its threads; at most 12 bytes; borrowed */
     unsigned threads_max; /* at least 1; each is started when tasks would wait without it */
     size_t queue_max;     /* tasks waiting; at least 1 */
-    uint64_t spin_us;     /* a thread without work looks for more this long; 0: sleeps at once */
+    uint32_t spin_us;     /* a thread without work looks for more so long at most; 0: not at all */
 };
 
 /* NULL: NO_MEMORY. */

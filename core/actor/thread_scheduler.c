@@ -28,7 +28,7 @@ enum {
 
 struct thread_scheduler {
     struct scheduler base; /* first */
-    uint64_t worker_spin_us;
+    uint32_t worker_spin_us;
     struct worker *workers;
     size_t *actor_counts;
     size_t worker_max;
@@ -197,11 +197,11 @@ static const struct scheduler_ops thread_ops = {
 
 /* ---- Creation ---- */
 
-static uint64_t spin_of(int64_t asked_us, uint64_t default_us)
+static uint32_t spin_of(int32_t asked_us, uint32_t default_us)
 {
     /* On one core spinning keeps the other thread from running. */
     if (asked_us < 0 || machine_core_count() < 2) return 0;
-    return asked_us == 0 ? default_us : (uint64_t)asked_us;
+    return asked_us == 0 ? default_us : (uint32_t)asked_us;
 }
 
 static int create_pools(struct thread_scheduler *ts, const struct thread_scheduler_desc *desc,
@@ -246,7 +246,7 @@ struct scheduler *thread_scheduler_create(const struct thread_scheduler_desc *de
     if (worker_max > WORKERS_MAX) worker_max = WORKERS_MAX;
     ts->worker_max = worker_max;
     ts->worker_spin_us = spin_of(desc->spin_us, WORKER_SPIN_US);
-    ts->base.spin_us = spin_of(desc->wait_spin_us, WAIT_SPIN_US);
+    spinner_init(&ts->base.wait_spinner, spin_of(desc->wait_spin_us, WAIT_SPIN_US));
     size_t bytes = worker_max * sizeof *ts->workers;
     ts->workers = mem_alloc_aligned(desc->alloc, MEM_GENERAL, bytes, 64);
     ts->actor_counts = mem_zalloc(desc->alloc, MEM_GENERAL, worker_max * sizeof(size_t));

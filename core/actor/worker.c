@@ -43,7 +43,6 @@ static void run_until_idle(struct worker *w)
              * its push, and may need this core to go on. */
             if (is_stalled) sched_yield();
         }
-        parker_pause();
     } while (!mpsc_mark_idle(&w->run_queue));
 }
 
@@ -52,7 +51,7 @@ static void run_worker(void *ctx)
     struct worker *w = ctx;
 
     for (;;) {
-        (void)parker_wait(&w->parker, w->spin_us, 0);
+        (void)parker_wait(&w->parker, &w->spinner, 0);
         if (atomic_load_acquire(&w->is_stopping)) break; /* pairs with worker_stop */
         /* seq_cst: see is_watching in thread_scheduler.c. */
         atomic_store_explicit(&w->is_busy, 1, memory_order_seq_cst);
@@ -62,14 +61,14 @@ static void run_worker(void *ctx)
     }
 }
 
-int worker_start(struct worker *w, unsigned number, uint64_t spin_us, void (*on_busy)(void *ctx),
+int worker_start(struct worker *w, unsigned number, uint32_t spin_us, void (*on_busy)(void *ctx),
                  void *ctx, struct error *err)
 {
     char name[THREAD_NAME_BYTES];
 
     mpsc_init(&w->run_queue);
     parker_init(&w->parker);
-    w->spin_us = spin_us;
+    spinner_init(&w->spinner, spin_us);
     w->on_busy = on_busy;
     w->ctx = ctx;
     snprintf(name, sizeof name, "lynse-actor-%u", number % 100);

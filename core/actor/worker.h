@@ -15,7 +15,7 @@ struct actor;
 struct worker {
     struct mpsc run_queue; /* actors, by run_node */
     struct parker parker;
-    uint64_t spin_us;
+    struct spinner spinner;
     _Atomic(uint32_t) is_busy; /* between a wake and the next rest */
     _Atomic(uint32_t) is_stopping;
     void (*on_busy)(void *ctx); /* when is_busy becomes 1 */
@@ -23,8 +23,8 @@ struct worker {
     struct thread thread;
 };
 
-/* spin_us: how long it looks for more work before it sleeps; 0: not at all. */
-int worker_start(struct worker *w, unsigned number, uint64_t spin_us, void (*on_busy)(void *ctx),
+/* spin_us: how long it looks for more work before it sleeps, at most; 0: not at all. */
+int worker_start(struct worker *w, unsigned number, uint32_t spin_us, void (*on_busy)(void *ctx),
                  void *ctx, struct error *err);
 /* Its actors must have ended.  Joins the thread. */
 void worker_stop(struct worker *w);

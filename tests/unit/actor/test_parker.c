@@ -11,19 +11,21 @@ static void a_wake_before_the_wait_is_remembered_once(void **state)
     parker_init(&p);
     parker_wake(&p);
     parker_wake(&p);
-    assert_true(parker_wait(&p, 0, 0));
-    assert_false(parker_wait(&p, 0, 1));
+    assert_true(parker_wait(&p, NULL, 0));
+    assert_false(parker_wait(&p, NULL, 1));
     parker_deinit(&p);
 }
 
 static void a_wait_ends_at_its_deadline(void **state)
 {
     struct parker p;
+    struct spinner sp;
     uint64_t deadline_us = clock_now_us(clock_system()) + 1000;
 
     (void)state;
     parker_init(&p);
-    assert_false(parker_wait(&p, 100, deadline_us));
+    spinner_init(&sp, 100);
+    assert_false(parker_wait(&p, &sp, deadline_us));
     assert_true(clock_now_us(clock_system()) >= deadline_us);
     parker_deinit(&p);
 }
@@ -33,32 +35,37 @@ enum { ROUNDS = 20000 };
 struct pair {
     struct parker ping;
     struct parker pong;
-    uint64_t spin_us;
+    uint32_t spin_us;
     unsigned value; /* handed to and fro; only whoever was woken touches it */
 };
 
 static void answer_pings(void *ctx)
 {
     struct pair *pair = ctx;
+    struct spinner sp;
+
+    spinner_init(&sp, pair->spin_us);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        (void)parker_wait(&pair->ping, pair->spin_us, 0);
+        (void)parker_wait(&pair->ping, &sp, 0);
         pair->value++;
         parker_wake(&pair->pong);
     }
 }
 
-static void play(uint64_t spin_us)
+static void play(uint32_t spin_us)
 {
     struct pair pair = {.spin_us = spin_us};
     struct thread thread = {0};
+    struct spinner sp;
     struct error err = {0};
 
     parker_init(&pair.ping);
     parker_init(&pair.pong);
+    spinner_init(&sp, spin_us);
     assert_ok(thread_start(&thread, "pong", answer_pings, &pair, &err), &err);
     for (unsigned i = 0; i < ROUNDS; i++) {
         parker_wake(&pair.ping);
-        (void)parker_wait(&pair.pong, spin_us, 0);
+        (void)parker_wait(&pair.pong, &sp, 0);
         assert_int_equal(pair.value, i + 1);
     }
     thread_join(&thread);

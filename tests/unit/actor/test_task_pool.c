@@ -27,7 +27,7 @@ static bool gated_step(struct task *t, uint64_t budget_us)
     CHECK(budget_us > 0);
     atomic_fetch_add(&g->step_count, 1);
     if (g->begun) parker_wake(g->begun);
-    if (g->gate) (void)parker_wait(g->gate, 0, 0);
+    if (g->gate) (void)parker_wait(g->gate, NULL, 0);
     if (g->steps_left > 1) {
         g->steps_left--;
         return false;
@@ -48,7 +48,7 @@ static struct gated gated_of(struct parker *gate, struct parker *begun)
         .task = {.step = gated_step, .drop = gated_drop}, .gate = gate, .begun = begun};
 }
 
-static struct task_pool *make_pool(unsigned threads_max, size_t queue_max, uint64_t spin_us)
+static struct task_pool *make_pool(unsigned threads_max, size_t queue_max, uint32_t spin_us)
 {
     struct task_pool_desc desc = {.alloc = alloc_libc(),
                                   .name = "test-pool",
@@ -74,7 +74,7 @@ static void a_full_pool_is_busy_at_once(void **state)
     g[0] = gated_of(&gate, &begun);
     for (int i = 1; i < 4; i++) g[i] = gated_of(NULL, NULL);
     assert_ok(task_pool_submit(p, &g[0].task, &err), &err);
-    (void)parker_wait(&begun, 0, 0); /* it is out of the queue */
+    (void)parker_wait(&begun, NULL, 0); /* it is out of the queue */
     assert_ok(task_pool_submit(p, &g[1].task, &err), &err);
     assert_ok(task_pool_submit(p, &g[2].task, &err), &err);
     assert_int_equal(task_pool_length(p), 2);
@@ -102,7 +102,7 @@ static void destroying_drops_what_waits_and_lets_what_runs_end_its_slice(void **
     waiting = gated_of(NULL, NULL);
     waiting.steps_left = UINT32_MAX;
     assert_ok(task_pool_submit(p, &running.task, &err), &err);
-    (void)parker_wait(&begun, 0, 0);
+    (void)parker_wait(&begun, NULL, 0);
     assert_ok(task_pool_submit(p, &waiting.task, &err), &err);
     task_pool_destroy(p);
     assert_int_equal(atomic_load(&running.drop_code), LYNSE_SHUTTING_DOWN);
@@ -127,9 +127,9 @@ static void a_long_task_does_not_keep_others_waiting(void **state)
     quick = gated_of(NULL, NULL);
     quick.finished = &finished;
     assert_ok(task_pool_submit(p, &endless.task, &err), &err);
-    (void)parker_wait(&begun, 0, 0);
+    (void)parker_wait(&begun, NULL, 0);
     assert_ok(task_pool_submit(p, &quick.task, &err), &err);
-    (void)parker_wait(&finished, 0, 0);
+    (void)parker_wait(&finished, NULL, 0);
     assert_int_equal(atomic_load(&quick.is_done), 1);
     task_pool_destroy(p);
     assert_int_equal(atomic_load(&endless.drop_code), LYNSE_SHUTTING_DOWN);
@@ -152,7 +152,7 @@ static void tasks_that_block_get_as_many_threads_as_there_may_be(void **state)
         g[i] = gated_of(&gates[i], &begun[i]);
         assert_ok(task_pool_submit(p, &g[i].task, &err), &err);
     }
-    for (int i = 0; i < THREADS; i++) (void)parker_wait(&begun[i], 0, 0);
+    for (int i = 0; i < THREADS; i++) (void)parker_wait(&begun[i], NULL, 0);
     for (int i = 0; i < THREADS; i++) parker_wake(&gates[i]);
     task_pool_destroy(p);
     for (int i = 0; i < THREADS; i++) {
@@ -179,7 +179,7 @@ static void submit_and_wait(void *ctx)
         g.finished = &s->finished;
         g.steps_left = (unsigned)i % 3;
         while (task_pool_submit(s->pool, &g.task, NULL) != 0) sched_yield();
-        (void)parker_wait(&s->finished, 0, 0);
+        (void)parker_wait(&s->finished, NULL, 0);
         CHECK(atomic_load(&g.is_done) == 1 && atomic_load(&g.drop_code) == 0);
     }
 }
@@ -187,7 +187,7 @@ static void submit_and_wait(void *ctx)
 static void no_task_is_left_behind(void **state)
 {
     enum { SUBMITTERS = 3 };
-    static const uint64_t spins_us[] = {0, 1, 50};
+    static const uint32_t spins_us[] = {0, 1, 50};
 
     (void)state;
     for (size_t k = 0; k < sizeof spins_us / sizeof spins_us[0]; k++) {

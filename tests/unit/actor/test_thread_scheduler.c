@@ -34,7 +34,7 @@ static void join_senders(struct sender *senders)
     for (int i = 0; i < SENDERS; i++) thread_join(&senders[i].thread);
 }
 
-static struct scheduler *make_with_spin(int64_t spin_us)
+static struct scheduler *make_with_spin(int32_t spin_us)
 {
     struct thread_scheduler_desc desc = {
         .alloc = alloc_libc(), .actor_threads_max = 2, .spin_us = spin_us, .wait_spin_us = spin_us};
@@ -59,7 +59,7 @@ static void ask_and_wait(void *ctx)
 static void no_wake_up_is_lost(void **state)
 {
     enum { RECORDERS = 4, ROUNDS = 3000 };
-    static const int64_t spins_us[] = {-1, 1, 50};
+    static const int32_t spins_us[] = {-1, 1, 50};
 
     (void)state;
     for (size_t k = 0; k < sizeof spins_us / sizeof spins_us[0]; k++) {
