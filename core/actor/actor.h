@@ -47,31 +47,33 @@ struct runtime_message {
 };
 
 struct actor {
+    /* Read by every sender, hardly ever written. */
     const struct actor_ops *ops;
     void *state;
     struct scheduler *scheduler;
     uint64_t id; /* creation number, 1.. */
     size_t batch_max;
     size_t batch_bytes;
+    void *place;                   /* the scheduler's */
     _Atomic(uint32_t) life;        /* enum actor_life */
-    bool is_ending;                /* its turn only */
     _Atomic(bool) has_lost_wakeup; /* only by the fault point ACTOR_LOST_WAKEUP */
-    struct runtime_message stop;
-    struct runtime_message end;
-    struct watch watch;
-    _Atomic(uint64_t) batch_count; /* metrics; written in its turn only */
-    _Atomic(uint64_t) message_count;
     struct mailbox mailbox;
-    /* The scheduler's. */
+    /* Written in its turn only. */
+    _Alignas(64) struct watch watch;
+    _Atomic(uint64_t) batch_count; /* metrics; read by any thread */
+    _Atomic(uint64_t) message_count;
+    bool is_ending;
+    /* The scheduler's, while it is in a run queue. */
     struct mpsc_node run_node;
     struct actor *run_next;
-    void *place;
     /* Under the scheduler's lock. */
     struct actor *next;
     struct actor *previous;
     size_t timer_count;
     bool is_stopped; /* on_stop ran */
     bool is_ended;   /* and it is in no queue, for ever */
+    struct runtime_message stop;
+    struct runtime_message end;
     char name[ACTOR_NAME_BYTES];
 };
 

@@ -30,16 +30,20 @@ struct mailbox_desc {
     size_t kind_count;           /* entries of it */
 };
 
+/* Who writes what decides the lines: a sender must not wait for the owner's line, nor the owner for
+ * the senders'. */
 struct mailbox {
-    struct mpsc queue;
-    _Atomic(uint64_t) charge;       /* of bounded messages: count << 44 | bytes */
-    _Atomic(uint64_t) system_count; /* SYSTEM messages queued */
+    /* Read only after init. */
     size_t messages_max;
     size_t bytes_max;
     const uint16_t *kind_limits;
     size_t kind_count;
     _Atomic(uint32_t) *kind_queued; /* kind_count; NULL without limits */
     struct alloc *alloc;
+    _Alignas(64) struct mpsc queue; /* senders' head, then the owner's tail */
+    /* Senders, and the owner once a batch. */
+    _Alignas(64) _Atomic(uint64_t) charge; /* of bounded messages: count << 44 | bytes */
+    _Atomic(uint64_t) system_count;        /* SYSTEM messages queued */
 };
 
 int mailbox_init(struct mailbox *mb, struct alloc *a, const struct mailbox_desc *desc,
