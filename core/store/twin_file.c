@@ -219,11 +219,15 @@ static void read_copy(struct slice file, size_t offset, struct copy *c)
     c->bad = NULL;
 }
 
-/* Neither copy is good.  Of another major the checksum may stand elsewhere: look at that first. */
+/* Neither copy is good.  Of another major the checksums may stand elsewhere, so that is looked at
+ * first, if both copies say the same. */
 static int fail_both_bad(struct slice file, const char *name, const char *magic,
                          const struct copy copies[2], struct error *err)
 {
-    if (file.size >= FORMAT_HEADER_BYTES && memcmp(file.data, magic, FORMAT_MAGIC_BYTES) == 0) {
+    size_t half = file.size / 2;
+
+    if (half >= FORMAT_HEADER_BYTES && memcmp(file.data, magic, FORMAT_MAGIC_BYTES) == 0 &&
+        memcmp(file.data, file.data + half, FORMAT_MAGIC_BYTES + 2) == 0) {
         uint16_t major = load_u16(file.data + FORMAT_MAGIC_BYTES);
         if (migrate_check(migrate_table_built_in(), major, name, err) != 0) return -1;
     }
