@@ -12,15 +12,21 @@ int topk_init(struct topk *t, struct alloc *a, size_t k, topk_tie_fn *tie, void 
     if (!size_mul(k ? k : 1, sizeof(struct candidate), &bytes)) return -1;
     struct candidate *heap = (struct candidate *)mem_alloc(a, MEM_SEARCH, bytes);
     if (!heap) return -1;
-    heap[0].distance = -__builtin_inff();
-    *t = (struct topk){
-        .alloc = a, .heap = heap, .count = 0, .capacity = k, .tie = tie, .tie_ctx = tie_ctx};
+    topk_init_at(t, heap, k, tie, tie_ctx);
+    t->alloc = a;
     return 0;
+}
+
+void topk_init_at(struct topk *t, struct candidate *memory, size_t k, topk_tie_fn *tie,
+                  void *tie_ctx)
+{
+    memory[0].distance = -__builtin_inff();
+    *t = (struct topk){.heap = memory, .capacity = k, .tie = tie, .tie_ctx = tie_ctx};
 }
 
 void topk_deinit(struct topk *t)
 {
-    if (t->heap) mem_free(t->alloc, t->heap);
+    if (t->alloc) mem_free(t->alloc, t->heap);
     *t = (struct topk){0};
 }
 

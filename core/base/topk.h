@@ -33,6 +33,9 @@ struct topk {
 };
 
 int topk_init(struct topk *t, struct alloc *a, size_t k, topk_tie_fn *tie, void *tie_ctx); /* -1: out of memory */
+/* In memory of the caller's, of max(k, 1) candidates; then there is nothing to deinit. */
+void topk_init_at(struct topk *t, struct candidate *memory, size_t k, topk_tie_fn *tie,
+                  void *tie_ctx);
 void topk_deinit(struct topk *t);
 
 /* Candidates farther than this cannot enter: +inf until the heap is full. */
