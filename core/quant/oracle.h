@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* oracle.h — distances between one query and the rows of one segment, by row number.
+ *
+ * An index asks an oracle and knows neither kernels nor codes: index kinds and quantizers add up,
+ * they do not multiply.  Whatever the metric, smaller is nearer (an inner product is negated).  A
+ * distance is never NaN: a row for which float overflows to NaN is as far as can be, +inf, so that
+ * it is still a row.
+ *
+ * Quantized data will add two ops, and no index that asks for rows will notice: pack_block writes
+ * the codes of 32 rows, centred on a row or point of the index's choice, into bytes that the index
+ * keeps in a node of its own; score_block gives the 32 distances of such a block, each with a bound
+ * of its error, from the exact distance of the centre.
+ *
+ * OWNERSHIP  An oracle lies in memory of its user and owns nothing: it is forgotten, not freed.  It
+ *            borrows the query and the source of the vectors.
+ * THREADS    One thread at a time; any number of oracles may share a query and a source.
+ */
+#ifndef QUANT_ORACLE_H
+#define QUANT_ORACLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct oracle;
+
+struct oracle_ops {
+    /* out[i] = distance of row + i, i < row_count: a scan, at the speed of the memory. */
+    int (*scan)(struct oracle *o, uint32_t row, uint32_t row_count, float *out, struct error *err);
+    /* out[i] = distance of row_index[i], i < index_count, in any order; numbers may repeat.  The
+     * same bits as scan gives. */
+    int (*gather)(struct oracle *o, const uint32_t *row_index, size_t index_count, float *out,
+                  struct error *err);
+};
+
+struct oracle {
+    const struct oracle_ops *ops;
+    uint32_t row_bytes; /* memory that one distance reads; what blocks are sized by */
+};
+
+/* All fail with what the source of the vectors says (CORRUPT, IO); out is then undefined. */
+static inline int oracle_scan(struct oracle *o, uint32_t row, uint32_t row_count, float *out,
+                              struct error *err)
+{
+    return o->ops->scan(o, row, row_count, out, err);
+}
+static inline int oracle_gather(struct oracle *o, const uint32_t *row_index, size_t index_count,
+                                float *out, struct error *err)
+{
+    return o->ops->gather(o, row_index, index_count, out, err);
+}
+
+#endif

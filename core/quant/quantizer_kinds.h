@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quantizer_kinds.h — the list of quantizers.  To add one: a file, and a line here. */
+#ifndef QUANT_QUANTIZER_KINDS_H
+#define QUANT_QUANTIZER_KINDS_H
+
+#define QUANTIZER_KINDS(_) _(RAW, raw)
+
+enum quantizer_kind {
+#define QUANTIZER_NUMBER(KIND, name) QUANTIZER_##KIND,
+    QUANTIZER_KINDS(QUANTIZER_NUMBER)
+#undef QUANTIZER_NUMBER
+        QUANTIZER_COUNT
+};
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* raw.c — no quantization: f32 vectors as they were given, norms beside them.
+ *
+ * A distance is the value of the one-pair kernel (kernels.h (1)), made smaller-is-nearer; for a
+ * cosine it goes through metrics.h's one formula.  So what a scan says is the score that is
+ * returned, and needs no second look (P7).
+ */
+#include <math.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "quant/quantizer.h"
+
+/* Rows whose places are looked up, and prefetched, ahead of their distances. */
+enum { GATHER_ROWS = 32 };
+
+struct raw_oracle {
+    struct oracle base; /* first */
+    const struct vector_source *vectors;
+    dense_many_f32_fn *many;
+    dense_pair_f32_fn *pair;
+    const float *query;
+    float query_norm;
+    enum metric metric;
+};
+
+static struct raw_oracle *raw_of(struct oracle *o)
+{
+    return (struct raw_oracle *)o;
+}
+
+/* +inf for NaN, branchless. */
+static inline float or_farthest(float distance)
+{
+    return distance == distance ? distance : INFINITY;
+}
+
+/* Values of the kernel into distances, in place. */
+static void turn_values(const struct raw_oracle *o, float *values, const float *norms, size_t count)
+{
+    switch (o->metric) {
+    case METRIC_L2:
+        return; /* never NaN: kernels.h (4) */
+    case METRIC_IP:
+        for (size_t i = 0; i < count; i++) values[i] = or_farthest(-values[i]);
+        return;
+    case METRIC_COSINE:
+        for (size_t i = 0; i < count; i++)
+            values[i] = or_farthest(metric_cosine_distance(values[i], o->query_norm, norms[i]));
+        return;
+    }
+    UNREACHABLE();
+}
+
+static int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float *out,
+                    struct error *err)
+{
+    const struct raw_oracle *o = raw_of(base);
+    while (row_count > 0) {
+        struct vector_run run;
+        if (o->vectors->run(o->vectors, row, row_count, &run, err) != 0) return -1;
+        o->many(o->query, run.vectors, o->vectors->dim * sizeof(float), run.row_count,
+                o->vectors->dim, out);
+        turn_values(o, out, run.norms, run.row_count);
+        row += run.row_count;
+        row_count -= run.row_count;
+        out += run.row_count;
+    }
+    return 0;
+}
+
+/* Rows one by one: a run that spans them could be one whose bytes, most of them not asked for,
+ * would all have to be verified first. */
+static int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_count,
+                      float *out, struct error *err)
+{
+    const struct raw_oracle *o = raw_of(base);
+    uint32_t dim = o->vectors->dim;
+    while (index_count > 0) {
+        size_t count = index_count < GATHER_ROWS ? index_count : GATHER_ROWS;
+        const float *vectors[GATHER_ROWS];
+        float norms[GATHER_ROWS];
+        for (size_t i = 0; i < count; i++) {
+            struct vector_run run;
+            if (o->vectors->run(o->vectors, row_index[i], 1, &run, err) != 0) return -1;
+            vectors[i] = run.vectors;
+            norms[i] = *run.norms;
+            /* The first lines; the processor sees the stream and fetches the rest. */
+            __builtin_prefetch(run.vectors);
+            if (dim > 16) __builtin_prefetch(run.vectors + 16);
+        }
+        for (size_t i = 0; i < count; i++) out[i] = o->pair(o->query, vectors[i], dim);
+        turn_values(o, out, norms, count);
+        row_index += count;
+        index_count -= count;
+        out += count;
+    }
+    return 0;
+}
+
+static size_t raw_oracle_bytes(uint32_t dim)
+{
+    (void)dim;
+    return align_up(sizeof(struct raw_oracle), ALIGN_VECTOR);
+}
+
+static struct oracle *raw_oracle_init(void *memory, const struct oracle_desc *desc)
+{
+    static const struct oracle_ops ops = {raw_scan, raw_gather};
+    const struct simd_kernels *kernels = desc->kernels;
+    bool is_l2 = desc->metric == METRIC_L2;
+    struct raw_oracle *o = (struct raw_oracle *)memory;
+    *o = (struct raw_oracle){
+        .base = {&ops, desc->vectors->dim * (uint32_t)sizeof(float)},
+        .vectors = desc->vectors,
+        .many = is_l2 ? kernels->dense_l2_many_f32 : kernels->dense_dot_many_f32,
+        .pair = is_l2 ? kernels->dense_l2_f32 : kernels->dense_dot_f32,
+        .query = desc->query.vector,
+        .query_norm = desc->query.norm,
+        .metric = desc->metric,
+    };
+    return &o->base;
+}
+
+const struct quantizer_vtab quantizer_raw = {
+    .name = "raw",
+    .oracle_bytes = raw_oracle_bytes,
+    .oracle_init = raw_oracle_init,
+};
