@@ -17,7 +17,8 @@ struct result {
     size_t count;
     size_t capacity;
     size_t query_count;
-    size_t *query_ends; /* query_count entries; query i ends before query_ends[i] */
+    size_t queries_ended; /* by result_end_query, so far */
+    size_t *query_ends;   /* query_count entries; query i ends before query_ends[i] */
     struct record_id *ids;
     float *scores;           /* as the user sees them; NULL unless RESULT_SCORES */
     struct slice *documents; /* NULL unless RESULT_DOCUMENTS; size 0: the empty map */
@@ -32,7 +33,7 @@ int result_init(struct result *r, struct alloc *a, const struct view *v, size_t 
                 size_t query_count, unsigned columns, struct error *err);
 void result_deinit(struct result *r); /* of a zeroed one: nothing */
 /* Append one row of the view: its id, document and vector are copied.  score is ignored without
- * RESULT_SCORES. */
+ * RESULT_SCORES.  On an error the row is not there. */
 int result_add(struct result *r, const struct view *v, uint32_t part, uint32_t row, float score,
                struct error *err);
 void result_end_query(

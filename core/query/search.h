@@ -45,9 +45,10 @@ size_t search_split(struct search *s, size_t slice_max, struct error *err); /* 0
 /* Work on one slice for about budget_us (0: to its end).  FAILED: see search_error; the deadline
  * and the cancel flag are looked at at least once per millisecond of work (DEADLINE, CANCELLED). */
 enum search_state search_advance(struct search *s, size_t slice, uint64_t budget_us);
-const struct error *search_error(const struct search *s); /* of the first slice that failed */
+/* Of the first slice that failed, NULL when none did.  While no slice is being advanced. */
+const struct error *search_error(const struct search *s);
 
-/* All slices are done: merge, score, fetch.  out is initialised by this call. */
+/* All slices are done: merge, score, fetch; once.  out is initialised by this call. */
 int search_finish(struct search *s, struct result *out, struct error *err);
 
 #endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fetch.c — records by id, and walks over a view's rows a word of its delete maps at a time.
+ *
+ * WHAT        A place is a part and a row in it.  The rows that a walk wants are bits: those of the
+ *             live ones, or those of the deleted ones, 64 to a word; of the deleted rows only those
+ *             count that are the newest version of their id, which the view has to be asked for.
+ * INVARIANTS  (1) A cursor stands before the next row that it has not given; on an error it stays
+ *                 where it was.
+ *             (2) Bits at and past a part's row_count are never seen: those rows are of later
+ *                 views.
+ * THREADS     A cursor has one user at a time; the view under it never changes.
+ * FAILURE     NO_MEMORY, and what segments say when bytes cannot be trusted.
+ */
+#include "query/fetch.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/hash_map.h"
+#include "codec/value.h"
+
+/* ---- By id ---- */
+
+int fetch_ids(struct alloc *a, const struct view *v, const struct record_id *ids, size_t count,
+              unsigned columns, struct result *out, struct error *err)
+{
+    if (result_init(out, a, v, count, 1, columns & ~(unsigned)RESULT_SCORES, err) != 0) return -1;
+    for (size_t i = 0; i < count; i++) {
+        size_t part;
+        uint32_t row;
+        bool is_dead;
+        int found = view_find(v, &ids[i], &part, &row, &is_dead, err);
+        if (found == 0 || (found > 0 && is_dead)) continue;
+        if (found < 0 || result_add(out, v, (uint32_t)part, row, 0, err) != 0) {
+            result_deinit(out);
+            return -1;
+        }
+    }
+    result_end_query(out);
+    return 0;
+}
+
+int fetch_exists(const struct view *v, const struct record_id *id, struct error *err)
+{
+    size_t part;
+    uint32_t row;
+    bool is_dead;
+    int found = view_find(v, id, &part, &row, &is_dead, err);
+    return found > 0 ? !is_dead : found;
+}
+
+/* ---- Walks ---- */
+
+struct place {
+    size_t part;
+    uint32_t row;
+};
+
+/* The wanted rows among the 64 that begin at row, a multiple of 64 (2). */
+static uint64_t wanted_word(const struct view_part *p, uint32_t row, bool deleted)
+{
+    uint64_t word = tombstones_word(p->dead, row);
+    if (!deleted) word = ~word;
+    uint32_t left = p->row_count - row;
+    return left < 64 ? word & ((1ull << left) - 1) : word;
+}
+
+/* The wanted rows from the place to the end of its word; 0 and at a later place when there are
+ * none.  False at the end. */
+static bool next_word(const struct view *v, bool deleted, struct place *at, uint64_t *out_word)
+{
+    while (at->part < v->part_count && at->row >= v->parts[at->part].row_count)
+        *at = (struct place){at->part + 1, 0};
+    if (at->part == v->part_count) return false;
+    uint32_t first = at->row / 64 * 64;
+    *out_word = wanted_word(&v->parts[at->part], first, deleted) & (~0ull << (at->row % 64));
+    return true;
+}
+
+/* Move to the next wanted row at or after the place; false at the end. */
+static bool find_next(const struct view *v, bool deleted, struct place *at)
+{
+    uint64_t word;
+    while (next_word(v, deleted, at, &word)) {
+        uint32_t first = at->row / 64 * 64;
+        at->row = word ? first + (uint32_t)__builtin_ctzll(word) : first + 64;
+        if (word) return true;
+    }
+    return false;
+}
+
+/* Pass over up to row_count wanted rows by counting bits; how many they were. */
+static uint64_t pass_rows(const struct view *v, bool deleted, struct place *at, uint64_t row_count)
+{
+    uint64_t passed = 0, word;
+    while (passed < row_count && next_word(v, deleted, at, &word)) {
+        uint64_t left = row_count - passed, here = (uint64_t)__builtin_popcountll(word);
+        if (here <= left) {
+            at->row = at->row / 64 * 64 + 64;
+            passed += here;
+            continue;
+        }
+        for (; left > 0; left--) word &= word - 1;
+        at->row = at->row / 64 * 64 + (uint32_t)__builtin_ctzll(word);
+        return row_count;
+    }
+    return passed;
+}
+
+/* 1: the row is the newest version of its id in the view; 0; -1. */
+static int is_newest(const struct view *v, struct place at, struct error *err)
+{
+    struct record_id id;
+    size_t part;
+    uint32_t row;
+    bool is_dead;
+    if (segment_id(v->parts[at.part].segment, at.row, &id, err) != 0) return -1;
+    int found = view_find(v, &id, &part, &row, &is_dead, err);
+    return found > 0 ? part == at.part && row == at.row : found;
+}
+
+/* Move to the next row that the cursor gives: 1, or 0 at the end, or -1. */
+static int find_row(const struct fetch_cursor *c, struct place *at, struct error *err)
+{
+    while (find_next(c->view, c->deleted, at)) {
+        int wanted = c->deleted ? is_newest(c->view, *at, err) : 1;
+        if (wanted != 0) return wanted;
+        at->row++;
+    }
+    return 0;
+}
+
+void fetch_cursor_init(struct fetch_cursor *c, struct view *take_view, bool deleted)
+{
+    *c = (struct fetch_cursor){.view = take_view, .deleted = deleted};
+}
+
+void fetch_cursor_deinit(struct fetch_cursor *c)
+{
+    view_release(c->view);
+    *c = (struct fetch_cursor){0};
+}
+
+int fetch_next(struct fetch_cursor *c, struct alloc *a, size_t row_max, unsigned columns,
+               struct result *out, struct error *err)
+{
+    struct place at = {c->part, c->row}, end = at;
+    size_t capacity = (size_t)pass_rows(c->view, c->deleted, &end, row_max);
+    columns &= ~(unsigned)RESULT_SCORES;
+    if (result_init(out, a, c->view, capacity, 1, columns, err) != 0) return -1;
+    /* Of deleted rows fewer may be given than were counted, so that more may have to be seen. */
+    while (out->count < capacity) {
+        int found = find_row(c, &at, err);
+        if (found == 0) break;
+        if (found < 0 || result_add(out, c->view, (uint32_t)at.part, at.row, 0, err) != 0) {
+            result_deinit(out);
+            return -1;
+        }
+        at.row++;
+    }
+    result_end_query(out);
+    c->part = at.part;
+    c->row = at.row;
+    return 0;
+}
+
+void fetch_skip(struct fetch_cursor *c, uint64_t row_count)
+{
+    struct place at = {c->part, c->row};
+    if (!c->deleted) {
+        pass_rows(c->view, false, &at, row_count);
+    } else {
+        /* An error stops it: the fetch_next that follows meets the same row, and says so. */
+        for (; row_count > 0 && find_row(c, &at, NULL) == 1; row_count--) at.row++;
+    }
+    c->part = at.part;
+    c->row = at.row;
+}
+
+/* ---- Names of fields ---- */
+
+static int add_names(struct text_map *names, struct slice document, struct error *err)
+{
+    struct value map, key, value;
+    if (document.size == 0) return 0;
+    if (!value_read(document, &map))
+        return error_set(err, LYNSE_CORRUPT, "a document is no msgpack");
+    struct value_walk walk = value_walk_of(&map);
+    while (value_walk_next(&walk, &key, &value)) {
+        uint64_t known;
+        if (key.type != VALUE_TEXT || text_map_get(names, key.as.text, &known)) continue;
+        if (text_map_put(names, key.as.text, 0) != 0) return error_no_memory(err, key.as.text.size);
+    }
+    return 0;
+}
+
+static int add_names_of_view(struct text_map *names, const struct view *v, struct error *err)
+{
+    for (struct place at = {0, 0}; find_next(v, false, &at); at.row++) {
+        struct doc_ref ref = {0};
+        if (segment_document(v->parts[at.part].segment, at.row, &ref, err) != 0) return -1;
+        int rc = add_names(names, ref.document, err);
+        doc_ref_release(&ref);
+        if (rc != 0) return -1;
+    }
+    return 0;
+}
+
+static int compare_slices(const void *a, const void *b)
+{
+    return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+static int copy_names(const struct text_map *names, struct arena *arena, const struct slice **out,
+                      size_t *out_count, struct error *err)
+{
+    struct slice *list = (struct slice *)arena_alloc(arena, names->count * sizeof *list);
+    size_t count = 0;
+    if (!list) return error_no_memory(err, names->count * sizeof *list);
+    for (size_t i = 0; i < names->slot_count; i++) {
+        const struct text_map_slot *slot = &names->slots[i];
+        if (!slot->key) continue;
+        char *copy = arena_copy_text(arena, (const char *)slot->key, slot->key_size);
+        if (!copy) return error_no_memory(err, slot->key_size);
+        list[count++] = slice_of(copy, slot->key_size);
+    }
+    CHECK(count == names->count);
+    if (count > 0) qsort(list, count, sizeof *list, compare_slices);
+    *out = list;
+    *out_count = count;
+    return 0;
+}
+
+int fetch_field_names(struct alloc *a, const struct view *v, struct arena *arena,
+                      const struct slice **out, size_t *out_count, struct error *err)
+{
+    struct text_map names;
+    text_map_init(&names, a, MEM_SEARCH);
+    int rc = add_names_of_view(&names, v, err);
+    if (rc == 0) rc = copy_names(&names, arena, out, out_count, err);
+    text_map_deinit(&names);
+    return rc;
+}

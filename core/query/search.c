@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* search.c — the search object: slices that scan, and the merge that ends it.
+ *
+ * WHAT        A slice is some of the queries over all rows, or all queries over some of the rows.
+ *             It has a list of the best for each of its queries.  Many queries are cheapest each in
+ *             one slice, for then a list is made once; few are bound by the reading of the rows,
+ *             which is what has to be shared out then.
+ * LAYOUT      Two blocks of memory.  One: the object, the queries' descriptions, their vectors.
+ *             The other: the slices, then for each its lists, their heaps and its scan's memory.
+ * INVARIANTS  (1) Every pair of a query and a row is in one slice.
+ *             (2) A slice's distances are those of the one-pair kernel whatever the slices, blocks
+ *                 and batches, and its ties go by id: the answer does not depend on the split (P8).
+ *             (3) No more than QUANTUM_BYTES of vectors are read between two looks at clock and
+ *                 cancel flag, nor more than QUANTUM_ROWS rows, which might all be ties.
+ * THREADS     A slice is touched by who advances it and by no other; what slices share is constant
+ *             between search_split and search_finish.
+ * FAILURE     A slice that failed stays so; the others may be advanced or left alone.
+ */
+#include "query/search.h"
+
+#include <math.h>
+
+#include "base/atomic.h"
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "query/merge_topk.h"
+#include "query/request.h"
+#include "query/search_exact.h"
+
+enum {
+    QUANTUM_BYTES = 1 << 20,
+    QUANTUM_ROWS = 4096,
+    FINISH_ROWS = 64, /* fetched between two looks at clock and cancel flag */
+    SLICES_MAX = 64,
+    BATCH_QUERIES = 12, /* a slice of so many is bound by the processor, not by the memory */
+};
+
+/* Of one core, for the estimate: first query from memory, further ones from the caches. */
+#define MEMORY_BYTES_PER_US 35000.0
+#define CACHE_BYTES_PER_US 90000.0
+
+struct search_slice {
+    _Alignas(ALIGN_VECTOR) enum search_state state; /* no line is shared with a neighbour */
+    bool has_begun;
+    size_t query_first, query_count;
+    struct topk *best; /* one for each of its queries */
+    struct merge_tie tie;
+    struct exact_scan scan;
+    struct error error; /* when FAILED */
+};
+
+struct search {
+    struct alloc *alloc;
+    struct view *view;
+    const struct clock *clock;
+    const struct simd_kernels *kernels;
+    const _Atomic(bool) *cancel;
+    uint64_t deadline_us;
+    size_t query_count;
+    unsigned columns;
+    bool is_descending;   /* scores: larger is nearer; they are the negated distances */
+    float distance_max;   /* range: farther rows are not found */
+    size_t list_capacity; /* of each list; 0: there is nothing to search */
+    uint64_t row_count;   /* of all parts */
+    uint64_t quantum;     /* distances between two looks */
+    struct search_slice *slices;
+    size_t slice_count;
+    size_t slice_queries;          /* queries of each slice but perhaps the last */
+    struct oracle_query queries[]; /* then their vectors */
+};
+
+/* ---- Making ---- */
+
+/* The lists and the scan of slices[i], in memory that was made for them. */
+static void init_slice(struct search *s, struct search_slice *slices, size_t i, size_t slice_count,
+                       size_t slice_queries, uint8_t *memory)
+{
+    struct search_slice *slice = &slices[i];
+    bool has_row_range = slice_queries == s->query_count;
+    size_t query_first = has_row_range ? 0 : i * slice_queries;
+    size_t queries_left = s->query_count - query_first;
+
+    *slice = (struct search_slice){
+        .state = SEARCH_MORE,
+        .query_first = query_first,
+        .query_count = queries_left < slice_queries ? queries_left : slice_queries,
+        .best = (struct topk *)memory,
+        .tie = {.view = s->view},
+    };
+    uint8_t *heaps = memory + align_up(slice_queries * sizeof(struct topk), ALIGN_VECTOR);
+    size_t heap_bytes = s->list_capacity * sizeof(struct candidate);
+    for (size_t q = 0; q < slice->query_count; q++)
+        topk_init_at(&slice->best[q], (struct candidate *)(heaps + q * heap_bytes),
+                     s->list_capacity, merge_tie, &slice->tie);
+
+    struct exact_desc scan = {
+        .view = s->view,
+        .kernels = s->kernels,
+        .queries = &s->queries[query_first],
+        .query_count = slice->query_count,
+        .best = slice->best,
+        .distance_max = s->distance_max,
+        .row_first = has_row_range ? s->row_count * i / slice_count : 0,
+        .row_end = has_row_range ? s->row_count * (i + 1) / slice_count : s->row_count,
+    };
+    exact_begin(&slice->scan, &scan, heaps + align_up(slice_queries * heap_bytes, ALIGN_VECTOR));
+}
+
+/* Replace the slices.  NO_MEMORY: they are what they were. */
+static int make_slices(struct search *s, size_t slice_count, size_t slice_queries,
+                       struct error *err)
+{
+    /* The limits of k, queries and slices keep this far below 2^64. */
+    uint64_t heaps_bytes = (uint64_t)s->list_capacity * sizeof(struct candidate) * slice_queries;
+    if (heaps_bytes > SIZE_MAX / 2 / SLICES_MAX) return error_no_memory(err, SIZE_MAX);
+    size_t head_bytes = slice_count * sizeof(struct search_slice);
+    size_t slice_bytes = align_up(slice_queries * sizeof(struct topk), ALIGN_VECTOR) +
+                         align_up((size_t)heaps_bytes, ALIGN_VECTOR) +
+                         exact_memory_bytes(s->view->dim, slice_queries);
+    size_t bytes = head_bytes + slice_count * slice_bytes;
+    uint8_t *memory = (uint8_t *)mem_alloc_aligned(s->alloc, MEM_SEARCH, bytes, ALIGN_VECTOR);
+    if (!memory) return error_no_memory(err, bytes);
+    struct search_slice *slices = (struct search_slice *)memory;
+    for (size_t i = 0; i < slice_count; i++)
+        init_slice(s, slices, i, slice_count, slice_queries, memory + head_bytes + i * slice_bytes);
+    mem_free(s->alloc, s->slices);
+    s->slices = slices;
+    s->slice_count = slice_count;
+    s->slice_queries = slice_queries;
+    return 0;
+}
+
+static size_t list_capacity(const struct view *v, const struct search_request *r)
+{
+    uint64_t wanted = r->is_range ? r->max_results : r->k;
+    return (size_t)(wanted < v->live_count ? wanted : v->live_count);
+}
+
+static void init_search(struct search *s, struct alloc *a, struct view *v,
+                        const struct search_request *r, const struct clock *clock,
+                        const struct metric_info *metric)
+{
+    uint64_t quantum = QUANTUM_BYTES / (r->dim * sizeof(float));
+    *s = (struct search){
+        .alloc = a,
+        .view = v,
+        .clock = clock,
+        .kernels = kernels_active(),
+        .cancel = r->cancel,
+        .deadline_us = r->deadline_us,
+        .query_count = r->query_count,
+        .columns = r->columns | RESULT_SCORES,
+        .is_descending = metric && metric->order == NEARER_IS_LARGER,
+        .distance_max = INFINITY,
+        .list_capacity = metric ? list_capacity(v, r) : 0,
+        .row_count = exact_row_count(v),
+        .quantum = quantum < QUANTUM_ROWS ? quantum : QUANTUM_ROWS,
+    };
+    if (r->is_range) s->distance_max = s->is_descending ? -r->threshold : r->threshold;
+}
+
+int search_create(struct alloc *a, struct view *take_view, const struct search_request *r,
+                  const struct clock *clock, struct search **out, struct error *err)
+{
+    int rc = -1;
+    struct view *v = take_view;
+    struct search *s = NULL;
+    const struct metric_info *metric = NULL;
+
+    if (request_check(r, v->dim, err) != 0) goto out;
+    if (v->dim != 0) {
+        metric = metric_find(v->metric);
+        if (!metric) {
+            error_set(err, LYNSE_UNSUPPORTED, "metric: there is none with number %u", v->metric);
+            goto out;
+        }
+    }
+    size_t head_bytes =
+        align_up(sizeof *s + r->query_count * sizeof(struct oracle_query), ALIGN_VECTOR);
+    size_t bytes = head_bytes + r->query_count * request_query_bytes(r);
+    s = (struct search *)mem_alloc_aligned(a, MEM_SEARCH, bytes, ALIGN_VECTOR);
+    if (!s) {
+        error_no_memory(err, bytes);
+        goto out;
+    }
+    init_search(s, a, v, r, clock, metric);
+    if (s->list_capacity > 0) {
+        request_prepare(r, s->kernels, metric, (uint8_t *)s + head_bytes, s->queries);
+        if (make_slices(s, 1, s->query_count, err) != 0) goto out;
+    }
+    *out = s;
+    rc = 0;
+out:
+    if (rc != 0) {
+        mem_free(a, s);
+        view_release(v);
+    }
+    return rc;
+}
+
+void search_destroy(struct search *s)
+{
+    if (!s) return;
+    view_release(s->view);
+    mem_free(s->alloc, s->slices);
+    mem_free(s->alloc, s);
+}
+
+uint64_t search_cost_us(const struct search *s)
+{
+    if (s->list_capacity == 0) return 0;
+    double bytes = (double)s->row_count * s->view->dim * sizeof(float);
+    return (uint64_t)(bytes / MEMORY_BYTES_PER_US +
+                      bytes * (double)(s->query_count - 1) / CACHE_BYTES_PER_US);
+}
+
+static size_t smallest(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t least = a < b ? a : b;
+    return (size_t)(least < c ? least : c);
+}
+
+size_t search_split(struct search *s, size_t slice_max, struct error *err)
+{
+    if (s->list_capacity == 0) return 1;
+    CHECK(!s->slices[0].has_begun);
+    if (slice_max > SLICES_MAX) slice_max = SLICES_MAX;
+    size_t by_rows = smallest(slice_max, s->row_count / SEARCH_SPLIT_ROWS, SLICES_MAX);
+    size_t by_queries =
+        smallest(slice_max, s->query_count, s->row_count * s->query_count / SEARCH_SPLIT_ROWS);
+    size_t slice_count = by_rows, slice_queries = s->query_count;
+    if (by_queries > by_rows || s->query_count >= slice_max * BATCH_QUERIES) {
+        slice_queries =
+            by_queries > 1 ? (s->query_count + by_queries - 1) / by_queries : slice_queries;
+        slice_count = (s->query_count + slice_queries - 1) / slice_queries;
+    }
+    if (slice_count < 2) return 1;
+    return make_slices(s, slice_count, slice_queries, err) == 0 ? slice_count : 0;
+}
+
+/* ---- Advancing ---- */
+
+static int check_limits(const struct search *s, struct error *err)
+{
+    /* Relaxed: nothing else is read because of it. */
+    if (s->cancel && atomic_load_relaxed(s->cancel))
+        return error_set(err, LYNSE_CANCELLED, "the search was cancelled");
+    if (s->deadline_us != 0 && clock_now_us(s->clock) >= s->deadline_us)
+        return error_set(err, LYNSE_DEADLINE, "the deadline passed before the search was done");
+    return 0;
+}
+
+static enum search_state advance_slice(const struct search *s, struct search_slice *slice)
+{
+    if (check_limits(s, &slice->error) != 0) return SEARCH_FAILED;
+    enum index_state state = exact_advance(&slice->scan, s->quantum, &slice->error);
+    if (state == INDEX_FAILED) return SEARCH_FAILED;
+    if (slice->tie.error.code != LYNSE_OK) {
+        slice->error = slice->tie.error;
+        return SEARCH_FAILED;
+    }
+    return state == INDEX_DONE ? SEARCH_DONE : SEARCH_MORE;
+}
+
+enum search_state search_advance(struct search *s, size_t slice, uint64_t budget_us)
+{
+    if (s->list_capacity == 0) return SEARCH_DONE;
+    CHECK(slice < s->slice_count);
+    struct search_slice *one = &s->slices[slice];
+    uint64_t begin_us = budget_us ? clock_now_us(s->clock) : 0;
+    one->has_begun = true;
+    while (one->state == SEARCH_MORE) {
+        one->state = advance_slice(s, one);
+        if (budget_us && clock_now_us(s->clock) - begin_us >= budget_us) break;
+    }
+    return one->state;
+}
+
+const struct error *search_error(const struct search *s)
+{
+    for (size_t i = 0; i < s->slice_count; i++)
+        if (s->slices[i].state == SEARCH_FAILED) return &s->slices[i].error;
+    return NULL;
+}
+
+/* ---- Finishing ---- */
+
+/* The list of a query, merged from all slices that have one. */
+static int finish_query(struct search *s, size_t query, const struct topk **out, struct error *err)
+{
+    struct topk *lists[SLICES_MAX];
+    size_t first = query / s->slice_queries, count = 1;
+    if (s->slice_queries == s->query_count) count = s->slice_count;
+    for (size_t i = 0; i < count; i++) {
+        struct search_slice *slice = &s->slices[first + i];
+        lists[i] = &slice->best[query - slice->query_first];
+    }
+    merge_topk(lists, count);
+    const struct error *failed = &s->slices[first].tie.error;
+    if (failed->code != LYNSE_OK) {
+        if (err) *err = *failed;
+        return -1;
+    }
+    *out = lists[0];
+    return 0;
+}
+
+static int finish_rows(struct search *s, const struct topk *best, struct result *out,
+                       struct error *err)
+{
+    for (size_t i = 0; i < best->count; i++) {
+        const struct candidate *c = &best->heap[i];
+        float score = s->is_descending ? -c->distance : c->distance;
+        if (i % FINISH_ROWS == 0 && check_limits(s, err) != 0) return -1;
+        if (result_add(out, s->view, c->part, c->row, score, err) != 0) return -1;
+    }
+    result_end_query(out);
+    return 0;
+}
+
+static size_t found_count_max(const struct search *s)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->slice_count; i++)
+        for (size_t q = 0; q < s->slices[i].query_count; q++) count += s->slices[i].best[q].count;
+    size_t most = s->query_count * s->list_capacity;
+    return count < most ? count : most;
+}
+
+int search_finish(struct search *s, struct result *out, struct error *err)
+{
+    for (size_t i = 0; i < s->slice_count; i++) CHECK(s->slices[i].state == SEARCH_DONE);
+    if (result_init(out, s->alloc, s->view, found_count_max(s), s->query_count, s->columns, err) !=
+        0)
+        return -1;
+    for (size_t q = 0; q < s->query_count; q++) {
+        const struct topk *best;
+        if (s->list_capacity == 0) {
+            result_end_query(out);
+        } else if (finish_query(s, q, &best, err) != 0 || finish_rows(s, best, out, err) != 0) {
+            result_deinit(out);
+            return -1;
+        }
+    }
+    return 0;
+}

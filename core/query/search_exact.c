@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "query/search_exact.h"
+
+#include "base/bytes.h"
+#include "base/limits.h"
+
+uint64_t exact_row_count(const struct view *v)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < v->part_count; i++) count += v->parts[i].row_count;
+    return count;
+}
+
+static size_t search_bytes(void)
+{
+    return align_up(index_flat.search_bytes, ALIGN_VECTOR);
+}
+
+static size_t targets_bytes(size_t query_count)
+{
+    return align_up(query_count * sizeof(struct index_query), ALIGN_VECTOR);
+}
+
+size_t exact_memory_bytes(uint32_t dim, size_t query_count)
+{
+    return search_bytes() + targets_bytes(query_count) +
+           query_count * quantizer_raw.oracle_bytes(dim);
+}
+
+void exact_begin(struct exact_scan *s, const struct exact_desc *desc, void *memory)
+{
+    uint8_t *at = (uint8_t *)memory;
+    *s = (struct exact_scan){
+        .desc = *desc,
+        .search = at,
+        .targets = (struct index_query *)(at + search_bytes()),
+        .oracles = at + search_bytes() + targets_bytes(desc->query_count),
+    };
+}
+
+static uint64_t dead_word(const void *ctx, uint32_t row)
+{
+    return tombstones_word((const struct tombstones *)ctx, row);
+}
+
+static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end)
+{
+    const struct exact_desc *d = &s->desc;
+    const struct view_part *part = &d->view->parts[s->part];
+    size_t oracle_bytes = quantizer_raw.oracle_bytes(d->view->dim);
+    struct oracle_desc oracle = {.kernels = d->kernels,
+                                 .vectors = &part->segment->vectors,
+                                 .metric = (enum metric)d->view->metric};
+
+    for (size_t i = 0; i < d->query_count; i++) {
+        oracle.query = d->queries[i];
+        s->targets[i] = (struct index_query){
+            .oracle = quantizer_raw.oracle_init(s->oracles + i * oracle_bytes, &oracle),
+            .best = &d->best[i],
+            .distance_max = d->distance_max,
+        };
+    }
+    struct index_search_desc search = {
+        .queries = s->targets,
+        .query_count = d->query_count,
+        .part = (uint32_t)s->part,
+        .row_first = row_first,
+        .row_end = row_end,
+    };
+    if (tombstones_count(part->dead) > 0) search.gate = (struct index_gate){dead_word, part->dead};
+    index_flat.begin(s->search, &search);
+    s->is_open = true;
+}
+
+/* Begin the next part that has rows of the range; false when there is none. */
+static bool open_next(struct exact_scan *s)
+{
+    const struct exact_desc *d = &s->desc;
+    for (; s->part < d->view->part_count; s->part++) {
+        uint64_t first = s->part_first, end = first + d->view->parts[s->part].row_count;
+        if (first >= d->row_end) return false;
+        if (end > d->row_first && end > first) {
+            uint64_t from = first > d->row_first ? first : d->row_first;
+            uint64_t to = end < d->row_end ? end : d->row_end;
+            open_part(s, (uint32_t)(from - first), (uint32_t)(to - first));
+            return true;
+        }
+        s->part_first = end;
+    }
+    return false;
+}
+
+enum index_state exact_advance(struct exact_scan *s, uint64_t distance_max, struct error *err)
+{
+    if (!s->is_open && !open_next(s)) return INDEX_DONE;
+    enum index_state state = index_flat.advance(s->search, distance_max, err);
+    if (state != INDEX_DONE) return state;
+    s->is_open = false;
+    s->part_first += s->desc.view->parts[s->part++].row_count;
+    return s->part_first < s->desc.row_end ? INDEX_MORE : INDEX_DONE;
+}
