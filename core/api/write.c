@@ -206,7 +206,7 @@ static int send_and_wait(struct lynse_collection *c, struct write_message *take_
     }
     take_m->base.reply = &f->reply;
     actor_send(c->host->actor, &take_m->base);
-    if (future_wait(f, deadline_us, &answer, &waiting) != 0) {
+    if (engine_wait(c->db->engine, f, deadline_us, &answer, &waiting) != 0) {
         future_cancel(f); /* (2) */
         error_set(err, LYNSE_OUTCOME_UNKNOWN,
                   "timeout_us passed before the answer came; the write may or may not be applied");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* catalog.c — the list of databases and collections, and its file.
  *
+ * WHAT        Two sorted lists and one of what was dropped, copied to be changed, written as a whole.
  * LAYOUT      FORMAT.md section 4.
  * INVARIANTS  (1) Both lists are sorted and without duplicates; every collection's database is listed.
  *             (2) next_number is above every number, dropped ones too: numbers are never reused (R14).
@@ -284,6 +285,40 @@ int catalog_publish(struct catalog *c, struct vfs_dir *root, struct rng *rng, bo
                                buf_slice(&body), rng, c->alloc, out_renamed, err);
     if (rc == 0) c->epoch++;
     buf_deinit(&body);
+    return rc;
+}
+
+struct garbage {
+    const struct catalog *catalog;
+    struct buf names; /* NUL-terminated, one after the other */
+};
+
+static bool collect_garbage(void *ctx, const char *name)
+{
+    struct garbage *g = ctx;
+    uint64_t epoch;
+    bool is_old = numbered_name_parse(name, "catalog-", &epoch) && epoch < g->catalog->epoch;
+
+    if (is_old || strncmp(name, "tmp-", 4) == 0) buf_append(&g->names, name, strlen(name) + 1);
+    return buf_ok(&g->names);
+}
+
+int catalog_clean(const struct catalog *c, struct vfs_dir *root, struct error *err)
+{
+    struct garbage g = {.catalog = c};
+    int rc = -1;
+
+    buf_init(&g.names, c->alloc, MEM_GENERAL);
+    if (vfs_dir_list(root, collect_garbage, &g, err) != 0) goto out;
+    if (!buf_ok(&g.names)) {
+        error_no_memory(err, g.names.size);
+        goto out;
+    }
+    for (size_t at = 0; at < g.names.size; at += strlen((char *)g.names.data + at) + 1)
+        if (vfs_unlink(root, (char *)g.names.data + at, err) != 0) goto out;
+    rc = 0;
+out:
+    buf_deinit(&g.names);
     return rc;
 }
 

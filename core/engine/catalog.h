@@ -49,6 +49,8 @@ int catalog_load(struct catalog *c, struct vfs_dir *root, bool *out_found,
 /* Write as epoch + 1 and raise it.  *out_renamed as twin_file_publish. */
 int catalog_publish(struct catalog *c, struct vfs_dir *root, struct rng *rng, bool *out_renamed,
                     struct error *err);
+/* Remove tmp- files and catalogs below this one (R14).  Writer only. */
+int catalog_clean(const struct catalog *c, struct vfs_dir *root, struct error *err);
 /* The body alone, for fuzzing and tests. */
 int catalog_decode(struct catalog *c, struct slice body, struct error *err);
 void catalog_encode(const struct catalog *c, struct buf *out);

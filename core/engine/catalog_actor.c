@@ -21,13 +21,19 @@ static void catalog_message_free(struct catalog_message *m)
     message_destroy(&m->base);
 }
 
+static void drop_one(struct catalog_message *m, int code)
+{
+    message_answer_code(&m->base, code);
+    catalog_message_free(m);
+}
+
 void catalog_message_drop(struct message *base, int code)
 {
     struct catalog_message *m = (struct catalog_message *)base;
 
-    if (m->waiting) catalog_message_drop(&m->waiting->base, code);
-    message_answer_code(base, code);
-    catalog_message_free(m);
+    /* A drop that waits has no other waiting on it. */
+    if (m->waiting) drop_one(m->waiting, code);
+    drop_one(m, code);
 }
 
 static void answer(struct catalog_message *m, int rc, const struct error *err)
@@ -61,6 +67,9 @@ static int swap_catalog(struct engine *e, struct catalog *next, struct error *er
     catalog_deinit(&e->catalog);
     e->catalog = *next;
     engine_unlock(e);
+    struct error left = {0};
+    if (catalog_clean(&e->catalog, e->root, &left) != 0)
+        log_event(LOG_WARN, "catalog_clean_failed reason=\"%s\"", left.text);
     return 0;
 }
 
@@ -108,27 +117,29 @@ static int make_directory(struct engine *e, const struct catalog_collection *ent
     return rc;
 }
 
+static int add_entry(struct engine *e, const struct catalog_message *m, struct catalog *next,
+                     struct error *err)
+{
+    struct catalog_collection entry = {.number = (uint32_t)next->next_number,
+                                       .uuid = uuid_make(&e->catalog_rng)};
+
+    memcpy(entry.database, m->database, sizeof entry.database);
+    memcpy(entry.name, m->name, sizeof entry.name);
+    if (next->next_number >= UINT32_MAX)
+        return error_set(err, LYNSE_LIMIT, "collections: all 2^32 numbers of this root were used");
+    if (!catalog_has_database(next, m->database) &&
+        catalog_add_database(next, m->database, err) != 0)
+        return -1;
+    if (catalog_add_collection(next, &entry, err) != 0) return -1;
+    return e->poison.code ? 0 : make_directory(e, &entry, &m->options, err);
+}
+
 static int create_collection(struct engine *e, const struct catalog_message *m, struct error *err)
 {
     struct catalog next = {0};
-    struct catalog_collection entry = {0};
 
     if (begin_change(e, &next, err) != 0) return -1;
-    entry.number = (uint32_t)next.next_number;
-    entry.uuid = uuid_make(&e->catalog_rng);
-    memcpy(entry.database, m->database, sizeof entry.database);
-    memcpy(entry.name, m->name, sizeof entry.name);
-    if (!catalog_has_database(&next, m->database) &&
-        catalog_add_database(&next, m->database, err) != 0)
-        goto fail;
-    if (next.next_number >= UINT32_MAX) {
-        error_set(err, LYNSE_LIMIT, "collections: all 2^32 numbers of this root have been used");
-        goto fail;
-    }
-    if (catalog_add_collection(&next, &entry, err) != 0) goto fail;
-    if (e->poison.code == 0 && make_directory(e, &entry, &m->options, err) != 0) goto fail;
-    return swap_catalog(e, &next, err);
-fail:
+    if (add_entry(e, m, &next, err) == 0) return swap_catalog(e, &next, err);
     catalog_deinit(&next);
     return -1;
 }

@@ -4,8 +4,8 @@
  * WHAT        Takes what the mailbox held, hands runs of writes to the collection as one sync batch,
  *             starts seals on the job pool and publishes what they built.
  * INVARIANTS  (1) Every message is answered exactly once and freed here.
- *             (2) While a seal that somebody waits for is under way, messages are deferred in order;
- *                 what is deferred is bounded as the mailbox is.
+ *             (2) What must wait for a seal, or inline for a call that may sync, is deferred with
+ *                 all behind it, in order; what is deferred is bounded as the mailbox is.
  *             (3) At most one seal is under way; the actor is stopped only after it came back.
  * THREADS     The actor's turn, but for seal_task_step, which runs on a job thread.
  * FAILURE     A write's error is its answer; a seal's error is logged and tried again later.
@@ -75,12 +75,11 @@ static void seal_task_drop(struct task *task, int code)
     actor_send(t->host->actor, &t->ready.base);
 }
 
-static int start_seal(struct host *h, struct error *err)
+static struct seal_task *make_seal_task(struct host *h)
 {
-    struct engine *e = h->engine;
-    struct seal_task *t = mem_zalloc(e->alloc, MEM_GENERAL, sizeof *t);
+    struct seal_task *t = mem_zalloc(h->engine->alloc, MEM_GENERAL, sizeof *t);
 
-    if (!t) return error_no_memory(err, sizeof *t);
+    if (!t) return NULL;
     t->host = h;
     t->task.step = seal_task_step;
     t->task.drop = seal_task_drop;
@@ -89,16 +88,26 @@ static int start_seal(struct host *h, struct error *err)
     t->ready.base.bytes = sizeof t->ready;
     t->ready.base.drop = drop_ready;
     rng_init(&t->rng, rng_u64(&h->rng));
-    if (collection_seal_begin(h->collection, false, &t->desc, err) != 0) goto fail;
+    return t;
+}
+
+static int start_seal(struct host *h, struct error *err)
+{
+    struct seal_task *t = make_seal_task(h);
+    int rc = -1;
+
+    if (!t) return error_no_memory(err, sizeof *t);
+    if (collection_seal_begin(h->collection, false, &t->desc, err) != 0) goto out;
     t->desc.rng = &t->rng;
     t->desc.cancel = &t->is_cancelled;
     h->seal = t;
-    if (scheduler_submit(e->scheduler, TASK_JOB, &t->task, err) == 0) return 0;
+    rc = scheduler_submit(h->engine->scheduler, TASK_JOB, &t->task, err);
+    if (rc == 0) return 0;
     h->seal = NULL;
     collection_seal_cancel(h->collection);
-fail:
-    mem_free(e->alloc, t);
-    return -1;
+out:
+    mem_free(h->engine->alloc, t);
+    return rc;
 }
 
 static void maybe_start_seal(struct host *h)
@@ -112,6 +121,39 @@ static void maybe_start_seal(struct host *h)
     if (start_seal(h, &err) != 0)
         log_event(LOG_WARN, "seal_not_started collection=\"%s/%s\" reason=\"%s\"",
                   h->entry.database, h->entry.name, err.text);
+}
+
+/* ---- may the disk be waited for? (R4b) ---- */
+
+/* Outside a call of the host that asks for it. */
+static bool base_may_sync(const struct host *h)
+{
+    return !h->engine->desc.is_inline || h->engine->desc.poll_may_sync;
+}
+
+static void set_may_sync(struct host *h, bool may_sync)
+{
+    if (!h->collection) return;
+    h->collection->desc.may_sync = may_sync;
+    if (h->collection->wal) wal_set_rules(h->collection->wal, may_sync ? WAL_MAY_SYNC : 0);
+}
+
+/* The host's own call is over: make the next log file ahead, so that no write needs a sync. */
+static int end_host_call(struct host *h, int rc, struct error *err)
+{
+    struct collection *c = h->collection;
+
+    if (base_may_sync(h) || !c) return rc;
+    if (rc == 0 && c->wal && !c->is_poisoned && c->manifest.sync_level != SYNC_NONE)
+        rc = wal_prepare(c->wal, err);
+    set_may_sync(h, false);
+    return rc;
+}
+
+static bool wants_always(const struct host *h, const struct message *m)
+{
+    uint8_t asked = ((const struct write_message *)m)->write.sync;
+    return (asked ? asked : h->collection->manifest.sync_level) == SYNC_ALWAYS;
 }
 
 /* ---- timers ---- */
@@ -216,9 +258,14 @@ static void write_run(struct host *h, struct actor *a, struct message **run, siz
 {
     struct collection_write *writes[ACTOR_BATCH_MAX];
 
+    bool is_always = false;
+
     CHECK(count <= ACTOR_BATCH_MAX);
+    for (size_t i = 0; i < count; i++) is_always |= wants_always(h, run[i]);
+    if (!base_may_sync(h)) set_may_sync(h, is_always);
     for (size_t i = 0; i < count; i++) writes[i] = &((struct write_message *)run[i])->write;
     collection_write_batch(h->collection, writes, count);
+    if (!base_may_sync(h)) set_may_sync(h, false);
     arm_timers(h, a);
     maybe_start_seal(h);
 }
@@ -251,35 +298,24 @@ static void on_sync(struct host *h, struct order_message *m)
     uint64_t durable;
     int rc = 0;
 
-    /* Inline without syncs in polls (R4b): this is the host's own call, so it may do all that waited. */
-    bool may_sync = h->collection->desc.may_sync;
-    if (!may_sync && h->collection->wal) {
-        h->collection->desc.may_sync = true;
-        wal_set_rules(h->collection->wal, WAL_MAY_SYNC);
-        if (collection_wants_seal(h->collection)) rc = collection_flush(h->collection, false, &err);
+    /* R4b: full tails waited for this call. */
+    if (!base_may_sync(h) && collection_wants_seal(h->collection)) {
+        set_may_sync(h, true);
+        rc = collection_flush(h->collection, false, &err);
     }
+    set_may_sync(h, true);
     if (rc == 0) rc = collection_sync(h->collection, &durable, &err);
-    if (!may_sync && h->collection->wal) {
-        if (rc == 0) rc = wal_prepare(h->collection->wal, &err);
-        wal_set_rules(h->collection->wal, 0);
-        h->collection->desc.may_sync = false;
-    }
+    rc = end_host_call(h, rc, &err);
     order_answer(m, rc, &err);
 }
 
 static void on_flush(struct host *h, struct order_message *m)
 {
     struct error err = {0};
-    bool may_sync = h->collection->desc.may_sync;
 
-    h->collection->desc.may_sync = true;
-    if (h->collection->wal) wal_set_rules(h->collection->wal, WAL_MAY_SYNC);
+    set_may_sync(h, true);
     int rc = collection_flush(h->collection, m->retire_log, &err);
-    if (!may_sync && h->collection->wal) {
-        if (rc == 0) rc = wal_prepare(h->collection->wal, &err);
-        wal_set_rules(h->collection->wal, 0);
-    }
-    h->collection->desc.may_sync = may_sync;
+    rc = end_host_call(h, rc, &err);
     order_answer(m, rc, &err);
 }
 
@@ -423,7 +459,11 @@ static void on_segment_ready(struct host *h, struct segment_ready_message *m)
 /* Must this message wait for the seal that is under way? */
 static bool must_wait(const struct host *h, const struct message *m)
 {
-    if (!h->seal || m->kind == KIND_SEGMENT_READY) return false;
+    if (m->kind == KIND_SEGMENT_READY) return false;
+    if (m->kind == KIND_WRITE && h->collection && !base_may_sync(h) &&
+        h->engine->waiting_calls == 0 && wants_always(h, m))
+        return true; /* reliability 2.1: a poll syncs only if it may */
+    if (!h->seal) return false;
     if (m->kind == KIND_WRITE) return h->collection && collection_is_stalled(h->collection);
     return m->kind == KIND_FLUSH || m->kind == KIND_SET_SYNC || m->kind == KIND_CLOSE ||
            m->kind == KIND_REFRESH;
@@ -501,8 +541,7 @@ static void handle_all(struct host *h, struct actor *a, struct message **batch, 
             write_run(h, a, run, run_count);
             run_count = 0;
         }
-        if (m->kind != KIND_SEGMENT_READY && (h->deferred.size > 0 || must_wait(h, m)))
-            defer(h, m);
+        if (m->kind != KIND_SEGMENT_READY && (h->deferred.size > 0 || must_wait(h, m))) defer(h, m);
         else if (is_write) run[run_count++] = m;
         else handle(h, m);
     }

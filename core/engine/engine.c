@@ -142,6 +142,7 @@ static int open_catalog(struct engine *e, struct error *err)
         return error_set(err, LYNSE_READ_ONLY,
                          "catalog: has features that this version can read but not write");
     if (vfs_dir_sync(e->root, err) != 0) return -1; /* (2) */
+    if (catalog_clean(&e->catalog, e->root, err) != 0) return -1;
     return engine_remove_dropped(e, &e->catalog, err);
 }
 
@@ -287,6 +288,16 @@ struct order_message *engine_order(struct engine *e, enum message_kind kind, str
     return m;
 }
 
+int engine_wait(struct engine *e, struct future *f, uint64_t deadline_us, struct answer *out_answer,
+                struct error *err)
+{
+    if (!e->desc.is_inline) return future_wait(f, deadline_us, out_answer, err);
+    e->waiting_calls++;
+    int rc = future_wait(f, deadline_us, out_answer, err);
+    e->waiting_calls--;
+    return rc;
+}
+
 int engine_call(struct engine *e, struct actor *to, struct message *take_m, uint64_t deadline_us,
                 void **out_result, struct error *err)
 {
@@ -302,7 +313,7 @@ int engine_call(struct engine *e, struct actor *to, struct message *take_m, uint
     take_m->reply = &f->reply;
     take_m->deadline_us = deadline_us;
     actor_send(to, take_m);
-    if (future_wait(f, deadline_us, &answer, err) != 0) {
+    if (engine_wait(e, f, deadline_us, &answer, err) != 0) {
         future_cancel(f);
         goto out;
     }

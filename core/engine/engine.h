@@ -52,6 +52,7 @@ struct engine {
     struct actor *catalog_actor;
     int opener_pid;
     unsigned search_threads; /* resolved */
+    unsigned waiting_calls;  /* inline: the host waits for an answer now, and so for a disk */
     struct mutex mutex;      /* of all below */
     struct catalog catalog;
     struct rng rng;
@@ -111,6 +112,9 @@ void engine_release_host(struct host *h);
 /* Send and wait; *out_result is the answer's result (may be NULL when none is wanted). */
 int engine_call(struct engine *e, struct actor *to, struct message *take_m, uint64_t deadline_us,
                 void **out_result, struct error *err);
+/* future_wait, noting that the host asked for what happens meanwhile. */
+int engine_wait(struct engine *e, struct future *f, uint64_t deadline_us, struct answer *out_answer,
+                struct error *err);
 struct order_message *engine_order(struct engine *e, enum message_kind kind, struct error *err);
 /* An order without a result to a collection: sent, waited for. */
 int engine_order_host(struct host *h, struct order_message *take_m, struct error *err);
