@@ -242,8 +242,7 @@ int active_segment_create(struct alloc *a, uint32_t dim, uint32_t row_capacity,
         mem_free(a, t);
         return table ? -1 : error_no_memory(err, TABLE_SLOTS_MIN * sizeof(uint32_t));
     }
-    atomic_init(&t->base.reference_count, 1u);
-    t->base.ops = &active_ops;
+    segment_init(&t->base, &active_ops);
     t->base.vectors = (struct vector_source){.run = active_run, .dim = dim};
     t->base.row_capacity = row_capacity;
     t->kernels = kernels_active();

@@ -10,6 +10,7 @@
  * INVARIANTS  (1) Nothing that was handed out moves or is freed before deinit, but for heap bytes
  *                 of rows that are dropped, which no reader was told of.
  *             (2) Heap entries lie in the order of their rows.
+ * THREADS     One writer; readers as row_chunks.h says.
  * FAILURE     NO_MEMORY leaves what is there as it was.
  */
 #include "segment/row_chunks.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sealed_segment.c — an immutable segment over its mapped parts.
  *
- * WHAT        ids_file.c and doc_file.c behind segment_ops; vectors and norms straight from the map.
+ * WHAT        ids_file.c and doc_file.c behind segment_ops; vectors and norms out of the map.
  * INVARIANTS  (1) It has one part each of ids, vectors of field 0 and documents, all of row_count
  *                 rows.  A delete map may be named beside them; it is read by its own owner.
  *             (2) A vector that is handed out was verified; a run is as long as RUN_BYTES, so that
@@ -11,11 +11,11 @@
  */
 #include "segment/sealed_segment.h"
 
-#include "base/atomic.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "simd/kernels.h"
 
-enum { RUN_BYTES = 1 << 20, STORAGE_F32 = 1 };
+enum { RUN_BYTES = 16 * CHECKSUM_BLOCK_BYTES /* a megabyte */, STORAGE_F32 = 1 };
 
 struct sealed_segment {
     struct segment base; /* first */
@@ -186,8 +186,7 @@ int sealed_segment_open(struct alloc *a, struct vfs_dir *dir, const struct file_
     s->alloc = a;
     s->last_lsn = m->last_lsn;
     s->row_count = (uint32_t)m->row_count;
-    atomic_init(&s->base.reference_count, 1u);
-    s->base.ops = &sealed_ops;
+    segment_init(&s->base, &sealed_ops);
     s->base.vectors = (struct vector_source){.run = sealed_run, .dim = dim};
     s->base.uuid = m->uuid;
     s->base.first_lsn = m->first_lsn;

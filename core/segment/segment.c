@@ -3,6 +3,12 @@
 
 #include "base/atomic.h"
 
+void segment_init(struct segment *s, const struct segment_ops *ops)
+{
+    s->ops = ops;
+    atomic_init(&s->reference_count, 1u);
+}
+
 struct segment *segment_acquire(struct segment *s)
 {
     /* Relaxed: whoever acquires holds a reference already, or a lock under which one is held. */

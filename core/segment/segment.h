@@ -31,13 +31,15 @@ struct segment_ops {
 
 struct segment {
     const struct segment_ops *ops;
-    _Atomic(uint32_t) reference_count; /* segment/view.c and segment_release only */
+    _Atomic(uint32_t) reference_count; /* segment.c only */
     struct vector_source vectors; /* of the default field; run() casts back through vector_owner */
     struct uuid uuid;             /* sealed: in its file names; active: zero */
     uint64_t first_lsn;           /* of its first row; 0 while empty */
     uint64_t row_capacity;        /* sealed: its rows */
 };
 
+/* For the two kinds: s is zero but for what its owner has set; one reference, the caller's. */
+void segment_init(struct segment *s, const struct segment_ops *ops);
 struct segment *segment_acquire(struct segment *s);
 void segment_release(struct segment *s); /* NULL allowed */
 

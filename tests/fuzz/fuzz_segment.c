@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_segment.c — bytes that may be anything, as the parts of a sealed segment.
  *
- * LAYOUT      byte 0      which part the bytes are: 0 ids, 1 vectors, 2 documents, 3 deletes (mod 4);
- *                         bit 2: they stand as they are, else their checksums are made right, so
- *                         that what stands behind them is reached
+ * LAYOUT      byte 0      which part the bytes are: 0 ids, 1 vectors, 2 documents, 3 deletes
+ *                         (mod 4); bit 2: they stand as they are, else their checksums are made
+ *                         right, so that what stands behind them is reached
  *             byte 1      rows that the manifest gives the segment
  *             byte 2      dimension that the collection has
  *             then        the file; whose it is, is set right here
