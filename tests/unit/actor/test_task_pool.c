@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "support/oom_sweep.h"
 #include "support/test.h"
 
@@ -139,26 +140,33 @@ static void a_long_task_does_not_keep_others_waiting(void **state)
 
 static void tasks_that_block_get_as_many_threads_as_there_may_be(void **state)
 {
-    enum { THREADS = 3 };
+    enum { THREADS = 3, ROUNDS = 300 };
     struct task_pool *p = make_pool(THREADS, 8, 50);
-    struct parker gates[THREADS], begun[THREADS];
-    struct gated g[THREADS];
+    struct parker gates[THREADS], begun[THREADS], finished[THREADS];
     struct error err = {0};
 
     (void)state;
     for (int i = 0; i < THREADS; i++) {
         parker_init(&gates[i]);
         parker_init(&begun[i]);
-        g[i] = gated_of(&gates[i], &begun[i]);
-        assert_ok(task_pool_submit(p, &g[i].task, &err), &err);
+        parker_init(&finished[i]);
     }
-    for (int i = 0; i < THREADS; i++) (void)parker_wait(&begun[i], NULL, 0);
-    for (int i = 0; i < THREADS; i++) parker_wake(&gates[i]);
+    for (int round = 0; round < ROUNDS; round++) { /* from the second on a thread may be spinning */
+        struct gated g[THREADS];
+        for (int i = 0; i < THREADS; i++) {
+            g[i] = gated_of(&gates[i], &begun[i]);
+            g[i].finished = &finished[i];
+            assert_ok(task_pool_submit(p, &g[i].task, &err), &err);
+        }
+        for (int i = 0; i < THREADS; i++) (void)parker_wait(&begun[i], NULL, 0);
+        for (int i = 0; i < THREADS; i++) parker_wake(&gates[i]);
+        for (int i = 0; i < THREADS; i++) (void)parker_wait(&finished[i], NULL, 0);
+    }
     task_pool_destroy(p);
     for (int i = 0; i < THREADS; i++) {
-        assert_int_equal(atomic_load(&g[i].is_done), 1);
         parker_deinit(&gates[i]);
         parker_deinit(&begun[i]);
+        parker_deinit(&finished[i]);
     }
 }
 
@@ -206,6 +214,30 @@ static void no_task_is_left_behind(void **state)
     }
 }
 
+/* One submitter and one thread, with pauses about as long as a spin: nobody else would come for a
+ * task that is overlooked when the thread goes to sleep. */
+static void a_task_that_comes_at_the_end_of_a_spin_is_seen(void **state)
+{
+    enum { ROUNDS = 20000, SPIN_US = 2 };
+    const struct clock *clock = clock_system();
+    struct task_pool *p = make_pool(1, 2, SPIN_US);
+    struct parker finished;
+    struct error err = {0};
+
+    (void)state;
+    parker_init(&finished);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct gated g = gated_of(NULL, NULL);
+        g.finished = &finished;
+        assert_ok(task_pool_submit(p, &g.task, &err), &err);
+        (void)parker_wait(&finished, NULL, 0);
+        uint64_t end_us = clock_now_us(clock) + i % (2 * SPIN_US);
+        while (clock_now_us(clock) < end_us) continue;
+    }
+    task_pool_destroy(p);
+    parker_deinit(&finished);
+}
+
 static int create_pool(void *ctx, struct error *err)
 {
     struct task_pool_desc desc = {
@@ -246,6 +278,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_long_task_does_not_keep_others_waiting),
     cmocka_unit_test(tasks_that_block_get_as_many_threads_as_there_may_be),
     cmocka_unit_test(no_task_is_left_behind),
+    cmocka_unit_test(a_task_that_comes_at_the_end_of_a_spin_is_seen),
     cmocka_unit_test(without_memory_creation_fails_cleanly),
     cmocka_unit_test(when_no_thread_can_be_started_the_task_stays_the_callers),
 };

@@ -107,6 +107,24 @@ static void a_periodic_timer_skips_the_ticks_it_missed(void **state)
     scene_deinit(&sc);
 }
 
+static void ticks_that_come_while_one_is_queued_are_one(void **state)
+{
+    struct scene sc;
+
+    (void)state;
+    scene_init(&sc, 1);
+    actor_timer_start(sc.ticks[0].timer, 1010, 10);
+    for (int i = 0; i < 5; i++) {
+        manual_clock_advance(&sc.clock, 10);
+        (void)scheduler_fire_timers(sc.s);
+    }
+    actor_send(sc.r->actor, &note_create(sc.s, 1)->base);
+    poll_all(sc.s);
+    assert_int_equal(sc.firings.count, 1);
+    assert_int_equal(sc.r->value_count, 1);
+    scene_deinit(&sc);
+}
+
 static void a_stopped_timer_does_not_fire_even_when_it_was_due(void **state)
 {
     struct scene sc;
@@ -252,6 +270,7 @@ static void without_memory_creation_fails_cleanly(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(timers_fire_in_order_of_time_and_then_of_creation),
     cmocka_unit_test(a_periodic_timer_skips_the_ticks_it_missed),
+    cmocka_unit_test(ticks_that_come_while_one_is_queued_are_one),
     cmocka_unit_test(a_stopped_timer_does_not_fire_even_when_it_was_due),
     cmocka_unit_test(starting_again_replaces_the_time),
     cmocka_unit_test(a_timer_may_be_destroyed_by_its_own_firing),
