@@ -123,6 +123,8 @@ int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes, str
         .sequence = h.sequence, .first_lsn = h.first_lsn, .last_lsn = h.first_lsn - 1};
     /* Its header has proved the end of the file before it, durably. */
     if (w->prev.last_lsn > w->vouched_lsn) w->vouched_lsn = w->prev.last_lsn;
+    /* It may get a successor before its first group. */
+    w->prev = (struct wal_end){.uuid = w->salt, .last_lsn = w->prev.last_lsn};
     return 0;
 }
 
