@@ -25,12 +25,15 @@ struct segment_build_desc {
 };
 struct segment_build {
     struct alloc *alloc;
-    struct manifest_segment segment; /* row_count 0: nothing was kept and no file was made */
+    /* 3 parts and no delete map (see dead).  row_count 0: nothing was kept, no file was made. */
+    struct manifest_segment segment;
     uint32_t **row_map; /* per input part: old row → new row, or UINT32_MAX where left out */
     size_t part_count;
     struct tombstones *dead; /* of the new rows as of F; never NULL when row_count > 0 */
 };
-/* Writes and syncs the parts under their final names (not the directory: the publisher does, R10).
+/* CORRUPT: inputs that are damaged or out of LSN order; CANCELLED.  On failure no file is left and
+ * out is untouched.  rng is used on the calling thread: nobody else may use it meanwhile.
+ * Writes and syncs the parts under their final names (not the directory: the publisher does, R10).
  */
 int segment_build_run(const struct segment_build_desc *desc, struct segment_build *out,
                       struct error *err);

@@ -7,7 +7,8 @@
 #include "codec/id.h"
 #include "store/part_file.h"
 
-/* Rows in order: id and LSN of each.  Ids are unique. */
+/* Rows in order: id and LSN of each.  LIMIT: no row, or 2^32 - 1; CORRUPT: ids that are not unique
+ * or not valid, LSNs that descend.  On failure no file is left. */
 struct ids_source {
     void *ctx;
     uint64_t row_count;

@@ -17,7 +17,8 @@
 
 struct part_writer;
 
-/* Starts tmp-<uuid> in dir.  segment: the UUID in the header. */
+/* Starts tmp-<uuid> in dir.  After an error of any of these the writer is good for destroy only.
+ * segment: the UUID in the header. */
 int part_writer_create(struct alloc *a, struct vfs_dir *dir, const struct file_owner *owner,
                        const struct uuid *segment, enum part_kind kind, uint16_t field,
                        uint64_t row_count, struct rng *rng, struct part_writer **out,
@@ -44,7 +45,8 @@ struct part_section {
 
 struct part_file; /* immutable after open but for the verified bits; any thread may read */
 
-/* Maps and verifies header, footer, table, directory; length, hash, kind, rows against `expect`.
+/* dir must outlive the file: a block that fails is read from it once more.
+ * Maps and verifies header, footer, table, directory; length, hash, kind, rows against `expect`.
  * Errors: CORRUPT naming the file and what is wrong, FORMAT_TOO_NEW. */
 int part_file_open(struct alloc *a, struct vfs_dir *dir, const struct file_owner *owner,
                    const struct uuid *segment, const struct manifest_part *expect,
