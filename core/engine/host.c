@@ -211,15 +211,20 @@ void engine_reap(struct engine *e)
     }
 }
 
+static bool was_dropped(struct host *h)
+{
+    engine_lock(h->engine);
+    bool is_dropped = h->is_dropped;
+    engine_unlock(h->engine);
+    return is_dropped;
+}
+
 int engine_view(struct host *h, struct view **out, struct error *err)
 {
     if (engine_check(h->engine, err) != 0) return -1;
     *out = view_slot_acquire(&h->slot);
     if (*out) return 0;
-    engine_lock(h->engine);
-    bool is_dropped = h->is_dropped;
-    engine_unlock(h->engine);
-    if (is_dropped)
+    if (was_dropped(h))
         return error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' was dropped", h->entry.database,
                          h->entry.name);
     return error_set(err, LYNSE_SHUTTING_DOWN, "collection '%s/%s' is closed", h->entry.database,
@@ -231,7 +236,7 @@ int engine_order_host(struct host *h, struct order_message *take_m, struct error
     struct error failed = {0};
 
     if (engine_call(h->engine, h->actor, &take_m->base, 0, NULL, &failed) == 0) return 0;
-    if (failed.code == LYNSE_SHUTTING_DOWN && h->is_dropped)
+    if (failed.code == LYNSE_SHUTTING_DOWN && was_dropped(h))
         return error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' was dropped", h->entry.database,
                          h->entry.name);
     if (err) *err = failed;
