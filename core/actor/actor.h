@@ -90,8 +90,8 @@ void actor_send(struct actor *a, struct message *take_message);
 /* Any thread, its own turn too; does not wait.  The batch in progress ends, on_stop runs, every
  * queued message and every later one is answered SHUTTING_DOWN. */
 void actor_stop(struct actor *a);
-/* Stop it, wait until that is done, free it.  Nobody may send to it any more.  Not in its own
- * turn.  NULL is allowed. */
+/* Stop it, wait until that is done, free it.  Nobody may send to it any more.  Not in any actor's
+ * turn: the two may share a worker.  NULL is allowed. */
 void actor_destroy(struct actor *a);
 
 static inline size_t actor_queue_length(struct actor *a)
