@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The flat scan over an oracle of invented distances: ranges, gates, steps and failures. */
+#include <math.h>
+
+#include "base/rng.h"
+#include "index/index.h"
+#include "support/test.h"
+
+enum { ROWS = 5000, QUERIES = 3, K = 40 };
+
+struct test_oracle {
+    struct oracle base; /* first */
+    const float *distances;
+    size_t scanned; /* rows asked for */
+    bool is_broken;
+};
+
+static int scan(struct oracle *base, uint32_t row, uint32_t row_count, float *out,
+                struct error *err)
+{
+    struct test_oracle *o = (struct test_oracle *)base;
+    if (o->is_broken) return error_set(err, LYNSE_IO, "cannot read");
+    memcpy(out, o->distances + row, row_count * sizeof *out);
+    o->scanned += row_count;
+    return 0;
+}
+
+static int by_row(void *ctx, const struct candidate *a, const struct candidate *b)
+{
+    (void)ctx;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+struct fixture {
+    float distances[QUERIES][ROWS];
+    uint64_t shut[ROWS / 64 + 1];
+    struct test_oracle oracles[QUERIES];
+    struct topk best[QUERIES];
+    struct index_query queries[QUERIES];
+    struct index_search_desc desc;
+    void *search;
+};
+
+static uint64_t shut_word(const void *ctx, uint32_t row)
+{
+    assert_int_equal(row % 64, 0);
+    return ((const uint64_t *)ctx)[row / 64];
+}
+
+/* Distances 0 to 999, each several times; a row in five is shut. */
+static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_t row_bytes)
+{
+    static const struct oracle_ops ops = {.scan = scan};
+    struct rng r;
+    rng_init(&r, seed);
+    memset(f, 0, sizeof *f);
+    for (size_t i = 0; i < ROWS; i++)
+        if (rng_chance(&r, 0.2)) f->shut[i / 64] |= 1ull << (i % 64);
+    for (size_t q = 0; q < query_count; q++) {
+        for (size_t i = 0; i < ROWS; i++) f->distances[q][i] = (float)rng_below(&r, 1000);
+        f->oracles[q] = (struct test_oracle){{&ops, row_bytes}, f->distances[q], 0, false};
+        assert_int_equal(topk_init(&f->best[q], alloc_libc(), K, by_row, NULL), 0);
+        f->queries[q] = (struct index_query){&f->oracles[q].base, &f->best[q], INFINITY};
+    }
+    f->desc = (struct index_search_desc){
+        .queries = f->queries,
+        .query_count = query_count,
+        .gate = {shut_word, f->shut},
+        .part = 3,
+        .row_end = ROWS,
+    };
+    f->search = mem_alloc(alloc_libc(), MEM_SEARCH, index_flat.search_bytes);
+    assert_non_null(f->search);
+}
+
+static void tear_down(struct fixture *f)
+{
+    for (size_t q = 0; q < QUERIES; q++) topk_deinit(&f->best[q]);
+    mem_free(alloc_libc(), f->search);
+}
+
+static void check_lists(struct fixture *f)
+{
+    struct topk expected;
+    assert_int_equal(topk_init(&expected, alloc_libc(), K, by_row, NULL), 0);
+    for (size_t q = 0; q < f->desc.query_count; q++) {
+        for (uint32_t row = f->desc.row_first; row < f->desc.row_end; row++) {
+            bool is_shut = f->desc.gate.shut_word && (f->shut[row / 64] >> (row % 64) & 1);
+            if (!is_shut && f->distances[q][row] <= f->queries[q].distance_max)
+                topk_push(&expected, f->distances[q][row], 3, row);
+        }
+        topk_sort(&expected);
+        topk_sort(&f->best[q]);
+        assert_int_equal(f->best[q].count, expected.count);
+        assert_memory_equal(f->best[q].heap, expected.heap,
+                            expected.count * sizeof(struct candidate));
+        topk_clear(&expected);
+    }
+    topk_deinit(&expected);
+}
+
+static void run_to_the_end(struct fixture *f)
+{
+    struct error err = {0};
+    index_flat.begin(f->search, &f->desc);
+    assert_int_equal(index_flat.advance(f->search, UINT64_MAX, &err), INDEX_DONE);
+    check_lists(f);
+}
+
+static void every_open_row_is_considered(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    for (size_t query_count = 1; query_count <= QUERIES; query_count++) {
+        set_up(&f, 1, query_count, 512);
+        run_to_the_end(&f);
+        for (size_t q = 0; q < query_count; q++) assert_int_equal(f.oracles[q].scanned, ROWS);
+        tear_down(&f);
+    }
+    set_up(&f, 2, 1, 512);
+    f.desc.gate = (struct index_gate){0};
+    run_to_the_end(&f);
+    tear_down(&f);
+}
+
+static void only_the_range_is_looked_at(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    const uint32_t ranges[][2] = {{0, 0}, {0, 1}, {63, 65}, {1000, 1031}, {77, 4999}, {5000, 5000}};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        set_up(&f, 3, 2, 512);
+        f.desc.row_first = ranges[i][0];
+        f.desc.row_end = ranges[i][1];
+        run_to_the_end(&f);
+        assert_int_equal(f.oracles[1].scanned, ranges[i][1] - ranges[i][0]);
+        tear_down(&f);
+    }
+}
+
+static void what_is_too_far_is_left_out(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    set_up(&f, 4, 2, 512);
+    f.queries[0].distance_max = 5; /* some 20 rows */
+    f.queries[1].distance_max = -1;
+    run_to_the_end(&f);
+    assert_in_range(f.best[0].count, 1, K);
+    assert_int_equal(f.best[1].count, 0);
+    tear_down(&f);
+}
+
+static void steps_are_short_and_add_up(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    const uint32_t row_bytes[] = {4, 3072, 131072};
+    for (size_t i = 0; i < 3; i++) {
+        struct error err = {0};
+        enum index_state found;
+        size_t before = 0;
+        set_up(&f, 5, QUERIES, row_bytes[i]);
+        index_flat.begin(f.search, &f.desc);
+        do {
+            found = index_flat.advance(f.search, 1, &err);
+            size_t scanned = 0;
+            for (size_t q = 0; q < QUERIES; q++) scanned += f.oracles[q].scanned;
+            /* One block of one query. */
+            assert_in_range(scanned - before, 1, 1024);
+            assert_true((scanned - before) * row_bytes[i] <= 1 << 20);
+            before = scanned;
+        } while (found == INDEX_MORE);
+        assert_int_equal(found, INDEX_DONE);
+        assert_int_equal(before, QUERIES * ROWS);
+        check_lists(&f);
+        tear_down(&f);
+    }
+}
+
+static void a_failing_oracle_fails_the_search(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    struct error err = {0};
+    set_up(&f, 6, 2, 512);
+    f.oracles[1].is_broken = true;
+    index_flat.begin(f.search, &f.desc);
+    assert_int_equal(index_flat.advance(f.search, UINT64_MAX, &err), INDEX_FAILED);
+    assert_fails(-1, &err, LYNSE_IO);
+    tear_down(&f);
+}
+
+static void kinds_are_found_by_number_and_name(void **state)
+{
+    (void)state;
+    enum index_kind kind;
+    for (unsigned i = 0; i < INDEX_KIND_COUNT; i++) {
+        const struct index_vtab *v = index_find(i);
+        assert_non_null(v);
+        assert_ptr_equal(index_find_name(v->name, &kind), v);
+        assert_int_equal(kind, i);
+    }
+    assert_ptr_equal(index_find_name("flat", &kind), &index_flat);
+    assert_null(index_find(INDEX_KIND_COUNT));
+    assert_null(index_find_name("", &kind));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(every_open_row_is_considered),
+    cmocka_unit_test(only_the_range_is_looked_at),
+    cmocka_unit_test(what_is_too_far_is_left_out),
+    cmocka_unit_test(steps_are_short_and_add_up),
+    cmocka_unit_test(a_failing_oracle_fails_the_search),
+    cmocka_unit_test(kinds_are_found_by_number_and_name),
+};
+TEST_MAIN(tests)

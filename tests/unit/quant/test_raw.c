@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Distances of unquantized vectors are the values of the one-pair kernel, however asked for. */
+#include <math.h>
+
+#include "base/rng.h"
+#include "quant/quantizer.h"
+#include "support/test.h"
+
+enum { DIM_MAX = 150, ROWS = 300, RUN_ROWS = 37 };
+
+/* Rows in runs of RUN_ROWS, each at a place of its own. */
+struct test_source {
+    struct vector_source base; /* first */
+    float vectors[ROWS * (DIM_MAX + 3)];
+    float norms[ROWS];
+    uint32_t broken_row; /* reading it fails */
+};
+
+static size_t place_of(const struct test_source *t, uint32_t row)
+{
+    return (size_t)row * t->base.dim + row / RUN_ROWS;
+}
+
+static int run_of(const struct vector_source *s, uint32_t row, uint32_t row_max,
+                  struct vector_run *out, struct error *err)
+{
+    const struct test_source *t = (const struct test_source *)s;
+    uint32_t left = RUN_ROWS - row % RUN_ROWS;
+    *out = (struct vector_run){t->vectors + place_of(t, row), t->norms + row,
+                               left < row_max ? left : row_max};
+    if (t->broken_row >= row && t->broken_row < row + out->row_count)
+        return error_set(err, LYNSE_CORRUPT, "row %u is damaged", t->broken_row);
+    return 0;
+}
+
+static void set_up(struct test_source *t, struct rng *r, uint32_t dim)
+{
+    *t = (struct test_source){.base = {run_of, dim}, .broken_row = UINT32_MAX};
+    for (uint32_t row = 0; row < ROWS; row++) {
+        float *vector = t->vectors + place_of(t, row);
+        for (uint32_t i = 0; i < dim; i++) vector[i] = row % 50 == 7 ? 0 : rng_normal(r);
+        t->norms[row] = dense_norm_f32(kernels_active(), vector, dim);
+    }
+}
+
+static float distance_of(const struct test_source *t, enum metric metric, const float *query,
+                         uint32_t row)
+{
+    const struct simd_kernels *kernels = kernels_active();
+    const float *vector = t->vectors + place_of(t, row);
+    uint32_t dim = t->base.dim;
+    if (metric == METRIC_L2) return kernels->dense_l2_f32(query, vector, dim);
+    float dot = kernels->dense_dot_f32(query, vector, dim);
+    if (metric == METRIC_IP) return -dot;
+    return metric_cosine_distance(dot, dense_norm_f32(kernels, query, dim), t->norms[row]);
+}
+
+static struct oracle *make_oracle(void *memory, const struct test_source *t, enum metric metric,
+                                  const float *query)
+{
+    struct oracle_desc desc = {
+        .kernels = kernels_active(),
+        .query = {query, dense_norm_f32(kernels_active(), query, t->base.dim)},
+        .vectors = &t->base,
+        .metric = metric,
+    };
+    assert_true(quantizer_raw.oracle_bytes(t->base.dim) <= 256);
+    return quantizer_raw.oracle_init(memory, &desc);
+}
+
+static void check_metric(struct rng *r, const struct test_source *t, enum metric metric)
+{
+    struct error err = {0};
+    _Alignas(64) uint8_t memory[256];
+    float query[DIM_MAX], out[ROWS];
+    uint32_t rows[ROWS];
+    for (uint32_t i = 0; i < t->base.dim; i++) query[i] = rng_normal(r);
+    struct oracle *o = make_oracle(memory, t, metric, query);
+    assert_int_equal(o->row_bytes, t->base.dim * sizeof(float));
+
+    for (int round = 0; round < 20; round++) {
+        uint32_t first = (uint32_t)rng_below(r, ROWS);
+        uint32_t count = (uint32_t)rng_below(r, ROWS - first + 1);
+        assert_ok(oracle_scan(o, first, count, out, &err), &err);
+        for (uint32_t i = 0; i < count; i++) {
+            float expected = distance_of(t, metric, query, first + i);
+            assert_memory_equal(&out[i], &expected, sizeof expected);
+        }
+        for (uint32_t i = 0; i < count; i++) rows[i] = (uint32_t)rng_below(r, ROWS);
+        assert_ok(oracle_gather(o, rows, count, out, &err), &err);
+        for (uint32_t i = 0; i < count; i++) {
+            float expected = distance_of(t, metric, query, rows[i]);
+            assert_memory_equal(&out[i], &expected, sizeof expected);
+        }
+    }
+}
+
+static void distances_are_those_of_the_pair_kernel(void **state)
+{
+    (void)state;
+    static struct test_source t;
+    struct rng r;
+    const uint32_t dims[] = {1, 3, 16, 33, 128, 150};
+    rng_init(&r, test_seed(1));
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        set_up(&t, &r, dims[i]);
+        check_metric(&r, &t, METRIC_L2);
+        check_metric(&r, &t, METRIC_IP);
+        check_metric(&r, &t, METRIC_COSINE);
+    }
+}
+
+static void an_overflow_is_far_away_and_not_nan(void **state)
+{
+    (void)state;
+    static struct test_source t;
+    struct error err = {0};
+    _Alignas(64) uint8_t memory[256];
+    struct rng r;
+    float query[32], out[ROWS];
+    const enum metric metrics[] = {METRIC_L2, METRIC_IP, METRIC_COSINE};
+    rng_init(&r, 2);
+    set_up(&t, &r, 32);
+    for (size_t i = 0; i < 32; i++) {
+        query[i] = 3e38f;
+        t.vectors[i] = i < 16 ? 3e38f : -3e38f;
+    }
+    t.norms[0] = INFINITY;
+    for (size_t m = 0; m < 3; m++) {
+        uint32_t row = 0;
+        struct oracle *o = make_oracle(memory, &t, metrics[m], query);
+        assert_ok(oracle_scan(o, 0, ROWS, out, &err), &err);
+        for (size_t i = 0; i < ROWS; i++) assert_true(out[i] == out[i]);
+        assert_true(out[0] == INFINITY);
+        assert_ok(oracle_gather(o, &row, 1, out, &err), &err);
+        assert_true(out[0] == INFINITY);
+    }
+}
+
+static void damage_is_reported(void **state)
+{
+    (void)state;
+    static struct test_source t;
+    struct error err = {0};
+    _Alignas(64) uint8_t memory[256];
+    struct rng r;
+    float query[3] = {1, 2, 3}, out[ROWS];
+    const uint32_t rows[] = {1, 2, 100};
+    rng_init(&r, 3);
+    set_up(&t, &r, 3);
+    t.broken_row = 100;
+    struct oracle *o = make_oracle(memory, &t, METRIC_L2, query);
+    assert_fails(oracle_scan(o, 0, ROWS, out, &err), &err, LYNSE_CORRUPT);
+    assert_fails(oracle_gather(o, rows, 3, out, &err), &err, LYNSE_CORRUPT);
+    assert_ok(oracle_gather(o, rows, 2, out, &err), &err);
+}
+
+static void quantizers_are_found_by_number_and_name(void **state)
+{
+    (void)state;
+    enum quantizer_kind kind;
+    for (unsigned i = 0; i < QUANTIZER_COUNT; i++) {
+        const struct quantizer_vtab *q = quantizer_find(i);
+        assert_non_null(q);
+        assert_ptr_equal(quantizer_find_name(q->name, &kind), q);
+        assert_int_equal(kind, i);
+    }
+    assert_ptr_equal(quantizer_find_name("raw", &kind), &quantizer_raw);
+    assert_null(quantizer_find(QUANTIZER_COUNT));
+    assert_null(quantizer_find_name("rawer", &kind));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(distances_are_those_of_the_pair_kernel),
+    cmocka_unit_test(an_overflow_is_far_away_and_not_nan),
+    cmocka_unit_test(damage_is_reported),
+    cmocka_unit_test(quantizers_are_found_by_number_and_name),
+};
+TEST_MAIN(tests)
