@@ -34,8 +34,9 @@ struct log_set {
     struct log_file *files; /* by sequence */
     size_t count;
     size_t capacity;
-    bool failed;        /* out of memory while listing */
-    uint64_t wal_first; /* lower ones are not read (R8) */
+    bool failed;         /* out of memory while listing */
+    uint64_t wal_first;  /* lower ones are not read (R8) */
+    uint64_t proved_lsn; /* highest end of a predecessor in any good header */
 };
 
 /* ---- reading files ---- */
@@ -170,8 +171,12 @@ static int read_headers(struct recovery *r, struct log_set *logs, struct error *
 {
     for (size_t i = 0; i < logs->count; i++) {
         struct error cause = {0};
-        if (read_header(r, &logs->files[i], &cause) == 0 && check_header(r, logs, i, &cause) == 0)
+        struct log_file *f = &logs->files[i];
+        if (read_header(r, f, &cause) == 0 && check_header(r, logs, i, &cause) == 0) {
+            if (f->header.prev_last_lsn > logs->proved_lsn)
+                logs->proved_lsn = f->header.prev_last_lsn;
             continue;
+        }
         if (keep_before_damage(r, logs, i, &cause) == 0) return 0;
         if (err) *err = cause;
         return -1;
@@ -328,9 +333,8 @@ static uint64_t find_reader_bound(const struct recovery *r, const struct log_set
     for (size_t i = 0; i < logs->count; i++) {
         const struct log_file *f = &logs->files[i];
         if (f->scan.vouched_lsn > bound) bound = f->scan.vouched_lsn;
-        if (FAULT(RECOVERY_BOUND_RECORDS_ONLY)) continue;
-        if (f->header.prev_last_lsn > bound) bound = f->header.prev_last_lsn;
     }
+    if (logs->proved_lsn > bound && !FAULT(RECOVERY_BOUND_RECORDS_ONLY)) bound = logs->proved_lsn;
     return bound;
 }
 
