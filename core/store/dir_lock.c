@@ -131,9 +131,9 @@ static int fail_held(struct vfs_file *f, const struct machine_identity *me, stru
     find_value(text, "boot", boot);
     find_value(text, "host", host);
     find_value(text, "since", since);
-    if (pid[0] == '\0')
-        return error_set(err, LYNSE_LOCKED, "the database is open for writing in another process");
     long long number = strtoll(pid, NULL, 10);
+    if (number <= 0 || host[0] == '\0' || since[0] == '\0')
+        return error_set(err, LYNSE_LOCKED, "the database is open for writing in another process");
     bool is_here = strcmp(boot, me->boot_id) == 0 && strcmp(host, me->host) == 0;
     if (is_here && !machine_process_is_alive(number, strtoull(start, NULL, 10)))
         return error_set(err, LYNSE_LOCKED,
