@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # lynse_library(objects…): what is shipped, lib/liblynse.so and lib/liblynse.a, both exporting
 # lynse_* alone, so that internals may have plain names without colliding in a host.
+include(CMakePackageConfigHelpers)
+set(LYNSE_SOVERSION 0) # raised with lynse_abi_version
 
 # Shared: hidden visibility, and a version script for what visibility misses.
 function(lynse_shared_library)
@@ -8,12 +10,12 @@ function(lynse_shared_library)
   set_target_properties(lynse PROPERTIES
     LINKER_LANGUAGE C
     VERSION ${PROJECT_VERSION}
-    SOVERSION 0
-    LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/exports.map
-    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-  target_include_directories(lynse PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/core/include>
+    SOVERSION ${LYNSE_SOVERSION}
+    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+  target_include_directories(lynse PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
                                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_options(lynse PRIVATE LINKER:--version-script=${CMAKE_SOURCE_DIR}/cmake/exports.map
+  target_link_options(lynse PRIVATE LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map
                                     LINKER:--gc-sections LINKER:-z,relro LINKER:-z,now)
   if(NOT LYNSE_SANITIZE)
     target_link_options(lynse PRIVATE LINKER:--no-undefined)
@@ -23,10 +25,10 @@ endfunction()
 
 # Static: all objects joined into one, whose other globals are made local.
 function(lynse_static_library)
-  set(joined ${CMAKE_BINARY_DIR}/lib/lynse.o)
-  set(archive ${CMAKE_BINARY_DIR}/lib/liblynse.a)
+  set(joined ${PROJECT_BINARY_DIR}/lib/lynse.o)
+  set(archive ${PROJECT_BINARY_DIR}/lib/liblynse.a)
   add_custom_command(OUTPUT ${archive} BYPRODUCTS ${joined}
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/lib
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/lib
     COMMAND ${CMAKE_LINKER} -r -o ${joined} ${ARGN}
     COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=lynse_* ${joined}
     COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
@@ -38,16 +40,65 @@ function(lynse_static_library)
   add_library(lynse_static STATIC IMPORTED GLOBAL)
   add_dependencies(lynse_static lynse_archive)
   set_target_properties(lynse_static PROPERTIES IMPORTED_LOCATION ${archive})
-  target_include_directories(lynse_static INTERFACE ${CMAKE_SOURCE_DIR}/core/include)
+  target_include_directories(lynse_static INTERFACE ${PROJECT_SOURCE_DIR}/core/include)
   target_link_libraries(lynse_static INTERFACE Threads::Threads m ${LYNSE_LIBRARIES})
+endfunction()
+
+# What `cmake --install` copies: the two libraries, two headers, a .pc file and a CMake package.  The
+# last two find the rest from where they stand, so that a prefix can be moved.
+function(lynse_install)
+  set(libraries ${CMAKE_INSTALL_LIBDIR})
+  set(package ${libraries}/cmake/lynse)
+  set(made ${PROJECT_BINARY_DIR}/package)
+  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/include/*.h)
+  lynse_make_pc(${made}/lynse.pc)
+  set(LYNSE_PACKAGE_LIBS "Threads::Threads;m")
+  if(LYNSE_ZSTD)
+    list(PREPEND LYNSE_PACKAGE_LIBS zstd)
+  endif()
+  configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/lynse-config.cmake.in
+    ${made}/lynse-config.cmake
+    INSTALL_DESTINATION ${package}
+    PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR
+    NO_SET_AND_CHECK_MACRO)
+  write_basic_package_version_file(${made}/lynse-config-version.cmake
+    COMPATIBILITY SameMinorVersion)
+  install(TARGETS lynse LIBRARY DESTINATION ${libraries} COMPONENT library)
+  install(FILES ${PROJECT_BINARY_DIR}/lib/liblynse.a DESTINATION ${libraries} COMPONENT library)
+  install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library)
+  install(FILES ${made}/lynse.pc DESTINATION ${libraries}/pkgconfig COMPONENT library)
+  install(FILES ${made}/lynse-config.cmake ${made}/lynse-config-version.cmake
+          DESTINATION ${package} COMPONENT library)
+endfunction()
+
+function(lynse_make_pc file)
+  set(LYNSE_PC_LIBS "-lm -pthread")
+  if(LYNSE_ZSTD)
+    string(PREPEND LYNSE_PC_LIBS "-lzstd ")
+  endif()
+  # Absolute folders (a distribution's, as a rule) are taken as they are.
+  if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+    set(LYNSE_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+  else()
+    file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+    string(REGEX REPLACE "/$" "" up ${up})
+    set(LYNSE_PC_PREFIX "\${pcfiledir}/${up}")
+  endif()
+  foreach(folder LIBDIR INCLUDEDIR)
+    set(LYNSE_PC_${folder} "\${prefix}/${CMAKE_INSTALL_${folder}}")
+    if(IS_ABSOLUTE ${CMAKE_INSTALL_${folder}})
+      set(LYNSE_PC_${folder} ${CMAKE_INSTALL_${folder}})
+    endif()
+  endforeach()
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/lynse.pc.in ${file} @ONLY)
 endfunction()
 
 function(lynse_library)
   lynse_shared_library(${ARGN})
   lynse_static_library(${ARGN})
-  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/core/include/*.h)
-  install(TARGETS lynse LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
-  install(FILES ${CMAKE_BINARY_DIR}/lib/liblynse.a DESTINATION ${CMAKE_INSTALL_LIBDIR}
-          COMPONENT library)
-  install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library)
+  add_library(lynse::lynse ALIAS lynse)
+  add_library(lynse::static ALIAS lynse_static)
+  if(PROJECT_IS_TOP_LEVEL)
+    lynse_install()
+  endif()
 endfunction()
