@@ -2,9 +2,10 @@
 """The engine's targets, measured beside their peers: `./dev bench engine [CASE ...] [--write]`.
 
 Each line of the table is a case with its target, what was measured, the peer with its version and
-settings, the lower quartile of the ratios of at least seven pairs (A B A B ...), and whether the target
-is met.  `--write` replaces the table in bench/RESULTS.md.  Peers live in virtual environments of their
-own under build/peers, made on the first run; one that cannot be installed is named and left out.
+settings, the lower quartile of the ratios of at least seven pairs (A B A B ...), and whether the
+target is met.  `--write` replaces the table in bench/RESULTS.md.  Peers live in virtual
+environments of their own under build/peers, made on the first run; one that cannot be installed is
+named and left out.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PEER_PACKAGES = {
     "chromadb": ["chromadb", "numpy"],
     "lynsedb": ["LynseDB", "numpy"],
 }
-# One text for all: 100,000 rows with three fields go in, the store is opened again, rows are counted.
+# One text for all: 100,000 rows with three fields go in, the store is opened again and counted.
 BULK = """
 import sys, time, numpy as np
 path, which = sys.argv[1], sys.argv[2]
@@ -141,7 +142,9 @@ def say(text: str) -> None:
     print(f"==> {text}", file=sys.stderr, flush=True)
 
 
-def run(*command: object, env: dict | None = None, check: bool = True) -> dict[str, list[list[str]]]:
+def run(
+    *command: object, env: dict | None = None, check: bool = True
+) -> dict[str, list[list[str]]]:
     """Run a program; its lines `name value ...` by name."""
     text = [str(c) for c in command]
     done = subprocess.run(text, capture_output=True, text=True, env=env or dict(os.environ))
@@ -178,12 +181,18 @@ def peer_python(name: str) -> pathlib.Path | None:
         return python
     say(f"install {name} in build/peers/{name}")
     try:
-        subprocess.run([sys.executable, "-m", "venv", PEERS / name], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "venv", PEERS / name], check=True, capture_output=True
+        )
         pip = [python, "-m", "pip", "install", "-q"]
         subprocess.run([*pip, *PEER_PACKAGES[name]], check=True, capture_output=True)
         if name == "faiss":
-            subprocess.run([*pip, "setuptools", "wheel", "scikit-build-core", "."], check=True,
-                           capture_output=True, cwd=ROOT)
+            subprocess.run(
+                [*pip, "setuptools", "wheel", "scikit-build-core", "."],
+                check=True,
+                capture_output=True,
+                cwd=ROOT,
+            )
     except subprocess.CalledProcessError as error:
         say(f"LEFT OUT: {name}: {error.stderr.decode()[-300:]}")
         return None
@@ -205,7 +214,9 @@ class Table:
     def __init__(self) -> None:
         self.rows: list[tuple[str, ...]] = []
 
-    def add(self, case: str, target: str, measured: str, peer: str, ratio: str, met: bool | None) -> None:
+    def add(
+        self, case: str, target: str, measured: str, peer: str, ratio: str, met: bool | None
+    ) -> None:
         verdict = "–" if met is None else "met" if met else "NOT MET"
         self.rows.append((case, target, measured, peer, ratio, verdict))
         print(f"{case} | {target} | {measured} | {peer} | {ratio} | {verdict}", flush=True)
@@ -222,14 +233,22 @@ def case_flat(table: Table) -> None:
         if words[:1] != ["result"]:
             continue
         threads, fraction = int(words[1]), float(words[2])
-        table.add(f"exact query, 1M × 128, {threads} thread(s)", "≥ 0.85 of read bandwidth",
-                  f"{fraction:.2f} ({words[3]} GB/s)", "probe of the same minute", "", fraction >= 0.85)
+        table.add(
+            f"exact query, 1M × 128, {threads} thread(s)",
+            "≥ 0.85 of read bandwidth",
+            f"{fraction:.2f} ({words[3]} GB/s)",
+            "probe of the same minute",
+            "",
+            fraction >= 0.85,
+        )
 
 
 def case_faiss(table: Table) -> None:
     python = peer_python("faiss")
     if not python:
-        table.add("exact query through Python, 1M × 128", "≥ 1.0× faiss", "not run", "faiss-cpu", "", None)
+        table.add(
+            "exact query through Python, 1M × 128", "≥ 1.0× faiss", "not run", "faiss-cpu", "", None
+        )
         return
     path = DATA / "faiss"
     for threads in (1, 2):
@@ -238,38 +257,66 @@ def case_faiss(table: Table) -> None:
         ratios = [b / a for a, b in pairs]
         quartile = lower_quartile(ratios)
         ours = statistics.median(a for a, _ in pairs)
-        table.add(f"exact query through Python, 1M × 128, {threads} thread(s)", "≥ 1.0× faiss",
-                  f"{ours / 1000:.1f} ms, same ids {float(result['same_ids'][0][0]):.0%}",
-                  f"faiss-cpu {result['version'][0][0]} IndexFlatL2, {threads} thread(s)",
-                  f"{quartile:.2f}", quartile >= 1.0)
+        table.add(
+            f"exact query through Python, 1M × 128, {threads} thread(s)",
+            "≥ 1.0× faiss",
+            f"{ours / 1000:.1f} ms, same ids {float(result['same_ids'][0][0]):.0%}",
+            f"faiss-cpu {result['version'][0][0]} IndexFlatL2, {threads} thread(s)",
+            f"{quartile:.2f}",
+            quartile >= 1.0,
+        )
 
 
 def case_overhead(table: Table) -> None:
     values = [number(run(BENCH / "bench_engine", "overhead"), "overhead_ns") for _ in range(PAIRS)]
     median = statistics.median(values)
-    table.add("search over 1,000 rows beside its kernel", "≤ 2 µs", f"{median / 1000:.2f} µs", "own kernel", "",
-              median <= 2000)
+    table.add(
+        "search over 1,000 rows beside its kernel",
+        "≤ 2 µs",
+        f"{median / 1000:.2f} µs",
+        "own kernel",
+        "",
+        median <= 2000,
+    )
 
 
 def case_inserts(table: Table) -> None:
     """64 blocking clients against one: what group commit gains."""
     ratios, many = [], []
     for _ in range(PAIRS):
-        one = number(run(BENCH / "bench_engine", "inserts", fresh("inserts"), 1, 2), "rows_per_second")
-        all_ = number(run(BENCH / "bench_engine", "inserts", fresh("inserts"), 64, 2), "rows_per_second")
+        one = number(
+            run(BENCH / "bench_engine", "inserts", fresh("inserts"), 1, 2), "rows_per_second"
+        )
+        all_ = number(
+            run(BENCH / "bench_engine", "inserts", fresh("inserts"), 64, 2), "rows_per_second"
+        )
         ratios.append(all_ / one)
         many.append(all_)
     quartile = lower_quartile(ratios)
-    table.add("durable single-row inserts, 64 threads", "≥ 10× one thread (goal 15×)",
-              f"{statistics.median(many):,.0f} rows/s", "own, one thread", f"{quartile:.1f}", quartile >= 10)
+    table.add(
+        "durable single-row inserts, 64 threads",
+        "≥ 10× one thread (goal 15×)",
+        f"{statistics.median(many):,.0f} rows/s",
+        "own, one thread",
+        f"{quartile:.1f}",
+        quartile >= 10,
+    )
 
 
 def case_batches(table: Table) -> None:
-    rates = [number(run(BENCH / "bench_engine", "batches", fresh("batches"), 2), "rows_per_second")
-             for _ in range(PAIRS)]
+    rates = [
+        number(run(BENCH / "bench_engine", "batches", fresh("batches"), 2), "rows_per_second")
+        for _ in range(PAIRS)
+    ]
     quartile = lower_quartile(rates)
-    table.add("durable 128-row batches, 128-d", "≥ 300k rows/s", f"{statistics.median(rates):,.0f} rows/s", "–",
-              f"{quartile:,.0f}", quartile >= 300_000)
+    table.add(
+        "durable 128-row batches, 128-d",
+        "≥ 300k rows/s",
+        f"{statistics.median(rates):,.0f} rows/s",
+        "–",
+        f"{quartile:,.0f}",
+        quartile >= 300_000,
+    )
 
 
 RECORD_BYTES = 600  # one row of 128 floats and an integer id, framed: FORMAT.md section 6
@@ -284,18 +331,43 @@ def case_trace(table: Table) -> None:
     path = fresh("traced")
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
-    command = ["strace", "-f", "-q", "-x", "-s", "8", "-o", str(trace), "-e",
-               "trace=write,pwrite64,fdatasync,openat,rename,renameat", str(BENCH / "bench_engine"), "inserts",
-               str(path), "64", "1"]
+    command = [
+        "strace",
+        "-f",
+        "-q",
+        "-x",
+        "-s",
+        "8",
+        "-o",
+        str(trace),
+        "-e",
+        "trace=write,pwrite64,fdatasync,openat,rename,renameat",
+        str(BENCH / "bench_engine"),
+        "inserts",
+        str(path),
+        "64",
+        "1",
+    ]
     drain = subprocess.Popen(["cat"], stdin=reader, stdout=subprocess.DEVNULL)
     os.close(reader)
-    subprocess.run(command, env={**os.environ, "LYNSE_LSN_FD": str(writer)}, pass_fds=[writer], check=True,
-                   capture_output=True)
+    subprocess.run(
+        command,
+        env={**os.environ, "LYNSE_LSN_FD": str(writer)},
+        pass_fds=[writer],
+        check=True,
+        capture_output=True,
+    )
     os.close(writer)
     drain.wait()
     checked, early = check_trace(trace.read_text(errors="replace"), writer)
-    table.add("acknowledged LSNs whose fdatasync had returned", "all", f"{checked - early} of {checked}", "strace", "",
-              checked > 1000 and early == 0)
+    table.add(
+        "acknowledged LSNs whose fdatasync had returned",
+        "all",
+        f"{checked - early} of {checked}",
+        "strace",
+        "",
+        checked > 1000 and early == 0,
+    )
 
 
 def check_trace(text: str, lsn_fd: int) -> tuple[int, int]:
@@ -337,7 +409,10 @@ def case_bulk(table: Table) -> None:
     ours = ROOT / "build" / "venv" / "bin" / "python"
 
     def seconds(python: pathlib.Path, name: str, level: str) -> float:
-        return number(run(python, "-c", BULK + BULK_BODY[name] + BULK_END, fresh(f"bulk-{name}"), level), "seconds")
+        return number(
+            run(python, "-c", BULK + BULK_BODY[name] + BULK_END, fresh(f"bulk-{name}"), level),
+            "seconds",
+        )
 
     durable = statistics.median(seconds(ours, "lynse", "always") for _ in range(3))
     # None of the three syncs what it acknowledges; `os` is what matches them.
@@ -351,8 +426,14 @@ def case_bulk(table: Table) -> None:
         quartile = lower_quartile([b / a for a, b in pairs])
         mine = statistics.median(a for a, _ in pairs)
         theirs = statistics.median(b for _, b in pairs)
-        table.add(case, "faster", f"{mine:.2f} s at `os`, {durable:.2f} s at `always`",
-                  f"{package} {peer_version(python, package)}: {theirs:.2f} s", f"{quartile:.1f}", quartile > 1.0)
+        table.add(
+            case,
+            "faster",
+            f"{mine:.2f} s at `os`, {durable:.2f} s at `always`",
+            f"{package} {peer_version(python, package)}: {theirs:.2f} s",
+            f"{quartile:.1f}",
+            quartile > 1.0,
+        )
 
 
 def case_open(table: Table) -> None:
@@ -360,16 +441,41 @@ def case_open(table: Table) -> None:
     run(BENCH / "bench_engine", "bulk", path, 1_000_000, 128, 3)
     results = [run(BENCH / "bench_engine", "open", path, "bulk") for _ in range(PAIRS)]
     opened = statistics.median(number(r, "open_to_get_us") for r in results) / 1000
-    table.add("open of 1M × 128 to the first get by id", "≤ 20 ms", f"{opened:.1f} ms", "–", "", opened <= 20)
-    factor = statistics.median(number(r, "first_search_us") / number(r, "warm_search_us") for r in results)
-    table.add("first exact search after open", "≤ 4× a warm one", f"{factor:.2f}×", "own, warm", "", factor <= 4)
+    table.add(
+        "open of 1M × 128 to the first get by id",
+        "≤ 20 ms",
+        f"{opened:.1f} ms",
+        "–",
+        "",
+        opened <= 20,
+    )
+    factor = statistics.median(
+        number(r, "first_search_us") / number(r, "warm_search_us") for r in results
+    )
+    table.add(
+        "first exact search after open",
+        "≤ 4× a warm one",
+        f"{factor:.2f}×",
+        "own, warm",
+        "",
+        factor <= 4,
+    )
     times = []
     for _ in range(PAIRS):
         path = fresh("killed")
         run(BENCH / "bench_engine", "log", path, 64 << 20, check=False)
-        times.append(number(run(BENCH / "bench_engine", "open", path, "log"), "open_to_get_us") / 1000)
+        times.append(
+            number(run(BENCH / "bench_engine", "open", path, "log"), "open_to_get_us") / 1000
+        )
     median = statistics.median(times)
-    table.add("open after kill -9 with 64 MiB of log", "≤ 400 ms", f"{median:.0f} ms", "–", "", median <= 400)
+    table.add(
+        "open after kill -9 with 64 MiB of log",
+        "≤ 400 ms",
+        f"{median:.0f} ms",
+        "–",
+        "",
+        median <= 400,
+    )
 
 
 def case_sizes(table: Table) -> None:
@@ -378,18 +484,38 @@ def case_sizes(table: Table) -> None:
     DATA.mkdir(parents=True, exist_ok=True)
     subprocess.run(["strip", "-o", stripped, library], check=True)
     size = stripped.stat().st_size
-    table.add("liblynse.so, stripped", "≤ 600 kB", f"{size / 1000:.0f} kB", "–", "", size <= 600_000)
+    table.add(
+        "liblynse.so, stripped", "≤ 600 kB", f"{size / 1000:.0f} kB", "–", "", size <= 600_000
+    )
     path = fresh("empty")
-    code = ("import lynse, sys; c = lynse.VectorDBClient(sys.argv[1]); "
-            "c.create_database('b').require_collection('c', dim=128); c.close()")
+    code = (
+        "import lynse, sys; c = lynse.VectorDBClient(sys.argv[1]); "
+        "c.create_database('b').require_collection('c', dim=128); c.close()"
+    )
     run(ROOT / "build" / "venv" / "bin" / "python", "-c", code, path)
-    used = sum(f.stat().st_blocks * 512 for d in path.iterdir() if d.is_dir() for f in [d, *d.iterdir()])
-    table.add("empty collection on disk", "≤ 64 KiB", f"{used / 1024:.0f} KiB", "–", "", used <= 65536)
+    used = sum(
+        f.stat().st_blocks * 512 for d in path.iterdir() if d.is_dir() for f in [d, *d.iterdir()]
+    )
+    table.add(
+        "empty collection on disk", "≤ 64 KiB", f"{used / 1024:.0f} KiB", "–", "", used <= 65536
+    )
 
 
 MAILBOX = (
-    (r"messages 1 sender +median +([\d.]+)", "messages through one actor, 1 sender", "≥ 5 M/s (goal 10)", "M/s", 5.0),
-    (r"messages 2 senders +median +([\d.]+)", "messages through one actor, 2 senders", "≥ 5 M/s (goal 10)", "M/s", 5.0),
+    (
+        r"messages 1 sender +median +([\d.]+)",
+        "messages through one actor, 1 sender",
+        "≥ 5 M/s (goal 10)",
+        "M/s",
+        5.0,
+    ),
+    (
+        r"messages 2 senders +median +([\d.]+)",
+        "messages through one actor, 2 senders",
+        "≥ 5 M/s (goal 10)",
+        "M/s",
+        5.0,
+    ),
     (r"task, hot +median +([\d.]+)", "pool round trip, hot", "≤ 15 µs", "µs", -15.0),
     (r"task, cold +median +([\d.]+)", "pool round trip, cold", "≤ 80 µs", "µs", -80.0),
     (r"idle, second 3 +([\d.]+)", "processor time in the third idle second", "0", "µs", -100.0),
@@ -398,36 +524,66 @@ MAILBOX = (
 
 def case_mailbox(table: Table) -> None:
     """A positive bound is the least, a negative one the most."""
-    out = subprocess.run([BENCH / "bench_mailbox"], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [BENCH / "bench_mailbox"], capture_output=True, text=True, check=True
+    ).stdout
     for pattern, case, target, unit, bound in MAILBOX:
         value = float(re.search(pattern, out).group(1))
-        table.add(case, target, f"{value:.1f} {unit}", "–", "", value >= bound if bound > 0 else value <= -bound)
+        table.add(
+            case,
+            target,
+            f"{value:.1f} {unit}",
+            "–",
+            "",
+            value >= bound if bound > 0 else value <= -bound,
+        )
 
 
 CASES = {name[5:]: f for name, f in list(globals().items()) if name.startswith("case_")}
 
 
 def machine() -> str:
-    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
-                  if line.startswith("model name")), platform.machine())
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in open("/proc/cpuinfo", encoding="utf-8")
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
     return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
 def write_results(table: Table) -> None:
     path = ROOT / "bench" / "RESULTS.md"
-    text = path.read_text(encoding="utf-8") if path.exists() else "# Results\n\n<!-- engine -->\n<!-- /engine -->\n"
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
-    lines = [f"`./dev bench engine`, {datetime.date.today()}, commit {commit}, {machine()}.", "",
-             "| case | target | measured | peer | lower quartile of ratios | |", "|---|---|---|---|---|---|"]
+    text = (
+        path.read_text(encoding="utf-8")
+        if path.exists()
+        else "# Results\n\n<!-- engine -->\n<!-- /engine -->\n"
+    )
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT
+    ).stdout.strip()
+    lines = [
+        f"`./dev bench engine`, {datetime.date.today()}, commit {commit}, {machine()}.",
+        "",
+        "| case | target | measured | peer | lower quartile of ratios | |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += ["| " + " | ".join(row) + " |" for row in table.rows]
     block = "<!-- engine -->\n" + "\n".join(lines) + "\n<!-- /engine -->"
-    path.write_text(re.sub(r"<!-- engine -->.*<!-- /engine -->", lambda _: block, text, flags=re.S), encoding="utf-8")
+    path.write_text(
+        re.sub(r"<!-- engine -->.*<!-- /engine -->", lambda _: block, text, flags=re.S),
+        encoding="utf-8",
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; none: all")
-    parser.add_argument("--write", action="store_true", help="replace the table in bench/RESULTS.md")
+    parser.add_argument(
+        "--write", action="store_true", help="replace the table in bench/RESULTS.md"
+    )
     args = parser.parse_args()
     unknown = [c for c in args.cases if c not in CASES]
     if unknown:

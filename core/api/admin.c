@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admin.c — orders to a collection: index, level, description, barrier, flush; and what it says of itself. */
+/* admin.c — orders to a collection, and what it says of itself.
+ *
+ * WHAT        Index mode, sync level, description, barrier, flush: each is checked here, sent as
+ *             one message and waited for.
+ * INVARIANTS  (1) A mode that is not there yet is told apart from one that nobody knows.
+ *             (2) info is one consistent reading: the actor makes it in one turn.
+ * THREADS     Any.
+ * FAILURE     The actor's error, or the argument's; nothing was changed.
+ */
 #include <stdio.h>
 #include <strings.h>
 

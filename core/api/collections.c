@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* collections.c — databases and collections: made, opened, listed, dropped, described. */
+/* collections.c — databases and collections: made, opened, listed, dropped.
+ *
+ * WHAT        Names are checked here; making and dropping is the catalog actor's; a handle is a
+ *             counted reference to a collection that is open in this process.
+ * INVARIANTS  (1) Every handle is in its root's list until it is closed, so that lynse_close finds
+ *                 it.
+ *             (2) require makes a collection only when there is none, whoever else tries.
+ * THREADS     Any; lists are read under the engine's mutex.
+ * FAILURE     Nothing is made by a failed call; a handle is given out only by a successful one.
+ */
 #include "api/handles.h"
 #include "base/limits.h"
 #include "os/path.h"

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* handles.c — the small change of every call: descs in, errors and results out.
+ *
+ * WHAT        Copies of descs by their struct_bytes, deadlines, names, ids; results and lists in
+ *             the types of lynse.h.
+ * INVARIANTS  (1) A result keeps the allocator of its root alive, so that it may outlive the root.
+ *             (2) What a caller passes is read once, before anything acts on it.
+ * THREADS     Any; no state but the count of api_memory, under its mutex.
+ * FAILURE     INVALID, LIMIT, UNSUPPORTED for arguments, NO_MEMORY; outputs are not written.
+ */
 #include "api/handles.h"
 
 #include "base/limits.h"

@@ -32,7 +32,8 @@ void api_memory_release(struct api_memory *m);
 /* Copy an internal error out and return its code, which is never 0. */
 int api_fail(const struct error *from, struct lynse_error *to);
 
-/* Copy a desc of `bytes` = its struct_bytes (0: all of version 1, v1_bytes) into the `size` bytes at
+/* Copy a desc of `bytes` = its struct_bytes (0: all of version 1, v1_bytes) into the `size` bytes
+ * at
  * out, zero beyond.  INVALID: shorter than version 1, or longer than this library knows with
  * something set there. */
 int api_copy_desc(const char *what, void *out, size_t size, const void *desc, uint32_t bytes,

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* open.c — the library and its roots. */
+/* open.c — the library and its roots.
+ *
+ * WHAT        Version, log sink, panic handler; a root is an engine with its allocator.
+ * INVARIANTS  (1) A root that could not be opened leaves nothing allocated.
+ *             (2) The log sink and the panic handler are the only state of the process here.
+ * THREADS     Any; a root is closed by one thread, when no other is in a call on it.
+ * FAILURE     lynse_close closes in any case and says what was not made durable.
+ */
 #include "api/handles.h"
 #include "base/check.h"
 #include "base/log.h"

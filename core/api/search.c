@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* search.c — searches: take a view on the calling thread, plan, run here or on the pool too (architecture D5). */
+/* search.c — searches: take a view on the calling thread, plan, run here or on the pool too (D5).
+ *
+ * WHAT        A desc becomes a request, a request a search over the view of this moment; a search
+ *             that costs more than a hand-over is cut into slices for the search pool.
+ * INVARIANTS  (1) No search passes through a collection's mailbox.
+ *             (2) begin and step give what one call would: the same object runs both.
+ * THREADS     Any; one search is stepped by one thread at a time.
+ * FAILURE     The code, with its text in the desc's error; the search is gone.
+ */
 #include "api/handles.h"
 #include "base/limits.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* write.c — add, upsert, delete, restore: copy the request, check it, send it, wait or not.
  *
- * WHAT        One copy from the caller's memory into one block of the message; the check runs on the
- *             copy, so that nothing the caller does meanwhile can matter.
+ * WHAT        One copy from the caller's memory into one block of the message; the check runs on
+ *             the copy, so that nothing the caller does meanwhile can matter.
  * INVARIANTS  (1) The message holds no pointer into the caller's memory.
- *             (2) A wait that ends before the answer is OUTCOME_UNKNOWN, never success or failure (P4).
+ *             (2) A wait that ends before the answer is OUTCOME_UNKNOWN, never success or failure
+ *                 (P4).
  * THREADS     Any.
  * FAILURE     Everything up to the send leaves nothing behind.
  */
@@ -110,15 +111,11 @@ static void copy_request(const struct write_request *r, struct write_message *m)
     w->documents = r->fields ? documents : NULL;
 }
 
-static struct write_message *make_message(struct lynse_collection *c, const struct write_request *r,
-                                          uint8_t sync, struct error *err)
+/* The message with room for the copy, the copy not yet made. */
+static struct write_message *allocate_message(struct engine *e, size_t bytes, struct error *err)
 {
-    struct engine *e = c->db->engine;
-    size_t bytes;
-
-    if (engine_check(e, err) != 0 || check_sizes(r, err) != 0 || measure(r, &bytes, err) != 0)
-        return NULL;
     struct write_message *m = message_create(e->scheduler, sizeof *m, KIND_WRITE, MESSAGE_WRITE);
+
     if (!m) {
         error_no_memory(err, sizeof *m);
         return NULL;
@@ -128,15 +125,26 @@ static struct write_message *make_message(struct lynse_collection *c, const stru
     m->alloc = e->alloc;
     m->data = mem_alloc(e->alloc, MEM_MESSAGE, bytes);
     m->outcome = mem_zalloc(e->alloc, MEM_MESSAGE, sizeof *m->outcome);
-    if (!m->data || !m->outcome) {
-        error_no_memory(err, bytes);
-        goto fail;
-    }
-    m->outcome->alloc = e->alloc;
+    if (m->outcome) m->outcome->alloc = e->alloc;
+    if (m->data && m->outcome) return m;
+    error_no_memory(err, bytes);
+    message_drop(&m->base, LYNSE_NO_MEMORY);
+    return NULL;
+}
+
+static struct write_message *make_message(struct lynse_collection *c, const struct write_request *r,
+                                          uint8_t sync, struct error *err)
+{
+    struct engine *e = c->db->engine;
+    size_t bytes;
+
+    if (engine_check(e, err) != 0 || check_sizes(r, err) != 0 || measure(r, &bytes, err) != 0)
+        return NULL;
+    struct write_message *m = allocate_message(e, bytes, err);
+    if (!m) return NULL;
     copy_request(r, m);
     m->write.sync = sync;
     if (collection_write_check(e->alloc, &m->write, err) == 0) return m;
-fail:
     message_drop(&m->base, LYNSE_CANCELLED);
     return NULL;
 }

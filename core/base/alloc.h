@@ -13,14 +13,14 @@
 #include <stdint.h>
 
 enum mem_tag {
-    MEM_GENERAL,  /* handles, names, lists */
-    MEM_MESSAGE,  /* messages and their arenas */
-    MEM_TAIL,     /* rows of active and frozen segments */
-    MEM_ID_MAP,   /* id map of the tail */
-    MEM_SEGMENT,  /* descriptors, delete maps, verified-block bitmaps */
-    MEM_CACHE,    /* decoded document blocks, columns */
-    MEM_SEARCH,   /* heaps, arenas, results */
-    MEM_LOG,      /* log buffers */
+    MEM_GENERAL, /* handles, names, lists */
+    MEM_MESSAGE, /* messages and their arenas */
+    MEM_TAIL,    /* rows of active and frozen segments */
+    MEM_ID_MAP,  /* id map of the tail */
+    MEM_SEGMENT, /* descriptors, delete maps, verified-block bitmaps */
+    MEM_CACHE,   /* decoded document blocks, columns */
+    MEM_SEARCH,  /* heaps, arenas, results */
+    MEM_LOG,     /* log buffers */
     MEM_TAG_COUNT
 };
 
@@ -57,7 +57,7 @@ void mem_free(struct alloc *a, void *block); /* NULL is allowed; aligned blocks 
 /* A NUL-terminated copy of bytes[0..count); NULL when out of memory. */
 char *mem_copy_text(struct alloc *a, enum mem_tag tag, const char *bytes, size_t count);
 
-size_t alloc_used_bytes(const struct alloc *a);                    /* now, headers included */
+size_t alloc_used_bytes(const struct alloc *a); /* now, headers included */
 size_t alloc_tag_bytes(const struct alloc *a, enum mem_tag tag);
 size_t alloc_budget_bytes(const struct alloc *a);
 

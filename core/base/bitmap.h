@@ -15,15 +15,22 @@ struct bitmap {
     size_t bit_count;
 };
 
-int bitmap_init(struct bitmap *b, struct alloc *a, enum mem_tag tag, size_t bit_count); /* -1: NO_MEMORY */
+int bitmap_init(struct bitmap *b, struct alloc *a, enum mem_tag tag,
+                size_t bit_count); /* -1: NO_MEMORY */
 void bitmap_deinit(struct bitmap *b);
 
-static inline size_t bitmap_word_count(size_t bit_count) { return (bit_count + 63) / 64; }
+static inline size_t bitmap_word_count(size_t bit_count)
+{
+    return (bit_count + 63) / 64;
+}
 static inline bool bitmap_get(const struct bitmap *b, size_t i)
 {
     return (b->words[i / 64] >> (i % 64)) & 1;
 }
-static inline void bitmap_set(struct bitmap *b, size_t i) { b->words[i / 64] |= 1ull << (i % 64); }
+static inline void bitmap_set(struct bitmap *b, size_t i)
+{
+    b->words[i / 64] |= 1ull << (i % 64);
+}
 static inline void bitmap_clear(struct bitmap *b, size_t i)
 {
     b->words[i / 64] &= ~(1ull << (i % 64));

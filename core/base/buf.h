@@ -27,8 +27,14 @@ void buf_init(struct buf *b, struct alloc *a, enum mem_tag tag);
 void buf_deinit(struct buf *b); /* a zeroed buf is allowed */
 void buf_reset(struct buf *b);  /* keeps the memory, clears size and failure */
 
-static inline bool buf_ok(const struct buf *b) { return !b->failed; }
-static inline struct slice buf_slice(const struct buf *b) { return slice_of(b->data, b->size); }
+static inline bool buf_ok(const struct buf *b)
+{
+    return !b->failed;
+}
+static inline struct slice buf_slice(const struct buf *b)
+{
+    return slice_of(b->data, b->size);
+}
 
 /* Room for `more` bytes beyond size; false (and failed) when there is none. */
 bool buf_reserve(struct buf *b, size_t more);

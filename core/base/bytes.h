@@ -20,13 +20,16 @@
 #endif
 
 #define BYTES_LOAD_STORE(name, type)                                                               \
-    static inline type load_##name(const void *from)                                              \
+    static inline type load_##name(const void *from)                                               \
     {                                                                                              \
         type v;                                                                                    \
         memcpy(&v, from, sizeof v);                                                                \
         return v;                                                                                  \
     }                                                                                              \
-    static inline void store_##name(void *to, type v) { memcpy(to, &v, sizeof v); }
+    static inline void store_##name(void *to, type v)                                              \
+    {                                                                                              \
+        memcpy(to, &v, sizeof v);                                                                  \
+    }
 BYTES_LOAD_STORE(u16, uint16_t)
 BYTES_LOAD_STORE(u32, uint32_t)
 BYTES_LOAD_STORE(u64, uint64_t)
@@ -46,7 +49,10 @@ static inline struct reader reader_of(struct slice bytes)
     return (struct reader){bytes.data, bytes.size ? bytes.data + bytes.size : bytes.data, false};
 }
 
-static inline size_t reader_left(const struct reader *r) { return (size_t)(r->end - r->at); }
+static inline size_t reader_left(const struct reader *r)
+{
+    return (size_t)(r->end - r->at);
+}
 
 /* Take n bytes; {NULL, 0} and failed when fewer are left. */
 static inline struct slice reader_take(struct reader *r, size_t n)
@@ -87,7 +93,10 @@ static inline bool size_add(size_t a, size_t b, size_t *out)
 }
 
 /* Up to the next multiple of a power of two. */
-static inline size_t align_up(size_t n, size_t align) { return (n + align - 1) & ~(align - 1); }
+static inline size_t align_up(size_t n, size_t align)
+{
+    return (n + align - 1) & ~(align - 1);
+}
 
 static inline bool bytes_are_zero(const void *data, size_t size)
 {

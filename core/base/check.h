@@ -20,8 +20,7 @@ bool check_is_poisoned(void);
 _Noreturn void check_failed(const char *expression, const char *file, int line);
 
 #define CHECK(expression)                                                                          \
-    (__builtin_expect(!!(expression), 1) ? (void)0                                                 \
-                                         : check_failed(#expression, __FILE__, __LINE__))
+    (__builtin_expect(!!(expression), 1) ? (void)0 : check_failed(#expression, __FILE__, __LINE__))
 #ifdef LYNSE_DEBUG
 #define CHECK_SLOW(expression) CHECK(expression)
 #else

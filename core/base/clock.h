@@ -12,7 +12,10 @@ struct clock {
 };
 
 const struct clock *clock_system(void);
-static inline uint64_t clock_now_us(const struct clock *c) { return c->monotonic_us(c); }
+static inline uint64_t clock_now_us(const struct clock *c)
+{
+    return c->monotonic_us(c);
+}
 
 /* A clock that stands until it is moved; for tests and the simulator.  Not thread-safe. */
 struct manual_clock {

@@ -13,9 +13,9 @@
 enum { ERROR_TEXT_BYTES = 240 };
 
 struct error {
-    int code;                    /* enum lynse_code; 0 = none */
-    int os_errno;                /* errno of the failed system call, or 0 */
-    const char *file;            /* where it was set; static storage */
+    int code;         /* enum lynse_code; 0 = none */
+    int os_errno;     /* errno of the failed system call, or 0 */
+    const char *file; /* where it was set; static storage */
     int line;
     char text[ERROR_TEXT_BYTES]; /* one sentence, NUL-terminated, UTF-8, cut at a character */
 };

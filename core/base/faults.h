@@ -16,13 +16,13 @@ enum fault_point {
 #define FAULTS_ENUM(name, text) FAULT_##name,
     FAULT_POINTS(FAULTS_ENUM)
 #undef FAULTS_ENUM
-    FAULT_COUNT
+        FAULT_COUNT
 };
 enum reach_point {
 #define FAULTS_ENUM(name, text) REACH_##name,
     REACH_POINTS(FAULTS_ENUM)
 #undef FAULTS_ENUM
-    REACH_COUNT
+        REACH_COUNT
 };
 
 #ifdef LYNSE_FAULTS

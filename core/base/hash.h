@@ -18,7 +18,8 @@ struct hash128 {
 };
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
-uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size); /* the reference, for tests */
+uint32_t crc32c_portable(uint32_t crc, const void *data,
+                         size_t size); /* the reference, for tests */
 uint64_t hash_xxh3_64(const void *data, size_t size);
 struct hash128 hash_xxh3_128(const void *data, size_t size);
 /* A good mix of one integer (bijective), for hash tables. */

@@ -30,10 +30,11 @@ struct int_map {
 
 void int_map_init(struct int_map *m, struct alloc *a, enum mem_tag tag);
 void int_map_deinit(struct int_map *m);
-int int_map_reserve(struct int_map *m, size_t more);                 /* -1: out of memory */
-int int_map_put(struct int_map *m, uint64_t key, uint64_t value);    /* overwrites; -1: out of memory */
+int int_map_reserve(struct int_map *m, size_t more); /* -1: out of memory */
+int int_map_put(struct int_map *m, uint64_t key,
+                uint64_t value); /* overwrites; -1: out of memory */
 bool int_map_get(const struct int_map *m, uint64_t key, uint64_t *out_value);
-bool int_map_remove(struct int_map *m, uint64_t key);                /* true when it was there */
+bool int_map_remove(struct int_map *m, uint64_t key); /* true when it was there */
 
 /* Keys are copied into chunks that the map owns; a removed key's bytes are reclaimed at deinit. */
 struct text_map_slot {

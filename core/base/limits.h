@@ -11,17 +11,17 @@
 #include <stdint.h>
 
 enum {
-    LIMIT_NAME_BYTES = 128,       /* database, collection: LynseDB's limit */
-    LIMIT_ID_BYTES = 255,         /* string id: its length fits a byte */
-    LIMIT_DIM = 32768,            /* hard maximum of a vector's dimension */
-    LIMIT_BATCH_ROWS = 100000,    /* rows of one group */
-    LIMIT_K = 100000,             /* k of a search, max_results of a range search */
-    LIMIT_QUERIES = 10000,        /* vectors of one batch search */
-    LIMIT_DOC_BYTES = 1 << 20,    /* one record's fields, as msgpack */
-    LIMIT_DOC_DEPTH = 32,         /* nesting of one record's fields */
-    LIMIT_DOC_KEYS = 4096,        /* keys of one map */
-    LIMIT_COLLECTIONS = 100000,   /* of one root */
-    LIMIT_SEGMENTS = 4096,        /* of one collection, named by one manifest */
+    LIMIT_NAME_BYTES = 128,     /* database, collection: LynseDB's limit */
+    LIMIT_ID_BYTES = 255,       /* string id: its length fits a byte */
+    LIMIT_DIM = 32768,          /* hard maximum of a vector's dimension */
+    LIMIT_BATCH_ROWS = 100000,  /* rows of one group */
+    LIMIT_K = 100000,           /* k of a search, max_results of a range search */
+    LIMIT_QUERIES = 10000,      /* vectors of one batch search */
+    LIMIT_DOC_BYTES = 1 << 20,  /* one record's fields, as msgpack */
+    LIMIT_DOC_DEPTH = 32,       /* nesting of one record's fields */
+    LIMIT_DOC_KEYS = 4096,      /* keys of one map */
+    LIMIT_COLLECTIONS = 100000, /* of one root */
+    LIMIT_SEGMENTS = 4096,      /* of one collection, named by one manifest */
     LIMIT_DESCRIPTION_BYTES = 4096,
 };
 #define LIMIT_GROUP_BYTES (256ull << 20) /* one group in the log; a body of the wire */
@@ -36,7 +36,7 @@ enum {
     WAL_FIRST_BYTES = 20 << 10, /* headers, 4 KiB of records, room for marks */
     WAL_MAX_BYTES = 28 << 10,
     DOC_BLOCK_BYTES = 256,
-    TOMBSTONE_CHUNK_BYTES = 8,  /* copied on write */
+    TOMBSTONE_CHUNK_BYTES = 8, /* copied on write */
     CHECKSUM_BLOCK_BYTES = 512,
     CLOSE_FLUSH_BYTES = 16 << 10, /* close() flushes when more log than this would be replayed */
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
@@ -58,10 +58,11 @@ enum {
 #endif
 
 enum {
-    SYNC_BATCH_BYTES = 4 << 20,   /* a sync batch is closed here (reliability 2.1), one group at least */
-    MAILBOX_MESSAGES = 1024,      /* reliability 2.8 */
+    SYNC_BATCH_BYTES =
+        4 << 20,             /* a sync batch is closed here (reliability 2.1), one group at least */
+    MAILBOX_MESSAGES = 1024, /* reliability 2.8 */
     DOC_CACHE_BYTES = 32 << 20,
-    ALIGN_VECTOR = 64,            /* a cache line, and one AVX-512 register */
+    ALIGN_VECTOR = 64, /* a cache line, and one AVX-512 register */
 };
 #define MAILBOX_BYTES (64ull << 20)
 #define UNSYNCED_BYTES_MAX (64ull << 20) /* inline mode without syncs (R4b) */

@@ -17,9 +17,9 @@ struct mpsc_node {
     _Atomic(struct mpsc_node *) next;
 };
 struct mpsc {
-    _Atomic(uintptr_t) head; /* newest node | idle bit; producers */
+    _Atomic(uintptr_t) head;          /* newest node | idle bit; producers */
     char pad[64 - sizeof(uintptr_t)]; /* the consumer's end has a cache line of its own */
-    struct mpsc_node *tail;  /* oldest node; consumer only */
+    struct mpsc_node *tail;           /* oldest node; consumer only */
     struct mpsc_node stub;
 };
 
@@ -28,7 +28,8 @@ void mpsc_init(struct mpsc *q); /* empty and idle; q must not move afterwards */
 bool mpsc_push(struct mpsc *q, struct mpsc_node *node);
 /* Consumer only.  NULL: nothing is there now (a push may be half way). */
 struct mpsc_node *mpsc_pop(struct mpsc *q);
-/* Consumer only, after pop gave NULL: true = now idle, the next push will schedule; false = more came. */
+/* Consumer only, after pop gave NULL: true = now idle, the next push will schedule; false = more
+ * came. */
 bool mpsc_mark_idle(struct mpsc *q);
 
 #endif

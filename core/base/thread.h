@@ -16,8 +16,9 @@ struct thread {
 /* name: at most 15 bytes, shown by the system's tools.  Signals are blocked in the new thread,
  * but for those that report an access or instruction of that thread (SIGBUS, SIGSEGV, ...).
  * err BUSY: the system has no thread to give now. */
-int thread_start(struct thread *t, const char *name, void (*run)(void *ctx), void *ctx, struct error *err);
-void thread_join(struct thread *t); /* of a zeroed or joined thread: nothing */
+int thread_start(struct thread *t, const char *name, void (*run)(void *ctx), void *ctx,
+                 struct error *err);
+void thread_join(struct thread *t);             /* of a zeroed or joined thread: nothing */
 int thread_pin(struct thread *t, unsigned cpu); /* best effort; -1 when refused */
 /* A number that no other living thread has. */
 static inline uintptr_t thread_self(void)

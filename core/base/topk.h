@@ -32,7 +32,8 @@ struct topk {
     void *tie_ctx;
 };
 
-int topk_init(struct topk *t, struct alloc *a, size_t k, topk_tie_fn *tie, void *tie_ctx); /* -1: out of memory */
+int topk_init(struct topk *t, struct alloc *a, size_t k, topk_tie_fn *tie,
+              void *tie_ctx); /* -1: out of memory */
 /* In memory of the caller's, of max(k, 1) candidates; then there is nothing to deinit. */
 void topk_init_at(struct topk *t, struct candidate *memory, size_t k, topk_tie_fn *tie,
                   void *tie_ctx);

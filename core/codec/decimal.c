@@ -311,7 +311,8 @@ static char *put_exponent(char *out, int exponent)
     return out;
 }
 
-/* The digits without the zeros at their end; returns their number.  *exponent grows by the zeros. */
+/* The digits without the zeros at their end; returns their number.  *exponent grows by the zeros.
+ * */
 static int put_digits(uint64_t value, int64_t *exponent, char out[20])
 {
     char reversed[20];

@@ -12,7 +12,13 @@
 #include "codec/id.h"
 #include "codec/record_kinds.h"
 
-enum record_tag { RECORD_IDS = 1, RECORD_VECTORS = 2, RECORD_DOCUMENTS = 3, RECORD_VERSIONS = 4, RECORD_REQUEST_ID = 5 };
+enum record_tag {
+    RECORD_IDS = 1,
+    RECORD_VECTORS = 2,
+    RECORD_DOCUMENTS = 3,
+    RECORD_VERSIONS = 4,
+    RECORD_REQUEST_ID = 5
+};
 enum vector_kind { VECTOR_DENSE = 1, VECTOR_SPARSE = 2 };
 enum storage_type { STORAGE_F32 = 1 };
 
@@ -27,7 +33,8 @@ struct record_rows {
 
 void record_encode_upsert(struct buf *out, const struct record_rows *rows);
 void record_encode_delete(struct buf *out, const struct record_id *ids, size_t count);
-void record_encode_restore(struct buf *out, const struct record_id *ids, const uint64_t *version_lsns, size_t count);
+void record_encode_restore(struct buf *out, const struct record_id *ids,
+                           const uint64_t *version_lsns, size_t count);
 /* An upper bound of what record_encode_upsert appends, for limits before anything is built. */
 size_t record_upsert_bytes(const struct record_rows *rows);
 
@@ -35,9 +42,9 @@ size_t record_upsert_bytes(const struct record_rows *rows);
 struct record_view {
     enum record_kind kind;
     size_t count;
-    struct id_column ids; /* iterate with id_column_next */
-    uint32_t dim;         /* UPSERT */
-    const uint8_t *vectors; /* UPSERT: count x dim x 4 bytes, unaligned */
+    struct id_column ids;         /* iterate with id_column_next */
+    uint32_t dim;                 /* UPSERT */
+    const uint8_t *vectors;       /* UPSERT: count x dim x 4 bytes, unaligned */
     const uint8_t *document_ends; /* UPSERT: (count + 1) x u32, or NULL: all empty */
     struct slice documents;
     const uint8_t *versions; /* RESTORE: count x u64 */
@@ -46,7 +53,8 @@ struct record_view {
 /* Everything is validated: counts against bytes left, ids, offsets monotone and inside, documents
  * are checked msgpack maps, components finite.  CORRUPT says what; unknown required tags
  * FORMAT_TOO_NEW; unknown storage types UNSUPPORTED. */
-int record_decode(enum record_kind kind, struct slice payload, struct record_view *out, struct error *err);
+int record_decode(enum record_kind kind, struct slice payload, struct record_view *out,
+                  struct error *err);
 /* Document of row i of an UPSERT: a slice of the payload; size 0 = the empty map. */
 struct slice record_document(const struct record_view *r, size_t i);
 

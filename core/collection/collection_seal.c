@@ -2,9 +2,9 @@
 /* collection_seal.c — tail → frozen → sealed: the state's side of moving rows into files.
  *
  * WHAT        freeze makes the tail immutable at LSN F.  seal_begin lends the inputs, as of F, to a
- *             build that runs anywhere.  seal_finish brings what came late (deletions, restores, the
- *             entombing half of upserts) onto the result, writes delete maps, swaps the manifest,
- *             then the view, and only then lets files go.
+ *             build that runs anywhere.  seal_finish brings what came late (deletions, restores,
+ *             the entombing half of upserts) onto the result, writes delete maps, swaps the
+ *             manifest, then the view, and only then lets files go.
  * INVARIANTS  (1) The manifest is written after the log is durable up to all that it names (R6).
  *             (2) A map that is named is complete to its LSN; a new segment's to F at least (R6).
  *             (3) In level `none` nothing above F is in anything that the manifest names.
@@ -70,7 +70,8 @@ bool collection_wants_seal(const struct collection *c)
 
 bool collection_is_stalled(const struct collection *c)
 {
-    return c->desc.may_sync && c->tail && frozen_count(c) >= FROZEN_MAX && active_segment_is_full(c->tail);
+    return c->desc.may_sync && c->tail && frozen_count(c) >= FROZEN_MAX &&
+           active_segment_is_full(c->tail);
 }
 
 static struct view *view_of_parts(struct collection *c, size_t first, size_t count,

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* catalog.c — the list of databases and collections, and its file.
  *
- * WHAT        Two sorted lists and one of what was dropped, copied to be changed, written as a whole.
+ * WHAT        Two sorted lists and one of what was dropped, copied to be changed, written as a
+ *             whole.
  * LAYOUT      FORMAT.md section 4.
- * INVARIANTS  (1) Both lists are sorted and without duplicates; every collection's database is listed.
- *             (2) next_number is above every number, dropped ones too: numbers are never reused (R14).
+ * INVARIANTS  (1) Both lists are sorted and without duplicates; every collection's database is
+ *                 listed.
+ *             (2) next_number is above every number, dropped ones too: numbers are never reused
+ *                 (R14).
  *             (3) A dropped collection stays listed until its directory is durably gone (R14).
  * THREADS     One owner.
  * FAILURE     A damaged file is CORRUPT; a change that fails leaves the list as it was.

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* catalog_actor.c — databases and collections are made and dropped by one actor, one at a time.
  *
- * WHAT        create: directory, its first manifest, then the catalog that names it.  drop: the catalog
- *             that no longer names it, then the collection's actor closes, then its directory goes, then
- *             the catalog forgets it (R14).
+ * WHAT        create: directory, its first manifest, then the catalog that names it.  drop: the
+ *             catalog that no longer names it, then the collection's actor closes, then its
+ *             directory goes, then the catalog forgets it (R14).
  * INVARIANTS  (1) The catalog in memory is the published one; it is changed by copy, publish, swap.
  *             (2) A directory exists durably before a catalog names it (R10).
  *             (3) A number is used once (R14).
  * THREADS     The catalog actor's turn; engine_remove_dropped also while a root is being opened.
- * FAILURE     Before the new catalog is renamed nothing has happened; after it, and when nobody knows,
- *             the catalog is poisoned: it can be read, not changed, until the root is opened again.
+ * FAILURE     Before the new catalog is renamed nothing has happened; after it, and when nobody
+ *             knows, the catalog is poisoned: it can be read, not changed, until the root is opened
+ *             again.
  */
 #include "base/check.h"
 #include "base/log.h"
@@ -271,7 +272,8 @@ static void on_directory_idle(struct engine *e, struct catalog_message *m)
             catalog_deinit(&next);
         }
     }
-    /* The collection is gone by name either way; its directory is removed at the next start at the latest. */
+    /* The collection is gone by name either way; its directory is removed at the next start at the
+     * latest. */
     if (err.code) log_event(LOG_WARN, "drop_left_files reason=\"%s\"", err.text);
     if (drop) answer(drop, 0, &err);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* collection_actor.c — a collection's actor: one handler per message, consecutive writes in one batch.
+/* collection_actor.c — a collection's actor: one handler per message, consecutive writes in one
+ * batch.
  *
- * WHAT        Takes what the mailbox held, hands runs of writes to the collection as one sync batch,
- *             starts seals on the job pool and publishes what they built.
+ * WHAT        Takes what the mailbox held, hands runs of writes to the collection as one sync
+ *             batch, starts seals on the job pool and publishes what they built.
  * INVARIANTS  (1) Every message is answered exactly once and freed here.
  *             (2) What must wait for a seal, or inline for a call that may sync, is deferred with
  *                 all behind it, in order; what is deferred is bounded as the mailbox is.
@@ -29,7 +30,6 @@ struct seal_task {
     struct host *host;
     struct segment_build_desc desc;
     struct rng rng; /* the job's own */
-    _Atomic(bool) is_cancelled;
     struct segment_ready_message ready;
 };
 
@@ -99,7 +99,6 @@ static int start_seal(struct host *h, struct error *err)
     if (!t) return error_no_memory(err, sizeof *t);
     if (collection_seal_begin(h->collection, false, &t->desc, err) != 0) goto out;
     t->desc.rng = &t->rng;
-    t->desc.cancel = &t->is_cancelled;
     h->seal = t;
     rc = scheduler_submit(h->engine->scheduler, TASK_JOB, &t->task, err);
     if (rc == 0) return 0;
@@ -422,7 +421,8 @@ static void on_close(struct host *h, struct order_message *m)
     h->collection = NULL;
     if (c && m->is_drop) collection_abandon(c);
     else if (c) {
-        /* With threads a close leaves little to replay; a frame never waits for more than it must. */
+        /* With threads a close leaves little to replay; a frame never waits for more than it must.
+         * */
         bool is_long = c->log && c->log->ops->replay_bytes(c->log) > CLOSE_FLUSH_BYTES;
         if (is_long && c->desc.may_sync && !c->is_poisoned) rc = collection_flush(c, true, &err);
         struct error *first = rc == 0 ? &err : NULL;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* engine.c — a root: opened, polled, called, closed.
  *
- * WHAT        Open order: allocator → file system → directory → lock → catalog → directories of dropped
- *             collections → actors.  Close runs it backwards.
- * INVARIANTS  (1) Nothing is written before the lock is held; nothing is created in a folder that is
- *                 not ours.
+ * WHAT        Open order: allocator → file system → directory → lock → catalog → directories of
+ *             dropped collections → actors.  Close runs it backwards.
+ * INVARIANTS  (1) Nothing is written before the lock is held; nothing is created in a folder that
+ *                 is not ours.
  *             (2) The root directory is synced before the catalog is acted on (R3b).
  *             (3) close answers every message and joins every thread before the lock is let go.
  * THREADS     Any, but not an actor's turn.
- * FAILURE     open leaves nothing behind but an empty folder that it made; close closes all the same.
+ * FAILURE     open leaves nothing behind but an empty folder that it made; close closes all the
+ *             same.
  */
 #include "engine/engine.h"
 

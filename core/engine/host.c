@@ -2,13 +2,14 @@
 /* host.c — collections that are open in this process: found or started, counted, read, ended.
  *
  * WHAT        The first handle to a collection starts its actor and has it recovered in the actor's
- *             own turn, so that opening many at once runs in parallel.  It stays open until the root
- *             is closed or the collection is dropped.
- * INVARIANTS  (1) A host in the list has an actor; its collection is touched in the actor's turn only.
+ *             own turn, so that opening many at once runs in parallel.  It stays open until the
+ *             root is closed or the collection is dropped.
+ * INVARIANTS  (1) A host in the list has an actor; its collection is touched in the actor's turn
+ *                 only.
  *             (2) Readers use the slot alone; a closed slot is empty.
  *             (3) A reader of another process pins an epoch before it trusts it (L4).
- * THREADS     Any, under the engine's mutex; engine_open_collection and engine_refresh_collection in
- *             the actor's turn.
+ * THREADS     Any, under the engine's mutex; engine_open_collection and engine_refresh_collection
+ *             in the actor's turn.
  * FAILURE     A collection that cannot be opened answers so to every handle; the others go on.
  */
 #include "base/check.h"
@@ -84,7 +85,8 @@ static int open_state(struct host *h, struct collection **out, uint64_t *out_epo
 int engine_open_collection(struct host *h, struct error *err)
 {
     if (open_state(h, &h->collection, &h->pinned_epoch, err) != 0) return -1;
-    /* R4b: inline, the host's call to open makes the first log file, so that no write needs a sync. */
+    /* R4b: inline, the host's call to open makes the first log file, so that no write needs a sync.
+     * */
     if (!h->collection->wal || h->collection->desc.may_sync) return 0;
     if (h->collection->manifest.sync_level == SYNC_NONE) return 0;
     wal_set_rules(h->collection->wal, WAL_MAY_SYNC);

@@ -16,8 +16,10 @@
  *       float vectors[] = {1, 0, 0,  0, 1, 0};
  *       lynse_open(&open, &db, NULL);
  *       lynse_collection_require(db, &desc, &docs, NULL);
- *       lynse_add(docs, &(struct lynse_rows){.count = 2, .vectors = vectors, .dim = 3}, NULL, NULL, NULL);
- *       lynse_search(docs, &(struct lynse_search_desc){.vector = vectors, .dim = 3, .k = 1}, &hits);
+ *       struct lynse_rows rows = {.count = 2, .vectors = vectors, .dim = 3};
+ *       struct lynse_search_desc query = {.vector = vectors, .dim = 3, .k = 1};
+ *       lynse_add(docs, &rows, NULL, NULL, NULL);
+ *       lynse_search(docs, &query, &hits);
  *       printf("%llu %f\n", (unsigned long long)hits->ids[0].number, hits->scores[0]);
  *       lynse_hits_free(hits);
  *       lynse_close(db, NULL);
@@ -34,14 +36,14 @@
  *              cut; weaker levels are named below, and every answer says which level it reached.
  *              After any crash a collection holds its first m groups, for one m that covers
  *              everything promised: no holes, no half groups.  One call is one group.
- *   THREADS    LYNSE_THREADS (default): the library runs its own threads and every handle may be used
- *              from any thread.  LYNSE_INLINE: no thread is ever started; all work happens in your
- *              calls and in lynse_poll, which you call once per frame; use the handles of one root
- *              from one thread at a time.
- *   SCORES     ip: the dot product, larger is nearer; l2: squared distance; cosine: 1 - cos, where a
- *              zero vector has distance 1.  Ties are ordered by id: integers by value, then text.
- *   LIFETIME   What a hits object points to lives until lynse_hits_free.  Close what you opened from
- *              a root before, or let lynse_close do it: it makes later calls on them invalid.
+ *   THREADS    LYNSE_THREADS (default): the library runs its own threads and every handle may be
+ *              used from any thread.  LYNSE_INLINE: no thread is ever started; all work happens in
+ *              your calls and in lynse_poll, which you call once per frame; use the handles of one
+ *              root from one thread at a time.
+ *   SCORES     ip: the dot product, larger is nearer; l2: squared distance; cosine: 1 - cos, where
+ *              a zero vector has distance 1.  Ties are ordered by id: integers by value, then text.
+ *   LIFETIME   What a hits object points to lives until lynse_hits_free.  Close what you opened
+ *              from a root before, or let lynse_close do it: it makes later calls on them invalid.
  *
  *   CAVEATS
  *   - One writer per root: a second lynse_open of it, from this or another process, is LOCKED.
@@ -80,14 +82,15 @@ struct lynse_error {
 
 /* ---- The library ---- */
 
-LYNSE_API const char *lynse_version(void);      /* "0.1.0" */
-LYNSE_API uint32_t lynse_abi_version(void);     /* raised when a binary must be built anew */
+LYNSE_API const char *lynse_version(void);        /* "0.1.0" */
+LYNSE_API uint32_t lynse_abi_version(void);       /* raised when a binary must be built anew */
 LYNSE_API const char *lynse_error_name(int code); /* "NOT_FOUND"; "unknown" */
-LYNSE_API const char *lynse_simd_level(void);   /* "avx512", "avx2", "serial": what the kernels use */
+LYNSE_API const char *lynse_simd_level(void); /* "avx512", "avx2", "serial": what the kernels use */
 
 enum lynse_log_level { LYNSE_LOG_DEBUG, LYNSE_LOG_INFO, LYNSE_LOG_WARN, LYNSE_LOG_ERROR };
 /* Where log lines go; NULL: nowhere (the default).  Any thread may call it. */
-LYNSE_API void lynse_set_log(void (*sink)(void *ctx, int level, const char *line), void *ctx, int lowest);
+LYNSE_API void lynse_set_log(void (*sink)(void *ctx, int level, const char *line), void *ctx,
+                             int lowest);
 /* Called when an internal check fails; it must not return (longjmp, or end the thread).  Without
  * one, or when it returns, one line goes to stderr and the process aborts.  Afterwards every call
  * answers INTERNAL.  No file, peer or argument can cause it. */
@@ -96,21 +99,22 @@ LYNSE_API void lynse_set_panic_handler(void (*handler)(const char *text, void *c
 /* ---- Roots ---- */
 
 enum lynse_open_flags {
-    LYNSE_OPEN_READ_ONLY = 1,    /* read beside a live writer of another process, or alone */
-    LYNSE_OPEN_IMMUTABLE = 2,    /* with READ_ONLY: quiescent folder on read-only media, no lock */
-    LYNSE_OPEN_NO_CREATE = 4,    /* the folder must exist and be ours */
-    LYNSE_OPEN_NETWORK_FS = 8,   /* open on NFS or SMB all the same */
-    LYNSE_POLL_MAY_SYNC = 16,    /* inline: lynse_poll may wait for the disk */
+    LYNSE_OPEN_READ_ONLY = 1,  /* read beside a live writer of another process, or alone */
+    LYNSE_OPEN_IMMUTABLE = 2,  /* with READ_ONLY: quiescent folder on read-only media, no lock */
+    LYNSE_OPEN_NO_CREATE = 4,  /* the folder must exist and be ours */
+    LYNSE_OPEN_NETWORK_FS = 8, /* open on NFS or SMB all the same */
+    LYNSE_POLL_MAY_SYNC = 16,  /* inline: lynse_poll may wait for the disk */
 };
 enum lynse_mode { LYNSE_THREADS = 0, LYNSE_INLINE = 1 };
 
 /* What a write's answer means.                  survives: process kill    power cut              */
 enum lynse_sync_level {
-    LYNSE_SYNC_DEFAULT = 0,  /* threads: ALWAYS; inline: OS */
-    LYNSE_SYNC_ALWAYS = 1,   /* synced to disk               yes                       yes          */
-    LYNSE_SYNC_INTERVAL = 2, /* written, synced every N ms   yes         all but the last N ms      */
-    LYNSE_SYNC_OS = 3,       /* written to the system        yes          what the system wrote     */
-    LYNSE_SYNC_NONE = 4,     /* in memory                    up to the last flush         same      */
+    LYNSE_SYNC_DEFAULT = 0, /* threads: ALWAYS; inline: OS */
+    LYNSE_SYNC_ALWAYS = 1, /* synced to disk               yes                       yes          */
+    LYNSE_SYNC_INTERVAL =
+        2,               /* written, synced every N ms   yes         all but the last N ms      */
+    LYNSE_SYNC_OS = 3,   /* written to the system        yes          what the system wrote     */
+    LYNSE_SYNC_NONE = 4, /* in memory                    up to the last flush         same      */
 };
 
 struct lynse_allocator {
@@ -136,7 +140,8 @@ struct lynse_open_desc {
 
 /* Errors: LOCKED (who, since when), INVALID (not ours: the text says whose it looks like),
  * FORMAT_TOO_NEW, READ_ONLY (no permission), NOT_FOUND, CORRUPT, IO. */
-LYNSE_API int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct lynse_error *err);
+LYNSE_API int lynse_open(const struct lynse_open_desc *desc, struct lynse **out,
+                         struct lynse_error *err);
 /* Drains, syncs, releases the lock; handles of this root are closed too.  db NULL is allowed.  On
  * failure it is closed all the same, and err says what was not made durable. */
 LYNSE_API int lynse_close(struct lynse *db, struct lynse_error *err);
@@ -156,65 +161,76 @@ struct lynse_names {
 };
 LYNSE_API void lynse_names_free(struct lynse_names *names);
 
-LYNSE_API int lynse_database_create(struct lynse *db, const char *database, struct lynse_error *err); /* ALREADY_EXISTS */
-LYNSE_API int lynse_database_drop(struct lynse *db, const char *database, struct lynse_error *err);   /* with its collections */
-LYNSE_API int lynse_database_exists(struct lynse *db, const char *database, int *out, struct lynse_error *err);
-LYNSE_API int lynse_database_list(struct lynse *db, struct lynse_names **out, struct lynse_error *err);
+LYNSE_API int lynse_database_create(struct lynse *db, const char *database,
+                                    struct lynse_error *err); /* ALREADY_EXISTS */
+LYNSE_API int lynse_database_drop(struct lynse *db, const char *database,
+                                  struct lynse_error *err); /* with its collections */
+LYNSE_API int lynse_database_exists(struct lynse *db, const char *database, int *out,
+                                    struct lynse_error *err);
+LYNSE_API int lynse_database_list(struct lynse *db, struct lynse_names **out,
+                                  struct lynse_error *err);
 
 enum lynse_metric { LYNSE_METRIC_DEFAULT = 0, LYNSE_IP = 1, LYNSE_L2 = 2, LYNSE_COSINE = 3 };
 
 struct lynse_collection_desc {
     uint32_t struct_bytes;
-    uint32_t dim;             /* 1..32768; 0: taken from the first vectors */
-    const char *name;         /* "database/collection" or "collection"; a missing database is made */
-    uint32_t metric;          /* enum lynse_metric; default IP */
-    uint32_t sync;            /* default: the root's */
+    uint32_t dim;     /* 1..32768; 0: taken from the first vectors */
+    const char *name; /* "database/collection" or "collection"; a missing database is made */
+    uint32_t metric;  /* enum lynse_metric; default IP */
+    uint32_t sync;    /* default: the root's */
     uint32_t sync_interval_ms;
-    uint32_t reserved;        /* 0 */
-    const char *description;  /* up to 4,096 bytes; NULL: none */
+    uint32_t reserved;       /* 0 */
+    const char *description; /* up to 4,096 bytes; NULL: none */
 };
 LYNSE_API int lynse_collection_create(struct lynse *db, const struct lynse_collection_desc *desc,
-                                      struct lynse_collection **out, struct lynse_error *err); /* ALREADY_EXISTS */
-LYNSE_API int lynse_collection_open(struct lynse *db, const char *name, struct lynse_collection **out,
+                                      struct lynse_collection **out,
+                                      struct lynse_error *err); /* ALREADY_EXISTS */
+LYNSE_API int lynse_collection_open(struct lynse *db, const char *name,
+                                    struct lynse_collection **out,
                                     struct lynse_error *err); /* NOT_FOUND */
 /* Open it, or create it; an existing one of another dim answers DIMENSION. */
 LYNSE_API int lynse_collection_require(struct lynse *db, const struct lynse_collection_desc *desc,
                                        struct lynse_collection **out, struct lynse_error *err);
 LYNSE_API void lynse_collection_close(struct lynse_collection *c); /* the handle; NULL is allowed */
 LYNSE_API int lynse_collection_drop(struct lynse *db, const char *name, struct lynse_error *err);
-LYNSE_API int lynse_collection_exists(struct lynse *db, const char *name, int *out, struct lynse_error *err);
-LYNSE_API int lynse_collection_list(struct lynse *db, const char *database, struct lynse_names **out, struct lynse_error *err);
-LYNSE_API int lynse_collection_describe(struct lynse_collection *c, const char *description, struct lynse_error *err);
+LYNSE_API int lynse_collection_exists(struct lynse *db, const char *name, int *out,
+                                      struct lynse_error *err);
+LYNSE_API int lynse_collection_list(struct lynse *db, const char *database,
+                                    struct lynse_names **out, struct lynse_error *err);
+LYNSE_API int lynse_collection_describe(struct lynse_collection *c, const char *description,
+                                        struct lynse_error *err);
 
 struct lynse_collection_info {
-    uint32_t struct_bytes;    /* set before the call, 0: version 1 */
-    uint32_t dim;             /* 0: not known yet */
+    uint32_t struct_bytes; /* set before the call, 0: version 1 */
+    uint32_t dim;          /* 0: not known yet */
     uint32_t metric;
     uint32_t sync;
     uint32_t sync_interval_ms;
-    uint32_t segment_count;   /* sealed ones */
-    uint64_t live_count;      /* records */
-    uint64_t deleted_count;   /* deleted rows that are not reclaimed yet */
-    uint64_t tail_count;      /* rows in memory, scanned exactly */
-    uint64_t max_int_id;      /* largest integer id ever used; see has_int_id */
+    uint32_t segment_count; /* sealed ones */
+    uint64_t live_count;    /* records */
+    uint64_t deleted_count; /* deleted rows that are not reclaimed yet */
+    uint64_t tail_count;    /* rows in memory, scanned exactly */
+    uint64_t max_int_id;    /* largest integer id ever used; see has_int_id */
     uint32_t has_int_id;
-    uint32_t is_read_only;    /* opened so, or poisoned by a failed sync */
-    uint64_t applied_lsn;     /* flushed <= durable <= applied */
+    uint32_t is_read_only; /* opened so, or poisoned by a failed sync */
+    uint64_t applied_lsn;  /* flushed <= durable <= applied */
     uint64_t durable_lsn;
     uint64_t flushed_lsn;
-    uint64_t log_bytes;       /* that a replay would read */
-    char index_mode[32];      /* "FLAT-IP", …; empty: none was asked for */
-    char directory[48];       /* of the collection, below the root */
+    uint64_t log_bytes;  /* that a replay would read */
+    char index_mode[32]; /* "FLAT-IP", …; empty: none was asked for */
+    char directory[48];  /* of the collection, below the root */
 };
-LYNSE_API int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_info *out, struct lynse_error *err);
+LYNSE_API int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_info *out,
+                                    struct lynse_error *err);
 /* The description, as a list of one name; empty without one. */
-LYNSE_API int lynse_collection_description(struct lynse_collection *c, struct lynse_names **out, struct lynse_error *err);
+LYNSE_API int lynse_collection_description(struct lynse_collection *c, struct lynse_names **out,
+                                           struct lynse_error *err);
 
 /* ---- Writing ---- */
 
 struct lynse_id {
-    uint64_t number;    /* 0..2^64-2 */
-    const char *text;   /* not NULL: a text id of 1..255 bytes of UTF-8, number is ignored */
+    uint64_t number;  /* 0..2^64-2 */
+    const char *text; /* not NULL: a text id of 1..255 bytes of UTF-8, number is ignored */
     uint32_t text_bytes;
     uint32_t reserved;
 };
@@ -224,53 +240,66 @@ struct lynse_bytes {
 };
 struct lynse_rows {
     uint32_t struct_bytes;
-    uint32_t dim;                  /* of the vectors; must be the collection's */
-    size_t count;                  /* 1..100,000 */
-    const struct lynse_id *ids;    /* NULL: see numbers */
-    const uint64_t *numbers;       /* integer ids; both NULL: add gives max_int_id + 1, … */
-    const float *vectors;          /* count x dim, row-major; finite */
+    uint32_t dim;                     /* of the vectors; must be the collection's */
+    size_t count;                     /* 1..100,000 */
+    const struct lynse_id *ids;       /* NULL: see numbers */
+    const uint64_t *numbers;          /* integer ids; both NULL: add gives max_int_id + 1, … */
+    const float *vectors;             /* count x dim, row-major; finite */
     const struct lynse_bytes *fields; /* per row a msgpack map; NULL or size 0: see the call */
 };
 struct lynse_write_result {
-    uint64_t lsn;            /* of the group; 0: nothing had to be written */
-    uint64_t row_count;      /* rows added, replaced, deleted or restored */
-    uint64_t first_number;   /* the first id that was given by the collection */
-    uint32_t sync_reached;   /* enum lynse_sync_level */
+    uint64_t lsn;          /* of the group; 0: nothing had to be written */
+    uint64_t row_count;    /* rows added, replaced, deleted or restored */
+    uint64_t first_number; /* the first id that was given by the collection */
+    uint32_t sync_reached; /* enum lynse_sync_level */
     uint32_t reserved;
 };
 /* For writes that do not wait: called once, on a thread of the library (inline: in lynse_poll). */
-typedef void lynse_write_done(void *ctx, const struct lynse_write_result *result, const struct lynse_error *error);
+typedef void lynse_write_done(void *ctx, const struct lynse_write_result *result,
+                              const struct lynse_error *error);
 struct lynse_write_options {
     uint32_t struct_bytes;
-    uint32_t sync;          /* DEFAULT: the collection's; NONE is per collection only */
-    uint64_t timeout_us;    /* 0: 30 s; at most 600 s.  OUTCOME_UNKNOWN when it passes while being logged */
+    uint32_t sync; /* DEFAULT: the collection's; NONE is per collection only */
+    uint64_t
+        timeout_us; /* 0: 30 s; at most 600 s.  OUTCOME_UNKNOWN when it passes while being logged */
     lynse_write_done *done; /* not NULL: return once the write is queued */
     void *done_ctx;
 };
 
-/* New records, all or none.  fields absent: none.  ALREADY_EXISTS names the first id that is live. */
-LYNSE_API int lynse_add(struct lynse_collection *c, const struct lynse_rows *rows, const struct lynse_write_options *options,
+/* New records, all or none.  fields absent: none.  ALREADY_EXISTS names the first id that is live.
+ * */
+LYNSE_API int lynse_add(struct lynse_collection *c, const struct lynse_rows *rows,
+                        const struct lynse_write_options *options,
                         struct lynse_write_result *result, struct lynse_error *err);
 /* New or replaced records.  fields NULL, or a row's size 0: an existing record keeps its fields. */
-LYNSE_API int lynse_upsert(struct lynse_collection *c, const struct lynse_rows *rows, const struct lynse_write_options *options,
+LYNSE_API int lynse_upsert(struct lynse_collection *c, const struct lynse_rows *rows,
+                           const struct lynse_write_options *options,
                            struct lynse_write_result *result, struct lynse_error *err);
 /* Unknown ids are skipped; row_count says how many were there. */
 LYNSE_API int lynse_delete(struct lynse_collection *c, const struct lynse_id *ids, size_t count,
-                           const struct lynse_write_options *options, struct lynse_write_result *result, struct lynse_error *err);
+                           const struct lynse_write_options *options,
+                           struct lynse_write_result *result, struct lynse_error *err);
 /* Bring deleted records back as they were; ids that are live, unknown or reclaimed are skipped. */
 LYNSE_API int lynse_restore(struct lynse_collection *c, const struct lynse_id *ids, size_t count,
-                            const struct lynse_write_options *options, struct lynse_write_result *result, struct lynse_error *err);
+                            const struct lynse_write_options *options,
+                            struct lynse_write_result *result, struct lynse_error *err);
 
-/* "FLAT-IP", "FLAT-L2", "FLAT-COS" (aliases as LynseDB has them): sets the metric.  UNSUPPORTED names
+/* "FLAT-IP", "FLAT-L2", "FLAT-COS" (aliases as LynseDB has them): sets the metric.  UNSUPPORTED
+ * names
  * a mode that is not there yet. */
-LYNSE_API int lynse_build_index(struct lynse_collection *c, const char *index_mode, struct lynse_error *err);
+LYNSE_API int lynse_build_index(struct lynse_collection *c, const char *index_mode,
+                                struct lynse_error *err);
 LYNSE_API int lynse_remove_index(struct lynse_collection *c, struct lynse_error *err);
 /* Change the collection's level; leaving NONE flushes first. */
-LYNSE_API int lynse_set_sync(struct lynse_collection *c, uint32_t sync, uint32_t interval_ms, struct lynse_error *err);
+LYNSE_API int lynse_set_sync(struct lynse_collection *c, uint32_t sync, uint32_t interval_ms,
+                             struct lynse_error *err);
 
-LYNSE_API int lynse_collection_sync(struct lynse_collection *c, uint64_t *out_durable_lsn, struct lynse_error *err);
-LYNSE_API int lynse_flush(struct lynse_collection *c, struct lynse_error *err);      /* tail into a segment */
-LYNSE_API int lynse_checkpoint(struct lynse_collection *c, struct lynse_error *err); /* flush, and retire the log */
+LYNSE_API int lynse_collection_sync(struct lynse_collection *c, uint64_t *out_durable_lsn,
+                                    struct lynse_error *err);
+LYNSE_API int lynse_flush(struct lynse_collection *c,
+                          struct lynse_error *err); /* tail into a segment */
+LYNSE_API int lynse_checkpoint(struct lynse_collection *c,
+                               struct lynse_error *err); /* flush, and retire the log */
 
 /* ---- Reading ---- */
 
@@ -279,7 +308,7 @@ enum lynse_read_flags { LYNSE_WITH_FIELDS = 1, LYNSE_WITH_VECTORS = 2 };
 /* Arrays of `count` entries in one order; query i has entries query_ends[i-1] … query_ends[i]-1. */
 struct lynse_hits {
     size_t count;
-    size_t query_count;               /* 1 unless it was a batch */
+    size_t query_count; /* 1 unless it was a batch */
     const size_t *query_ends;
     const struct lynse_id *ids;
     const uint64_t *numbers;          /* the ids as integers; NULL when one is text */
@@ -288,46 +317,55 @@ struct lynse_hits {
     const float *vectors;             /* count x dim; NULL unless asked for */
     uint32_t dim;
     uint32_t metric;
-    uint64_t as_of_lsn;               /* the version that was read */
+    uint64_t as_of_lsn; /* the version that was read */
 };
 LYNSE_API void lynse_hits_free(struct lynse_hits *hits); /* NULL is allowed */
 
 struct lynse_search_desc {
     uint32_t struct_bytes;
     uint32_t dim;
-    const float *vector;      /* query_count x dim; finite */
-    size_t query_count;       /* 0: 1; at most 10,000 */
-    uint32_t k;               /* 0: 10; at most 100,000 */
-    uint32_t flags;           /* enum lynse_read_flags, enum lynse_search_flags */
-    float threshold;          /* with LYNSE_RANGE: hits at or nearer than this score */
-    uint32_t max_results;     /* with LYNSE_RANGE; 0: 1,000; at most 100,000 */
-    const char *where;        /* reserved for filters: must be NULL */
-    uint64_t timeout_us;      /* 0: 30 s; at most 600 s */
+    const float *vector;       /* query_count x dim; finite */
+    size_t query_count;        /* 0: 1; at most 10,000 */
+    uint32_t k;                /* 0: 10; at most 100,000 */
+    uint32_t flags;            /* enum lynse_read_flags, enum lynse_search_flags */
+    float threshold;           /* with LYNSE_RANGE: hits at or nearer than this score */
+    uint32_t max_results;      /* with LYNSE_RANGE; 0: 1,000; at most 100,000 */
+    const char *where;         /* reserved for filters: must be NULL */
+    uint64_t timeout_us;       /* 0: 30 s; at most 600 s */
     struct lynse_error *error; /* written on failure; must outlive the search; may be NULL */
 };
 enum lynse_search_flags { LYNSE_RANGE = 16 };
 
-LYNSE_API int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *desc, struct lynse_hits **out);
+LYNSE_API int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *desc,
+                           struct lynse_hits **out);
 /* The same in steps of about budget_us on the calling thread; results are identical.  step returns
  * LYNSE_MORE until it gives the hits (LYNSE_OK) or fails; then the search is gone. */
-LYNSE_API int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_desc *desc, struct lynse_search **out);
-LYNSE_API int lynse_search_step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **out);
-LYNSE_API void lynse_search_cancel(struct lynse_search *s); /* instead of a further step; NULL is allowed */
+LYNSE_API int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_desc *desc,
+                                 struct lynse_search **out);
+LYNSE_API int lynse_search_step(struct lynse_search *s, uint64_t budget_us,
+                                struct lynse_hits **out);
+LYNSE_API void
+lynse_search_cancel(struct lynse_search *s); /* instead of a further step; NULL is allowed */
 
 /* The records of these ids, in this order; unknown and deleted ones are left out. */
-LYNSE_API int lynse_get(struct lynse_collection *c, const struct lynse_id *ids, size_t count, uint32_t flags,
-                        struct lynse_hits **out, struct lynse_error *err);
-LYNSE_API int lynse_exists(struct lynse_collection *c, const struct lynse_id *id, int *out, struct lynse_error *err);
+LYNSE_API int lynse_get(struct lynse_collection *c, const struct lynse_id *ids, size_t count,
+                        uint32_t flags, struct lynse_hits **out, struct lynse_error *err);
+LYNSE_API int lynse_exists(struct lynse_collection *c, const struct lynse_id *id, int *out,
+                           struct lynse_error *err);
 LYNSE_API int lynse_count(struct lynse_collection *c, uint64_t *out, struct lynse_error *err);
 /* Records in the order in which they were written, of one version: a scan sees no later write. */
 enum lynse_scan_flags { LYNSE_SCAN_DELETED = 32 }; /* the deleted rows instead of the live ones */
-LYNSE_API int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_scan **out, struct lynse_error *err);
+LYNSE_API int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_scan **out,
+                               struct lynse_error *err);
 /* Up to row_max records; an empty hits object: the end. */
-LYNSE_API int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **out, struct lynse_error *err);
-LYNSE_API void lynse_scan_skip(struct lynse_scan *s, uint64_t row_count); /* live rows, without reading them */
+LYNSE_API int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **out,
+                              struct lynse_error *err);
+LYNSE_API void lynse_scan_skip(struct lynse_scan *s,
+                               uint64_t row_count);   /* live rows, without reading them */
 LYNSE_API void lynse_scan_free(struct lynse_scan *s); /* NULL is allowed */
 /* Names of all top-level fields of live records, sorted. */
-LYNSE_API int lynse_list_fields(struct lynse_collection *c, struct lynse_names **out, struct lynse_error *err);
+LYNSE_API int lynse_list_fields(struct lynse_collection *c, struct lynse_names **out,
+                                struct lynse_error *err);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,7 @@
  *             Every product is an explicit FMA, so no compiler flag can change a value.
  * WHY SO      Two rows per step share the loads of the query, and their accumulators fit the
  *             sixteen registers.  Prefetches are spread among the loads (dense_avx512.c).
+ * INVARIANTS, THREADS, FAILURE: see kernels.h.
  */
 #include "simd/kernels.h"
 

@@ -15,6 +15,7 @@
  *             are spread among the loads: in bursts they keep the fill buffers from the loads and
  *             cost a tenth of the bandwidth (measured).
  * NOTE        gcc 12 spills arrays of __m512: accumulators are named members.
+ * INVARIANTS, THREADS, FAILURE: see kernels.h.
  */
 #include "simd/kernels.h"
 

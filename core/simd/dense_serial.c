@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reference: plain C, built without vectoriser and without contraction to FMA, so that it
- * gives the same bits on every machine. */
+/* dense_serial.c — the reference kernels: plain C, built without vectoriser and without contraction
+ * to FMA, so that they give the same bits on every machine. */
 #include "simd/kernels.h"
 
 static float sum_tree(const float sums[8], float tail)

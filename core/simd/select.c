@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* select.c — the kernel table, filled once, level over level: serial, then each ISA over it. */
 #include <pthread.h>
 #include <stdlib.h>
 

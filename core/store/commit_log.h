@@ -28,10 +28,11 @@ struct commit_log;
 typedef void commit_complete_fn(void *ctx, uint64_t lsn, const struct error *err);
 
 struct commit_log_ops {
-    /* Log one group; lsn = the last one + 1.  -1 with DISK_FULL, IO, BUSY or TOO_LARGE: nothing of it
+    /* Log one group; lsn = the last one + 1.  -1 with DISK_FULL, IO, BUSY or TOO_LARGE: nothing of
+     * it
      * will ever be replayed and the log can go on; READ_ONLY: the log is poisoned. */
-    int (*append)(struct commit_log *log, uint64_t lsn, const struct commit_record *records, size_t count,
-                  struct error *err);
+    int (*append)(struct commit_log *log, uint64_t lsn, const struct commit_record *records,
+                  size_t count, struct error *err);
     /* Commit all that was appended.  sync: durable when completed, else when the log sees fit. */
     int (*complete)(struct commit_log *log, bool sync, struct error *err);
     /* Everything appended is durable when this returns (a barrier); *out_durable its last LSN. */

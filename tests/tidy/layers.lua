@@ -19,7 +19,7 @@ layers.core = {
    collection = "base os codec simd quant store index field filter segment query",
    actor = "base os",
    engine = "base os codec simd quant store index field filter segment query collection actor",
-   api = "base os codec segment query engine",
+   api = "base os codec simd segment query engine", -- simd: names of metrics and levels
    transfer = "base os codec",
 }
 
