@@ -32,6 +32,11 @@ return {
    ["core/api"] = {
       ["handles.[ch]"] = "what the opaque types of lynse.h are, and the small change of every call",
       ["open.c"] = "the library and its roots",
+      ["admin.c"] = "orders to a collection, and what it says of itself",
+      ["collections.c"] = "databases and collections: made, opened, listed, dropped",
+      ["read.c"] = "reads that score nothing: by id, counts, walks",
+      ["search.c"] = "searches: take a view on the calling thread, run here or on the pool too",
+      ["write.c"] = "add, upsert, delete, restore: copy the request, check it, send it, wait or not",
    },
    ["core/base"] = {
       ["alloc.[ch]"] =
@@ -146,7 +151,7 @@ return {
       ["vector_source.h"] = "where an oracle finds the full vectors: runs of rows in memory",
    },
    ["core/query"] = {
-      ["fetch.h"] = "reads that score nothing: records by id, and walks over all of them",
+      ["fetch.[ch]"] = "reads that score nothing: records by id, and walks over all of them",
       ["merge_topk.[ch]"] = "the order of equal distances, and several lists made one",
       ["request.[ch]"] =
          "is a search request one that can be answered?  And its queries, ready for oracles",
@@ -216,15 +221,28 @@ return {
    },
    ["python"] = {
       ["CMakeLists.txt"] = "the extension module of the Python package",
+      ["_native_build.py"] = "writes the C source of lynse._native out of lynse.h",
       ["exports.map"] = "what the extension module shows: its init function",
       ["requirements.cmake"] =
          "what a build by pip needs, said in one sentence where it is missing",
    },
    ["python/lynse"] = {
+      ["__init__.py"] = "VectorDBClient, ResultView, errors: what a program imports",
+      ["_fields.py"] = "fields between Python's values and msgpack",
+      ["_marshal.py"] = "between numpy's arrays and the structs of lynse.h",
       ["_native.pyi"] = "the type of the extension that cffi makes of lynse.h",
-      ["_native_build.py"] = "writes the C source of lynse._native out of lynse.h",
+      ["_neighbour.py"] = "says so when LynseDB's package is in the same environment",
+      ["_records.py"] = "checks what a caller hands in: ids, vectors, fields, counts",
+      ["client.py"] = "VectorDBClient and databases: what is opened, and what is in it",
+      ["collection.py"] = "collections: LynseDB's names over a backend that does the work",
       ["errors.py"] = "one exception for each line of the table of errors",
+      ["local.py"] = "roots in this process: opened once, shared, closed by the last",
+      ["local_collection.py"] = "an open collection in this process: calls of lynse.h, in steps",
+      ["planned.py"] = "LynseDB's methods that come with later releases, and say so",
       ["py.typed"] = "marks the package as typed",
+      ["rerank.py"] = "what a rerank hook may answer, and the order that follows",
+      ["result_view.py"] = "what a search or a read answers: columns, rows, conversions",
+      ["session.py"] = "insert sessions: rows are stored when the block ends well",
       ["types.py"] = "the types of the API, and the seam between it and what carries it out",
    },
 }
