@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients and databases: what is opened, and what is in it."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import os
+from types import TracebackType
+from typing import Any, NoReturn
+
+from ._records import check_name
+from .collection import Collection
+from .errors import AlreadyExists, DatabaseNotFound, Invalid, NotFound, Unsupported
+from .local import MEMORY, LocalRoot
+from .planned import PlannedDatabaseMethods, later
+from .types import Path, RootBackend
+
+DEFAULT_ROOT = "~/.LynseDB/databases"
+DEFAULT_ROOT_VARIABLE = "LYNSE_DEFAULT_ROOT_PATH"
+CONFIG_FILE = "~/.lynsedb_configs.ini"
+REMOTE_SCHEMES = ("http://", "https://", "lynse://", "unix:")
+FLOAT32_NAMES = ("float32", "f32", "float")
+FLOAT16_NAMES = ("float16", "f16", "half", "fp16")
+INDEX_METRICS = {
+    "FLAT": "ip",
+    "FLAT-IP": "ip",
+    "FLAT-L2": "l2",
+    "FLAT-COS": "cosine",
+    "FLAT-COSINE": "cosine",
+}
+MAX_DIM = 32_768
+
+
+def default_root() -> str:
+    """Where ``VectorDBClient()`` looks: LYNSE_DEFAULT_ROOT_PATH of the environment, else of section
+    [lynse] in ~/.lynsedb_configs.ini (which is read, never written), else ~/.LynseDB/databases."""
+    path = os.environ.get(DEFAULT_ROOT_VARIABLE)
+    if not path:
+        config = configparser.ConfigParser(interpolation=None)
+        try:
+            config.read(os.path.expanduser(CONFIG_FILE), encoding="utf-8")
+            path = config.get("lynse", DEFAULT_ROOT_VARIABLE, fallback=None)
+        except (configparser.Error, OSError, UnicodeDecodeError) as error:
+            raise Invalid(f"{CONFIG_FILE} cannot be read: {error}") from None
+    return os.path.expanduser(path.strip("\"' ") if path else DEFAULT_ROOT)
+
+
+def _check_dtype(dtypes: object) -> None:
+    name = str(dtypes).lower()
+    if name in FLOAT16_NAMES:
+        raise Unsupported("float16 collections come with a later release; use dtypes='float32'")
+    if name not in FLOAT32_NAMES:
+        raise Invalid(f"dtypes must be 'float32', not {dtypes!r}")
+
+
+def _metric_of(index_mode: str | None) -> str | None:
+    if index_mode is None:
+        return None
+    metric = INDEX_METRICS.get(check_name(index_mode, "default_index").upper())
+    if metric is None:
+        raise Unsupported(
+            f"unsupported index/metric combination '{index_mode}': this release has "
+            "FLAT-IP, FLAT-L2 and FLAT-COS"
+        )
+    return metric
+
+
+def _check_dim(dim: int | None) -> int:
+    if dim is None:
+        return 0
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise TypeError(f"dim must be an integer, not {type(dim).__name__}")
+    if not 0 <= dim <= MAX_DIM:
+        raise Invalid(f"dim must be 1..{MAX_DIM}, not {dim}")
+    return int(dim)
+
+
+class Database(PlannedDatabaseMethods):
+    """The collections of one database.  Made by :class:`VectorDBClient`."""
+
+    __slots__ = ("_name", "_root")
+
+    def __init__(self, root: RootBackend, name: str) -> None:
+        self._root = root
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"<Database {self._name!r} of {self._root.path!r}>"
+
+    @property
+    def is_read_only(self) -> bool:
+        return self._root.is_read_only
+
+    def require_collection(
+        self,
+        collection: str,
+        dim: int | None = None,
+        n_threads: int = 10,
+        warm_up: bool = False,
+        drop_if_exists: bool = False,
+        description: str | None = None,
+        dtypes: str = "float32",
+        default_index: str | None = "FLAT-IP",
+    ) -> Collection:
+        """Open a collection, or create it.
+
+        dim            1..32,768; None: that of the first vectors.  Dimension if there is a
+                       collection of another
+        default_index  of a new one: "FLAT-IP", "FLAT-L2" or "FLAT-COS"; None: FLAT-IP's metric,
+                       and no index mode
+
+        n_threads and warm_up are there for LynseDB's sake.
+        """
+        check_name(collection, "collection")
+        if description is not None:
+            check_name(description, "description")
+        _check_dtype(dtypes)
+        metric = _metric_of(default_index)
+        size = _check_dim(dim)
+        exists = self._root.collection_exists(self._name, collection)
+        if exists and drop_if_exists:
+            self._root.collection_drop(self._name, collection)
+            exists = False
+        backend = self._root.collection_require(
+            self._name, collection, dim=size, metric=metric, description=description
+        )
+        new_index = None if exists or default_index is None else default_index.upper()
+        return Collection(self._root, backend, self._name, collection, new_index)
+
+    def get_collection(self, collection: str, warm_up: bool = True) -> Collection:
+        """Open a collection; NotFound if there is none of this name."""
+        check_name(collection, "collection")
+        backend = self._root.collection_open(self._name, collection)
+        return Collection(self._root, backend, self._name, collection)
+
+    def drop_collection(self, collection: str) -> dict[str, str]:
+        """Remove a collection and its files."""
+        self._root.collection_drop(self._name, check_name(collection, "collection"))
+        return {"status": "success"}
+
+    def drop_database(self) -> dict[str, str]:
+        """Remove this database and its collections."""
+        self._root.database_drop(self._name)
+        return {"status": "success"}
+
+    def database_exists(self) -> dict[str, dict[str, bool]]:
+        return {"params": {"exists": self._root.database_exists(self._name)}}
+
+    def show_collections(self) -> list[str]:
+        """The names of the collections, sorted."""
+        return self._root.collection_list(self._name)
+
+    def show_collections_details(self) -> Any:
+        """A row for each collection: a DataFrame where there is pandas, else a list of dicts."""
+        rows = [self._details(name) for name in self.show_collections()]
+        try:
+            import pandas
+        except ImportError:
+            return rows
+        return pandas.DataFrame(rows)
+
+    def _details(self, name: str) -> dict[str, Any]:
+        backend = self._root.collection_open(self._name, name)
+        try:
+            info = backend.info()
+            return {
+                "name": name,
+                "shape": (info.live_count + info.deleted_count, info.dim),
+                "index_mode": info.index_mode or None,
+                "dim": info.dim,
+                "dtypes": "float32",
+                "description": backend.description(),
+            }
+        finally:
+            backend.close()
+
+    def update_collection_description(
+        self, collection: str, description: str | None
+    ) -> dict[str, str]:
+        """Up to 4,096 bytes; None: none."""
+        return self.get_collection(collection).update_description(description)
+
+
+class VectorDBClient:
+    """Opens a folder, made if absent, and what is in it.
+
+    uri            the folder; ":memory:": nothing is written, and each client has its own;
+                   None: see :func:`lynse.client.default_root`
+    api_key        for servers; ignored here
+    read_only      also beside another process that writes
+    sync           when a write is answered: "always" (default) once it is on the disk, "interval"
+                   and "os" once the system has it, "none" at once; of collections made here
+    memory_budget  bytes; beyond it calls raise NoMemory
+    threads        of searches and of collections; default: one per core
+
+    Clients of one folder in one process share it.  Another process that has it open for writing
+    makes this raise Locked, and names it.  What was opened here is closed by ``close``, by the end
+    of a ``with`` block, or when nothing refers to it any more.  After a fork, open anew.
+    """
+
+    def __init__(
+        self,
+        uri: Path | None = None,
+        api_key: str | None = None,
+        read_only: bool = False,
+        *,
+        sync: str | None = None,
+        memory_budget: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        path = default_root() if uri is None else uri
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"uri must be a path or None, not {type(path).__name__}")
+        text = os.fspath(path)
+        if isinstance(text, str) and text.lower().startswith(REMOTE_SCHEMES):
+            raise Unsupported(
+                f"{text.partition(':')[0]}: clients of a server come with the server, in a later "
+                "release; give a folder or ':memory:'"
+            )
+        if not text:
+            raise Invalid("uri must not be empty; give a folder, or None for the default one")
+        self._root = LocalRoot(
+            text,
+            read_only=bool(read_only),
+            sync=sync,
+            memory_budget=memory_budget,
+            threads=threads,
+        )
+
+    def __enter__(self) -> VectorDBClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        mode = ", read_only=True" if self._root.is_read_only else ""
+        return f"VectorDBClient({self._root.path!r}{mode})"
+
+    def close(self) -> None:
+        """Closes what was opened through this client; everything acknowledged is kept."""
+        self._root.close()
+
+    def create_database(self, database_name: str, drop_if_exists: bool = False) -> Database:
+        """Open a database, or create it."""
+        check_name(database_name, "database_name")
+        if drop_if_exists and self._root.database_exists(database_name):
+            self._root.database_drop(database_name)
+        if not self._root.database_exists(database_name):
+            with contextlib.suppress(AlreadyExists):  # another thread was faster
+                self._root.database_create(database_name)
+        return Database(self._root, database_name)
+
+    def create_collection(
+        self,
+        database_name: str,
+        collection: str,
+        dim: int | None = None,
+        n_threads: int = 10,
+        warm_up: bool = False,
+        drop_if_exists: bool = False,
+        description: str | None = None,
+        dtypes: str = "float32",
+        default_index: str | None = "FLAT-IP",
+        drop_database_if_exists: bool = False,
+    ) -> Collection:
+        """create_database and require_collection in one."""
+        database = self.create_database(database_name, drop_if_exists=drop_database_if_exists)
+        return database.require_collection(
+            collection,
+            dim=dim,
+            n_threads=n_threads,
+            warm_up=warm_up,
+            drop_if_exists=drop_if_exists,
+            description=description,
+            dtypes=dtypes,
+            default_index=default_index,
+        )
+
+    def get_database(self, database_name: str) -> Database:
+        """Open a database; DatabaseNotFound if there is none of this name."""
+        if not self._root.database_exists(check_name(database_name, "database_name")):
+            raise DatabaseNotFound(f"Database '{database_name}' does not exist.")
+        return Database(self._root, database_name)
+
+    def list_databases(self) -> list[str]:
+        """The names of the databases, sorted."""
+        return self._root.database_list()
+
+    def drop_database(self, database_name: str) -> dict[str, str]:
+        """Remove a database and its collections; DatabaseNotFound if there is none."""
+        try:
+            self._root.database_drop(check_name(database_name, "database_name"))
+        except NotFound:
+            raise DatabaseNotFound(f"Database '{database_name}' does not exist.") from None
+        return {"status": "success"}
+
+    def snapshot_database(self, database_name: str, snapshot_path: str) -> NoReturn:
+        later("snapshot_database()")
+
+    def restore_database(
+        self, database_name: str, snapshot_path: str, overwrite: bool = False
+    ) -> NoReturn:
+        later("restore_database()")
+
+
+__all__ = ["MEMORY", "Database", "VectorDBClient", "default_root"]

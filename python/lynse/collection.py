@@ -1,0 +1,542 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Collections: LynseDB's names, arguments and results over a backend that does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from . import _fields
+from ._records import (
+    MAX_COUNT,
+    check_batch_size,
+    check_count,
+    check_fields,
+    check_ids,
+    check_matrix,
+    check_name,
+    check_record_vectors,
+    check_vector,
+    check_wire_dtype,
+    distinct_ids,
+)
+from .errors import Invalid, LynseError, RecordNotFound
+from .planned import PlannedCollectionMethods, later, refuse_where
+from .rerank import Reranker, rerank
+from .result_view import ResultView, _parse_index_mode
+from .session import DataInsertionSession
+from .types import (
+    CollectionBackend,
+    FloatArray,
+    Hits,
+    Id,
+    IdBatch,
+    Ids,
+    PackedFields,
+    RootBackend,
+    Vectors,
+)
+
+GROUP_BYTES = 256 << 20
+ROW_OVERHEAD_BYTES = 300  # of a record in the log: its id and its lengths
+BUILD_PARAMETERS = (
+    "n_clusters", "n_centroids", "nprobe", "replica_count", "m", "ef_construction", "ef_search",
+    "max_level", "r", "l", "alpha", "max_degree",
+)  # fmt: skip
+
+
+def _groups(vectors: FloatArray, fields: PackedFields | None) -> Iterator[tuple[int, int]]:
+    """Cuts rows into groups that the engine takes whole: 100,000 rows, 256 MiB."""
+    count, dim = vectors.shape
+    row_bytes = dim * 4 + ROW_OVERHEAD_BYTES
+    if count <= MAX_COUNT and count * row_bytes + len(fields.data if fields else b"") < GROUP_BYTES:
+        yield 0, count
+        return
+    sizes = np.full(count, row_bytes, dtype=np.int64)
+    if fields is not None:
+        sizes += fields.sizes.astype(np.int64)
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < count:
+        before = int(ends[start - 1]) if start else 0
+        stop = int(np.searchsorted(ends, before + GROUP_BYTES, side="right"))
+        stop = max(start + 1, min(stop, start + MAX_COUNT))
+        yield start, stop
+        start = stop
+
+
+def _search_view(hits: Hits, k: int) -> ResultView:
+    family, metric = _parse_index_mode(f"FLAT-{hits.metric}")
+    return ResultView(
+        ids=hits.ids, distances=hits.scores, fields=hits.fields, k=k, distance=metric, index=family
+    )
+
+
+def _data_view(hits: Hits) -> ResultView:
+    return ResultView(ids=hits.ids, vectors=hits.vectors, fields=hits.fields, result_type="data")
+
+
+class Collection(PlannedCollectionMethods):
+    """Records: an id, a vector of float32, and fields.
+
+    An id is a whole number of 0..2^64-2 or a string of 1..255 bytes of UTF-8; 5 and "5" differ.
+    Vectors are anything that numpy makes a float32 array of; a C-ordered float32 array is not
+    copied.  Fields are dicts with string keys.
+
+    Errors are those of :mod:`lynse.errors`.  A call that fails has applied nothing, but for what
+    ``rows_applied`` of the exception says of calls over 100,000 rows or 256 MiB.  Any thread may
+    use a collection.  ``with collection:`` commits at the end of the block.
+    """
+
+    def __init__(
+        self,
+        root: RootBackend,
+        backend: CollectionBackend,
+        database: str,
+        name: str,
+        default_index: str | None = None,
+    ) -> None:
+        self._root = root
+        self._backend = backend
+        self._database = database
+        self._name = name
+        self._default_index = default_index
+        self._is_closed = False
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None and not self._is_closed and not self.is_read_only:
+            self.commit()
+
+    def __repr__(self) -> str:
+        full_name = f"{self._database}/{self._name}"
+        if self._is_closed:
+            return f"<Collection {full_name!r}, closed>"
+        try:
+            info = self._backend.info()
+        except LynseError as error:
+            return f"<Collection {full_name!r}: {error}>"
+        mode = info.index_mode or info.metric
+        return f"<Collection {full_name!r}: {info.live_count} records × {info.dim}, {mode}>"
+
+    # ---- What it is ----
+
+    @property
+    def name(self) -> str:
+        """Where the work is done: "Local" is this process."""
+        return "Local"
+
+    @property
+    def is_read_only(self) -> bool:
+        return self._backend.info().is_read_only
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, dim); rows include deleted ones that are not reclaimed yet."""
+        info = self._backend.info()
+        return info.live_count + info.deleted_count, info.dim
+
+    @property
+    def max_id(self) -> int:
+        """The largest integer id ever used; -1 before the first."""
+        return self._backend.info().max_id
+
+    @property
+    def index_mode(self) -> str | None:
+        """FLAT-IP, …; None before the first build."""
+        return self._backend.info().index_mode or None
+
+    @property
+    def vector_dtype(self) -> str:
+        return "float32"
+
+    def stats(self) -> dict[str, Any]:
+        """n_vectors, n_live, n_tombstoned, dimension, index_mode ("none": no index), max_id."""
+        info = self._backend.info()
+        return {
+            "n_vectors": info.live_count + info.deleted_count,
+            "n_live": info.live_count,
+            "n_tombstoned": info.deleted_count,
+            "dimension": info.dim,
+            "index_mode": info.index_mode or "none",
+            "max_id": info.max_id,
+        }
+
+    def exists(self) -> bool:
+        """Whether the collection has not been dropped."""
+        return self._root.collection_exists(self._database, self._name)
+
+    def list_fields(self) -> list[str]:
+        """The names of all fields of live records, sorted."""
+        return self._backend.list_fields()
+
+    def list_vector_fields(self) -> list[dict[str, Any]]:
+        info = self._backend.info()
+        return [
+            {
+                "name": "default",
+                "dimension": info.dim,
+                "metric": info.metric,
+                "index_mode": info.index_mode or None,
+                "dtypes": "float32",
+            }
+        ]
+
+    def update_description(self, description: str | None) -> dict[str, str]:
+        """Up to 4,096 bytes; None: none."""
+        if description is not None:
+            check_name(description, "description")
+        self._backend.describe(description)
+        return {"status": "success"}
+
+    def is_id_exists(self, id: Id) -> bool:
+        batch = check_ids(id)
+        if not batch.is_scalar:
+            raise TypeError("is_id_exists() takes one id")
+        return self._backend.has(batch.to_list()[0])
+
+    # ---- Writing ----
+
+    def add(
+        self,
+        ids: Ids | None = None,
+        *,
+        vectors: Vectors | None = None,
+        documents: Any = None,
+        embed_func: Any = None,
+        fields: Any = None,
+        batch_size: int = 1000,
+        wire_dtype: str = "float32",
+    ) -> Any:
+        """Add records; answers their ids, a scalar for a scalar.
+
+        ids         one id or n of them, none twice; None: the collection numbers the records,
+                    from ``max_id`` + 1 on
+        vectors     (n, dim) or, of one record, (dim,); finite
+        fields      a dict, or a list of n dicts or None
+        batch_size  checked and otherwise ignored: one call is one group, all or nothing
+
+        AlreadyExists names the first id that is there already; then nothing is added.
+        """
+        check_batch_size(batch_size)
+        check_wire_dtype(wire_dtype)
+        if ids is None and (documents is not None or fields is not None):
+            raise Invalid("add(ids=None) takes vectors alone; give ids to store fields")
+        if documents is not None or embed_func is not None:
+            later("documents=")
+        if vectors is None:
+            raise Invalid("add() requires vectors or documents")
+        if ids is None:
+            given = self._write_groups("add", None, check_matrix(vectors), None)
+            return given[0] if np.ndim(vectors) == 1 else given
+        batch = check_ids(ids)
+        matrix = check_record_vectors(vectors, batch.size)
+        rows = check_fields(fields, batch.size)
+        self._write_groups("add", batch, matrix, None if rows is None else _fields.pack(rows))
+        return batch.to_list()[0] if batch.is_scalar else batch.to_list()
+
+    def upsert(
+        self,
+        ids: Ids,
+        *,
+        vectors: Vectors,
+        fields: Any = None,
+        batch_size: int = 1000,
+        wire_dtype: str = "float32",
+    ) -> Any:
+        """Add records, or replace those that are there.  Without fields (None, for all or for a
+        row) a record keeps those that it has.  Otherwise as :meth:`add`."""
+        check_batch_size(batch_size)
+        check_wire_dtype(wire_dtype)
+        batch = check_ids(ids)
+        matrix = check_record_vectors(vectors, batch.size)
+        rows = check_fields(fields, batch.size)
+        self._write_groups("upsert", batch, matrix, None if rows is None else _fields.pack(rows))
+        return batch.to_list()[0] if batch.is_scalar else batch.to_list()
+
+    def _write_groups(
+        self,
+        verb: str,
+        ids: IdBatch | None,
+        vectors: FloatArray,
+        fields: PackedFields | None,
+    ) -> list[Id]:
+        """Answers the ids that the collection gave, if it was asked to."""
+        given: list[Id] = []
+        for start, stop in _groups(vectors, fields):
+            part_ids = None if ids is None else ids.slice(start, stop)
+            part_fields = None if fields is None else fields.slice(start, stop)
+            part = vectors[start:stop]
+            try:
+                if part_ids is None or verb == "add":
+                    first = self._backend.add(part_ids, part, part_fields)
+                else:
+                    self._backend.upsert(part_ids, part, part_fields)
+            except LynseError as error:
+                if start:
+                    error.rows_applied = start
+                    error.args = (f"{error} (the first {start} of {len(vectors)} rows are stored)",)
+                raise
+            if part_ids is None:
+                given.extend(range(first, first + stop - start))
+        self._build_default_index()
+        return given
+
+    def _build_default_index(self) -> None:
+        """Of a collection that this object created, with its first vectors."""
+        mode, self._default_index = self._default_index, None
+        if mode is not None and not self._backend.info().index_mode:
+            self._backend.build_index(mode)
+
+    def delete(self, ids: Ids) -> None:
+        """Delete records; unknown ids are skipped.  :meth:`restore` brings them back."""
+        batch = distinct_ids(check_ids(ids, is_write=False))
+        if batch.size:
+            self._backend.delete(batch)
+
+    def restore(self, ids: Ids) -> None:
+        """Bring deleted records back as they were; other ids are skipped."""
+        batch = distinct_ids(check_ids(ids, is_write=False))
+        if batch.size:
+            self._backend.restore(batch)
+
+    def list_deleted_ids(self) -> list[Id]:
+        return self._backend.deleted_ids()
+
+    def insert_session(self) -> DataInsertionSession:
+        """A context manager: what is added in its block is stored when the block ends well."""
+        return DataInsertionSession(self)
+
+    def build_index(
+        self, index_mode: str = "FLAT-IP", field_name: str = "default", **kwargs: Any
+    ) -> dict[str, str]:
+        """FLAT-IP, FLAT-L2 or FLAT-COS: an exact scan, and the metric of searches."""
+        check_name(index_mode, "index_mode")
+        for key in kwargs:
+            if key not in BUILD_PARAMETERS:
+                supported = ", ".join(BUILD_PARAMETERS)
+                raise Invalid(f"unknown index build parameter '{key}'; supported keys: {supported}")
+        if field_name != "default":
+            later("field_name= (named vectors)")
+        self._backend.build_index(index_mode)
+        self._default_index = None
+        return {"status": "success"}
+
+    def remove_index(self, field_name: str = "default") -> dict[str, str]:
+        """Searches stay exact; the metric stays."""
+        if field_name != "default":
+            later("field_name= (named vectors)")
+        self._backend.remove_index()
+        self._default_index = None
+        return {"status": "success"}
+
+    def commit(self) -> dict[str, Any]:
+        """Everything that was written before is on the disk when this returns."""
+        self._backend.sync()
+        names = {"database_name": self._database, "collection_name": self._name}
+        return {"status": "Success", "result": names}
+
+    def flush(self) -> dict[str, str]:
+        """Move the rows in memory into a segment."""
+        self._backend.flush()
+        return {"status": "success"}
+
+    def checkpoint(self) -> dict[str, str]:
+        """Flush, and retire the log: the next open has nothing to replay."""
+        self._backend.checkpoint()
+        return {"status": "success"}
+
+    def close(self) -> dict[str, str]:
+        """Commit, and let the handle go.  Closing twice is fine."""
+        if not self._is_closed:
+            self._is_closed = True
+            try:
+                if not self._backend.info().is_read_only:
+                    self._backend.sync()
+            finally:
+                self._backend.close()
+        return {"status": "success"}
+
+    # ---- Searching ----
+
+    def search(
+        self,
+        vector: Vectors | None = None,
+        k: int = 10,
+        *,
+        document: str | None = None,
+        embed_func: Any = None,
+        where: str | None = None,
+        return_fields: bool = False,
+        vector_field: str = "default",
+        reranker: Reranker | None = None,
+        rerank_k: int | None = None,
+        rerank_with_fields: bool = False,
+        nprobe: int = 10,
+        approx: bool = False,
+        eps: float = 1e-4,
+        wire_dtype: str = "float32",
+    ) -> ResultView:
+        """The k records nearest to a vector, nearest first; exact.
+
+        vector      (dim,), finite
+        k           1..100,000; fewer come back only when there are fewer
+        reranker    a callable that orders the hits anew (:mod:`lynse.rerank`); the first
+                    `rerank_k` of them are answered, and it sees the fields if `return_fields`
+                    or `rerank_with_fields`
+
+        nprobe, approx and eps concern indexes that are not exact.
+        """
+        if (vector is None) == (document is None):
+            raise Invalid("search() requires exactly one of vector or document")
+        if document is not None or embed_func is not None:
+            later("document=")
+        if vector_field != "default":
+            later("vector_field= (named vectors)")
+        query = check_vector(vector)
+        return self._search(
+            query, k, where, return_fields, reranker, rerank_k, rerank_with_fields, wire_dtype
+        )[0]
+
+    def batch_search(
+        self,
+        vectors: Vectors,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        return_fields: bool = False,
+        nprobe: int = 10,
+        reranker: Reranker | None = None,
+        rerank_k: int | None = None,
+        rerank_with_fields: bool = False,
+        wire_dtype: str = "float32",
+    ) -> list[ResultView]:
+        """One result for each row of `vectors`, (n, dim); otherwise as :meth:`search`."""
+        if hasattr(vectors, "__len__") and len(vectors) == 0:
+            return []
+        queries = check_matrix(vectors)
+        return self._search(
+            queries, k, where, return_fields, reranker, rerank_k, rerank_with_fields, wire_dtype
+        )
+
+    def _search(
+        self,
+        queries: FloatArray,
+        k: int,
+        where: str | None,
+        return_fields: bool,
+        reranker: Reranker | None,
+        rerank_k: int | None,
+        rerank_with_fields: bool,
+        wire_dtype: str,
+    ) -> list[ResultView]:
+        refuse_where(where)
+        check_wire_dtype(wire_dtype)
+        k = check_count(k, "k", 1)
+        keep = None if rerank_k is None else check_count(rerank_k, "rerank_k", 1)
+        with_fields = bool(return_fields or (reranker is not None and rerank_with_fields))
+        found = self._backend.search(queries, k, with_fields=with_fields, with_vectors=False)
+        if reranker is not None:
+            found = [
+                self._rerank(hits, reranker, query, k, keep) for hits, query in zip(found, queries)
+            ]
+        if not return_fields:
+            found = [hits._replace(fields=None) for hits in found]
+        return [_search_view(hits, k) for hits in found]
+
+    @staticmethod
+    def _rerank(
+        hits: Hits, reranker: Reranker, query: FloatArray, k: int, keep: int | None
+    ) -> Hits:
+        fields = [_fields.unpack(row) for row in hits.fields or ()]
+        asked = {"type": "vector", "vector": query, "vector_field": "default", "k": k}
+        hits = rerank(reranker, asked, hits, fields)
+        return hits._replace(
+            ids=hits.ids[:keep],
+            scores=None if hits.scores is None else hits.scores[:keep],
+            fields=None if hits.fields is None else hits.fields[:keep],
+        )
+
+    def search_range(
+        self, vector: Vectors, threshold: float, max_results: int = 1000
+    ) -> ResultView:
+        """All records at or nearer than `threshold`, nearest first, `max_results` at most.
+
+        IP: score >= threshold; L2 and cosine: distance <= threshold.
+        """
+        query = check_vector(vector)
+        limit = check_count(max_results, "max_results")
+        if isinstance(threshold, (str, bytes, bool)):
+            raise TypeError(f"threshold must be a number, not {type(threshold).__name__}")
+        nearest = float(threshold)
+        if nearest != nearest:
+            raise Invalid("threshold must be a number, not NaN")
+        if limit == 0:
+            return _search_view(
+                Hits(np.empty(0, np.int64), np.empty(0, np.float32), None, None, "ip"), 0
+            )
+        return _search_view(self._backend.search_range(query, nearest, limit), limit)
+
+    # ---- Reading ----
+
+    def get(
+        self, ids: Ids, *, return_vectors: bool = True, return_fields: bool = True
+    ) -> ResultView:
+        """The records of these ids, in this order; unknown and deleted ones are left out."""
+        batch = distinct_ids(check_ids(ids, is_write=False))
+        hits = self._backend.get(batch, with_fields=return_fields, with_vectors=return_vectors)
+        return _data_view(hits)
+
+    def head(self, n: int = 5) -> ResultView:
+        """The first n records, in the order in which they were written."""
+        return _data_view(self._backend.head(check_count(n, "n")))
+
+    def tail(self, n: int = 5) -> ResultView:
+        """The last n records, in the order in which they were written."""
+        return _data_view(self._backend.tail(check_count(n, "n")))
+
+    def query(
+        self,
+        where: str | None = None,
+        filter_ids: Ids | None = None,
+        return_ids_only: bool = False,
+    ) -> ResultView:
+        """Fields by id.  Deleted records are left out; an id that never was is an error.
+        Without arguments the result is empty."""
+        refuse_where(where)
+        hits = self._read(filter_ids, with_fields=not return_ids_only, with_vectors=False)
+        return ResultView(ids=hits.ids, fields=hits.fields, result_type="query")
+
+    def query_vectors(self, where: str | None = None, filter_ids: Ids | None = None) -> ResultView:
+        """Vectors and fields by id; otherwise as :meth:`query`."""
+        refuse_where(where)
+        return _data_view(self._read(filter_ids, with_fields=True, with_vectors=True))
+
+    def read_by_only_id(self, id: Ids) -> ResultView:
+        """Vectors and fields of one id or of a list."""
+        return _data_view(self._read(id, with_fields=True, with_vectors=True))
+
+    def _read(self, ids: Ids | None, *, with_fields: bool, with_vectors: bool) -> Hits:
+        batch = distinct_ids(check_ids([] if ids is None else ids, is_write=False))
+        hits = self._backend.get(batch, with_fields=with_fields, with_vectors=with_vectors)
+        if len(hits.ids) < batch.size:
+            self._refuse_unknown(batch, hits)
+        return hits
+
+    def _refuse_unknown(self, asked: IdBatch, hits: Hits) -> None:
+        found = set(hits.ids.tolist())
+        missing = [id_ for id_ in asked.to_list() if id_ not in found]
+        deleted = set(self._backend.deleted_ids())
+        for id_ in missing:
+            if id_ not in deleted:
+                raise RecordNotFound(f"external id {id_!r} does not exist")

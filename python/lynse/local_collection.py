@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A collection of the engine in this process: calls of lynse.h, one method each.
+
+Every call releases the interpreter's lock.  Searches and scans run in steps, so that Ctrl-C ends
+them within a twentieth of a second.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._marshal import (
+    c_text,
+    check,
+    copy_hits,
+    id_structs,
+    join_hits,
+    join_ids,
+    names_to_list,
+    new_error,
+    one_id,
+    row_structs,
+)
+from ._native import ffi, lib
+from .errors import ShuttingDown
+from .types import (
+    METRICS,
+    SYNC_LEVELS,
+    CollectionInfo,
+    FloatArray,
+    Hits,
+    Id,
+    IdBatch,
+    PackedFields,
+)
+
+if TYPE_CHECKING:
+    from .local import Guard, LocalRoot
+
+STEP_US = 50_000
+SEARCH_TIMEOUT_US = 600_000_000  # the library's longest: Ctrl-C is there for less
+QUERIES_PER_CALL = 1_000
+SCAN_ROWS = 4_096
+IDS_PER_CALL = 100_000
+
+
+class LocalCollection:
+    """Holds its client's `LocalRoot`, so that the root stays open as long as this is in use."""
+
+    def __init__(self, root: LocalRoot, guard: Guard, close: Callable[[Guard], None]) -> None:
+        self._root = root
+        self._guard = guard
+        self._close = weakref.finalize(self, close, guard)
+
+    def close(self) -> None:
+        self._close()
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        with self._guard.use() as collection:
+            error = new_error()
+            check(function(collection, *arguments, error), error)
+
+    # ---- What it is ----
+
+    def info(self) -> CollectionInfo:
+        out = ffi.new("struct lynse_collection_info *")
+        out.struct_bytes = ffi.sizeof("struct lynse_collection_info")
+        self._call(lib.lynse_collection_info, out)
+        return CollectionInfo(
+            dim=out.dim,
+            metric=METRICS[out.metric - 1] if out.metric else METRICS[0],
+            sync=SYNC_LEVELS[out.sync - 1] if out.sync else SYNC_LEVELS[0],
+            live_count=out.live_count,
+            deleted_count=out.deleted_count,
+            max_id=out.max_int_id if out.has_int_id else -1,
+            is_read_only=bool(out.is_read_only) or self._root.is_read_only,
+            index_mode=ffi.string(out.index_mode).decode(),
+            directory=ffi.string(out.directory).decode(),
+        )
+
+    def description(self) -> str | None:
+        out = ffi.new("struct lynse_names **")
+        self._call(lib.lynse_collection_description, out)
+        names = names_to_list(out[0])
+        return names[0] if names else None
+
+    def describe(self, text: str | None) -> None:
+        self._root.refuse_write()
+        encoded = ffi.NULL if text is None else c_text(text, "description")
+        self._call(lib.lynse_collection_describe, encoded)
+
+    def list_fields(self) -> list[str]:
+        out = ffi.new("struct lynse_names **")
+        self._call(lib.lynse_list_fields, out)
+        return names_to_list(out[0])
+
+    # ---- Writing ----
+
+    def _write(self, function: Any, *arguments: Any) -> Any:
+        self._root.refuse_write()
+        result = ffi.new("struct lynse_write_result *")
+        self._call(function, *arguments, ffi.NULL, result)
+        return result
+
+    def add(self, ids: IdBatch | None, vectors: FloatArray, fields: PackedFields | None) -> int:
+        rows, keep = row_structs(ids, vectors, fields)
+        result = self._write(lib.lynse_add, rows)
+        del keep  # until here the call could look at what it holds
+        return int(result.first_number)
+
+    def upsert(self, ids: IdBatch, vectors: FloatArray, fields: PackedFields | None) -> None:
+        rows, keep = row_structs(ids, vectors, fields)
+        self._write(lib.lynse_upsert, rows)
+        del keep
+
+    def _mark(self, function: Any, ids: IdBatch) -> int:
+        count = 0
+        for start in range(0, ids.size, IDS_PER_CALL):
+            part = ids.slice(start, start + IDS_PER_CALL)
+            pointer, keep = id_structs(part)
+            count += self._write(function, pointer, part.size).row_count
+            del keep
+        return count
+
+    def delete(self, ids: IdBatch) -> int:
+        return self._mark(lib.lynse_delete, ids)
+
+    def restore(self, ids: IdBatch) -> int:
+        return self._mark(lib.lynse_restore, ids)
+
+    def build_index(self, index_mode: str) -> None:
+        self._root.refuse_write()
+        self._call(lib.lynse_build_index, c_text(index_mode, "index mode"))
+
+    def remove_index(self) -> None:
+        self._root.refuse_write()
+        self._call(lib.lynse_remove_index)
+
+    def sync(self) -> None:
+        self._call(lib.lynse_collection_sync, ffi.NULL)
+
+    def flush(self) -> None:
+        self._root.refuse_write()
+        self._call(lib.lynse_flush)
+
+    def checkpoint(self) -> None:
+        self._root.refuse_write()
+        self._call(lib.lynse_checkpoint)
+
+    # ---- Searching ----
+
+    def _new_search(self, queries: FloatArray, flags: int) -> tuple[Any, Any]:
+        desc = ffi.new("struct lynse_search_desc *")
+        vectors = ffi.from_buffer("float[]", queries)
+        desc.struct_bytes = ffi.sizeof("struct lynse_search_desc")
+        desc.query_count, desc.dim = queries.shape
+        desc.vector = vectors
+        desc.flags = flags
+        desc.timeout_us = SEARCH_TIMEOUT_US
+        return desc, vectors
+
+    def _run(self, desc: Any, *, with_fields: bool, with_vectors: bool) -> list[Hits]:
+        """Step until there are hits.
+
+        Ctrl-C may strike between any two instructions, also right after the step that ended the
+        search.  What the library has written into `hits` and `error` tells what is left to free.
+        """
+        error = desc.error = new_error()
+        search = ffi.new("struct lynse_search **")
+        hits = ffi.new("struct lynse_hits **")
+        with self._guard.use() as collection:
+            try:
+                check(lib.lynse_search_begin(collection, desc, search), error)
+                code = lib.LYNSE_MORE
+                while code == lib.LYNSE_MORE:
+                    if self._guard.is_closing:
+                        raise ShuttingDown("this collection was closed during the search")
+                    code = lib.lynse_search_step(search[0], STEP_US, hits)
+                check(code, error)
+                return copy_hits(hits[0], with_fields=with_fields, with_vectors=with_vectors)
+            finally:
+                if hits[0] != ffi.NULL:
+                    lib.lynse_hits_free(hits[0])
+                elif search[0] != ffi.NULL and error.code == lib.LYNSE_OK:
+                    lib.lynse_search_cancel(search[0])
+
+    def search(
+        self, queries: FloatArray, k: int, *, with_fields: bool, with_vectors: bool
+    ) -> list[Hits]:
+        found: list[Hits] = []
+        for start in range(0, len(queries), QUERIES_PER_CALL):
+            part = queries[start : start + QUERIES_PER_CALL]
+            desc, keep = self._new_search(part, _flags(with_fields, with_vectors))
+            desc.k = k
+            found += self._run(desc, with_fields=with_fields, with_vectors=with_vectors)
+            del keep
+        return found
+
+    def search_range(self, query: FloatArray, threshold: float, max_results: int) -> Hits:
+        desc, keep = self._new_search(query, lib.LYNSE_RANGE)
+        desc.threshold = threshold
+        desc.max_results = max_results
+        found = self._run(desc, with_fields=False, with_vectors=False)
+        del keep
+        return found[0]
+
+    # ---- Reading ----
+
+    def get(self, ids: IdBatch, *, with_fields: bool, with_vectors: bool) -> Hits:
+        flags = _flags(with_fields, with_vectors)
+        parts = []
+        for start in range(0, ids.size, IDS_PER_CALL):
+            part = ids.slice(start, start + IDS_PER_CALL)
+            pointer, keep = id_structs(part)
+            hits = ffi.new("struct lynse_hits **")
+            self._call(lib.lynse_get, pointer, part.size, flags, hits)
+            del keep
+            parts += _take_hits(hits[0], with_fields, with_vectors)
+        return join_hits(parts, self.info().dim, with_fields=with_fields, with_vectors=with_vectors)
+
+    def has(self, id_: Id) -> bool:
+        pointer, keep = one_id(id_)
+        out = ffi.new("int *")
+        self._call(lib.lynse_exists, pointer, out)
+        del keep
+        return bool(out[0])
+
+    def _scan(self, flags: int, skip: int, limit: int | None) -> list[Hits]:
+        """Up to `limit` rows after the first `skip`, of one version."""
+        with_fields = bool(flags & lib.LYNSE_WITH_FIELDS)
+        with_vectors = bool(flags & lib.LYNSE_WITH_VECTORS)
+        scan = ffi.new("struct lynse_scan **")
+        parts: list[Hits] = []
+        count = 0
+        with self._guard.use() as collection:
+            error = new_error()
+            try:
+                check(lib.lynse_scan_begin(collection, flags, scan, error), error)
+                if skip:
+                    lib.lynse_scan_skip(scan[0], skip)
+                while limit is None or count < limit:
+                    room = SCAN_ROWS if limit is None else min(SCAN_ROWS, limit - count)
+                    hits = ffi.new("struct lynse_hits **")
+                    check(lib.lynse_scan_next(scan[0], room, hits, error), error)
+                    part = _take_hits(hits[0], with_fields, with_vectors)[0]
+                    if not len(part.ids):
+                        break
+                    parts.append(part)
+                    count += len(part.ids)
+            finally:
+                lib.lynse_scan_free(scan[0])
+        return parts
+
+    def head(self, count: int) -> Hits:
+        flags = _flags(True, True)
+        parts = self._scan(flags, 0, count)
+        return join_hits(parts, self.info().dim, with_fields=True, with_vectors=True)
+
+    def tail(self, count: int) -> Hits:
+        info = self.info()
+        parts = self._scan(_flags(True, True), max(0, info.live_count - count), None)
+        hits = join_hits(parts, info.dim, with_fields=True, with_vectors=True)
+        first = max(0, len(hits.ids) - count)  # rows that came after the count was taken
+        assert hits.fields is not None and hits.vectors is not None
+        return hits._replace(
+            ids=hits.ids[first:], fields=hits.fields[first:], vectors=hits.vectors[first:]
+        )
+
+    def deleted_ids(self) -> list[Id]:
+        parts = self._scan(lib.LYNSE_SCAN_DELETED, 0, None)
+        ids: list[Id] = join_ids([part.ids for part in parts] or [np.empty(0, np.int64)]).tolist()
+        return ids
+
+
+def _flags(with_fields: bool, with_vectors: bool) -> int:
+    flags = lib.LYNSE_WITH_FIELDS if with_fields else 0
+    if with_vectors:
+        flags |= lib.LYNSE_WITH_VECTORS
+    return int(flags)
+
+
+def _take_hits(hits: Any, with_fields: bool, with_vectors: bool) -> list[Hits]:
+    try:
+        return copy_hits(hits, with_fields=with_fields, with_vectors=with_vectors)
+    finally:
+        lib.lynse_hits_free(hits)

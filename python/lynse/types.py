@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The names of types that the API uses, and the seam between it and what carries it out.
+
+``client`` and ``collection`` check arguments and shape results; a *backend* does the work.  The
+engine in the process (``local``) is one; a server behind a socket is another of the same shape.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, Union
+
+import numpy as np
+import numpy.typing as npt
+
+# A record's id: a whole number of 0..2^64-2, or a text of 1..255 bytes of UTF-8.  5 and "5" differ.
+Id = Union[int, str]
+Ids = Union[Id, Sequence[Id], npt.NDArray[Any]]
+Fields = Mapping[str, Any]
+FloatArray = npt.NDArray[np.float32]
+Vectors = Union[npt.NDArray[Any], Sequence[float], Sequence[Sequence[float]]]
+Path = Union[str, "os.PathLike[str]"]
+
+SYNC_LEVELS = ("always", "interval", "os", "none")
+METRICS = ("ip", "l2", "cosine")
+
+
+class IdBatch(NamedTuple):
+    """Checked ids: ``numbers`` (uint64, contiguous) when all are integers, else ``mixed``."""
+
+    numbers: npt.NDArray[np.uint64] | None
+    mixed: list[Id]
+    is_scalar: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.mixed) if self.numbers is None else len(self.numbers)
+
+    def slice(self, start: int, stop: int) -> IdBatch:
+        if self.numbers is None:
+            return IdBatch(None, self.mixed[start:stop], False)
+        return IdBatch(self.numbers[start:stop], [], False)
+
+    def to_list(self) -> list[Id]:
+        return self.mixed if self.numbers is None else self.numbers.tolist()
+
+
+class PackedFields(NamedTuple):
+    """The fields of some rows as msgpack, end to end; a size of 0: none."""
+
+    data: bytes
+    sizes: npt.NDArray[np.uint64]
+
+    def slice(self, start: int, stop: int) -> PackedFields:
+        first = int(self.sizes[:start].sum())
+        last = first + int(self.sizes[start:stop].sum())
+        return PackedFields(self.data[first:last], self.sizes[start:stop])
+
+
+class Hits(NamedTuple):
+    """Rows that were read: arrays of one order, ours to keep."""
+
+    ids: npt.NDArray[Any]
+    scores: FloatArray | None
+    fields: list[bytes] | None
+    vectors: FloatArray | None
+    metric: str
+
+
+class CollectionInfo(NamedTuple):
+    """What a collection says of itself; ``index_mode`` is empty when no index was asked for."""
+
+    dim: int
+    metric: str
+    sync: str
+    live_count: int
+    deleted_count: int
+    max_id: int
+    is_read_only: bool
+    index_mode: str
+    directory: str
+
+
+class CollectionBackend(Protocol):
+    """An open collection.  Arguments are checked; errors are those of ``lynse.errors``."""
+
+    def info(self) -> CollectionInfo: ...
+    def description(self) -> str | None: ...
+    def describe(self, text: str | None) -> None: ...
+    def close(self) -> None: ...
+
+    # One group, all or nothing; answers the first id that the collection gave.
+    def add(self, ids: IdBatch | None, vectors: FloatArray, fields: PackedFields | None) -> int: ...
+    def upsert(self, ids: IdBatch, vectors: FloatArray, fields: PackedFields | None) -> None: ...
+    def delete(self, ids: IdBatch) -> int: ...
+    def restore(self, ids: IdBatch) -> int: ...
+
+    def build_index(self, index_mode: str) -> None: ...
+    def remove_index(self) -> None: ...
+    def sync(self) -> None: ...
+    def flush(self) -> None: ...
+    def checkpoint(self) -> None: ...
+
+    def search(
+        self, queries: FloatArray, k: int, *, with_fields: bool, with_vectors: bool
+    ) -> list[Hits]: ...
+    def search_range(self, query: FloatArray, threshold: float, max_results: int) -> Hits: ...
+    def get(self, ids: IdBatch, *, with_fields: bool, with_vectors: bool) -> Hits: ...
+    def has(self, id_: Id) -> bool: ...
+    def head(self, count: int) -> Hits: ...
+    def tail(self, count: int) -> Hits: ...
+    def deleted_ids(self) -> list[Id]: ...
+    def list_fields(self) -> list[str]: ...
+
+
+class RootBackend(Protocol):
+    """An open root: databases and the collections in them."""
+
+    @property
+    def is_read_only(self) -> bool: ...
+    @property
+    def path(self) -> str: ...
+    def close(self) -> None: ...
+    def database_create(self, database: str) -> None: ...
+    def database_drop(self, database: str) -> None: ...
+    def database_exists(self, database: str) -> bool: ...
+    def database_list(self) -> list[str]: ...
+    def collection_open(self, database: str, name: str) -> CollectionBackend: ...
+    def collection_require(
+        self,
+        database: str,
+        name: str,
+        *,
+        dim: int,
+        metric: str | None,
+        description: str | None,
+    ) -> CollectionBackend: ...
+    def collection_drop(self, database: str, name: str) -> None: ...
+    def collection_exists(self, database: str, name: str) -> bool: ...
+    def collection_list(self, database: str) -> list[str]: ...

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roots, databases, collections: opened, shared, listed, dropped."""
+
+import gc
+import os
+
+import lynse
+import numpy as np
+import pytest
+from lynse.client import default_root
+from lynse.errors import (
+    DatabaseNotFound,
+    Dimension,
+    Invalid,
+    NotFound,
+    ReadOnly,
+    ShuttingDown,
+    Unsupported,
+)
+
+ROW = [1.0, 2.0, 3.0, 4.0]
+
+
+def public(thing):
+    return {name for name in dir(thing) if not name.startswith("_")}
+
+
+def test_members_are_those_of_lynsedb(client, database):
+    assert public(client) == {
+        "close", "create_collection", "create_database", "drop_database", "get_database",
+        "list_databases", "restore_database", "snapshot_database",
+    }  # fmt: skip
+    assert public(database) == {
+        "database_exists", "drop_collection", "drop_database", "export_collection",
+        "get_collection", "import_collection", "is_read_only", "require_collection",
+        "restore_collection", "restore_database", "show_collections",
+        "show_collections_details", "snapshot_collection", "snapshot_database",
+        "update_collection_description",
+    }  # fmt: skip
+    assert "VectorDBClient" in repr(client)
+
+
+def test_databases(client):
+    assert client.list_databases() == []
+    first = client.create_database("b")
+    client.create_database("a")
+    client.create_database("b")
+    assert client.list_databases() == ["a", "b"]
+    assert first.database_exists() == {"params": {"exists": True}}
+    assert client.get_database("a").show_collections() == []
+    with pytest.raises(ValueError, match="does not exist"):
+        client.get_database("c")
+    first.drop_database()
+    assert first.database_exists() == {"params": {"exists": False}}
+    client.drop_database("a")
+    with pytest.raises(DatabaseNotFound):
+        client.drop_database("a")
+    assert client.list_databases() == []
+
+
+def test_drop_if_exists_begins_anew(client):
+    collection = client.create_collection("notes", "docs", dim=4)
+    collection.add(ids=1, vectors=ROW)
+    again = client.create_collection("notes", "docs", dim=8, drop_if_exists=True)
+    assert again.shape == (0, 8)
+    client.create_database("notes", drop_if_exists=True)
+    assert client.get_database("notes").show_collections() == []
+    third = client.create_collection("notes", "docs", dim=2, drop_database_if_exists=True)
+    assert third.shape == (0, 2)
+
+
+def test_collections(database):
+    docs = database.require_collection("docs", dim=4, description="first")
+    docs.add(ids=1, vectors=ROW)
+    assert database.require_collection("docs").shape == (1, 4)
+    assert database.get_collection("docs").is_id_exists(1)
+    assert docs.exists()
+    with pytest.raises(RuntimeError, match="Collection 'none' does not exist"):
+        database.get_collection("none")
+    with pytest.raises(Dimension):
+        database.require_collection("docs", dim=5)
+    assert database.drop_collection("docs") == {"status": "success"}
+    assert not docs.exists()
+    with pytest.raises(NotFound):
+        database.drop_collection("docs")
+    with pytest.raises(lynse.LynseError):
+        docs.add(ids=2, vectors=ROW)
+
+
+def test_details(database):
+    pandas = pytest.importorskip("pandas")
+    docs = database.require_collection("docs", dim=4, description="first")
+    docs.add(ids=[1, 2], vectors=[ROW, ROW])
+    database.update_collection_description("docs", "second")
+    frame = database.show_collections_details()
+    assert isinstance(frame, pandas.DataFrame)
+    assert frame.to_dict("records") == [
+        {
+            "name": "docs", "shape": (2, 4), "index_mode": "FLAT-IP", "dim": 4,
+            "dtypes": "float32", "description": "second",
+        }
+    ]  # fmt: skip
+    docs.update_description(None)
+    assert database.show_collections_details()["description"].tolist() == [None]
+    assert docs.list_vector_fields()[0]["name"] == "default"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 129, "é", "a b", "a\0b", "\ud800"])
+def test_names_are_checked(client, database, name):
+    with pytest.raises(ValueError):
+        client.create_database(name)
+    with pytest.raises(ValueError):
+        database.require_collection(name, dim=4)
+    with pytest.raises(TypeError):
+        client.create_database(None)
+
+
+def test_options_are_checked(database, tmp_path):
+    with pytest.raises(Unsupported, match="float16"):
+        database.require_collection("docs", dim=4, dtypes="float16")
+    with pytest.raises(Invalid, match="dtypes"):
+        database.require_collection("docs", dim=4, dtypes="int8")
+    for dim in (-1, 32_769):
+        with pytest.raises(ValueError, match="dim"):
+            database.require_collection("docs", dim=dim)
+    with pytest.raises(TypeError, match="dim"):
+        database.require_collection("docs", dim=4.0)
+    with pytest.raises(Invalid, match="always, interval, os, none"):
+        lynse.VectorDBClient(tmp_path / "x", sync="fast")
+    with pytest.raises(Invalid, match="threads"):
+        lynse.VectorDBClient(tmp_path / "x", threads=0)
+    with pytest.raises(TypeError, match="memory_budget"):
+        lynse.VectorDBClient(tmp_path / "x", memory_budget="1G")
+    assert database.show_collections() == []
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:7637", "https://x", "lynse://x", "unix:/x"])
+def test_servers_come_later(uri):
+    with pytest.raises(Unsupported, match="come with the server"):
+        lynse.VectorDBClient(uri)
+
+
+@pytest.mark.parametrize("uri", ["", 5, b"x"])
+def test_a_uri_is_a_path(uri):
+    with pytest.raises((TypeError, ValueError)):
+        lynse.VectorDBClient(uri)
+
+
+def test_each_memory_is_its_own():
+    with lynse.VectorDBClient(":memory:") as one, lynse.VectorDBClient(":memory:") as other:
+        one.create_database("a")
+        assert other.list_databases() == []
+
+
+def test_what_was_written_is_there_after_opening_again(tmp_path):
+    with lynse.VectorDBClient(tmp_path / "root") as client:
+        docs = client.create_collection("notes", "docs", dim=4, default_index="FLAT-L2")
+        docs.add(ids=[1, "b"], vectors=[ROW, ROW], fields=[{"n": 1}, None])
+        docs.add(ids=7, vectors=ROW)
+        docs.delete(7)
+    with lynse.VectorDBClient(str(tmp_path / "root")) as client:
+        docs = client.get_database("notes").get_collection("docs")
+        assert docs.head().ids.tolist() == [1, "b"]
+        assert docs.index_mode == "FLAT-L2"
+        assert docs.max_id == 7
+        docs.restore(7)
+        assert docs.add(vectors=ROW) == 8
+
+
+def test_clients_of_one_folder_share_it(tmp_path):
+    first = lynse.VectorDBClient(tmp_path / "root")
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    second = lynse.VectorDBClient(tmp_path / "link")
+    mine = first.create_collection("notes", "docs", dim=4)
+    mine.add(ids=1, vectors=ROW)
+    theirs = second.get_database("notes").get_collection("docs")
+    assert theirs.is_id_exists(1)
+    first.close()
+    first.close()
+    with pytest.raises(ShuttingDown, match="closed"):
+        mine.stats()
+    with pytest.raises(ShuttingDown, match="this client is closed"):
+        first.list_databases()
+    theirs.add(ids=2, vectors=ROW)
+    with pytest.raises(Invalid, match="threads=default, not 3"):
+        lynse.VectorDBClient(tmp_path / "root", threads=3)
+    second.close()
+    lynse.VectorDBClient(tmp_path / "root", threads=3).close()
+
+
+def test_a_collection_keeps_its_root_open(tmp_path):
+    docs = lynse.VectorDBClient(tmp_path / "root").create_collection("notes", "docs", dim=4)
+    gc.collect()
+    docs.add(ids=1, vectors=ROW)
+    del docs
+    gc.collect()
+    # Nothing refers to the root: a reader finds its lock free of any writer of this process.
+    with lynse.VectorDBClient(tmp_path / "root", read_only=True) as client:
+        assert client._root._root.key[1] is True
+        assert client.get_database("notes").get_collection("docs").shape == (1, 4)
+
+
+def test_read_only(tmp_path):
+    with lynse.VectorDBClient(tmp_path / "root") as client:
+        client.create_collection("notes", "docs", dim=4).add(ids=1, vectors=ROW)
+    for writer in (None, lynse.VectorDBClient(tmp_path / "root")):
+        with lynse.VectorDBClient(tmp_path / "root", read_only=True) as client:
+            database = client.get_database("notes")
+            docs = database.require_collection("docs")
+            assert database.is_read_only
+            assert docs.is_read_only
+            assert docs.search(ROW).ids.tolist() == [1]
+            for call in (
+                lambda d=docs: d.add(ids=2, vectors=ROW),
+                lambda d=docs: d.upsert(ids=1, vectors=ROW),
+                lambda d=docs: d.delete(1),
+                lambda d=docs: d.restore(1),
+                lambda d=docs: d.flush(),
+                lambda d=docs: d.checkpoint(),
+                lambda d=docs: d.build_index("FLAT-L2"),
+                lambda d=docs: d.update_description("x"),
+                lambda c=client: c.create_database("other"),
+                lambda c=client: c.drop_database("notes"),
+                lambda d=database: d.drop_collection("docs"),
+            ):
+                with pytest.raises(RuntimeError, match="read-only") as caught:
+                    call()
+                assert isinstance(caught.value, ReadOnly)
+            with docs:
+                pass
+        if writer:
+            writer.close()
+
+
+def test_a_reader_of_nothing(tmp_path):
+    with pytest.raises(NotFound):
+        lynse.VectorDBClient(tmp_path / "none", read_only=True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(lynse.LynseError):
+        lynse.VectorDBClient(tmp_path / "file")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "cat.jpg").write_bytes(b"\xff\xd8")
+    with pytest.raises(ValueError, match="photos"):
+        lynse.VectorDBClient(folder)
+    assert [entry.name for entry in folder.iterdir()] == ["cat.jpg"]
+    with pytest.raises(lynse.LynseError):
+        lynse.VectorDBClient(tmp_path / "file" / "below")
+
+
+def test_a_folder_without_permission(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(0o500)
+    with pytest.raises(lynse.LynseError):
+        lynse.VectorDBClient(tmp_path / "root")
+
+
+def test_a_memory_budget_is_an_ordinary_error(tmp_path):
+    with lynse.VectorDBClient(tmp_path / "root", memory_budget=48 << 20) as client:
+        docs = client.create_collection("notes", "docs", dim=512)
+        block = np.ones((5000, 512), np.float32)
+        with pytest.raises(MemoryError):
+            for _ in range(50):
+                docs.add(vectors=block)
+        count = docs.stats()["n_live"]
+        assert count % 5000 == 0
+        assert len(docs.search(block[0], k=1)) == (1 if count else 0)
+
+
+@pytest.mark.parametrize("level", ["always", "interval", "os", "none"])
+def test_every_sync_level_stores(tmp_path, level):
+    with lynse.VectorDBClient(tmp_path / "root", sync=level) as client:
+        docs = client.create_collection("notes", "docs", dim=4)
+        docs.add(ids=1, vectors=ROW)
+        assert docs._backend.info().sync == level
+    with lynse.VectorDBClient(tmp_path / "root") as client:
+        assert client.get_database("notes").get_collection("docs").is_id_exists(1)
+
+
+def test_the_default_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("LYNSE_DEFAULT_ROOT_PATH", raising=False)
+    assert default_root() == str(tmp_path / ".LynseDB/databases")
+    config = tmp_path / ".lynsedb_configs.ini"
+    config.write_text("[lynse]\nLYNSE_DEFAULT_ROOT_PATH = ~/vectors\n")
+    assert default_root() == str(tmp_path / "vectors")
+    monkeypatch.setenv("LYNSE_DEFAULT_ROOT_PATH", str(tmp_path / "mine"))
+    with lynse.VectorDBClient() as client:
+        client.create_database("notes")
+    assert (tmp_path / "mine").is_dir()
+    config.write_text("no section")
+    monkeypatch.delenv("LYNSE_DEFAULT_ROOT_PATH")
+    with pytest.raises(Invalid, match="ini"):
+        default_root()
