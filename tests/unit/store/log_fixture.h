@@ -263,6 +263,15 @@ static inline void write_groups(struct log_fixture *f, size_t count)
     assert_int_equal(f->committed_lsn, before + count);
 }
 
+/* A restart finds exactly what was committed. */
+static inline void assert_survives(struct log_fixture *f)
+{
+    uint64_t committed = f->committed_lsn;
+    fixture_reopen(f);
+    assert_int_equal(f->replayed_lsn, committed);
+    assert_int_equal(f->committed_lsn, committed);
+}
+
 /* ---- files ---- */
 
 struct bytes {

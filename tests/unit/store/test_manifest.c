@@ -214,7 +214,7 @@ static void what_breaks_a_rule_is_not_written(void **state)
     }
 }
 
-/* Every bit of the body, with no checksum before it: refused, or a manifest that keeps the rules. */
+/* Every bit of the body, with no checksum before it: refused, or it keeps the rules. */
 static void hostile_bodies_are_refused_or_keep_the_rules(void **state)
 {
     struct log_fixture *f = *state;
