@@ -44,8 +44,8 @@ function(lynse_static_library)
   target_link_libraries(lynse_static INTERFACE Threads::Threads m ${LYNSE_LIBRARIES})
 endfunction()
 
-# What `cmake --install` copies: the two libraries, two headers, a .pc file and a CMake package.  The
-# last two find the rest from where they stand, so that a prefix can be moved.
+# What `cmake --install` copies: the two libraries, two headers, a .pc file and a CMake package.
+# The last two find the rest from where they stand, so that a prefix can be moved.
 function(lynse_install)
   set(libraries ${CMAKE_INSTALL_LIBDIR})
   set(package ${libraries}/cmake/lynse)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* game_loop.c — the memories of a village's people, in a game that has 16 ms for a frame.
  *
- * Lynse runs inline: it starts no thread, and works only inside the calls below.  A frame gives it
- * POLL_US for what is waiting and STEP_US for the search under way, which goes on in the next frame
- * where it stopped.  Memories are added without waiting; `remembered` is called from lynse_poll.  No
- * frame waits for a disk: that happens in save_game, where the player sees a disk turning.
+ * Lynse runs inline: it starts no thread, and works only inside the calls below.  A frame gives
+ * POLL_US to what is waiting and STEP_US to the search under way, which goes on in the next frame
+ * where it stopped.  Memories are added without waiting; `remembered` is called from lynse_poll.
+ * No frame waits for a disk: that happens in save_game, where the player sees a disk turning.
  *
  *   game_loop [FOLDER]     without a folder everything is in memory, and gone at the end
  */

@@ -51,7 +51,7 @@ lint_luacheck() {
 lint_ruff() (
     need_venv
     # shellcheck disable=SC2046
-    "$venv/bin/ruff" check --no-cache $(present tools python tests/python examples)
+    "$venv/bin/ruff" check --no-cache $(present tools python tests examples)
 )
 
 lint_clang_tidy() (

@@ -2,8 +2,9 @@
 # test.sh — `./dev test`.  Sourced by ./dev.  Each suite adds "name passed failed skipped" to
 # build/test-counts; the last line of the output is their sum.
 
-suites_push="tidy release symbols python asan core-only tsan"
-suites_all="tidy release symbols python tiny faults asan asan-full core-only tsan"
+suites_push="tidy release symbols examples python docs asan core-only install tsan"
+suites_all="tidy release symbols examples python docs tiny faults asan asan-full core-only install \
+tsan"
 counts=$root/build/test-counts
 
 verb_test() {
@@ -31,7 +32,7 @@ verb_test() {
     : >"$counts"
     for suite in $suites; do
         case $suite in
-        tidy | python | symbols) "suite_$suite" ;;
+        tidy | symbols | examples | python | docs | install) "suite_$suite" ;;
         *) suite_programs "$suite" ;;
         esac
     done
@@ -77,9 +78,43 @@ suite_tidy() {
     suite_cases tidy-selftest luajit tests/tidy/selftest.lua
 }
 
+# suite_needs SUITE PRESET TARGET...: build what a suite looks at, for it may be the only one.
+suite_needs() {
+    suite=$1
+    build=$2
+    shift 2
+    configure "$build" -DLYNSE_TESTS=ON && compile "$build" "$@" && return 0
+    say "$suite: '$build' does not build"
+    count "$suite" 0 1 0
+    return 1
+}
+
 suite_symbols() {
-    [ -f build/release/lib/liblynse.so ] || return 0
+    suite_needs symbols release lynse lynse_archive || return 0
     suite_cases symbols sh tests/tidy/check_symbols.sh build/release
+    sed -n 's/^liblynse.so: /    liblynse.so: /p' build/symbols.log
+}
+
+suite_examples() {
+    suite_needs examples release examples || return 0
+    suite_cases examples "$(system_python)" tests/host/check_examples.py build/release
+}
+
+# What `cmake --install` gives to a host, with zstd and without.
+suite_install() {
+    suite_needs install release lynse lynse_archive || return 0
+    suite_needs install core-only lynse lynse_archive || return 0
+    suite_cases install "$(system_python)" tests/host/check_install.py build/release build/core-only
+}
+
+# What the documents show is run; what is made from a table is compared with it.
+suite_docs() {
+    suite_cases errors "$(system_python)" tools/write_errors.py --check
+    suite_needs readme release lynse || return 0
+    python=
+    if [ -f pyproject.toml ] && (need_lynse_python); then python=$venv/bin/python; fi
+    # shellcheck disable=SC2086
+    suite_cases readme "$(system_python)" tests/readme/run_blocks.py build/release $python
 }
 
 suite_python() {
