@@ -171,14 +171,15 @@ int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_in
     struct error failed = {0};
     struct collection_status *s = NULL;
     struct lynse_collection_info info = {0};
-    uint32_t bytes = out->struct_bytes ? out->struct_bytes : (uint32_t)sizeof info;
+    size_t bytes;
 
-    if (bytes < sizeof info)
-        error_set(&failed, LYNSE_INVALID, "info: struct_bytes is %u, at least %zu", bytes,
-                  sizeof info);
-    if (failed.code || engine_host_status(c->host, &s, &failed) != 0) return api_fail(&failed, err);
+    if (!out) error_set(&failed, LYNSE_INVALID, "info: missing");
+    if (failed.code ||
+        api_desc_bytes("info", out->struct_bytes, sizeof info, &bytes, &failed) != 0 ||
+        engine_host_status(c->host, &s, &failed) != 0)
+        return api_fail(&failed, err);
     info = (struct lynse_collection_info){
-        .struct_bytes = bytes,
+        .struct_bytes = (uint32_t)bytes,
         .dim = s->dim,
         .metric = s->metric,
         .sync = s->sync_level,

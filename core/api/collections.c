@@ -99,6 +99,14 @@ int lynse_collection_list(struct lynse *db, const char *database, struct lynse_n
 
 /* ---- handles ---- */
 
+static void end_handle(struct api_child *child)
+{
+    struct lynse_collection *c = (struct lynse_collection *)child;
+
+    engine_release_host(c->host);
+    mem_free(c->db->memory->alloc, c);
+}
+
 static int open_handle(struct lynse *db, const char *database, const char *name,
                        struct lynse_collection **out, struct error *err)
 {
@@ -110,26 +118,14 @@ static int open_handle(struct lynse *db, const char *database, const char *name,
         mem_free(db->memory->alloc, c);
         return -1;
     }
-    mutex_lock(&db->mutex);
-    c->next = db->collections;
-    db->collections = c;
-    mutex_unlock(&db->mutex);
+    api_adopt(db, &c->child, end_handle);
     *out = c;
     return 0;
 }
 
 void lynse_collection_close(struct lynse_collection *c)
 {
-    if (!c) return;
-    struct lynse *db = c->db;
-    struct lynse_collection **at = &db->collections;
-
-    mutex_lock(&db->mutex);
-    while (*at != c) at = &(*at)->next;
-    *at = c->next;
-    mutex_unlock(&db->mutex);
-    engine_release_host(c->host);
-    mem_free(db->memory->alloc, c);
+    if (c) api_end(&c->child);
 }
 
 struct creation {

@@ -13,7 +13,11 @@
 #include "base/limits.h"
 #include "os/path.h"
 
-enum { TIMEOUT_DEFAULT_US = 30 * 1000 * 1000, TIMEOUT_MAX_US = 600 * 1000 * 1000 };
+enum {
+    TIMEOUT_DEFAULT_US = 30 * 1000 * 1000,
+    TIMEOUT_MAX_US = 600 * 1000 * 1000,
+    DESC_BYTES_MAX = 1024, /* a size beyond is garbage and must not be read */
+};
 
 struct api_memory *api_memory_acquire(struct api_memory *m)
 {
@@ -47,16 +51,57 @@ int api_fail(const struct error *from, struct lynse_error *to)
     return code;
 }
 
+/* ---- children ---- */
+
+void api_adopt(struct lynse *db, struct api_child *child, void (*end)(struct api_child *child))
+{
+    child->db = db;
+    child->end = end;
+    child->previous = NULL;
+    mutex_lock(&db->mutex);
+    child->next = db->children;
+    if (child->next) child->next->previous = child;
+    db->children = child;
+    mutex_unlock(&db->mutex);
+}
+
+void api_disown(struct api_child *child)
+{
+    struct lynse *db = child->db;
+
+    mutex_lock(&db->mutex);
+    if (child->previous) child->previous->next = child->next;
+    else db->children = child->next;
+    if (child->next) child->next->previous = child->previous;
+    mutex_unlock(&db->mutex);
+}
+
+void api_end(struct api_child *child)
+{
+    if (engine_check(child->db->engine, NULL) != 0) return;
+    api_disown(child);
+    child->end(child);
+}
+
+/* ---- descs ---- */
+
+int api_desc_bytes(const char *what, uint32_t bytes, size_t v1_bytes, size_t *out,
+                   struct error *err)
+{
+    *out = bytes ? bytes : v1_bytes;
+    if (*out >= v1_bytes && *out <= DESC_BYTES_MAX) return 0;
+    return error_set(err, LYNSE_INVALID, "%s: struct_bytes is %u, allowed are %zu to %d", what,
+                     bytes, v1_bytes, DESC_BYTES_MAX);
+}
+
 int api_copy_desc(const char *what, void *out, size_t size, const void *desc, uint32_t bytes,
                   size_t v1_bytes, struct error *err)
 {
-    size_t given = bytes ? bytes : v1_bytes;
+    size_t given;
 
     memset(out, 0, size);
     if (!desc) return error_set(err, LYNSE_INVALID, "%s: missing", what);
-    if (given < v1_bytes)
-        return error_set(err, LYNSE_INVALID, "%s: struct_bytes is %zu, at least %zu", what, given,
-                         v1_bytes);
+    if (api_desc_bytes(what, bytes, v1_bytes, &given, err) != 0) return -1;
     if (given > size && !bytes_are_zero((const uint8_t *)desc + size, given - size))
         return error_set(err, LYNSE_UNSUPPORTED,
                          "%s: has members that this version of the library does not know", what);

@@ -13,18 +13,30 @@ struct api_memory {
     struct alloc *alloc;
 };
 
+/* A handle that was opened from a root: ended by its own function, or by lynse_close. */
+struct api_child {
+    struct api_child *previous, *next; /* of the root's list */
+    struct lynse *db;
+    void (*end)(struct api_child *child); /* let go of everything and free it; it is in no list */
+};
+
 struct lynse {
     struct engine *engine;
     struct api_memory *memory;
     struct mutex mutex; /* of the list */
-    struct lynse_collection *collections;
+    struct api_child *children;
 };
 
 struct lynse_collection {
-    struct lynse_collection *next; /* of the root's list */
+    struct api_child child; /* first */
     struct lynse *db;
     struct host *host;
 };
+
+void api_adopt(struct lynse *db, struct api_child *child, void (*end)(struct api_child *child));
+void api_disown(struct api_child *child);
+/* The caller's own end of it: nothing in a forked child, whose locks may be held by nobody. */
+void api_end(struct api_child *child);
 
 struct api_memory *api_memory_acquire(struct api_memory *m);
 void api_memory_release(struct api_memory *m);
@@ -32,10 +44,12 @@ void api_memory_release(struct api_memory *m);
 /* Copy an internal error out and return its code, which is never 0. */
 int api_fail(const struct error *from, struct lynse_error *to);
 
-/* Copy a desc of `bytes` = its struct_bytes (0: all of version 1, v1_bytes) into the `size` bytes
- * at
- * out, zero beyond.  INVALID: shorter than version 1, or longer than this library knows with
- * something set there. */
+/* Bytes that a desc really has when its struct_bytes says `bytes` (0: version 1, v1_bytes).
+ * INVALID: fewer than version 1, or more than a desc will ever have. */
+int api_desc_bytes(const char *what, uint32_t bytes, size_t v1_bytes, size_t *out,
+                   struct error *err);
+/* Copy a desc of `bytes` = its struct_bytes into the `size` bytes at out, zero beyond.  INVALID as
+ * above; UNSUPPORTED: longer than this library knows, with something set there. */
 int api_copy_desc(const char *what, void *out, size_t size, const void *desc, uint32_t bytes,
                   size_t v1_bytes, struct error *err);
 

@@ -158,14 +158,14 @@ int lynse_close(struct lynse *db, struct lynse_error *err)
     struct error failed = {0};
 
     if (!db) return LYNSE_OK;
+    if (engine_check(db->engine, &failed) != 0) return api_fail(&failed, err);
     struct api_memory *memory = db->memory;
-    int rc = engine_close(db->engine, &failed);
-    if (rc != 0 && failed.code == LYNSE_FORKED) return api_fail(&failed, err);
-    while (db->collections) {
-        struct lynse_collection *c = db->collections;
-        db->collections = c->next;
-        mem_free(memory->alloc, c);
+    while (db->children) {
+        struct api_child *child = db->children;
+        api_disown(child);
+        child->end(child);
     }
+    int rc = engine_close(db->engine, &failed);
     mutex_deinit(&db->mutex);
     mem_free(memory->alloc, db);
     api_memory_release(memory);

@@ -5,6 +5,7 @@
 #include "query/fetch.h"
 
 struct lynse_scan {
+    struct api_child child; /* first */
     struct lynse *db;
     struct fetch_cursor cursor;
     unsigned columns;
@@ -71,6 +72,14 @@ int lynse_count(struct lynse_collection *c, uint64_t *out, struct lynse_error *e
 
 /* ---- walks ---- */
 
+static void end_scan(struct api_child *child)
+{
+    struct lynse_scan *s = (struct lynse_scan *)child;
+
+    fetch_cursor_deinit(&s->cursor);
+    mem_free(s->db->memory->alloc, s);
+}
+
 int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_scan **out,
                      struct lynse_error *err)
 {
@@ -91,6 +100,7 @@ int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_sc
     s->db = c->db;
     s->columns = api_columns(flags);
     fetch_cursor_init(&s->cursor, view, flags & LYNSE_SCAN_DELETED);
+    api_adopt(c->db, &s->child, end_scan);
     *out = s;
     return LYNSE_OK;
 }
@@ -120,9 +130,7 @@ void lynse_scan_skip(struct lynse_scan *s, uint64_t row_count)
 
 void lynse_scan_free(struct lynse_scan *s)
 {
-    if (!s) return;
-    fetch_cursor_deinit(&s->cursor);
-    mem_free(s->db->memory->alloc, s);
+    if (s) api_end(&s->child);
 }
 
 int lynse_list_fields(struct lynse_collection *c, struct lynse_names **out, struct lynse_error *err)

@@ -15,11 +15,21 @@
 enum { SPLIT_COST_US = 200 };
 
 struct lynse_search {
+    struct api_child child; /* first; lynse_search does not use it */
     struct lynse *db;
     struct search *search;
     size_t slice_count;
     struct lynse_error *error; /* of the desc; may be NULL */
 };
+
+/* Where the caller wants the error; NULL when the desc is too short to say. */
+static struct lynse_error *error_of(const struct lynse_search_desc *d)
+{
+    size_t bytes;
+
+    if (!d || api_desc_bytes("desc", d->struct_bytes, sizeof *d, &bytes, NULL) != 0) return NULL;
+    return d->error;
+}
 
 static int check_desc(const struct lynse_search_desc *d, struct error *err)
 {
@@ -69,7 +79,7 @@ static int begin(struct lynse_collection *c, const struct lynse_search_desc *des
     if (api_copy_desc("desc", &d, sizeof d, desc, desc ? desc->struct_bytes : 0, sizeof d, err) !=
         0)
         return -1;
-    *out = (struct lynse_search){c->db, NULL, 1, d.error};
+    *out = (struct lynse_search){.db = c->db, .slice_count = 1, .error = d.error};
     if (create(c, &d, &out->search, err) != 0) return -1;
     if (threads < 2 || search_cost_us(out->search) < SPLIT_COST_US) return 0;
     out->slice_count = search_split(out->search, threads, err);
@@ -92,7 +102,12 @@ static int finish(struct lynse_search *s, struct lynse_hits **out, struct error 
 static int step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **out,
                 struct error *err)
 {
-    switch (engine_advance_search(s->db->engine, s->search, s->slice_count, budget_us, err)) {
+    struct engine *e = s->db->engine;
+    enum search_state state = SEARCH_FAILED;
+
+    if (engine_check(e, err) == 0)
+        state = engine_advance_search(e, s->search, s->slice_count, budget_us, err);
+    switch (state) {
     case SEARCH_MORE:
         return LYNSE_MORE;
     case SEARCH_DONE:
@@ -111,9 +126,17 @@ int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *des
     struct error failed = {0};
     struct lynse_search s = {0};
 
-    if (begin(c, desc, &s, &failed) != 0) return api_fail(&failed, desc ? desc->error : NULL);
+    if (begin(c, desc, &s, &failed) != 0) return api_fail(&failed, error_of(desc));
     int code = step(&s, 0, out, &failed);
     return code > 0 ? api_fail(&failed, s.error) : code;
+}
+
+static void end_search(struct api_child *child)
+{
+    struct lynse_search *s = (struct lynse_search *)child;
+
+    search_destroy(s->search);
+    mem_free(s->db->memory->alloc, s);
 }
 
 int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_desc *desc,
@@ -124,12 +147,13 @@ int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_des
 
     if (!s) {
         error_no_memory(&failed, sizeof *s);
-        return api_fail(&failed, desc ? desc->error : NULL);
+        return api_fail(&failed, error_of(desc));
     }
     if (begin(c, desc, s, &failed) != 0) {
         mem_free(c->db->memory->alloc, s);
-        return api_fail(&failed, desc ? desc->error : NULL);
+        return api_fail(&failed, error_of(desc));
     }
+    api_adopt(c->db, &s->child, end_search);
     *out = s;
     return LYNSE_OK;
 }
@@ -141,13 +165,11 @@ int lynse_search_step(struct lynse_search *s, uint64_t budget_us, struct lynse_h
 
     if (code == LYNSE_MORE) return LYNSE_MORE;
     if (code > 0) api_fail(&failed, s->error);
-    mem_free(s->db->memory->alloc, s);
+    api_end(&s->child);
     return code;
 }
 
 void lynse_search_cancel(struct lynse_search *s)
 {
-    if (!s) return;
-    search_destroy(s->search);
-    mem_free(s->db->memory->alloc, s);
+    if (s) api_end(&s->child);
 }

@@ -222,6 +222,7 @@ static int send_and_wait(struct lynse_collection *c, struct write_message *take_
     }
     if (answer.code != LYNSE_OK) {
         if (err) *err = answer.error;
+        engine_explain_closed(c->host, err);
     } else {
         if (result) *result = result_of(answer.result);
         rc = 0;
