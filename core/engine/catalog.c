@@ -26,6 +26,8 @@ enum catalog_tag {
     CATALOG_DROPPED = 4
 };
 
+enum { READ_TRIES_MAX = 1000 };
+
 void catalog_init(struct catalog *c, struct alloc *a, const struct uuid *root)
 {
     memset(c, 0, sizeof *c);
@@ -251,6 +253,23 @@ int catalog_decode(struct catalog *c, struct slice body, struct error *err)
                : error_set(err, LYNSE_CORRUPT, "catalog: field %u is missing", seen + 1);
 }
 
+/* The newest one's body.  A writer of another process may remove it between the look and the read:
+ * then there is a newer one. */
+static int read_newest(struct vfs_dir *root, struct buf *body, uint64_t *out_epoch, bool *out_found,
+                       struct twin_info *out_info, struct error *err)
+{
+    for (int i = 1;; i++) {
+        struct error failed = {0};
+        if (twin_file_newest(root, "catalog-", out_epoch, out_found, err) != 0) return -1;
+        if (!*out_found || twin_file_read(root, "catalog-", *out_epoch, MAGIC_CATALOG, NULL, body,
+                                          out_info, &failed) == 0)
+            return 0;
+        if (failed.code == LYNSE_NOT_FOUND && i < READ_TRIES_MAX) continue;
+        if (err) *err = failed;
+        return -1;
+    }
+}
+
 int catalog_load(struct catalog *c, struct vfs_dir *root, bool *out_found,
                  struct twin_info *out_info, struct error *err)
 {
@@ -258,11 +277,13 @@ int catalog_load(struct catalog *c, struct vfs_dir *root, bool *out_found,
     int rc = -1;
     uint64_t epoch = 0;
 
-    if (twin_file_newest(root, "catalog-", &epoch, out_found, err) != 0) return -1;
-    if (!*out_found) return 0;
+    *out_found = false;
     buf_init(&body, c->alloc, MEM_GENERAL);
-    if (twin_file_read(root, "catalog-", epoch, MAGIC_CATALOG, NULL, &body, out_info, err) != 0)
+    if (read_newest(root, &body, &epoch, out_found, out_info, err) != 0) goto out;
+    if (!*out_found) {
+        rc = 0;
         goto out;
+    }
     if (catalog_decode(c, buf_slice(&body), err) != 0) goto out;
     c->root = out_info->owner.root;
     c->epoch = epoch;

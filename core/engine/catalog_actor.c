@@ -44,31 +44,41 @@ static void answer(struct catalog_message *m, int rc, const struct error *err)
     catalog_message_free(m);
 }
 
+/* After a rename whose sync failed nobody knows which catalog rules: only a new start can tell. */
+static int publish(struct engine *e, struct catalog *c, struct error *err)
+{
+    bool is_renamed = false;
+    struct error failed = {0};
+
+    if (catalog_publish(c, e->root, &e->catalog_rng, &is_renamed, &failed) == 0) return 0;
+    if (is_renamed) {
+        error_set(&e->poison, LYNSE_READ_ONLY,
+                  "the catalog cannot be changed until the root is opened again: its sync failed");
+        log_event(LOG_ERROR, "catalog_poisoned reason=\"%s\"", failed.text);
+        failed.code = LYNSE_OUTCOME_UNKNOWN;
+    }
+    if (err) *err = failed;
+    return -1;
+}
+
+static void replace_catalog(struct engine *e, struct catalog *take_next)
+{
+    engine_lock(e);
+    catalog_deinit(&e->catalog);
+    e->catalog = *take_next;
+    engine_unlock(e);
+}
+
 /* Publish `next` and make it the catalog; frees it on failure. */
 static int swap_catalog(struct engine *e, struct catalog *next, struct error *err)
 {
-    bool is_renamed = false;
-
-    if (e->poison.code) {
-        if (err) *err = e->poison;
-        catalog_deinit(next);
-        return -1;
-    }
-    if (catalog_publish(next, e->root, &e->catalog_rng, &is_renamed, err) != 0) {
-        if (is_renamed) {
-            error_set(
-                &e->poison, LYNSE_READ_ONLY,
-                "the catalog cannot be changed until the root is opened again: its sync failed");
-            log_event(LOG_ERROR, "catalog_poisoned");
-        }
-        catalog_deinit(next);
-        return -1;
-    }
-    engine_lock(e);
-    catalog_deinit(&e->catalog);
-    e->catalog = *next;
-    engine_unlock(e);
     struct error left = {0};
+
+    if (publish(e, next, err) != 0) {
+        catalog_deinit(next);
+        return -1;
+    }
+    replace_catalog(e, next);
     if (catalog_clean(&e->catalog, e->root, &left) != 0)
         log_event(LOG_WARN, "catalog_clean_failed reason=\"%s\"", left.text);
     return 0;
@@ -78,6 +88,10 @@ static int begin_change(struct engine *e, struct catalog *out, struct error *err
 {
     if (e->desc.read_only)
         return error_set(err, LYNSE_READ_ONLY, "the database was opened read-only");
+    if (e->poison.code) {
+        if (err) *err = e->poison;
+        return -1;
+    }
     catalog_init(out, e->alloc, &e->catalog.root);
     return catalog_copy(out, &e->catalog, err);
 }
@@ -103,7 +117,7 @@ static int make_directory(struct engine *e, const struct catalog_collection *ent
     char name[UUID_TEXT_BYTES];
     struct collection_desc desc = {
         .alloc = e->alloc,
-        .owner = {e->catalog.root, entry->uuid},
+        .owner = {e->uuid, entry->uuid},
         .number = entry->number,
         .clock = e->clock,
         .rng = &e->catalog_rng,
@@ -119,7 +133,7 @@ static int make_directory(struct engine *e, const struct catalog_collection *ent
 }
 
 static int add_entry(struct engine *e, const struct catalog_message *m, struct catalog *next,
-                     struct error *err)
+                     struct catalog_collection *out_entry, struct error *err)
 {
     struct catalog_collection entry = {.number = (uint32_t)next->next_number,
                                        .uuid = uuid_make(&e->catalog_rng)};
@@ -131,17 +145,26 @@ static int add_entry(struct engine *e, const struct catalog_message *m, struct c
     if (!catalog_has_database(next, m->database) &&
         catalog_add_database(next, m->database, err) != 0)
         return -1;
-    if (catalog_add_collection(next, &entry, err) != 0) return -1;
-    return e->poison.code ? 0 : make_directory(e, &entry, &m->options, err);
+    *out_entry = entry;
+    return catalog_add_collection(next, &entry, err);
 }
 
 static int create_collection(struct engine *e, const struct catalog_message *m, struct error *err)
 {
     struct catalog next = {0};
+    struct catalog_collection entry;
+    struct error left = {0};
 
     if (begin_change(e, &next, err) != 0) return -1;
-    if (add_entry(e, m, &next, err) == 0) return swap_catalog(e, &next, err);
-    catalog_deinit(&next);
+    if (add_entry(e, m, &next, &entry, err) != 0) {
+        catalog_deinit(&next);
+        return -1;
+    }
+    if (make_directory(e, &entry, &m->options, err) != 0) catalog_deinit(&next);
+    else if (swap_catalog(e, &next, err) == 0) return 0;
+    /* No catalog names it, unless nobody knows which one rules. */
+    if (!e->poison.code && engine_remove_directory(e, &entry.uuid, &left) != 0)
+        log_event(LOG_WARN, "create_left_files reason=\"%s\"", left.text);
     return -1;
 }
 
@@ -154,103 +177,6 @@ static void on_create_collection(struct engine *e, struct catalog_message *m)
 
 /* ---- dropping ---- */
 
-struct name_list {
-    struct buf names; /* NUL-terminated, one after the other */
-};
-
-static bool collect_name(void *ctx, const char *name)
-{
-    struct name_list *list = ctx;
-    buf_append(&list->names, name, strlen(name) + 1);
-    return buf_ok(&list->names);
-}
-
-static int remove_directory(struct engine *e, const struct uuid *uuid, struct error *err)
-{
-    char name[UUID_TEXT_BYTES];
-    struct name_list list;
-    struct vfs_dir *dir;
-    struct error missing = {0};
-    int rc = -1;
-
-    uuid_format(uuid, name);
-    if (vfs_dir_open_in(e->root, name, &dir, &missing) != 0) {
-        if (missing.code == LYNSE_NOT_FOUND) return 0;
-        if (err) *err = missing;
-        return -1;
-    }
-    buf_init(&list.names, e->alloc, MEM_GENERAL);
-    if (vfs_dir_list(dir, collect_name, &list, err) != 0) goto out;
-    if (!buf_ok(&list.names)) {
-        error_no_memory(err, list.names.size);
-        goto out;
-    }
-    for (size_t at = 0; at < list.names.size; at += strlen((char *)list.names.data + at) + 1)
-        if (vfs_unlink(dir, (char *)list.names.data + at, err) != 0) goto out;
-    rc = 0;
-out:
-    buf_deinit(&list.names);
-    vfs_dir_close(dir);
-    return rc == 0 ? vfs_dir_remove(e->root, name, err) : rc;
-}
-
-/* Is any epoch of the collection pinned by a reader (R14: the whole range of its number)? */
-static int is_pinned(struct engine *e, uint32_t number, bool *out, struct error *err)
-{
-    *out = false;
-    if (!e->lock.file) return 0;
-    return vfs_lock_held(e->lock.file, (uint64_t)number << 32, 1ull << 32, out, err);
-}
-
-int engine_remove_dropped(struct engine *e, struct catalog *c, struct error *err)
-{
-    size_t removed = 0;
-
-    for (size_t i = 0; i < c->dropped_count;) {
-        struct catalog_dropped d = c->dropped[i];
-        bool pinned;
-        if (is_pinned(e, d.number, &pinned, err) != 0) return -1;
-        if (pinned) {
-            i++;
-            continue;
-        }
-        if (remove_directory(e, &d.uuid, err) != 0) return -1;
-        catalog_forget_dropped(c, d.number);
-        removed++;
-    }
-    if (removed == 0) return 0;
-    /* R14: gone means durably gone before the list forgets it. */
-    bool is_renamed;
-    if (vfs_dir_sync(e->root, err) != 0) return -1;
-    return catalog_publish(c, e->root, &e->catalog_rng, &is_renamed, err);
-}
-
-/* Move the host from the open ones to the dropped ones, where engine_reap finds it. */
-static struct host *detach_host(struct engine *e, uint32_t number)
-{
-    struct host **at = &e->hosts, *h;
-
-    engine_lock(e);
-    while (*at && (*at)->entry.number != number) at = &(*at)->next;
-    h = *at;
-    if (h) {
-        *at = h->next;
-        h->next = e->dropped_hosts;
-        e->dropped_hosts = h;
-        h->is_dropped = true;
-    }
-    engine_unlock(e);
-    return h;
-}
-
-static void mark_idle(struct engine *e, uint32_t number)
-{
-    engine_lock(e);
-    for (struct host *h = e->dropped_hosts; h; h = h->next)
-        if (h->entry.number == number) h->is_idle = true;
-    engine_unlock(e);
-}
-
 /* The collection's actor has let go of its files: DIRECTORY_IDLE. */
 static void on_directory_idle(struct engine *e, struct catalog_message *m)
 {
@@ -259,18 +185,16 @@ static void on_directory_idle(struct engine *e, struct catalog_message *m)
     struct catalog next = {0};
 
     m->waiting = NULL;
-    mark_idle(e, m->number);
+    engine_mark_idle(e, m->number);
     message_answer_code(&m->base, LYNSE_OK);
     catalog_message_free(m);
     if (begin_change(e, &next, &err) == 0) {
-        if (engine_remove_dropped(e, &next, &err) == 0) {
-            engine_lock(e);
-            catalog_deinit(&e->catalog);
-            e->catalog = next;
-            engine_unlock(e);
-        } else {
-            catalog_deinit(&next);
-        }
+        size_t removed = 0;
+        /* R14: gone means durably gone before the list forgets it. */
+        if (engine_remove_dropped(e, &next, &removed, &err) == 0 && removed > 0 &&
+            publish(e, &next, &err) == 0)
+            replace_catalog(e, &next);
+        else catalog_deinit(&next);
     }
     /* The collection is gone by name either way; its directory is removed at the next start at the
      * latest. */
@@ -318,7 +242,7 @@ static void on_drop_collection(struct engine *e, struct catalog_message *m)
     idle->number = number;
     idle->waiting = m;
     close->is_drop = true;
-    struct host *h = detach_host(e, number);
+    struct host *h = engine_detach_host(e, number);
     if (h) actor_send(h->actor, &close->base);
     else message_drop(&close->base, LYNSE_OK); /* not open: idle at once, through the callback */
 }

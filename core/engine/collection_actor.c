@@ -400,8 +400,11 @@ static void on_info(struct host *h, struct order_message *m)
 static void on_open(struct host *h, struct order_message *m)
 {
     struct error err = {0};
-    int rc = h->collection ? 0 : engine_open_collection(h, &err);
+    int rc = 0;
 
+    /* A drop may overtake the open of another thread. */
+    if (h->is_closed) rc = error_set(&err, LYNSE_SHUTTING_DOWN, "the collection is closed");
+    else if (!h->collection) rc = engine_open_collection(h, &err);
     order_answer(m, rc, &err);
     maybe_start_seal(h);
 }
@@ -419,6 +422,7 @@ static void on_close(struct host *h, struct order_message *m)
     int rc = 0;
 
     h->collection = NULL;
+    h->is_closed = true;
     if (c && m->is_drop) collection_abandon(c);
     else if (c) {
         /* With threads a close leaves little to replay; a frame never waits for more than it must.
@@ -429,6 +433,8 @@ static void on_close(struct host *h, struct order_message *m)
         if (collection_close(c, first) != 0) rc = -1;
     }
     view_slot_publish(&h->slot, NULL);
+    if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
+    h->pinned_epoch = 0;
     order_answer(m, rc, &err);
 }
 

@@ -105,21 +105,43 @@ static int open_file_system(struct engine *e, struct error *err)
     return 0;
 }
 
+/* (1): a folder of somebody else, or of a version to come, is left as it is. */
+static int check_folder(struct engine *e, struct error *err)
+{
+    struct catalog seen;
+    struct twin_info info = {0};
+    bool found;
+
+    catalog_init(&seen, e->alloc, &(struct uuid){{0}});
+    int rc = catalog_load(&seen, e->root, &found, &info, err);
+    catalog_deinit(&seen);
+    if (rc != 0 || found) return rc;
+    if (check_empty(e, err) != 0) return -1;
+    if (e->desc.no_create || e->desc.read_only)
+        return error_set(err, LYNSE_NOT_FOUND, "path: no database at '%s'", e->desc.path);
+    return 0;
+}
+
 static int open_lock(struct engine *e, struct error *err)
 {
-    struct foreign f = {0};
-    bool found;
-    uint64_t epoch;
-
+    if (check_folder(e, err) != 0) return -1;
     if (e->desc.immutable) return 0;
     if (e->desc.read_only) return dir_lock_open_reader(&e->lock, e->root, err);
-    /* (1): look before LOCK is made. */
-    if (twin_file_newest(e->root, "catalog-", &epoch, &found, err) != 0) return -1;
-    if (!found && (check_empty(e, err) != 0 || vfs_dir_list(e->root, look_at, &f, err) != 0))
-        return -1;
-    if (!found && e->desc.no_create)
-        return error_set(err, LYNSE_NOT_FOUND, "path: no database at '%s'", e->desc.path);
     return dir_lock_acquire_writer(&e->lock, e->root, e->clock, err);
+}
+
+/* What earlier processes left, and the promise that what is there stays (2). */
+static int clean_root(struct engine *e, struct error *err)
+{
+    size_t removed;
+    bool is_renamed;
+
+    if (vfs_dir_sync(e->root, err) != 0) return -1;
+    if (catalog_clean(&e->catalog, e->root, err) != 0) return -1;
+    if (engine_remove_stillborn(e, &e->catalog, err) != 0) return -1;
+    if (engine_remove_dropped(e, &e->catalog, &removed, err) != 0) return -1;
+    return removed == 0 ? 0
+                        : catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err);
 }
 
 static int open_catalog(struct engine *e, struct error *err)
@@ -132,19 +154,18 @@ static int open_catalog(struct engine *e, struct error *err)
     if (catalog_load(&e->catalog, e->root, &found, &info, err) != 0) return -1;
     if (!found && e->desc.read_only)
         return error_set(err, LYNSE_NOT_FOUND, "path: no database at '%s'", e->desc.path);
-    if (!found)
-        return check_empty(e, err) == 0
-                   ? catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err)
-                   : -1;
+    if (!found && (check_empty(e, err) != 0 ||
+                   catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err) != 0))
+        return -1;
     if (info.damaged_copies > 0)
         log_event(LOG_WARN, "damaged_copies file=catalog count=%d", info.damaged_copies);
+    e->uuid = e->catalog.root;
     if (e->desc.read_only) return 0;
     if (info.read_only_needed)
         return error_set(err, LYNSE_READ_ONLY,
                          "catalog: has features that this version can read but not write");
-    if (vfs_dir_sync(e->root, err) != 0) return -1; /* (2) */
-    if (catalog_clean(&e->catalog, e->root, err) != 0) return -1;
-    return engine_remove_dropped(e, &e->catalog, err);
+    dir_lock_write_uuid(&e->lock, &e->uuid);
+    return clean_root(e, err);
 }
 
 static int start_actors(struct engine *e, struct error *err)
@@ -277,9 +298,9 @@ int engine_close(struct engine *e, struct error *err)
 
 struct order_message *engine_order(struct engine *e, enum message_kind kind, struct error *err)
 {
+    if (engine_check(e, err) != 0) return NULL;
     struct order_message *m =
         message_create(e->scheduler, sizeof *m, (uint16_t)kind, MESSAGE_CONTROL);
-
     if (!m) {
         error_no_memory(err, sizeof *m);
         return NULL;
@@ -355,16 +376,52 @@ static int order_all(struct engine *e, enum message_kind kind, struct error *err
         }
         engine_unlock(e);
         if (!h) return 0;
-        struct order_message *m = engine_order(e, kind, err);
-        int rc = m ? engine_order_host(h, m, err) : -1;
+        struct error failed = {0};
+        struct order_message *m = engine_order(e, kind, &failed);
+        int rc = m ? engine_order_host(h, m, &failed) : -1;
+        bool is_gone = engine_is_dropped(h); /* meanwhile: nothing to do for it */
         engine_release_host(h);
-        if (rc != 0) return -1;
+        if (rc == 0 || is_gone) continue;
+        if (err) *err = failed;
+        return -1;
     }
 }
 
 int engine_sync_all(struct engine *e, struct error *err)
 {
-    return order_all(e, KIND_SYNC, err);
+    return engine_check(e, err) == 0 ? order_all(e, KIND_SYNC, err) : -1;
+}
+
+/* A host of a collection that the catalog does not name any more; it is detached. */
+static struct host *take_unnamed(struct engine *e)
+{
+    uint32_t number = 0;
+
+    engine_lock(e);
+    for (const struct host *h = e->hosts; h && number == 0; h = h->next) {
+        const struct catalog_collection *entry =
+            catalog_find(&e->catalog, h->entry.database, h->entry.name);
+        if (!entry || entry->number != h->entry.number) number = h->entry.number;
+    }
+    engine_unlock(e);
+    return number ? engine_detach_host(e, number) : NULL;
+}
+
+/* The writer has dropped them: their handles answer so, and their pins go (R14). */
+static int close_unnamed(struct engine *e, struct error *err)
+{
+    struct host *h;
+
+    while ((h = take_unnamed(e)) != NULL) {
+        struct order_message *m = engine_order(e, KIND_CLOSE, err);
+        if (!m) return -1;
+        m->base.class = MESSAGE_SYSTEM;
+        m->is_drop = true;
+        if (engine_call(e, h->actor, &m->base, 0, NULL, err) != 0) return -1;
+        engine_mark_idle(e, h->entry.number);
+    }
+    engine_reap(e);
+    return 0;
 }
 
 int engine_refresh(struct engine *e, struct error *err)
@@ -373,15 +430,18 @@ int engine_refresh(struct engine *e, struct error *err)
     struct twin_info info = {0};
     bool found;
 
+    if (engine_check(e, err) != 0) return -1;
     if (!e->desc.read_only) return 0;
-    catalog_init(&next, e->alloc, &e->catalog.root);
-    if (catalog_load(&next, e->root, &found, &info, err) != 0 || !found) {
+    catalog_init(&next, e->alloc, &e->uuid);
+    int rc = catalog_load(&next, e->root, &found, &info, err);
+    if (rc == 0 && !found) rc = error_set(err, LYNSE_NOT_FOUND, "path: the database is gone");
+    if (rc != 0) {
         catalog_deinit(&next);
-        return found ? -1 : error_set(err, LYNSE_NOT_FOUND, "path: the database is gone");
+        return rc;
     }
     engine_lock(e);
     catalog_deinit(&e->catalog);
     e->catalog = next;
     engine_unlock(e);
-    return order_all(e, KIND_REFRESH, err);
+    return close_unnamed(e, err) == 0 ? order_all(e, KIND_REFRESH, err) : -1;
 }

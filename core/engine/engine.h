@@ -45,6 +45,7 @@ struct engine {
     struct vfs *own_vfs;
     struct vfs_dir *root;
     struct dir_lock lock;
+    struct uuid uuid; /* of the root; constant once it is open */
     const struct clock *clock;
     struct scheduler *scheduler;
     struct scheduler *own_scheduler;
@@ -76,6 +77,7 @@ struct host {
     bool is_idle;          /* engine's mutex; dropped, and its actor has closed */
     /* In the actor's turn. */
     struct collection *collection; /* NULL before open and after close */
+    bool is_closed;                /* it is never opened again */
     struct rng rng;
     struct actor_timer *sync_timer;
     struct actor_timer *mark_timer;
@@ -122,6 +124,9 @@ int engine_host_status(struct host *h, struct collection_status **out, struct er
 
 /* The view that readers take; SHUTTING_DOWN or NOT_FOUND when it is closed or dropped. */
 int engine_view(struct host *h, struct view **out, struct error *err);
+bool engine_is_dropped(struct host *h);
+/* An actor that has closed answers SHUTTING_DOWN: say NOT_FOUND where it did so for a drop. */
+void engine_explain_closed(struct host *h, struct error *err);
 
 /* Advance a search for about budget_us (0: to its end), its slices on the search pool beside this
  * thread; see search_split. */
@@ -138,6 +143,10 @@ void engine_unlock(struct engine *e);
 int engine_start_host(struct engine *e, const struct catalog_collection *entry, struct host **out,
                       struct error *err);
 void engine_free_host(struct host *h);
+/* Move it from the open ones to the dropped ones, where engine_reap finds it; NULL: not open. */
+struct host *engine_detach_host(struct engine *e, uint32_t number);
+/* The actor of a dropped collection has closed it. */
+void engine_mark_idle(struct engine *e, uint32_t number);
 int engine_start_actor(struct host *h, struct error *err); /* collection_actor.c */
 collection_written_fn engine_on_written;
 void write_message_drop(struct message *m, int code);
@@ -145,8 +154,14 @@ void order_message_drop(struct message *m, int code);
 /* In the collection's turn: recover it, and read it anew. */
 int engine_open_collection(struct host *h, struct error *err);
 int engine_refresh_collection(struct host *h, struct error *err);
-/* catalog_actor.c: remove directories that the dropped list names (R14). */
-int engine_remove_dropped(struct engine *e, struct catalog *c, struct error *err);
+/* directories.c, R14.  Remove, durably, what c's list of the dropped names and nobody uses; *c forgets
+ * it, and is to be published when *out_removed is not 0. */
+int engine_remove_dropped(struct engine *e, struct catalog *c, size_t *out_removed,
+                          struct error *err);
+/* What creations that were interrupted have left.  While the root is being opened. */
+int engine_remove_stillborn(struct engine *e, const struct catalog *c, struct error *err);
+/* With all that is in it; nothing is there: 0. */
+int engine_remove_directory(struct engine *e, const struct uuid *uuid, struct error *err);
 
 /* What a catalog message asks for. */
 struct catalog_message {

@@ -27,6 +27,12 @@ static int open_directory(struct host *h, struct vfs_dir **out, struct error *er
     return vfs_dir_open_in(h->engine->root, name, out, err);
 }
 
+static void unpin(struct host *h, uint64_t epoch)
+{
+    /* What is open holds its own pin of the same byte. */
+    if (epoch && epoch != h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, epoch);
+}
+
 /* L4: pin first, then look again; go on only if the newest epoch is the pinned one. */
 static int pin_newest(struct host *h, struct vfs_dir *dir, uint64_t *out_epoch, struct error *err)
 {
@@ -43,7 +49,7 @@ static int pin_newest(struct host *h, struct vfs_dir *dir, uint64_t *out_epoch, 
             *out_epoch = epoch;
             return 0;
         }
-        dir_lock_unpin(&e->lock, h->entry.number, epoch);
+        unpin(h, epoch);
     }
     return error_set(err, LYNSE_BUSY, "the writer publishes faster than this reader can follow");
 }
@@ -54,7 +60,7 @@ static int open_state(struct host *h, struct collection **out, uint64_t *out_epo
     struct engine *e = h->engine;
     struct collection_desc desc = {
         .alloc = e->alloc,
-        .owner = {e->catalog.root, h->entry.uuid},
+        .owner = {e->uuid, h->entry.uuid},
         .number = h->entry.number,
         .clock = e->clock,
         .rng = &h->rng,
@@ -78,7 +84,7 @@ static int open_state(struct host *h, struct collection **out, uint64_t *out_epo
         return -1;
     }
     if (collection_open(&desc, out, err) == 0) return 0;
-    if (*out_epoch) dir_lock_unpin(&e->lock, h->entry.number, *out_epoch);
+    unpin(h, *out_epoch);
     return error_wrap(err, "collection '%s/%s'", h->entry.database, h->entry.name);
 }
 
@@ -199,6 +205,31 @@ void engine_release_host(struct host *h)
     engine_unlock(e);
 }
 
+struct host *engine_detach_host(struct engine *e, uint32_t number)
+{
+    struct host **at = &e->hosts, *h;
+
+    engine_lock(e);
+    while (*at && (*at)->entry.number != number) at = &(*at)->next;
+    h = *at;
+    if (h) {
+        *at = h->next;
+        h->next = e->dropped_hosts;
+        e->dropped_hosts = h;
+        h->is_dropped = true;
+    }
+    engine_unlock(e);
+    return h;
+}
+
+void engine_mark_idle(struct engine *e, uint32_t number)
+{
+    engine_lock(e);
+    for (struct host *h = e->dropped_hosts; h; h = h->next)
+        if (h->entry.number == number) h->is_idle = true;
+    engine_unlock(e);
+}
+
 void engine_reap(struct engine *e)
 {
     for (;;) {
@@ -213,7 +244,7 @@ void engine_reap(struct engine *e)
     }
 }
 
-static bool was_dropped(struct host *h)
+bool engine_is_dropped(struct host *h)
 {
     engine_lock(h->engine);
     bool is_dropped = h->is_dropped;
@@ -226,22 +257,23 @@ int engine_view(struct host *h, struct view **out, struct error *err)
     if (engine_check(h->engine, err) != 0) return -1;
     *out = view_slot_acquire(&h->slot);
     if (*out) return 0;
-    if (was_dropped(h))
-        return error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' was dropped", h->entry.database,
-                         h->entry.name);
-    return error_set(err, LYNSE_SHUTTING_DOWN, "collection '%s/%s' is closed", h->entry.database,
-                     h->entry.name);
+    error_set(err, LYNSE_SHUTTING_DOWN, "collection '%s/%s' is closed", h->entry.database,
+              h->entry.name);
+    engine_explain_closed(h, err);
+    return -1;
+}
+
+void engine_explain_closed(struct host *h, struct error *err)
+{
+    if (err && err->code == LYNSE_SHUTTING_DOWN && engine_is_dropped(h))
+        error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' was dropped", h->entry.database,
+                  h->entry.name);
 }
 
 int engine_order_host(struct host *h, struct order_message *take_m, struct error *err)
 {
-    struct error failed = {0};
-
-    if (engine_call(h->engine, h->actor, &take_m->base, 0, NULL, &failed) == 0) return 0;
-    if (failed.code == LYNSE_SHUTTING_DOWN && was_dropped(h))
-        return error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' was dropped", h->entry.database,
-                         h->entry.name);
-    if (err) *err = failed;
+    if (engine_call(h->engine, h->actor, &take_m->base, 0, NULL, err) == 0) return 0;
+    engine_explain_closed(h, err);
     return -1;
 }
 
@@ -257,7 +289,10 @@ int engine_host_status(struct host *h, struct collection_status **out, struct er
         return error_no_memory(err, sizeof *m->status);
     }
     m->status->alloc = h->engine->alloc;
-    if (engine_call(h->engine, h->actor, &m->base, 0, &result, err) != 0) return -1;
+    if (engine_call(h->engine, h->actor, &m->base, 0, &result, err) != 0) {
+        engine_explain_closed(h, err);
+        return -1;
+    }
     *out = result;
     return 0;
 }

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* directories.c — directories of collections that no catalog names any more (R14).
+ *
+ * WHAT        A dropped collection's directory is removed once its actor has let go of it and no
+ *             reader pins it.  One that was made for a collection that never came into being is
+ *             removed at the next start.
+ * INVARIANTS  (1) Gone means durably gone: the root is synced before anybody forgets.
+ *             (2) What is removed was named by the list of the dropped, or holds nothing but what
+ *                 the creation of a collection writes.
+ * THREADS     The catalog actor's turn; also while a root is being opened, before there is one.
+ * FAILURE     What cannot be removed stays listed and is tried again at the next start.
+ */
+#include "base/hash_map.h"
+#include "engine/engine.h"
+
+/* NUL-terminated names, one after the other. */
+static bool collect_name(void *ctx, const char *name)
+{
+    struct buf *names = ctx;
+    buf_append(names, name, strlen(name) + 1);
+    return buf_ok(names);
+}
+
+static int list_names(struct vfs_dir *dir, struct buf *names, struct error *err)
+{
+    if (vfs_dir_list(dir, collect_name, names, err) != 0) return -1;
+    return buf_ok(names) ? 0 : error_no_memory(err, names->size);
+}
+
+static const char *next_name(const struct buf *names, size_t *at)
+{
+    const char *name = (const char *)names->data + *at;
+
+    if (*at >= names->size) return NULL;
+    *at += strlen(name) + 1;
+    return name;
+}
+
+static int unlink_all(struct vfs_dir *dir, const struct buf *names, struct error *err)
+{
+    const char *name;
+
+    for (size_t at = 0; (name = next_name(names, &at)) != NULL;)
+        if (vfs_unlink(dir, name, err) != 0) return -1;
+    return 0;
+}
+
+int engine_remove_directory(struct engine *e, const struct uuid *uuid, struct error *err)
+{
+    char name[UUID_TEXT_BYTES];
+    struct buf names;
+    struct vfs_dir *dir;
+    struct error missing = {0};
+    int rc = -1;
+
+    uuid_format(uuid, name);
+    if (vfs_dir_open_in(e->root, name, &dir, &missing) != 0) {
+        if (missing.code == LYNSE_NOT_FOUND) return 0;
+        if (err) *err = missing;
+        return -1;
+    }
+    buf_init(&names, e->alloc, MEM_GENERAL);
+    if (list_names(dir, &names, err) == 0) rc = unlink_all(dir, &names, err);
+    buf_deinit(&names);
+    vfs_dir_close(dir);
+    return rc == 0 ? vfs_dir_remove(e->root, name, err) : rc;
+}
+
+/* ---- dropped ones ---- */
+
+/* Is any epoch of the collection pinned by a reader (R14: the whole range of its number)? */
+static int is_pinned(struct engine *e, uint32_t number, bool *out, struct error *err)
+{
+    *out = false;
+    if (!e->lock.file) return 0;
+    return vfs_lock_held(e->lock.file, (uint64_t)number << 32, 1ull << 32, out, err);
+}
+
+/* Has its actor still to close it? */
+static bool is_in_use(struct engine *e, uint32_t number)
+{
+    bool found = false;
+
+    engine_lock(e);
+    for (const struct host *h = e->dropped_hosts; h && !found; h = h->next)
+        found = h->entry.number == number && !h->is_idle;
+    engine_unlock(e);
+    return found;
+}
+
+int engine_remove_dropped(struct engine *e, struct catalog *c, size_t *out_removed,
+                          struct error *err)
+{
+    *out_removed = 0;
+    for (size_t i = 0; i < c->dropped_count;) {
+        struct catalog_dropped d = c->dropped[i];
+        bool pinned;
+        if (is_pinned(e, d.number, &pinned, err) != 0) return -1;
+        if (pinned || is_in_use(e, d.number)) {
+            i++;
+            continue;
+        }
+        if (engine_remove_directory(e, &d.uuid, err) != 0) return -1;
+        catalog_forget_dropped(c, d.number);
+        ++*out_removed;
+    }
+    return *out_removed > 0 ? vfs_dir_sync(e->root, err) : 0; /* (1) */
+}
+
+/* ---- those of interrupted creations ---- */
+
+static struct slice key_of(const struct uuid *uuid)
+{
+    return slice_of(uuid->bytes, sizeof uuid->bytes);
+}
+
+static int note_named(const struct catalog *c, struct text_map *named, struct error *err)
+{
+    size_t count = c->collection_count + c->dropped_count;
+
+    if (text_map_reserve(named, count, count * sizeof(struct uuid)) != 0)
+        return error_no_memory(err, count * sizeof(struct uuid));
+    for (size_t i = 0; i < c->collection_count; i++)
+        text_map_put(named, key_of(&c->collections[i].uuid), 0);
+    for (size_t i = 0; i < c->dropped_count; i++)
+        text_map_put(named, key_of(&c->dropped[i].uuid), 0);
+    return 0;
+}
+
+/* (2): the first manifest, or a part of it, and nothing else. */
+static int is_stillborn(struct engine *e, const char *name, bool *out, struct error *err)
+{
+    struct vfs_dir *dir;
+    struct buf names;
+    const char *file;
+    uint64_t epoch;
+
+    *out = false;
+    /* Whatever cannot be opened as a directory is not one of ours. */
+    if (vfs_dir_open_in(e->root, name, &dir, NULL) != 0) return 0;
+    buf_init(&names, e->alloc, MEM_GENERAL);
+    int rc = list_names(dir, &names, err);
+    *out = rc == 0;
+    for (size_t at = 0; *out && (file = next_name(&names, &at)) != NULL;)
+        *out = strncmp(file, "tmp-", 4) == 0 ||
+               (numbered_name_parse(file, MANIFEST_PREFIX, &epoch) && epoch == 1);
+    buf_deinit(&names);
+    vfs_dir_close(dir);
+    return rc;
+}
+
+int engine_remove_stillborn(struct engine *e, const struct catalog *c, struct error *err)
+{
+    struct buf names;
+    struct text_map named;
+    const char *name;
+    int rc = -1;
+
+    buf_init(&names, e->alloc, MEM_GENERAL);
+    text_map_init(&named, e->alloc, MEM_GENERAL);
+    if (list_names(e->root, &names, err) != 0 || note_named(c, &named, err) != 0) goto out;
+    for (size_t at = 0; (name = next_name(&names, &at)) != NULL;) {
+        struct uuid uuid;
+        uint64_t any;
+        bool is_ours =
+            uuid_parse(name, strlen(name), &uuid) && !text_map_get(&named, key_of(&uuid), &any);
+        if (is_ours && is_stillborn(e, name, &is_ours, err) != 0) goto out;
+        if (is_ours && engine_remove_directory(e, &uuid, err) != 0) goto out;
+    }
+    rc = 0;
+out:
+    buf_deinit(&names);
+    text_map_deinit(&named);
+    return rc;
+}
