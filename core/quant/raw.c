@@ -12,8 +12,10 @@
 #include "base/limits.h"
 #include "quant/quantizer.h"
 
-/* Rows whose places are looked up, and prefetched, ahead of their distances. */
-enum { GATHER_ROWS = 32 };
+enum {
+    LINE_FLOATS = 16, /* of a cache line */
+    GATHER_ROWS = 32, /* rows whose places are looked up, and prefetched, before their distances */
+};
 
 struct raw_oracle {
     struct oracle base; /* first */
@@ -60,6 +62,10 @@ static int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float
     while (row_count > 0) {
         struct vector_run run;
         if (o->vectors->run(o->vectors, row, row_count, &run, err) != 0) return -1;
+        /* They arrive while the processor is busy with the vectors. */
+        if (o->metric == METRIC_COSINE)
+            for (uint32_t i = 0; i < run.row_count; i += LINE_FLOATS)
+                __builtin_prefetch(run.norms + i);
         o->many(o->query, run.vectors, o->vectors->dim * sizeof(float), run.row_count,
                 o->vectors->dim, out);
         turn_values(o, out, run.norms, run.row_count);
@@ -88,7 +94,7 @@ static int raw_gather(struct oracle *base, const uint32_t *row_index, size_t ind
             norms[i] = *run.norms;
             /* The first lines; the processor sees the stream and fetches the rest. */
             __builtin_prefetch(run.vectors);
-            if (dim > 16) __builtin_prefetch(run.vectors + 16);
+            if (dim > LINE_FLOATS) __builtin_prefetch(run.vectors + LINE_FLOATS);
         }
         for (size_t i = 0; i < count; i++) out[i] = o->pair(o->query, vectors[i], dim);
         turn_values(o, out, norms, count);

@@ -51,12 +51,12 @@ const struct metric_info *metric_find_name(const char *name, size_t length);
  * infinite. */
 static inline float metric_cosine_distance(float dot, float norm_a, float norm_b)
 {
-    /* Without a branch, so that a loop over many rows is done in vectors. */
+    /* Without a branch: scans do this for every row. */
     double scale = (double)norm_a * (double)norm_b;
-    double distance = 1.0 - (double)dot / (scale == 0 ? 1.0 : scale);
+    float distance = (float)(1.0 - (double)dot / scale);
     distance = distance < 0 ? 0 : distance;
     distance = distance > 2 ? 2 : distance;
-    return scale == 0 ? 1.0f : (float)distance;
+    return scale == 0 ? 1.0f : distance;
 }
 
 #endif
