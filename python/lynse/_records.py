@@ -158,6 +158,8 @@ def _array_of(values: object, what: str) -> npt.NDArray[Any]:
 def _floats(array: npt.NDArray[Any], what: str) -> FloatArray:
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{what} must hold numbers, not {array.dtype}")
+    if array.dtype == np.float32 and array.flags.c_contiguous and array.flags.aligned:
+        return array
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
         return np.require(array, np.float32, ["C", "A"])
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -53,6 +54,7 @@ _METRICS = {
 }
 
 
+@functools.lru_cache(maxsize=64)
 def _parse_index_mode(mode: str | None) -> tuple[str, str]:
     """Family and metric of an index mode, for display: "HNSW-COS-SQ8" → ("HNSW", "Cosine")."""
     if not mode:

@@ -2,7 +2,6 @@
 """What tests share: a client of a folder and one of memory, and code that runs in a child."""
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -56,9 +55,6 @@ class Child:
 
     def line(self):
         return self.process.stdout.readline().strip()
-
-    def interrupt(self):
-        self.process.send_signal(signal.SIGINT)
 
     def finish(self, timeout=60):
         """The rest of its output and its status, once it has nothing more to read."""

@@ -43,12 +43,18 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path, child):
 def test_ctrl_c_ends_a_long_search(tmp_path, child):
     searching = child(
         """
-        import sys, time, lynse, numpy as np
+        import os, signal, sys, threading, lynse, numpy as np
         client = lynse.VectorDBClient(sys.argv[1], sync="os", threads=1)
         docs = client.create_collection("notes", "docs", dim=64)
         docs.add(vectors=np.random.default_rng(1).standard_normal((50_000, 64)))
         queries = np.ones((100_000, 64), np.float32)
-        print("searching")
+
+        def interrupt_a_step(main=threading.main_thread().ident):
+            while sys._current_frames()[main].f_code.co_name != "_run":
+                pass
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt_a_step).start()
         try:
             docs.batch_search(queries, k=100)
             print("finished")
@@ -58,8 +64,6 @@ def test_ctrl_c_ends_a_long_search(tmp_path, child):
         """,
         tmp_path / "root",
     )
-    assert searching.line() == "searching"
-    searching.interrupt()
     output, status = searching.finish()
     assert (output.split(), status) == (["interrupted", "3"], 0)
 
@@ -155,3 +159,37 @@ def test_other_threads_run_while_the_library_works(tmp_path):
         done.set()
         thread.join()
     assert ticks > 0
+
+
+def test_an_interrupt_at_any_moment_leaves_all_usable(tmp_path, child):
+    interrupted = child(
+        """
+        import random, signal, sys, time, lynse
+        client = lynse.VectorDBClient(sys.argv[1], sync="os")
+        docs = client.create_collection("notes", "docs", dim=4)
+        row = [1, 2, 3, 4]
+
+        def strike(*_):
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, strike)
+        chance = random.Random(3)
+        n = count = 0
+        while count < 2000:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 3e-4))
+                while True:
+                    n += 1
+                    docs.add(ids=n, vectors=row, fields={"n": n})
+                    docs.search(row, k=3, return_fields=True)
+                    docs.get([n])
+                    docs.tail(2)
+            except KeyboardInterrupt:
+                count += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(docs.tail(1).fields[0]["n"] in (n - 1, n), len(docs.search(row)))
+        client.close()
+        """,
+        tmp_path / "root",
+    )
+    assert interrupted.finish() == ("True 10\n", 0)
