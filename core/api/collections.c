@@ -157,9 +157,7 @@ static int check_creation(const struct lynse *db, const struct lynse_collection_
         return error_set(err, LYNSE_INVALID, "sync_interval_ms: %u, allowed are 1 to 1000",
                          d.sync_interval_ms);
     if (d.reserved) return error_set(err, LYNSE_INVALID, "reserved: %u, must be 0", d.reserved);
-    if (d.description && strlen(d.description) > LIMIT_DESCRIPTION_BYTES)
-        return error_set(err, LYNSE_LIMIT, "description: %zu bytes, at most %d",
-                         strlen(d.description), LIMIT_DESCRIPTION_BYTES);
+    if (collection_description_check(d.description, err) != 0) return -1;
     out->options = (struct collection_options){
         .dim = d.dim,
         .metric = (uint8_t)(d.metric ? d.metric : METRIC_IP),

@@ -117,8 +117,9 @@ struct staged_group {
 };
 struct collection_batch {
     struct buf writes;    /* struct collection_write *, to be answered in order */
-    size_t pending_count; /* of them: have an LSN */
+    size_t pending_count; /* of them: have an LSN and are not decided */
     size_t pending_bytes; /* logged */
+    struct buf ends;      /* struct staged_group: what is staged with each pending one */
     struct buf marks;     /* struct staged_mark */
     struct buf overlay;   /* struct overlay_entry */
     struct int_map overlay_heads;
@@ -194,6 +195,8 @@ int collection_mark(struct collection *c, struct error *err);
 
 /* Freeze the tail if it has rows. NO_MEMORY leaves it as it is. */
 int collection_freeze(struct collection *c, struct error *err);
+/* To make room for a write: BUSY where no sync is allowed and enough frozen ones wait (R4b). */
+int collection_freeze_full(struct collection *c, struct error *err);
 bool collection_wants_seal(
     const struct collection *c); /* a frozen tail waits and no seal is under way */
 /* Writes should wait: the tail is full and as many frozen ones as may wait do. */
@@ -216,6 +219,8 @@ int collection_set_index(struct collection *c, uint8_t index_kind, uint8_t metri
                          struct error *err);
 int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_ms,
                         struct error *err);
+/* LIMIT, INVALID: not UTF-8.  NULL is allowed.  Any thread. */
+int collection_description_check(const char *description, struct error *err);
 int collection_set_description(struct collection *c, const char *description, struct error *err);
 
 /* ---- collection_check.c ---- */

@@ -88,6 +88,7 @@ static void init_batch(struct collection *c)
     struct collection_batch *b = &c->batch;
 
     buf_init(&b->writes, c->desc.alloc, MEM_MESSAGE);
+    buf_init(&b->ends, c->desc.alloc, MEM_MESSAGE);
     buf_init(&b->marks, c->desc.alloc, MEM_MESSAGE);
     buf_init(&b->overlay, c->desc.alloc, MEM_MESSAGE);
     buf_init(&b->payload, c->desc.alloc, MEM_LOG);
@@ -186,6 +187,7 @@ void collection_abandon(struct collection *c)
     for (size_t i = 0; i < c->part_count; i++) collection_part_deinit(&c->parts[i]);
     mem_free(a, c->parts);
     buf_deinit(&c->batch.writes);
+    buf_deinit(&c->batch.ends);
     buf_deinit(&c->batch.marks);
     buf_deinit(&c->batch.overlay);
     buf_deinit(&c->batch.payload);

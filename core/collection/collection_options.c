@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "collection/collection.h"
 #include "store/file_gc.h"
 
@@ -26,7 +27,10 @@ int collection_swap_manifest(struct collection *c, struct manifest *take_next, s
     if (manifest_publish(take_next, c->dir, &c->desc.owner, c->desc.rng, &is_renamed, &failed) !=
         0) {
         /* After the rename nobody knows which one rules: only a new start can tell (R9). */
-        if (is_renamed) collection_poison(c, &failed);
+        if (is_renamed) {
+            collection_poison(c, &failed);
+            failed.code = LYNSE_OUTCOME_UNKNOWN;
+        }
         if (err) *err = failed;
         manifest_deinit(take_next);
         return -1;
@@ -55,6 +59,7 @@ static void clean(struct collection *c)
 {
     struct error err = {0};
 
+    if (c->seal.is_active) return; /* files that are being built are named by no manifest yet */
     if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, wal_spare_name(c->wal), NULL, NULL,
                     &err) != 0)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
@@ -86,23 +91,36 @@ int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_m
                         struct error *err)
 {
     struct manifest next;
+    uint64_t durable;
 
     if (level < SYNC_ALWAYS || level > SYNC_NONE)
         return error_set(err, LYNSE_INVALID, "sync: level %u, allowed are 1 (always) to 4 (none)",
                          level);
-    if (level == SYNC_INTERVAL && (interval_ms < 1 || interval_ms > 1000))
+    if (interval_ms < 1 || interval_ms > 1000)
         return error_set(err, LYNSE_INVALID, "sync_interval_ms: %u, allowed are 1 to 1000",
                          interval_ms);
     /* What was written in `none` is in no log: it becomes durable before anything is logged again.
-     */
-    if (c->manifest.sync_level == SYNC_NONE && level != SYNC_NONE &&
-        collection_flush(c, false, err) != 0)
-        return -1;
+     * And what other levels have promised is kept, since in `none` nobody will sync the log. */
+    bool was_none = c->manifest.sync_level == SYNC_NONE;
+    if (was_none && level != SYNC_NONE && collection_flush(c, false, err) != 0) return -1;
+    if (!was_none && level == SYNC_NONE && collection_sync(c, &durable, err) != 0) return -1;
     if (begin_change(c, &next, err) != 0) return -1;
     next.sync_level = level;
     next.sync_interval_ms = interval_ms;
     if (collection_swap_manifest(c, &next, err) != 0) return -1;
     clean(c);
+    return 0;
+}
+
+int collection_description_check(const char *description, struct error *err)
+{
+    size_t size = description ? strlen(description) : 0;
+
+    if (size > LIMIT_DESCRIPTION_BYTES)
+        return error_set(err, LYNSE_LIMIT, "description: %zu bytes, at most %d", size,
+                         LIMIT_DESCRIPTION_BYTES);
+    if (size > 0 && !utf8_is_valid(description, size))
+        return error_set(err, LYNSE_INVALID, "description: is not UTF-8");
     return 0;
 }
 
@@ -112,9 +130,7 @@ int collection_set_description(struct collection *c, const char *description, st
     size_t size = description ? strlen(description) : 0;
     char *copy = NULL;
 
-    if (size > LIMIT_DESCRIPTION_BYTES)
-        return error_set(err, LYNSE_LIMIT, "description: %zu bytes, at most %d", size,
-                         LIMIT_DESCRIPTION_BYTES);
+    if (collection_description_check(description, err) != 0) return -1;
     if (begin_change(c, &next, err) != 0) return -1;
     if (description) {
         copy = mem_copy_text(c->desc.alloc, MEM_GENERAL, description, size);

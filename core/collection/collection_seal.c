@@ -43,13 +43,18 @@ static size_t frozen_count(const struct collection *c)
 int collection_freeze(struct collection *c, struct error *err)
 {
     if (!c->tail || c->parts[c->part_count - 1].row_count == 0) return 0;
-    if (!c->desc.may_sync && frozen_count(c) >= FROZEN_MAX)
-        return error_set(err, LYNSE_BUSY, "two full tails wait to be written; call lynse_sync");
     size_t old = c->part_count - 1;
     if (collection_open_tail(c, c->tail_dim, err) != 0) return -1;
     c->parts[old].state = PART_FROZEN;
     c->parts[old].last_lsn = c->applied_lsn;
     return 0;
+}
+
+int collection_freeze_full(struct collection *c, struct error *err)
+{
+    if (!c->desc.may_sync && frozen_count(c) >= FROZEN_MAX)
+        return error_set(err, LYNSE_BUSY, "two full tails wait to be written; call lynse_sync");
+    return collection_freeze(c, err);
 }
 
 /* Does a sealed segment have deletions that its map on disk lacks? */
@@ -379,11 +384,14 @@ int collection_flush(struct collection *c, bool retire_log, struct error *err)
     int rc;
 
     if (c->seal.is_active) return error_set(err, LYNSE_BUSY, "a segment is being written");
+    if (c->is_poisoned || !c->wal) {
+        if (err) *err = c->poison;
+        return -1;
+    }
     if (collection_freeze(c, err) != 0) return -1;
     bool is_flushed =
         frozen_count(c) == 0 && !has_unsaved_marks(c) && c->manifest.flushed_lsn == c->applied_lsn;
-    if (c->wal && !c->is_poisoned && is_flushed && (!retire_log || wal_file_count(c->wal) == 0))
-        return 0;
+    if (is_flushed && (!retire_log || wal_file_count(c->wal) == 0)) return 0;
     if (collection_seal_begin(c, true, &desc, err) != 0) return -1;
     if (desc.part_count > 0 && segment_build_run(&desc, &build, err) != 0) {
         seal_reset(c);

@@ -5,12 +5,12 @@
  *             one view.
  * INVARIANTS  (1) Every write is answered exactly once, in order, when its batch is decided.
  *             (2) LSNs are given to groups that change something, and only to those.
- *             (3) The groups of a batch are applied together or, when the log fails, not at all.
+ *             (3) What is applied is a prefix of the batch's groups: all, unless the log fails.
  *             (4) Nothing allocates between the log and the answer.
  * THREADS     The collection's actor; collection_write_check from any.
- * FAILURE     The log refuses a group: that group is undone and answered.  The log refuses the
- *             batch without having synced: all its groups are undone.  A sync fails: outcome
- *             unknown, the collection is poisoned (R9).
+ * FAILURE     The log refuses a group: that group is undone and answered.  The log commits a part
+ *             of the batch (the file was full, the next one failed): that prefix is applied, the
+ *             rest undone.  A sync fails: outcome unknown, the collection is poisoned (R9).
  */
 #include <math.h>
 
@@ -138,6 +138,7 @@ static void batch_reset(struct collection *c)
     b->view = NULL;
     b->pending_count = 0;
     buf_reset(&b->writes);
+    buf_reset(&b->ends);
     buf_reset(&b->marks);
     buf_reset(&b->overlay);
     buf_reset(&b->payload);
@@ -151,21 +152,25 @@ static struct collection_write **batch_writes(struct collection_batch *b, size_t
     return (struct collection_write **)(void *)b->writes.data;
 }
 
-/* Level of the answer: what the write asked for, or more if the batch was synced anyway. */
+/* Level of the answer: what the write asked for, or more if the disk has it anyway.  One that had
+ * nothing to change is as safe as what it found. */
 static uint8_t level_reached(const struct collection *c, const struct collection_write *w)
 {
     uint8_t asked = w->sync ? w->sync : c->manifest.sync_level;
+    uint64_t lsn = w->lsn ? w->lsn : c->applied_lsn;
 
     if (c->manifest.sync_level == SYNC_NONE) return SYNC_NONE;
-    return c->batch.wants_sync ? SYNC_ALWAYS : asked;
+    if (c->log->ops->durable_lsn(c->log) >= lsn) return SYNC_ALWAYS;
+    /* Without syncs there is no timer either (R4b). */
+    return asked == SYNC_INTERVAL && !c->desc.may_sync ? SYNC_OS : asked;
 }
 
-static void apply_marks(struct collection *c)
+static void apply_marks(struct collection *c, size_t count)
 {
     struct collection_batch *b = &c->batch;
     const struct staged_mark *marks = (const struct staged_mark *)(const void *)b->marks.data;
 
-    for (size_t i = 0; i < b->marks.size / sizeof *marks; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (marks[i].dead) tombstones_edit_set(b->edits[marks[i].part], marks[i].row);
         else tombstones_edit_clear(b->edits[marks[i].part], marks[i].row);
     }
@@ -178,60 +183,70 @@ static void apply_marks(struct collection *c)
     }
 }
 
-/* The batch is committed up to lsn: show it.  Cannot fail (4). */
+/* The groups up to lsn are committed: show them.  Cannot fail (4). */
 static void apply_batch(struct collection *c, uint64_t lsn)
 {
     struct collection_batch *b = &c->batch;
+    const struct staged_group *ends = (const struct staged_group *)(const void *)b->ends.data;
+    const struct staged_group *end = &ends[lsn - c->applied_lsn - 1];
 
-    apply_marks(c);
+    apply_marks(c, end->mark_count);
     if (c->tail) {
-        uint32_t rows = active_segment_staged(c->tail);
-        active_segment_commit(c->tail, rows);
-        c->parts[c->part_count - 1].row_count = rows;
-        if (rows > 0) c->dim = c->tail_dim;
+        active_segment_commit(c->tail, end->staged_rows);
+        c->parts[c->part_count - 1].row_count = end->staged_rows;
+        if (end->staged_rows > 0) c->dim = c->tail_dim;
     }
-    c->max_int_id = b->max_int_id;
-    c->has_int_id = b->has_int_id;
+    c->max_int_id = end->max_int_id;
+    c->has_int_id = end->has_int_id;
+    b->pending_count -= (size_t)(lsn - c->applied_lsn);
     c->applied_lsn = lsn;
     struct view *v = b->view;
     b->view = NULL;
     view_slot_publish(c->desc.slot, collection_fill_view(c, v));
 }
 
-void collection_on_complete(void *ctx, uint64_t lsn, const struct error *failed)
-{
-    struct collection *c = ctx;
-    struct collection_batch *b = &c->batch;
-    size_t count;
-    struct collection_write **writes = batch_writes(b, &count);
-
-    CHECK(b->pending_count > 0 && lsn == c->applied_lsn + b->pending_count);
-    if (!failed) {
-        apply_batch(c, lsn);
-        for (size_t i = 0; i < count; i++)
-            if (writes[i]->lsn) writes[i]->sync_reached = level_reached(c, writes[i]);
-    } else {
-        collection_poison(c, failed);
-        for (size_t i = 0; i < count; i++)
-            if (writes[i]->lsn) writes[i]->error = *failed;
-    }
-    b->pending_count = 0;
-}
-
-/* Nothing of the batch reached the log for good: take it all back. */
-static void batch_refuse(struct collection *c, const struct error *why)
+/* All that is not decided yet ends with this error. */
+static void fail_pending(struct collection *c, const struct error *why)
 {
     struct collection_batch *b = &c->batch;
     size_t count;
     struct collection_write **writes = batch_writes(b, &count);
 
     for (size_t i = 0; i < count; i++) {
-        if (!writes[i]->lsn) continue;
+        if (writes[i]->lsn <= c->applied_lsn) continue;
         writes[i]->lsn = 0;
         writes[i]->row_count = 0;
         writes[i]->error = *why;
     }
     b->pending_count = 0;
+}
+
+void collection_on_complete(void *ctx, uint64_t lsn, const struct error *failed)
+{
+    struct collection *c = ctx;
+
+    CHECK(lsn > c->applied_lsn && lsn - c->applied_lsn <= c->batch.pending_count);
+    if (!failed) {
+        apply_batch(c, lsn);
+        return;
+    }
+    if (wal_is_poisoned(c->wal)) collection_poison(c, failed);
+    fail_pending(c, failed);
+}
+
+/* A write that found nothing to change may still ask that what it found is durable. */
+static void sync_found(struct collection *c)
+{
+    size_t count;
+    struct collection_write **writes = batch_writes(&c->batch, &count);
+    uint64_t durable;
+    struct error err = {0};
+
+    if (c->manifest.sync_level == SYNC_NONE || c->log->ops->durable_lsn(c->log) >= c->applied_lsn ||
+        collection_sync(c, &durable, &err) == 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (!writes[i]->error.code) writes[i]->error = err;
 }
 
 static void batch_commit(struct collection *c)
@@ -245,14 +260,18 @@ static void batch_commit(struct collection *c)
         if (c->manifest.sync_level == SYNC_NONE) {
             wal_skip(c->wal, lsn);
             collection_on_complete(c, lsn, NULL);
-        } else if (c->log->ops->complete(c->log, b->wants_sync, &err) != 0 &&
-                   b->pending_count > 0) {
-            batch_refuse(c, &err);
+        } else if (c->log->ops->complete(c->log, b->wants_sync, &err) != 0) {
+            fail_pending(c, &err); /* what did not reach the log for good is taken back */
         }
+    } else if (b->wants_sync) {
+        sync_found(c);
     }
     if (c->tail) active_segment_drop_staged(c->tail, c->parts[c->part_count - 1].row_count);
     struct collection_write **writes = batch_writes(b, &count);
-    for (size_t i = 0; i < count; i++) c->desc.on_written(c->desc.on_written_ctx, writes[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (!writes[i]->error.code) writes[i]->sync_reached = level_reached(c, writes[i]);
+        c->desc.on_written(c->desc.on_written_ctx, writes[i]);
+    }
     batch_reset(c);
 }
 
@@ -289,6 +308,22 @@ static int log_group(struct collection *c, struct collection_write *w, uint64_t 
     return 0;
 }
 
+/* Log the staged group and note where it ends. */
+static int add_staged(struct collection *c, struct collection_write *w, uint64_t lsn,
+                      struct error *err)
+{
+    struct collection_batch *b = &c->batch;
+    struct staged_group end = collection_stage_mark(c);
+
+    if (!buf_reserve(&b->ends, sizeof end)) {
+        b->ends.failed = false;
+        return error_no_memory(err, sizeof end);
+    }
+    if (log_group(c, w, lsn, err) != 0) return -1;
+    buf_append(&b->ends, &end, sizeof end);
+    return 0;
+}
+
 /* Stage and log one group; on failure nothing of it is left and its error says why. */
 static void batch_add(struct collection *c, struct collection_write *w)
 {
@@ -297,17 +332,22 @@ static void batch_add(struct collection *c, struct collection_write *w)
     uint64_t lsn = c->applied_lsn + b->pending_count + 1;
     uint8_t level = w->sync ? w->sync : c->manifest.sync_level;
 
+    if (level == SYNC_ALWAYS && !c->desc.may_sync) {
+        error_set(&w->error, LYNSE_BUSY,
+                  "sync: always needs a sync, which is not allowed here: "
+                  "call lynse_sync");
+        return;
+    }
     if (collection_stage(c, w, lsn, &w->error) != 0 ||
-        (w->row_count > 0 && log_group(c, w, lsn, &w->error) != 0)) {
+        (w->row_count > 0 && add_staged(c, w, lsn, &w->error) != 0)) {
         collection_unstage(c, &before);
         w->row_count = 0;
         return;
     }
-    w->sync_reached = level;
+    if (level == SYNC_ALWAYS) b->wants_sync = true;
     if (w->row_count == 0) return;
     w->lsn = lsn;
     b->pending_count++;
-    if (level == SYNC_ALWAYS) b->wants_sync = true;
 }
 
 /* Must the batch be closed before this write is added to it? */
@@ -321,13 +361,18 @@ static bool batch_is_full(const struct collection *c, const struct collection_wr
     return active_segment_staged(c->tail) + w->count > SEAL_ROWS;
 }
 
-/* A tail with room for the write. */
+/* A tail of the write's dimension with room for it. */
 static int ready_tail(struct collection *c, const struct collection_write *w, struct error *err)
 {
     if (w->kind != WRITE_ADD && w->kind != WRITE_UPSERT) return 0;
-    if (c->tail && c->batch.pending_count == 0 && active_segment_is_full(c->tail)) {
-        batch_commit(c);
-        if (collection_freeze(c, err) != 0 || batch_begin(c, err) != 0) return -1;
+    if (c->tail && c->batch.pending_count == 0) {
+        /* Made for a group that was refused: it says nothing about the dimension. */
+        bool is_void = c->dim == 0 && c->tail_dim != w->dim;
+        bool is_full = active_segment_is_full(c->tail);
+        if (is_void || is_full) batch_commit(c);
+        if (is_void) collection_close_tail(c);
+        else if (is_full && (collection_freeze_full(c, err) != 0 || batch_begin(c, err) != 0))
+            return -1;
     }
     if (c->tail) return 0;
     batch_commit(c);
@@ -335,31 +380,37 @@ static int ready_tail(struct collection *c, const struct collection_write *w, st
     return batch_begin(c, err);
 }
 
-void collection_write_batch(struct collection *c, struct collection_write **writes, size_t count)
+static void write_one(struct collection *c, struct collection_write *w, bool is_last)
 {
     struct collection_batch *b = &c->batch;
 
+    if (b->edits && batch_is_full(c, w)) batch_commit(c);
+    if (!buf_reserve(&b->writes, sizeof w)) {
+        b->writes.failed = false;
+        error_no_memory(&w->error, sizeof w);
+        batch_commit(c); /* answers come in order */
+        c->desc.on_written(c->desc.on_written_ctx, w);
+        return;
+    }
+    if ((b->edits || batch_begin(c, &w->error) == 0) && ready_tail(c, w, &w->error) == 0) {
+        b->needs_overlay = !is_last;
+        batch_add(c, w);
+    }
+    buf_append(&b->writes, &w, sizeof w);
+}
+
+void collection_write_batch(struct collection *c, struct collection_write **writes, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
         struct collection_write *w = writes[i];
         w->error.code = 0;
         w->lsn = w->row_count = 0;
-        if (c->is_poisoned || !c->wal) {
-            w->error = c->poison;
-            c->desc.on_written(c->desc.on_written_ctx, w);
+        if (!c->is_poisoned && c->wal) {
+            write_one(c, w, i + 1 == count);
             continue;
         }
-        if (b->edits && batch_is_full(c, w)) batch_commit(c);
-        bool has_room = buf_reserve(&b->writes, sizeof w);
-        if (!has_room) {
-            b->writes.failed = false;
-            error_no_memory(&w->error, sizeof w);
-        } else if ((b->edits || batch_begin(c, &w->error) == 0) &&
-                   ready_tail(c, w, &w->error) == 0) {
-            b->needs_overlay = i + 1 < count;
-            batch_add(c, w);
-        }
-        if (has_room) buf_append(&b->writes, &w, sizeof w);
-        else c->desc.on_written(c->desc.on_written_ctx, w);
+        w->error = c->poison;
+        c->desc.on_written(c->desc.on_written_ctx, w);
     }
     batch_commit(c);
     if (c->dim == 0 && c->tail) collection_close_tail(c);
