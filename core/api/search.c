@@ -37,6 +37,7 @@ static int check_desc(const struct lynse_search_desc *d, struct error *err)
 
     if (d->flags & ~known)
         return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", d->flags & ~known);
+    if (!d->vector) return error_set(err, LYNSE_INVALID, "vector: missing");
     if (d->where) return error_set(err, LYNSE_UNSUPPORTED, "where: filters are not there yet");
     if (d->k > LIMIT_K) return error_set(err, LYNSE_LIMIT, "k: %u, at most %d", d->k, LIMIT_K);
     if (d->max_results > LIMIT_K)

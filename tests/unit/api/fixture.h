@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api_fixture.h — a root opened through lynse.h, in both modes, in a folder and in memory.
+/* fixture.h — a root opened through lynse.h, in both modes, in a folder and in memory.
  *
  * `#define CASES(_) _(one) _(two) …`, then API_TESTS(CASES) runs each case in all four; a case's
  * state is its struct fixture.  Every root is given counting allocator hooks: a case that leaves a
@@ -129,7 +129,7 @@ static inline int fixture_set_up(void **state)
     hook_blocks = hook_bytes = panic_count = 0;
     lynse_set_panic_handler(count_panic, NULL);
     if (f->variant->in_memory) {
-        strcpy(f->path, ":memory:");
+        snprintf(f->path, sizeof f->path, ":memory:");
     } else {
         temp_dir_make(f->folder);
         snprintf(f->path, sizeof f->path, "%s/root", f->folder);
@@ -152,10 +152,10 @@ static inline int fixture_tear_down(void **state)
     return 0;
 }
 
-static struct variant threads_folder = {LYNSE_THREADS, false};
-static struct variant threads_memory = {LYNSE_THREADS, true};
-static struct variant inline_folder = {LYNSE_INLINE, false};
-static struct variant inline_memory = {LYNSE_INLINE, true};
+__attribute__((unused)) static struct variant threads_folder = {LYNSE_THREADS, false};
+__attribute__((unused)) static struct variant threads_memory = {LYNSE_THREADS, true};
+__attribute__((unused)) static struct variant inline_folder = {LYNSE_INLINE, false};
+__attribute__((unused)) static struct variant inline_memory = {LYNSE_INLINE, true};
 
 #define API_CASE(case_, variant_, name_)                                                           \
     {name_ #case_, case_, fixture_set_up, fixture_tear_down, &variant_},
