@@ -188,7 +188,8 @@ class VectorDBClient:
     uri            the folder; ":memory:": nothing is written, and each client has its own;
                    None: see :func:`lynse.client.default_root`
     api_key        for servers; ignored here
-    read_only      also beside another process that writes
+    read_only      also beside another process that writes: what was durable there when a
+                   collection was opened, or refreshed (Collection.refresh)
     sync           when a write is answered: "always" (default) once it is on the disk, "interval"
                    and "os" once the system has it, "none" at once; of collections made here
     memory_budget  bytes; beyond it calls raise NoMemory

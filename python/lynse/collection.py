@@ -172,6 +172,11 @@ class Collection(PlannedCollectionMethods):
             "max_id": info.max_id,
         }
 
+    def refresh(self) -> None:
+        """Opened read-only beside another process that writes: move on to what is durable there.
+        Opening a collection does so too; otherwise there is nothing to do."""
+        self._root.refresh()
+
     def exists(self) -> bool:
         """Whether the collection has not been dropped."""
         return self._root.collection_exists(self._database, self._name)

@@ -98,6 +98,7 @@ class SharedRoot:
         self.lock = threading.RLock()
         self.key = key
         self.options = options
+        self.is_reader = key is not None and key[1]
         self.owner_pid = os.getpid()
         self.holder_count = 0
         self._collections: set[Guard] = set()
@@ -262,6 +263,11 @@ class LocalRoot:
         if self._read_only:
             raise ReadOnly(f"{self._path} was opened read-only")
 
+    def refresh(self) -> None:
+        """Of a folder that another process writes: move on to what is durable there now."""
+        if self._root.is_reader:
+            self._call(lib.lynse_refresh)
+
     def _call(self, function: Any, *arguments: Any) -> None:
         with self._use() as db:
             error = new_error()
@@ -302,6 +308,7 @@ class LocalRoot:
         self._call(lib.lynse_collection_drop, _full_name(database, name))
 
     def collection_open(self, database: str, name: str) -> CollectionBackend:
+        self.refresh()
         out = ffi.new("struct lynse_collection **")
         try:
             self._call(lib.lynse_collection_open, _full_name(database, name), out)
