@@ -3,7 +3,7 @@
  *
  * Power-of-two tables, linear probing, load at most 3/4, deletion by backward shift, so that
  * there are no tombstone slots.  Growth happens only in reserve and put; a caller that must not
- * fail later reserves first (architecture 5, insert step 11).
+ * fail later reserves first (architecture 5, insert step 5).
  */
 #ifndef BASE_HASH_MAP_H
 #define BASE_HASH_MAP_H
