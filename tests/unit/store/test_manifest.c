@@ -338,6 +338,13 @@ static void the_highest_epoch_rules(void **state)
     manifest_deinit(&m);
 }
 
+static void a_manifest_is_synced_before_its_name_and_the_name_before_success(void **state)
+{
+    struct log_fixture *f = *state;
+    fixture_manifest(f, 2, 0, 0, 1);
+    assert_string_equal(f->ops, "create:tmp- write:0+8192 sync rename:tmp->manifest-2 dirsync ");
+}
+
 static void there_is_no_falling_back_to_an_older_epoch(void **state)
 {
     struct log_fixture *f = *state;
@@ -430,6 +437,7 @@ static const struct CMUnitTest tests[] = {
     CASE(unknown_fields_are_skipped_unless_required),
     CASE(state_and_options_stand_once),
     CASE(the_highest_epoch_rules),
+    CASE(a_manifest_is_synced_before_its_name_and_the_name_before_success),
     CASE(there_is_no_falling_back_to_an_older_epoch),
     CASE(each_file_that_is_named_must_be_there_in_full),
     CASE(failing_reads_are_no_damage),

@@ -294,6 +294,30 @@ static void a_retired_file_becomes_the_spare_and_is_used_again(void **state)
     assert_survives(f); /* the old records are of another salt */
 }
 
+/* The UUID of a log file's header. */
+static struct uuid salt_of(struct log_fixture *f, const char *name)
+{
+    struct uuid salt;
+    struct bytes b = read_bytes(f, name);
+    memcpy(salt.bytes, b.data + 64, sizeof salt.bytes);
+    free(b.data);
+    return salt;
+}
+
+static void a_file_that_is_used_again_has_a_new_salt_and_meanwhile_no_header(void **state)
+{
+    struct log_fixture *f = *state;
+    write_groups(f, 5);
+    struct uuid before = salt_of(f, "wal-1");
+    checkpoint(f, 2);
+    struct bytes spare = read_bytes(f, wal_spare_name(f->wal));
+    assert_true(bytes_are_zero(spare.data, WAL_RECORDS));
+    free(spare.data);
+    write_groups(f, 1);
+    struct uuid after = salt_of(f, "wal-2");
+    assert_false(uuid_equal(&before, &after));
+}
+
 static void a_spare_is_extended_with_zeros_to_the_size_that_is_needed(void **state)
 {
     struct log_fixture *f = *state;
@@ -382,6 +406,7 @@ static const struct CMUnitTest tests[] = {
     CASE(marks_and_groups_take_turns),
     CASE(without_room_a_mark_is_left_to_the_manifest),
     CASE(a_retired_file_becomes_the_spare_and_is_used_again),
+    CASE(a_file_that_is_used_again_has_a_new_salt_and_meanwhile_no_header),
     CASE(a_spare_is_extended_with_zeros_to_the_size_that_is_needed),
     CASE(there_is_one_spare_at_most),
     CASE(only_files_below_what_the_manifest_says_are_retired),
