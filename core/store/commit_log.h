@@ -23,8 +23,8 @@ struct commit_record {
 
 struct commit_log;
 
-/* Groups up to and including lsn are committed (err NULL), or their outcome is unknown (err set:
- * the log is poisoned). */
+/* Groups up to and including lsn are committed (err NULL), or their outcome is unknown (err set).
+ * A group that complete fails without naming it here is undone for good. */
 typedef void commit_complete_fn(void *ctx, uint64_t lsn, const struct error *err);
 
 struct commit_log_ops {
