@@ -61,26 +61,27 @@ static int publish(struct engine *e, struct catalog *c, struct error *err)
     return -1;
 }
 
+/* Take the place of the published one, whose file goes. */
 static void replace_catalog(struct engine *e, struct catalog *take_next)
 {
+    struct error left = {0};
+
     engine_lock(e);
     catalog_deinit(&e->catalog);
     e->catalog = *take_next;
     engine_unlock(e);
+    if (catalog_clean(&e->catalog, e->root, &left) != 0)
+        log_event(LOG_WARN, "catalog_clean_failed reason=\"%s\"", left.text);
 }
 
 /* Publish `next` and make it the catalog; frees it on failure. */
 static int swap_catalog(struct engine *e, struct catalog *next, struct error *err)
 {
-    struct error left = {0};
-
     if (publish(e, next, err) != 0) {
         catalog_deinit(next);
         return -1;
     }
     replace_catalog(e, next);
-    if (catalog_clean(&e->catalog, e->root, &left) != 0)
-        log_event(LOG_WARN, "catalog_clean_failed reason=\"%s\"", left.text);
     return 0;
 }
 
@@ -202,12 +203,16 @@ static void on_directory_idle(struct engine *e, struct catalog_message *m)
     if (drop) answer(drop, 0, &err);
 }
 
+/* The collection's CLOSE is answered.  Its reply is its own: `idle` may be handled, and freed,
+ * before
+ * that actor has let go of it. */
 static void on_closed(void *ctx, struct answer *take_answer)
 {
     struct catalog_message *idle = ctx;
 
     answer_deinit(take_answer);
-    actor_send(idle->engine->catalog_actor, &idle->base);
+    if (idle->waiting) actor_send(idle->engine->catalog_actor, &idle->base);
+    else catalog_message_drop(&idle->base, LYNSE_CANCELLED); /* nothing was dropped */
 }
 
 static int drop_collection(struct engine *e, struct catalog_message *m, struct error *err)
@@ -222,26 +227,42 @@ static int drop_collection(struct engine *e, struct catalog_message *m, struct e
     return swap_catalog(e, &next, err);
 }
 
+/* The CLOSE of a drop: when it is answered, `idle` goes to the catalog.  NULL: NO_MEMORY. */
+static struct order_message *make_close(struct engine *e, struct catalog_message *idle,
+                                        struct error *err)
+{
+    struct order_message *close = engine_order(e, KIND_CLOSE, err);
+
+    if (!close) return NULL;
+    close->base.class = MESSAGE_SYSTEM;
+    close->base.reply = reply_create_callback(e->scheduler, on_closed, idle, err);
+    close->is_drop = true;
+    if (close->base.reply) return close;
+    message_drop(&close->base, LYNSE_NO_MEMORY);
+    return NULL;
+}
+
 static void on_drop_collection(struct engine *e, struct catalog_message *m)
 {
     struct error err = {0};
     const struct catalog_collection *entry = catalog_find(&e->catalog, m->database, m->name);
     uint32_t number = entry ? entry->number : 0;
-    struct order_message *close = engine_order(e, KIND_CLOSE, &err);
     struct catalog_message *idle = engine_catalog_message(e, KIND_DIRECTORY_IDLE, &err);
+    struct order_message *close = idle ? make_close(e, idle, &err) : NULL;
 
-    if (!close || !idle || drop_collection(e, m, &err) != 0) {
-        if (close) message_drop(&close->base, LYNSE_CANCELLED);
-        if (idle) catalog_message_drop(&idle->base, LYNSE_CANCELLED);
+    if (!close) {
+        if (idle) catalog_message_drop(&idle->base, LYNSE_NO_MEMORY);
         answer(m, -1, &err);
         return;
     }
-    reply_init_callback(&idle->closed, e->scheduler, on_closed, idle);
-    close->base.reply = &idle->closed;
-    idle->base.class = close->base.class = MESSAGE_SYSTEM;
+    idle->base.class = MESSAGE_SYSTEM;
     idle->number = number;
+    if (drop_collection(e, m, &err) != 0) {
+        message_drop(&close->base, LYNSE_CANCELLED); /* frees idle */
+        answer(m, -1, &err);
+        return;
+    }
     idle->waiting = m;
-    close->is_drop = true;
     struct host *h = engine_detach_host(e, number);
     if (h) actor_send(h->actor, &close->base);
     else message_drop(&close->base, LYNSE_OK); /* not open: idle at once, through the callback */

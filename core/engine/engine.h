@@ -88,7 +88,11 @@ struct host {
     struct seal_task *seal;      /* under way */
     uint64_t seal_not_before_us; /* after one that failed */
     struct buf deferred;         /* struct message *: wait for the seal */
+    struct buf deferred_spare;   /* takes its place while it is worked off */
     size_t deferred_bytes;
+    /* Closing needs no memory: made with the host. */
+    struct order_message *close_order;
+    struct future *closed;
 };
 
 int engine_open(const struct engine_desc *desc, struct engine **out, struct error *err);
@@ -143,11 +147,17 @@ void engine_unlock(struct engine *e);
 int engine_start_host(struct engine *e, const struct catalog_collection *entry, struct host **out,
                       struct error *err);
 void engine_free_host(struct host *h);
+/* Have its actor close the collection, once, and wait; is_drop: without writing. */
+int engine_close_host(struct host *h, bool is_drop, struct error *err);
 /* Move it from the open ones to the dropped ones, where engine_reap finds it; NULL: not open. */
 struct host *engine_detach_host(struct engine *e, uint32_t number);
 /* The actor of a dropped collection has closed it. */
 void engine_mark_idle(struct engine *e, uint32_t number);
 int engine_start_actor(struct host *h, struct error *err); /* collection_actor.c */
+/* seal_task.c, in the collection's turn: hand what is frozen to a job thread; take in what came
+ * back, or say why it did not. */
+int engine_start_seal(struct host *h, struct error *err);
+int engine_end_seal(struct host *h, struct segment_ready_message *m, struct error *err);
 collection_written_fn engine_on_written;
 void write_message_drop(struct message *m, int code);
 void order_message_drop(struct message *m, int code);
@@ -172,7 +182,6 @@ struct catalog_message {
     char name[NAME_ROOM];
     struct collection_options options; /* description: an owned copy */
     uint32_t number;                   /* DIRECTORY_IDLE */
-    struct reply closed;               /* DIRECTORY_IDLE: of the collection's CLOSE */
     struct catalog_message *waiting;   /* DIRECTORY_IDLE: the drop to be answered */
 };
 struct catalog_message *engine_catalog_message(struct engine *e, enum message_kind kind,
