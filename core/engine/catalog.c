@@ -9,12 +9,15 @@
  *             (2) next_number is above every number, dropped ones too: numbers are never reused
  *                 (R14).
  *             (3) A dropped collection stays listed until its directory is durably gone (R14).
+ *             (4) A number and a uuid stand there once, dropped ones too: a directory has one
+ *                 owner, and what is removed is nobody's.
  * THREADS     One owner.
  * FAILURE     A damaged file is CORRUPT; a change that fails leaves the list as it was.
  */
 #include "engine/catalog.h"
 
 #include "base/check.h"
+#include "base/hash_map.h"
 #include "codec/tagged.h"
 #include "os/path.h"
 #include "store/twin_file.h"
@@ -212,6 +215,42 @@ static int read_dropped(struct catalog *c, const struct tagged_field *f, struct 
                : error_set(err, LYNSE_CORRUPT, "catalog: bytes behind the dropped");
 }
 
+struct owners {
+    struct int_map numbers;
+    struct text_map uuids;
+};
+
+static int note_owner(struct owners *o, uint32_t number, const struct uuid *uuid, struct error *err)
+{
+    struct slice key = slice_of(uuid->bytes, sizeof uuid->bytes);
+    uint64_t seen;
+
+    if (int_map_get(&o->numbers, number, &seen))
+        return error_set(err, LYNSE_CORRUPT, "catalog: number %u stands there twice", number);
+    if (text_map_get(&o->uuids, key, &seen))
+        return error_set(err, LYNSE_CORRUPT, "catalog: collections %u and %u share a directory",
+                         (uint32_t)seen, number);
+    if (int_map_put(&o->numbers, number, 0) != 0 || text_map_put(&o->uuids, key, number) != 0)
+        return error_no_memory(err, sizeof *o);
+    return 0;
+}
+
+static int check_owners(const struct catalog *c, struct error *err) /* (4) */
+{
+    struct owners o;
+    int rc = 0;
+
+    int_map_init(&o.numbers, c->alloc, MEM_GENERAL);
+    text_map_init(&o.uuids, c->alloc, MEM_GENERAL);
+    for (size_t i = 0; rc == 0 && i < c->collection_count; i++)
+        rc = note_owner(&o, c->collections[i].number, &c->collections[i].uuid, err);
+    for (size_t i = 0; rc == 0 && i < c->dropped_count; i++)
+        rc = note_owner(&o, c->dropped[i].number, &c->dropped[i].uuid, err);
+    int_map_deinit(&o.numbers);
+    text_map_deinit(&o.uuids);
+    return rc;
+}
+
 int catalog_decode(struct catalog *c, struct slice body, struct error *err)
 {
     struct reader r = reader_of(body);
@@ -248,9 +287,9 @@ int catalog_decode(struct catalog *c, struct slice body, struct error *err)
         if (rc != 0) return -1;
     }
     if (more < 0) return -1;
-    return seen == CATALOG_DROPPED
-               ? 0
-               : error_set(err, LYNSE_CORRUPT, "catalog: field %u is missing", seen + 1);
+    if (seen != CATALOG_DROPPED)
+        return error_set(err, LYNSE_CORRUPT, "catalog: field %u is missing", seen + 1);
+    return check_owners(c, err);
 }
 
 /* The newest one's body.  A writer of another process may remove it between the look and the read:

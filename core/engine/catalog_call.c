@@ -62,17 +62,23 @@ static bool any_collection(struct engine *e, const char *database, char out_name
 int engine_drop_database(struct engine *e, const char *database, struct error *err)
 {
     char name[NAME_ROOM];
-    struct error failed = {0};
 
     if (name_check("database", slice_of_text(database), err) != 0) return -1;
-    while (any_collection(e, database, name))
-        if (engine_drop_collection(e, database, name, &failed) != 0 &&
-            failed.code != LYNSE_NOT_FOUND) {
-            if (err) *err = failed;
-            return -1;
+    for (;;) {
+        struct error failed = {0};
+        if (any_collection(e, database, name)) {
+            if (engine_drop_collection(e, database, name, &failed) == 0 ||
+                failed.code == LYNSE_NOT_FOUND)
+                continue;
+        } else {
+            struct catalog_message *m = make(e, KIND_DROP_DATABASE, database, NULL, &failed);
+            if (m && call(e, m, &failed) == 0) return 0;
+            if (failed.code == LYNSE_BUSY && any_collection(e, database, name))
+                continue; /* made meanwhile */
         }
-    struct catalog_message *m = make(e, KIND_DROP_DATABASE, database, NULL, err);
-    return m ? call(e, m, err) : -1;
+        if (err) *err = failed;
+        return -1;
+    }
 }
 
 int engine_create_collection(struct engine *e, const char *database, const char *name,

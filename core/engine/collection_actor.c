@@ -8,7 +8,7 @@
  *             (2) What must wait for a seal, or inline for a call that may sync, is deferred with
  *                 all behind it, in order; what is deferred is bounded as the mailbox is.
  *             (3) At most one seal is under way; the actor is stopped only after it came back.
- * THREADS     The actor's turn, but for seal_task_step, which runs on a job thread.
+ * THREADS     The actor's turn.
  * FAILURE     A write's error is its answer; a seal's error is logged and tried again later.
  */
 #include <stdio.h>
@@ -23,90 +23,9 @@ enum {
     SEAL_RETRY_DELAY_US = 1000000, /* after a seal that failed */
 };
 
-/* ---- the seal's task ---- */
-
-struct seal_task {
-    struct task task; /* first */
-    struct host *host;
-    struct segment_build_desc desc;
-    struct rng rng; /* the job's own */
-    struct segment_ready_message ready;
-};
-
 static struct host *host_of(struct actor *a)
 {
     return a->state;
-}
-
-/* The ready message is embedded in the task; the actor that gets it (or refuses it) frees both. */
-static void seal_task_free(struct seal_task *t)
-{
-    segment_build_deinit(&t->ready.build);
-    mem_free(t->host->engine->alloc, t);
-}
-
-static void drop_ready(struct message *m, int code)
-{
-    struct segment_ready_message *ready = (struct segment_ready_message *)m;
-    struct seal_task *t =
-        (struct seal_task *)(void *)((char *)ready - offsetof(struct seal_task, ready));
-
-    (void)code;
-    seal_task_free(t);
-}
-
-static bool seal_task_step(struct task *task, uint64_t budget_us)
-{
-    struct seal_task *t = (struct seal_task *)task;
-
-    (void)budget_us;
-    if (t->desc.part_count > 0 &&
-        segment_build_run(&t->desc, &t->ready.build, &t->ready.error) != 0)
-        CHECK(t->ready.error.code != 0);
-    actor_send(t->host->actor, &t->ready.base);
-    return true;
-}
-
-static void seal_task_drop(struct task *task, int code)
-{
-    struct seal_task *t = (struct seal_task *)task;
-
-    error_set(&t->ready.error, code, "the build was dropped");
-    actor_send(t->host->actor, &t->ready.base);
-}
-
-static struct seal_task *make_seal_task(struct host *h)
-{
-    struct seal_task *t = mem_zalloc(h->engine->alloc, MEM_GENERAL, sizeof *t);
-
-    if (!t) return NULL;
-    t->host = h;
-    t->task.step = seal_task_step;
-    t->task.drop = seal_task_drop;
-    t->ready.base.kind = KIND_SEGMENT_READY;
-    t->ready.base.class = MESSAGE_SYSTEM;
-    t->ready.base.bytes = sizeof t->ready;
-    t->ready.base.drop = drop_ready;
-    rng_init(&t->rng, rng_u64(&h->rng));
-    return t;
-}
-
-static int start_seal(struct host *h, struct error *err)
-{
-    struct seal_task *t = make_seal_task(h);
-    int rc = -1;
-
-    if (!t) return error_no_memory(err, sizeof *t);
-    if (collection_seal_begin(h->collection, false, &t->desc, err) != 0) goto out;
-    t->desc.rng = &t->rng;
-    h->seal = t;
-    rc = scheduler_submit(h->engine->scheduler, TASK_JOB, &t->task, err);
-    if (rc == 0) return 0;
-    h->seal = NULL;
-    collection_seal_cancel(h->collection);
-out:
-    mem_free(h->engine->alloc, t);
-    return rc;
 }
 
 static void maybe_start_seal(struct host *h)
@@ -117,7 +36,7 @@ static void maybe_start_seal(struct host *h)
         !h->collection->desc.may_sync)
         return;
     if (scheduler_now_us(h->engine->scheduler) < h->seal_not_before_us) return;
-    if (start_seal(h, &err) != 0)
+    if (engine_start_seal(h, &err) != 0)
         log_event(LOG_WARN, "seal_not_started collection=\"%s/%s\" reason=\"%s\"",
                   h->entry.database, h->entry.name, err.text);
 }
@@ -149,10 +68,10 @@ static int end_host_call(struct host *h, int rc, struct error *err)
     return rc;
 }
 
-static bool wants_always(const struct host *h, const struct message *m)
+static uint8_t level_of(const struct host *h, const struct message *m)
 {
     uint8_t asked = ((const struct write_message *)m)->write.sync;
-    return (asked ? asked : h->collection->manifest.sync_level) == SYNC_ALWAYS;
+    return asked ? asked : h->collection->manifest.sync_level;
 }
 
 /* ---- timers ---- */
@@ -187,17 +106,18 @@ static void on_mark_timer(struct actor *a, void *ctx)
     }
 }
 
-static void arm_timers(struct host *h, struct actor *a)
+/* After writes of these levels, a bit each. */
+static void arm_timers(struct host *h, struct actor *a, unsigned levels)
 {
     const struct manifest *m = &h->collection->manifest;
 
     h->last_write_us = scheduler_now_us(a->scheduler);
-    if (!h->collection->desc.may_sync) return;
-    if (m->sync_level == SYNC_INTERVAL && !h->sync_is_armed) {
+    if (!h->collection->desc.may_sync || m->sync_level == SYNC_NONE) return;
+    if ((levels & 1u << SYNC_INTERVAL) && !h->sync_is_armed) {
         h->sync_is_armed = true;
         actor_timer_start(h->sync_timer, h->last_write_us + m->sync_interval_ms * 1000ull, 0);
     }
-    if ((m->sync_level == SYNC_ALWAYS || m->sync_level == SYNC_INTERVAL) && !h->mark_is_armed) {
+    if ((levels & (1u << SYNC_ALWAYS | 1u << SYNC_INTERVAL)) && !h->mark_is_armed) {
         h->mark_is_armed = true;
         actor_timer_start(h->mark_timer, h->last_write_us + MARK_DELAY_US, 0);
     }
@@ -257,15 +177,15 @@ static void write_run(struct host *h, struct actor *a, struct message **run, siz
 {
     struct collection_write *writes[ACTOR_BATCH_MAX];
 
-    bool is_always = false;
+    unsigned levels = 0;
 
     CHECK(count <= ACTOR_BATCH_MAX);
-    for (size_t i = 0; i < count; i++) is_always |= wants_always(h, run[i]);
-    if (!base_may_sync(h)) set_may_sync(h, is_always);
+    for (size_t i = 0; i < count; i++) levels |= 1u << level_of(h, run[i]);
+    if (!base_may_sync(h)) set_may_sync(h, levels & 1u << SYNC_ALWAYS);
     for (size_t i = 0; i < count; i++) writes[i] = &((struct write_message *)run[i])->write;
     collection_write_batch(h->collection, writes, count);
     if (!base_may_sync(h)) set_may_sync(h, false);
-    arm_timers(h, a);
+    arm_timers(h, a, levels);
     maybe_start_seal(h);
 }
 
@@ -327,7 +247,11 @@ static void on_set_index(struct host *h, struct order_message *m)
 static void on_set_sync(struct host *h, struct order_message *m)
 {
     struct error err = {0};
-    order_answer(m, collection_set_sync(h->collection, m->level, m->interval_ms, &err), &err);
+
+    set_may_sync(h, true);
+    int rc = collection_set_sync(h->collection, m->level, m->interval_ms, &err);
+    rc = end_host_call(h, rc, &err);
+    order_answer(m, rc, &err);
 }
 
 static void on_describe(struct host *h, struct order_message *m)
@@ -370,8 +294,9 @@ static int fill_status(const struct host *h, struct collection_status *s, struct
     s->is_read_only = c->is_poisoned || !c->wal;
     s->applied_lsn = c->applied_lsn;
     s->flushed_lsn = m->flushed_lsn;
-    s->durable_lsn =
-        c->log && m->sync_level != SYNC_NONE ? c->log->ops->durable_lsn(c->log) : m->durable_lsn;
+    if (!c->log) s->durable_lsn = c->applied_lsn; /* a reader shows nothing else (P3) */
+    else if (m->sync_level == SYNC_NONE) s->durable_lsn = m->durable_lsn;
+    else s->durable_lsn = c->log->ops->durable_lsn(c->log);
     if (s->durable_lsn < m->flushed_lsn) s->durable_lsn = m->flushed_lsn;
     s->log_bytes = c->log ? c->log->ops->replay_bytes(c->log) : 0;
     s->uuid = h->entry.uuid;
@@ -442,24 +367,15 @@ static void on_close(struct host *h, struct order_message *m)
 
 static void on_segment_ready(struct host *h, struct segment_ready_message *m)
 {
-    struct seal_task *t = h->seal;
     struct error err = {0};
 
-    CHECK(t && &t->ready == m);
-    h->seal = NULL;
-    if (m->error.code) {
-        err = m->error;
-        collection_seal_cancel(h->collection);
-    } else if (collection_seal_finish(h->collection, t->desc.part_count > 0 ? &m->build : NULL,
-                                      false, &err) == 0) {
-        seal_task_free(t);
+    if (engine_end_seal(h, m, &err) == 0) {
         maybe_start_seal(h);
         return;
     }
     h->seal_not_before_us = scheduler_now_us(h->engine->scheduler) + SEAL_RETRY_DELAY_US;
     log_event(LOG_ERROR, "seal_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, err.text);
-    seal_task_free(t);
 }
 
 /* Must this message wait for the seal that is under way? */
@@ -467,7 +383,7 @@ static bool must_wait(const struct host *h, const struct message *m)
 {
     if (m->kind == KIND_SEGMENT_READY) return false;
     if (m->kind == KIND_WRITE && h->collection && !base_may_sync(h) &&
-        h->engine->waiting_calls == 0 && wants_always(h, m))
+        h->engine->waiting_calls == 0 && level_of(h, m) == SYNC_ALWAYS)
         return true; /* reliability 2.1: a poll syncs only if it may */
     if (!h->seal) return false;
     if (m->kind == KIND_WRITE) return h->collection && collection_is_stalled(h->collection);
@@ -477,9 +393,11 @@ static bool must_wait(const struct host *h, const struct message *m)
 
 static void defer(struct host *h, struct message *m)
 {
+    /* Room for the one CLOSE is always left. */
     bool is_bounded = m->class != MESSAGE_SYSTEM;
 
-    if ((is_bounded && h->deferred_bytes > MAILBOX_BYTES) || !buf_reserve(&h->deferred, sizeof m)) {
+    if (is_bounded &&
+        (h->deferred_bytes > MAILBOX_BYTES || !buf_reserve(&h->deferred, 2 * sizeof m))) {
         h->deferred.failed = false;
         message_drop(m, LYNSE_BUSY);
         return;
@@ -560,11 +478,13 @@ static void on_batch(struct actor *a, struct message **batch, size_t count)
 
     handle_all(h, a, batch, count);
     while (h->deferred.size > 0 && !must_wait(h, *(struct message **)(void *)h->deferred.data)) {
-        size_t deferred_count = h->deferred.size / sizeof(struct message *);
-        struct message **deferred = (struct message **)(void *)buf_take(&h->deferred, NULL);
+        struct buf work = h->deferred;
+        h->deferred = h->deferred_spare;
         h->deferred_bytes = 0;
-        handle_all(h, a, deferred, deferred_count);
-        mem_free(h->engine->alloc, deferred);
+        handle_all(h, a, (struct message **)(void *)work.data,
+                   work.size / sizeof(struct message *));
+        buf_reset(&work);
+        h->deferred_spare = work;
     }
 }
 
@@ -594,6 +514,10 @@ int engine_start_actor(struct host *h, struct error *err)
 
     snprintf(name, sizeof name, "%s/%s", h->entry.database, h->entry.name);
     buf_init(&h->deferred, h->engine->alloc, MEM_MESSAGE);
+    buf_init(&h->deferred_spare, h->engine->alloc, MEM_MESSAGE);
+    if (!buf_reserve(&h->deferred, sizeof(struct message *)) ||
+        !buf_reserve(&h->deferred_spare, sizeof(struct message *)))
+        return error_no_memory(err, sizeof(struct message *));
     h->actor = actor_create(h->engine->scheduler, &desc, err);
     if (!h->actor) return -1;
     h->sync_timer = actor_timer_create(h->actor, on_sync_timer, h, err);

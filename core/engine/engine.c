@@ -140,8 +140,9 @@ static int clean_root(struct engine *e, struct error *err)
     if (catalog_clean(&e->catalog, e->root, err) != 0) return -1;
     if (engine_remove_stillborn(e, &e->catalog, err) != 0) return -1;
     if (engine_remove_dropped(e, &e->catalog, &removed, err) != 0) return -1;
-    return removed == 0 ? 0
-                        : catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err);
+    if (removed == 0) return 0;
+    if (catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err) != 0) return -1;
+    return catalog_clean(&e->catalog, e->root, err);
 }
 
 static int open_catalog(struct engine *e, struct error *err)
@@ -260,19 +261,6 @@ static struct host *take_host(struct engine *e, struct host **list)
     return h;
 }
 
-static int close_host(struct host *h, struct error *err)
-{
-    struct order_message *m = engine_order(h->engine, KIND_CLOSE, err);
-    int rc = -1;
-
-    if (m) {
-        m->base.class = MESSAGE_SYSTEM;
-        rc = engine_call(h->engine, h->actor, &m->base, 0, NULL, err);
-    }
-    engine_free_host(h);
-    return rc;
-}
-
 int engine_close(struct engine *e, struct error *err)
 {
     struct error first = {0};
@@ -283,8 +271,10 @@ int engine_close(struct engine *e, struct error *err)
     engine_lock(e);
     e->is_closing = true;
     engine_unlock(e);
-    while ((h = take_host(e, &e->hosts)) != NULL)
-        if (close_host(h, rc == 0 ? &first : NULL) != 0) rc = -1;
+    while ((h = take_host(e, &e->hosts)) != NULL) {
+        if (engine_close_host(h, false, rc == 0 ? &first : NULL) != 0) rc = -1;
+        engine_free_host(h);
+    }
     /* The catalog's actor may still wait for one of these to close. */
     actor_destroy(e->catalog_actor);
     e->catalog_actor = NULL;
@@ -413,11 +403,7 @@ static int close_unnamed(struct engine *e, struct error *err)
     struct host *h;
 
     while ((h = take_unnamed(e)) != NULL) {
-        struct order_message *m = engine_order(e, KIND_CLOSE, err);
-        if (!m) return -1;
-        m->base.class = MESSAGE_SYSTEM;
-        m->is_drop = true;
-        if (engine_call(e, h->actor, &m->base, 0, NULL, err) != 0) return -1;
+        if (engine_close_host(h, true, err) != 0) return -1;
         engine_mark_idle(e, h->entry.number);
     }
     engine_reap(e);

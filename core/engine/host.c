@@ -120,6 +120,17 @@ int engine_refresh_collection(struct host *h, struct error *err)
     return 0;
 }
 
+static int make_close_order(struct host *h, struct error *err)
+{
+    h->close_order = engine_order(h->engine, KIND_CLOSE, err);
+    if (!h->close_order) return -1;
+    h->closed = future_create(h->engine->scheduler, err);
+    if (!h->closed) return -1;
+    h->close_order->base.class = MESSAGE_SYSTEM;
+    h->close_order->base.reply = &h->closed->reply;
+    return 0;
+}
+
 int engine_start_host(struct engine *e, const struct catalog_collection *entry, struct host **out,
                       struct error *err)
 {
@@ -130,7 +141,7 @@ int engine_start_host(struct engine *e, const struct catalog_collection *entry, 
     h->entry = *entry;
     view_slot_init(&h->slot);
     rng_init(&h->rng, rng_u64(&e->rng));
-    if (engine_start_actor(h, err) != 0) {
+    if (engine_start_actor(h, err) != 0 || make_close_order(h, err) != 0) {
         engine_free_host(h);
         return -1;
     }
@@ -138,11 +149,29 @@ int engine_start_host(struct engine *e, const struct catalog_collection *entry, 
     return 0;
 }
 
+int engine_close_host(struct host *h, bool is_drop, struct error *err)
+{
+    struct answer answer;
+    struct order_message *m = h->close_order;
+
+    h->close_order = NULL;
+    m->is_drop = is_drop;
+    actor_send(h->actor, &m->base);
+    if (engine_wait(h->engine, h->closed, 0, &answer, err) != 0) return -1;
+    int code = answer.code;
+    if (code != LYNSE_OK && err) *err = answer.error;
+    answer_deinit(&answer);
+    return code == LYNSE_OK ? 0 : -1;
+}
+
 void engine_free_host(struct host *h)
 {
+    if (h->close_order) message_drop(&h->close_order->base, LYNSE_CANCELLED);
+    if (h->closed) future_release(h->closed);
     actor_destroy(h->actor);
     if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
     buf_deinit(&h->deferred);
+    buf_deinit(&h->deferred_spare);
     view_slot_deinit(&h->slot);
     mem_free(h->engine->alloc, h);
 }
