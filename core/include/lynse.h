@@ -354,7 +354,7 @@ LYNSE_API int lynse_exists(struct lynse_collection *c, const struct lynse_id *id
                            struct lynse_error *err);
 LYNSE_API int lynse_count(struct lynse_collection *c, uint64_t *out, struct lynse_error *err);
 /* Records in the order in which they were written, of one version: a scan sees no later write. */
-enum lynse_scan_flags { LYNSE_SCAN_DELETED = 32 }; /* the deleted rows instead of the live ones */
+enum lynse_scan_flags { LYNSE_SCAN_DELETED = 32 }; /* the deleted records: what could be restored */
 LYNSE_API int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_scan **out,
                                struct lynse_error *err);
 /* Up to row_max records; an empty hits object: the end. */
