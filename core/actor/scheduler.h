@@ -68,7 +68,7 @@ struct thread_scheduler_desc {
 };
 enum {
     TASK_QUEUE_MAX = 1024,
-    WORKER_SPIN_US = 50, /* performance T6 */
+    WORKER_SPIN_US = 50, /* about what a hand-over to a sleeping thread costs */
     WAIT_SPIN_US = 30,
 };
 

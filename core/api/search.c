@@ -11,7 +11,7 @@
 #include "api/handles.h"
 #include "base/limits.h"
 
-/* Below this a hand-over costs more than it saves (performance T6). */
+/* Below this a hand-over to another thread costs more than it saves. */
 enum { SPLIT_COST_US = 200 };
 
 struct lynse_search {

@@ -47,7 +47,7 @@ struct alloc *alloc_libc(void);
 void *mem_alloc(struct alloc *a, enum mem_tag tag, size_t bytes) __attribute__((malloc));
 void *mem_zalloc(struct alloc *a, enum mem_tag tag, size_t bytes) __attribute__((malloc));
 /* Aligned to 64..4096 bytes; blocks of 2 MiB and more are aligned to 2 MiB and advised to huge
- * pages where libc serves them (performance T3). */
+ * pages where libc serves them. */
 void *mem_alloc_aligned(struct alloc *a, enum mem_tag tag, size_t bytes, size_t align);
 /* Keeps the contents; on NULL the old block is untouched.  block NULL allocates.
  * Not for blocks of mem_alloc_aligned. */

@@ -3,7 +3,7 @@
  *
  * load and store take unaligned pointers.  `struct reader` walks untrusted bytes: a read past the
  * end returns false, sets `failed` and leaves the output zero, so a parser may read a whole record
- * and test once (reliability 2.13, P9).
+ * and test once (P9).
  */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H

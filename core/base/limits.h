@@ -58,9 +58,8 @@ enum {
 #endif
 
 enum {
-    SYNC_BATCH_BYTES =
-        4 << 20,             /* a sync batch is closed here (reliability 2.1), one group at least */
-    MAILBOX_MESSAGES = 1024, /* reliability 2.8 */
+    SYNC_BATCH_BYTES = 4 << 20, /* a sync batch is closed here; one group at least */
+    MAILBOX_MESSAGES = 1024,    /* a fuller mailbox answers BUSY */
     DOC_CACHE_BYTES = 32 << 20,
     ALIGN_VECTOR = 64, /* a cache line, and one AVX-512 register */
 };

@@ -6,6 +6,12 @@
 
 #include <stddef.h>
 
+#ifdef __has_feature /* clang has no macro of gcc's name */
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 static inline void poison(const void *at, size_t size)

@@ -14,6 +14,7 @@
  */
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "base/utf8.h"
 #include "codec/decimal.h"
 #include "codec/json.h"
@@ -92,7 +93,7 @@ size_t json_plain_bytes(const uint8_t *at, const uint8_t *end)
 static bool read_hex4(const uint8_t *at, const uint8_t *end, uint32_t *out)
 {
     uint32_t v = 0;
-    if (end - at < 4) return false;
+    if (end - at + PLANTED(JSON_ESCAPE_END) < 4) return false;
     for (int i = 0; i < 4; i++) {
         uint8_t byte = at[i];
         uint8_t letter = byte | 0x20;

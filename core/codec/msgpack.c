@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/planted.h"
 #include "base/utf8.h"
 #include "codec/datetime.h"
 #include "codec/quote.h"
@@ -131,7 +132,8 @@ static enum decoded decode_payload(enum head_class class, const uint8_t *at, siz
 {
     bool is_ext = class == HEAD_EXT || class == HEAD_FIX_EXT;
     size_t type_bytes = is_ext ? 1 : 0;
-    if (left < type_bytes || left - type_bytes < size) return DECODED_CUT;
+    if (left < type_bytes || left - type_bytes + PLANTED(MSGPACK_PAYLOAD_END) < size)
+        return DECODED_CUT;
     *out_size = type_bytes + size;
     if (is_ext) {
         if (at[0] != EXT_TIMESTAMP) return DECODED_BAD_EXT;

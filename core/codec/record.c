@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/planted.h"
 #include "codec/msgpack.h"
 #include "codec/tagged.h"
 
@@ -164,7 +165,7 @@ static int decode_documents(const struct tagged_field *f, struct record_view *ou
     out->documents = slice_of(r.at, reader_left(&r));
     for (size_t i = 1; i <= out->count; i++) {
         uint32_t end = load_u32(ends.data + i * sizeof(uint32_t));
-        if (end < last || end > out->documents.size)
+        if (end < last || end > out->documents.size + PLANTED(RECORD_DOCUMENT_END))
             return error_set(err, LYNSE_CORRUPT, "record: document %zu ends outside its field",
                              i - 1);
         if (end > last &&

@@ -225,7 +225,7 @@ int collection_set_description(struct collection *c, const char *description, st
 
 /* ---- collection_check.c ---- */
 
-/* Every invariant over every file and the state (reliability: verify full). Slow; for tests and
+/* Every invariant over every file and the state. Slow; for tests and
  * tools. */
 int collection_check(struct collection *c, struct error *err);
 

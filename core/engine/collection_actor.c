@@ -384,7 +384,7 @@ static bool must_wait(const struct host *h, const struct message *m)
     if (m->kind == KIND_SEGMENT_READY) return false;
     if (m->kind == KIND_WRITE && h->collection && !base_may_sync(h) &&
         h->engine->waiting_calls == 0 && level_of(h, m) == SYNC_ALWAYS)
-        return true; /* reliability 2.1: a poll syncs only if it may */
+        return true; /* a poll syncs only if it may (R4b) */
     if (!h->seal) return false;
     if (m->kind == KIND_WRITE) return h->collection && collection_is_stalled(h->collection);
     return m->kind == KIND_FLUSH || m->kind == KIND_SET_SYNC || m->kind == KIND_CLOSE ||

@@ -85,12 +85,16 @@ static int check_empty(struct engine *e, struct error *err)
 
 /* ---- open ---- */
 
+static bool is_in_memory(const struct engine_desc *desc)
+{
+    return strcmp(desc->path, ":memory:") == 0 && !desc->vfs;
+}
+
 static int open_file_system(struct engine *e, struct error *err)
 {
-    bool in_memory = strcmp(e->desc.path, ":memory:") == 0;
 
     if (e->desc.vfs) e->vfs = e->desc.vfs;
-    else if (!in_memory) e->vfs = vfs_posix();
+    else if (!is_in_memory(&e->desc)) e->vfs = vfs_posix();
     else {
         e->own_vfs = e->vfs = vfs_memory_create(e->alloc);
         if (!e->vfs) return error_no_memory(err, sizeof *e->vfs);
@@ -217,6 +221,13 @@ static int seed_rng(struct engine *e, struct error *err)
     return 0;
 }
 
+/* A root in memory ends with the process: logging to it would only hold every row twice. */
+static uint8_t default_level(const struct engine_desc *desc)
+{
+    if (is_in_memory(desc)) return SYNC_NONE;
+    return desc->is_inline ? SYNC_OS : SYNC_ALWAYS;
+}
+
 int engine_open(const struct engine_desc *desc, struct engine **out, struct error *err)
 {
     struct alloc *alloc =
@@ -237,7 +248,7 @@ int engine_open(const struct engine_desc *desc, struct engine **out, struct erro
     e->search_threads = desc->search_threads ? desc->search_threads : machine_core_count();
     mutex_init(&e->mutex);
     catalog_init(&e->catalog, alloc, &(struct uuid){{0}});
-    if (!e->desc.sync_level) e->desc.sync_level = desc->is_inline ? SYNC_OS : SYNC_ALWAYS;
+    if (!e->desc.sync_level) e->desc.sync_level = default_level(desc);
     if (!e->desc.sync_interval_ms) e->desc.sync_interval_ms = 100;
     if (seed_rng(e, err) != 0 || open_file_system(e, err) != 0 || open_lock(e, err) != 0 ||
         open_catalog(e, err) != 0 ||

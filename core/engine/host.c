@@ -127,6 +127,7 @@ static int make_close_order(struct host *h, struct error *err)
     h->closed = future_create(h->engine->scheduler, err);
     if (!h->closed) return -1;
     h->close_order->base.class = MESSAGE_SYSTEM;
+    h->close_order->is_drop = h->engine->own_vfs != NULL; /* nothing of it is going to be read */
     h->close_order->base.reply = &h->closed->reply;
     return 0;
 }

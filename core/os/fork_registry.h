@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 
-enum { FORK_REGISTRY_SLOTS = 64 };
+enum { FORK_REGISTRY_SLOTS = 256 };
 
 /* Any thread. */
 void fork_registry_hold(void);

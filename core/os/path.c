@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/planted.h"
 
 static const char DEFAULT_DATABASE[] = "default";
 enum { COMPONENT_BYTES_MAX = 255 }; /* NAME_MAX of every file system we know */
@@ -17,7 +18,7 @@ static bool is_name_byte(uint8_t c)
 int name_check(const char *what, struct slice name, struct error *err)
 {
     if (name.size == 0) return error_set(err, LYNSE_INVALID, "%s name is empty", what);
-    if (name.size > LIMIT_NAME_BYTES)
+    if (name.size > LIMIT_NAME_BYTES + PLANTED(CATALOG_NAME_BYTES))
         return error_set(err, LYNSE_LIMIT, "%s name has %zu bytes, the limit is %d", what,
                          name.size, LIMIT_NAME_BYTES);
     for (size_t i = 0; i < name.size; i++) {

@@ -215,8 +215,10 @@ static int record_dir_make(struct vfs_dir *parent, const char *name, struct erro
     int rc = reserve_numbers(fs, name, NULL, err);
     if (rc == 0) rc = vfs_dir_make(dir_of(parent)->inner, name, err);
     if (rc == 0) {
-        (void)number_of(fs, dir, name);
-        rc = observe(fs, (struct vfs_op){.kind = VFS_OP_DIR_MAKE, .dir = dir, .name = name}, err);
+        uint64_t made = number_of(fs, dir, name);
+        rc = observe(
+            fs, (struct vfs_op){.kind = VFS_OP_DIR_MAKE, .dir = dir, .file = made, .name = name},
+            err);
     }
     mutex_unlock(&fs->mutex);
     return rc;

@@ -14,7 +14,7 @@
 #include "os/vfs.h"
 
 enum vfs_op_kind {
-    VFS_OP_DIR_MAKE,      /* dir = parent, name */
+    VFS_OP_DIR_MAKE,      /* dir = parent, name; file = number of the new directory */
     VFS_OP_DIR_REMOVE,    /* dir = parent, name */
     VFS_OP_DIR_SYNC,      /* dir */
     VFS_OP_FILE_CREATE,   /* dir, name, file */

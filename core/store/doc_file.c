@@ -12,6 +12,7 @@
  * FAILURE     CORRUPT for what is damaged; other documents can still be read.
  */
 #include "base/bytes.h"
+#include "base/planted.h"
 #include "codec/msgpack.h"
 #include "store/doc_cache.h"
 #include "store/doc_layout.h"
@@ -133,7 +134,7 @@ static int check_block(struct doc_file *f, uint32_t i, struct slice raw, uint32_
     size_t table = DOC_BLOCK_TABLE + ((size_t)count + 1) * 4;
     bool is_good = raw.size >= table && load_u32(raw.data) == count &&
                    load_u32(raw.data + DOC_BLOCK_TABLE) == 0;
-    for (uint32_t k = 1; is_good && k <= count; k++)
+    for (uint32_t k = 1; is_good && k + PLANTED(SEGMENT_LAST_DOCUMENT) <= count; k++)
         is_good = load_u32(raw.data + DOC_BLOCK_TABLE + (size_t)k * 4) >=
                   load_u32(raw.data + DOC_BLOCK_TABLE + (size_t)k * 4 - 4);
     if (!is_good || load_u32(raw.data + table - 4) != raw.size - table)

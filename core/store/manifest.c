@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/limits.h"
+#include "base/planted.h"
 #include "codec/tagged.h"
 
 enum manifest_tag { TAG_STATE = 1, TAG_VECTOR_FIELD = 2, TAG_OPTIONS = 3, TAG_SEGMENT = 4 };
@@ -338,7 +339,8 @@ static int decode_segment(struct manifest *m, struct reader *r)
     read_u64(r, &s->del_lsn);
     read_u32(r, &s->part_count);
     read_u32(r, &reserved);
-    if (r->failed || reserved != 0 || s->part_count > SEGMENT_PARTS_MAX) return -1;
+    if (r->failed || reserved != 0) return -1;
+    if (s->part_count > SEGMENT_PARTS_MAX + PLANTED(MANIFEST_PART_COUNT)) return -1;
     memcpy(s->uuid.bytes, uuid.data, uuid.size);
     for (uint32_t i = 0; i < s->part_count; i++) {
         struct manifest_part *p = &s->parts[i];

@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/hash.h"
+#include "base/planted.h"
 
 enum header_offset {
     AT_SEQUENCE = 80,
@@ -183,7 +184,8 @@ static bool read_record_header(struct slice file, size_t at, uint32_t salt_crc, 
     r->prev_crc = load_u32(p + AT_PREV_CRC);
     r->crc = load_u32(p + AT_CRC);
     if (r->kind == 0 || (r->flags & ~(WAL_GROUP_END | WAL_IGNORABLE)) != 0) return false;
-    if (r->durable_lsn > r->lsn || align_up(payload_bytes, 8) > left) return false;
+    if (r->durable_lsn > r->lsn) return false;
+    if (align_up(payload_bytes, 8) > left + PLANTED(WAL_PAYLOAD_END)) return false;
     r->payload = slice_of(p + WAL_RECORD_HEADER_BYTES, payload_bytes);
     r->bytes = wal_record_bytes(payload_bytes);
     return load_u16(p + AT_CHECK) == header_check(salt_crc, p);
