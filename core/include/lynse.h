@@ -107,14 +107,20 @@ enum lynse_open_flags {
 };
 enum lynse_mode { LYNSE_THREADS = 0, LYNSE_INLINE = 1 };
 
-/* What a write's answer means.                  survives: process kill    power cut              */
+/* What a write's answer means, and what it survives.
+ *
+ *   level      the write is                 process killed           power cut
+ *   ALWAYS     synced to disk               yes                      yes
+ *   INTERVAL   written, synced every N ms   yes                      all but the last N ms
+ *   OS         written to the system        yes                      what the system had written
+ *   NONE       in memory                    up to the last flush     up to the last flush
+ */
 enum lynse_sync_level {
-    LYNSE_SYNC_DEFAULT = 0, /* threads: ALWAYS; inline: OS */
-    LYNSE_SYNC_ALWAYS = 1, /* synced to disk               yes                       yes          */
-    LYNSE_SYNC_INTERVAL =
-        2,               /* written, synced every N ms   yes         all but the last N ms      */
-    LYNSE_SYNC_OS = 3,   /* written to the system        yes          what the system wrote     */
-    LYNSE_SYNC_NONE = 4, /* in memory                    up to the last flush         same      */
+    LYNSE_SYNC_DEFAULT = 0, /* threads ALWAYS, inline OS, ":memory:" NONE */
+    LYNSE_SYNC_ALWAYS = 1,
+    LYNSE_SYNC_INTERVAL = 2,
+    LYNSE_SYNC_OS = 3,
+    LYNSE_SYNC_NONE = 4,
 };
 
 struct lynse_allocator {
