@@ -15,6 +15,8 @@ struct faulty_vfs {
     uint64_t fired;
     faulty_lost_fn *lost_fn;
     void *lost_ctx;
+    faulty_watch_fn *watch_fn;
+    void *watch_ctx;
 };
 
 struct faulty_dir {
@@ -65,6 +67,13 @@ void vfs_faulty_on_lost(struct vfs *base, faulty_lost_fn *fn, void *ctx)
     fs->lost_ctx = ctx;
 }
 
+void vfs_faulty_on_operation(struct vfs *base, faulty_watch_fn *fn, void *ctx)
+{
+    struct faulty_vfs *fs = (struct faulty_vfs *)base;
+    fs->watch_fn = fn;
+    fs->watch_ctx = ctx;
+}
+
 void vfs_faulty_arm(struct vfs *base, const struct faulty_plan *plan)
 {
     struct faulty_vfs *fs = (struct faulty_vfs *)base;
@@ -93,6 +102,7 @@ uint64_t vfs_faulty_fired(const struct vfs *base)
 static bool is_hit(struct faulty_vfs *fs, unsigned kind)
 {
     const struct faulty_plan *plan = &fs->plan;
+    if (fs->watch_fn) fs->watch_fn(fs->watch_ctx, (enum faulty_kind)kind);
     if (!(plan->kinds & kind)) return false;
     fs->count++;
     bool hit = false;

@@ -59,6 +59,10 @@ struct vfs *vfs_faulty_create(struct alloc *a, struct vfs *inner);
 void vfs_faulty_destroy(struct vfs *fs);
 void vfs_faulty_on_lost(struct vfs *fs, faulty_lost_fn *fn, void *ctx);
 
+/* fn is called before each operation, armed or not. */
+typedef void faulty_watch_fn(void *ctx, enum faulty_kind kind);
+void vfs_faulty_on_operation(struct vfs *fs, faulty_watch_fn *fn, void *ctx);
+
 /* Also sets both counters back to 0. */
 void vfs_faulty_arm(struct vfs *fs, const struct faulty_plan *plan);
 void vfs_faulty_disarm(struct vfs *fs);          /* the counters stay */
