@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crashlab/batch.h"
+
+#include "base/check.h"
+#include "store/file_gc.h"
+
+/* Ids that the collection will give. */
+static bool give_ids(const struct oracle *o, struct oracle_group *g)
+{
+    int first = o->states[o->lsn].max_number + 1;
+
+    if (first + (int)g->count > ORACLE_NUMBERS) return false;
+    for (size_t i = 0; i < g->count; i++) {
+        g->ids[i] = first + (int)i;
+        g->values[i] = (uint16_t)(50 + first + (int)i);
+    }
+    return true;
+}
+
+static void make_write(struct collection_write *w, const struct oracle_group *g,
+                       const struct oracle_rows *rows)
+{
+    static const enum write_kind kinds[] = {
+        [GROUP_ADD] = WRITE_ADD,       [GROUP_PUT] = WRITE_UPSERT,      [GROUP_KEEP] = WRITE_UPSERT,
+        [GROUP_DELETE] = WRITE_DELETE, [GROUP_RESTORE] = WRITE_RESTORE,
+    };
+    bool has_rows = g->kind < GROUP_DELETE;
+
+    *w = (struct collection_write){
+        .kind = kinds[g->kind],
+        .ids = g->is_auto ? NULL : rows->ids,
+        .count = g->count,
+        .vectors = has_rows ? rows->vectors : NULL,
+        .dim = has_rows ? ORACLE_DIM : 0,
+        .documents = has_rows && g->kind != GROUP_KEEP ? rows->documents : NULL,
+        .sync = g->level,
+    };
+}
+
+int batch_make(struct batch *b, struct oracle *o, const char *word)
+{
+    struct oracle_group groups[WORD_GROUPS];
+    size_t count = word_groups(word, groups);
+
+    *b = (struct batch){.lsn_before = o->lsn};
+    for (size_t i = 0; i < count; i++) {
+        if (groups[i].is_auto && !give_ids(o, &groups[i])) break;
+        size_t before = o->lsn;
+        oracle_submit(o, &groups[i], &b->codes[i], &b->row_counts[i]);
+        b->lsns[i] = o->lsn > before ? o->lsn : 0;
+        oracle_rows_make(&b->rows[i], o->alloc, &groups[i]);
+        make_write(&b->writes[i], &groups[i], &b->rows[i]);
+        b->count++;
+    }
+    return b->count > 0 ? 0 : -1;
+}
+
+void batch_deinit(struct batch *b)
+{
+    for (size_t i = 0; i < b->count; i++) oracle_rows_deinit(&b->rows[i]);
+}
+
+static void raise_to(uint16_t *promise, uint64_t lsn)
+{
+    if (lsn > *promise) *promise = (uint16_t)lsn;
+}
+
+int batch_answered(struct batch *b, struct target *t, struct oracle *o,
+                   const struct collection_write *w)
+{
+    size_t i = (size_t)(w - b->writes);
+
+    CHECK(i < b->count);
+    if (b->is_answered[i]) return target_fail(t, "group %zu was answered twice", i);
+    b->is_answered[i] = true;
+    if (w->error.code != b->codes[i]) {
+        if (!t->expects_faults || w->error.code == LYNSE_OK)
+            return target_fail(t, "group %zu answered %s (%s), want %s", i,
+                               error_name(w->error.code), w->error.text, error_name(b->codes[i]));
+        t->fault_code = w->error.code;
+        return 0;
+    }
+    if (w->error.code) return 0;
+    if (w->lsn != b->lsns[i] || w->row_count != b->row_counts[i])
+        return target_fail(t, "group %zu got LSN %llu and %llu rows, want %llu and %zu", i,
+                           (unsigned long long)w->lsn, (unsigned long long)w->row_count,
+                           (unsigned long long)b->lsns[i], b->row_counts[i]);
+    if (w->sync_reached == SYNC_ALWAYS) raise_to(&o->promise.power, w->lsn);
+    if (w->sync_reached < SYNC_NONE) raise_to(&o->promise.kill, w->lsn);
+    return 0;
+}
+
+int batch_finish(struct batch *b, struct target *t, struct oracle *o)
+{
+    size_t kept = b->lsn_before;
+
+    for (size_t i = 0; i < b->count; i++) {
+        if (!b->is_answered[i]) return target_fail(t, "group %zu was not answered", i);
+        if (b->writes[i].error.code == LYNSE_OK && b->lsns[i]) kept = b->lsns[i];
+    }
+    /* Undone for good, if the engine says so; in doubt, if it cannot know. */
+    if (t->fault_code && t->fault_code != LYNSE_OUTCOME_UNKNOWN) oracle_take_back(o, kept);
+    return 0;
+}
+
+void promise_look(struct oracle *o, const struct collection *c, const struct view *view)
+{
+    if (view) {
+        uint64_t lsn = view->lsn <= o->lsn ? view->lsn : o->lsn;
+        while (lsn > o->promise.power && o->states[lsn].level != SYNC_ALWAYS) lsn--;
+        raise_to(&o->promise.power, lsn);
+    }
+    if (c && c->log && c->manifest.sync_level != SYNC_NONE) {
+        uint64_t durable = c->log->ops->durable_lsn(c->log);
+        raise_to(&o->promise.power, durable <= o->lsn ? durable : o->lsn);
+    }
+    raise_to(&o->promise.kill, o->promise.power);
+}
+
+/* ---- judging ---- */
+
+struct leak {
+    const struct collection *c;
+    char name[128]; /* of a file that nothing names */
+};
+
+static bool is_named(const struct manifest *m, const char *name)
+{
+    char part[PART_NAME_BYTES];
+
+    for (uint32_t i = 0; i < m->segment_count; i++) {
+        const struct manifest_segment *s = &m->segments[i];
+        for (uint32_t j = 0; j < s->part_count; j++) {
+            part_name(part, &s->uuid, (enum part_kind)s->parts[j].kind,
+                      manifest_part_number(s, &s->parts[j]));
+            if (strcmp(part, name) == 0) return true;
+        }
+    }
+    return false;
+}
+
+static bool look_for_leak(void *ctx, const char *name)
+{
+    struct leak *l = ctx;
+    const struct manifest *m = &l->c->manifest;
+    const char *spare = l->c->wal ? wal_spare_name(l->c->wal) : NULL;
+    uint64_t number;
+
+    if (numbered_name_parse(name, MANIFEST_PREFIX, &number) &&
+        (number == m->epoch || number == m->epoch - 1))
+        return true;
+    if (numbered_name_parse(name, WAL_PREFIX, &number) && number >= m->wal_first) return true;
+    if ((spare && strcmp(name, spare) == 0) || is_named(m, name)) return true;
+    size_t n = strlen(name);
+    if (n >= sizeof l->name) n = sizeof l->name - 1;
+    memcpy(l->name, name, n);
+    l->name[n] = '\0';
+    return false;
+}
+
+/* Every file is one that the manifest names, or a log, or the spare. */
+static int check_leaks(struct target *t, struct collection *c)
+{
+    struct leak l = {.c = c};
+    struct error err = {0};
+
+    if (vfs_dir_list(c->dir, look_for_leak, &l, &err) != 0)
+        return target_fail(t, "cannot list: %s", err.text);
+    return l.name[0] ? target_fail(t, "file '%s' is left behind", l.name) : 0;
+}
+
+static int check_numbers(struct target *t, struct oracle *o, struct collection *c, bool is_fresh)
+{
+    int max = c->has_int_id ? (int)c->max_int_id : -1;
+
+    if (max < o->states[c->applied_lsn].max_number)
+        return target_fail(t, "the largest id is %d, want %d at least", max,
+                           o->states[c->applied_lsn].max_number);
+    /* Ids of groups that a crash took may be given again, or not. */
+    if (is_fresh) o->states[c->applied_lsn].max_number = max;
+    return 0;
+}
+
+int collection_judge(struct target *t, struct oracle *o, struct collection *c, bool is_fresh,
+                     bool is_sealing)
+{
+    uint64_t lsn = c->applied_lsn;
+    uint64_t lowest = is_fresh || t->expects_faults ? o->promise.kill : o->lsn;
+    struct error err = {0};
+    char why[WHY_BYTES];
+
+    if (lsn < lowest)
+        return target_fail(t, "lost: LSN %llu was reached, %llu was promised",
+                           (unsigned long long)lsn, (unsigned long long)lowest);
+    if (lsn > o->lsn)
+        return target_fail(t, "LSN %llu was never written, the last is %zu",
+                           (unsigned long long)lsn, o->lsn);
+    struct view *v = view_slot_acquire(c->desc.slot);
+    int rc = v ? oracle_compare(o, v, (size_t)lsn, why) : target_fail(t, "no view");
+    if (v && rc != 0) target_fail(t, "%s", why);
+    view_release(v);
+    t->is_corrupt = rc == ORACLE_CORRUPT;
+    if (rc != 0) return -1;
+    if (collection_check(c, &err) != 0) {
+        t->is_corrupt = err.code == LYNSE_CORRUPT;
+        return target_fail(t, "check: %s", err.text);
+    }
+    if (is_fresh && !is_sealing && !t->world->is_media && check_leaks(t, c) != 0) return -1;
+    if (check_numbers(t, o, c, is_fresh) != 0) return -1;
+    if (is_fresh) {
+        oracle_take_back(o, (size_t)lsn);
+        o->promise.kill = o->promise.power = (uint16_t)lsn;
+    }
+    return 0;
+}

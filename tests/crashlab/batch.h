@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* batch.h — the groups of one word as the engine's writes, and its answers against the oracle's. */
+#ifndef CRASHLAB_BATCH_H
+#define CRASHLAB_BATCH_H
+
+#include "collection/collection.h"
+#include "crashlab/world.h"
+
+struct batch {
+    struct collection_write writes[WORD_GROUPS];
+    struct oracle_rows rows[WORD_GROUPS];
+    int codes[WORD_GROUPS]; /* expected */
+    size_t row_counts[WORD_GROUPS];
+    uint64_t lsns[WORD_GROUPS]; /* expected; 0: nothing is written */
+    bool is_answered[WORD_GROUPS];
+    size_t count;
+    size_t lsn_before;
+};
+
+/* Submit the groups to the oracle and make their writes.  -1: no write, or an auto id too many. */
+int batch_make(struct batch *b, struct oracle *o, const char *word);
+void batch_deinit(struct batch *b);
+/* One answer; raises the oracle's promises.  -1: t->why. */
+int batch_answered(struct batch *b, struct target *t, struct oracle *o,
+                   const struct collection_write *w);
+/* All were answered; what failed for want of a disk is taken back. */
+int batch_finish(struct batch *b, struct target *t, struct oracle *o);
+
+/* Promises by what a collection shows: its view (P3) and its durable_lsn. */
+void promise_look(struct oracle *o, const struct collection *c, const struct view *view);
+
+/* The state of an opened collection against the oracle; is_fresh: it becomes the oracle's, and no
+ * file is left behind (but a seal that is under way has files that nothing names yet). */
+int collection_judge(struct target *t, struct oracle *o, struct collection *c, bool is_fresh,
+                     bool is_sealing);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "crashlab/lab.h"
+
+/* Those of the recovery model (tests/model/recovery_model.py), the first regression list, and what
+ * was found since; each with the collection in level `always` at the start. */
+const char *const lab_histories[] = {
+    "w:a1 w:b2",
+    "w:a1|b2|c3 w:d4",
+    "w:a1,b2 w:c3",
+    "W:a1 w:b2 w:c3",
+    "w:a1 mark w:b2 close w:c3",
+    "w:a1 sync w:b2 w:c3 w:d4",
+    "w:a1 ckpt w:b2",
+    "w:a1 seal w:b2 seal",
+    "w:a1,b2 seal w:-a seal w:c3",
+    "w:a1,b2 seal w:-a seal0 ckpt w:+a",
+    "w:a1,b2 freeze w:-a w:c3 seal w:d4",
+    "w:a1,b2 w:-a freeze w:+a w:c3 seal w:d4",
+    "w:a1,b2 seal w:-a freeze w:+a seal",
+    "w:a1 w:a2 w:a3 ckpt w:a4",
+    "w:a1,b2 w:c3 ckpt w:d4,e5 w:f6 ckpt w:g7",
+    "w:a1,b2 seal w:a3 seal0 w:b4 seal0 ckpt",
+    "w:a1 w:a1 w:a1",
+    "w:a1,b2 seal w:c3,d4 freeze w:-c w:-a seal w:e5",
+    "close ckpt w:a1 close",
+    "w:a1|b2 w:a1",
+    "w:a1 w:-a w:a2|+a w:-a|+a",
+    "w:a1 close close w:b2 w:c3 ckpt",
+    "w:a1 mode:none w:b2 seal mode:always w:c3",
+    "w:a1 ckpt mode:none w:b2 mode:always w:c3",
+    "w:a1 sync0 w:b2 sync1 w:c3",
+    "w:a1 w:a2 seal w:b3",
+    "w:a1 sync mark w:b2 mark sync w:c3 close w:d4",
+    NULL,
+};
+
+const char *const lab_root_histories[] = {
+    "create:0 w:a1 w:b2 drop:0",
+    "create:0 w:a1 ckpt w:b2 drop:0",
+    "create:0 w:a1 create:1 w:b2 use:0 drop:1 w:c3 close create:1 w:a1",
+    NULL,
+};
+
+/* ---- by chance ---- */
+
+/* Kinds of words; a seed switches some off. */
+enum word_kind {
+    WORD_PUT,
+    WORD_GROUP,
+    WORD_BATCH,
+    WORD_LARGE,
+    WORD_DELETE,
+    WORD_RESTORE,
+    WORD_KEEP,
+    WORD_ADD,
+    WORD_AUTO,
+    WORD_LEVEL,
+    WORD_FREEZE,
+    WORD_BUILD,
+    WORD_SEAL,
+    WORD_CANCEL,
+    WORD_CHECKPOINT,
+    WORD_SYNC,
+    WORD_MARK,
+    WORD_CLOSE,
+    WORD_MODE,
+    WORD_INDEX,
+    WORD_DESCRIBE,
+    WORD_CREATE,
+    WORD_DROP,
+    WORD_USE,
+    WORD_TICK,
+    WORD_POLL,
+    WORD_KINDS,
+};
+
+struct maker {
+    struct rng rng;
+    unsigned weights[WORD_KINDS];
+    unsigned total;
+    unsigned value;
+    char *out;
+    size_t size;
+};
+
+static void append(struct maker *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append(struct maker *m, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    int n = vsnprintf(m->out + m->size, HISTORY_BYTES - m->size, format, args);
+    va_end(args);
+    CHECK(n >= 0 && m->size + (size_t)n < HISTORY_BYTES);
+    m->size += (size_t)n;
+}
+
+static char some_id(struct maker *m)
+{
+    return "abcdefghijklABCD"[rng_below(&m->rng, 16)];
+}
+
+static unsigned next_value(struct maker *m)
+{
+    m->value = m->value % 900 + 1;
+    return m->value;
+}
+
+/* Rows of one group: different ids. */
+static void append_group(struct maker *m, const char *sign, bool has_value, size_t most)
+{
+    size_t count = 1 + (size_t)rng_below(&m->rng, most);
+    unsigned first = (unsigned)rng_below(&m->rng, 16);
+
+    for (size_t i = 0; i < count; i++) {
+        append(m, "%s%s%c", i ? "," : "", sign, "abcdefghijklABCD"[(first + i * 3) % 16]);
+        if (has_value) append(m, "%u", next_value(m));
+    }
+}
+
+static void append_any_group(struct maker *m)
+{
+    switch (rng_below(&m->rng, 6)) {
+    case 0:
+        append_group(m, "-", false, 3);
+        break;
+    case 1:
+        append_group(m, "+", false, 3);
+        break;
+    case 2:
+        append_group(m, "=", true, 2);
+        break;
+    default:
+        append_group(m, "", true, 3);
+        break;
+    }
+}
+
+static void append_batch(struct maker *m)
+{
+    size_t count = 2 + (size_t)rng_below(&m->rng, 3);
+    char same = some_id(m);
+
+    append(m, " w:");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) append(m, "|");
+        /* Groups of one batch that meet at one id need the overlay. */
+        if (rng_below(&m->rng, 3) == 0) append(m, "%c%u", same, next_value(m));
+        else if (rng_below(&m->rng, 3) == 0) append(m, "%c%c", "-+"[rng_below(&m->rng, 2)], same);
+        else append_any_group(m);
+    }
+}
+
+static void append_word(struct maker *m, enum word_kind kind)
+{
+    static const char *const levels[] = {"always", "interval", "os", "none"};
+    static const char *const plain[WORD_KINDS] = {
+        [WORD_FREEZE] = " freeze",     [WORD_BUILD] = " build",     [WORD_SEAL] = " seal",
+        [WORD_CANCEL] = " cancel",     [WORD_CHECKPOINT] = " ckpt", [WORD_SYNC] = " sync",
+        [WORD_MARK] = " mark",         [WORD_CLOSE] = " close",     [WORD_INDEX] = " index",
+        [WORD_DESCRIBE] = " describe", [WORD_TICK] = " tick",       [WORD_POLL] = " poll",
+    };
+
+    if (plain[kind]) append(m, "%s", plain[kind]);
+    else if (kind == WORD_BATCH) append_batch(m);
+    else if (kind == WORD_AUTO) append(m, " w:#%u", 1 + (unsigned)rng_below(&m->rng, 3));
+    else if (kind == WORD_MODE) append(m, " mode:%s", levels[rng_below(&m->rng, 4)]);
+    else if (kind == WORD_CREATE) append(m, " create:%u", (unsigned)rng_below(&m->rng, 3));
+    else if (kind == WORD_DROP) append(m, " drop:%u", (unsigned)rng_below(&m->rng, 3));
+    else if (kind == WORD_USE) append(m, " use:%u", (unsigned)rng_below(&m->rng, 3));
+    else {
+        append(m, kind == WORD_LARGE ? " W" : " w");
+        if (kind == WORD_LEVEL) append(m, "%u", 1 + (unsigned)rng_below(&m->rng, 3));
+        append(m, ":");
+        if (kind == WORD_DELETE) append_group(m, "-", false, 4);
+        else if (kind == WORD_RESTORE) append_group(m, "+", false, 4);
+        else if (kind == WORD_KEEP) append_group(m, "=", true, 3);
+        else if (kind == WORD_ADD) append_group(m, "!", true, 2);
+        else append_group(m, "", true, kind == WORD_GROUP ? 5 : 1);
+    }
+}
+
+static void choose_weights(struct maker *m, bool is_root)
+{
+    static const unsigned base[WORD_KINDS] = {
+        [WORD_PUT] = 10,     [WORD_GROUP] = 6,   [WORD_BATCH] = 8,      [WORD_LARGE] = 3,
+        [WORD_DELETE] = 5,   [WORD_RESTORE] = 4, [WORD_KEEP] = 3,       [WORD_ADD] = 2,
+        [WORD_AUTO] = 2,     [WORD_LEVEL] = 4,   [WORD_FREEZE] = 3,     [WORD_BUILD] = 2,
+        [WORD_SEAL] = 4,     [WORD_CANCEL] = 1,  [WORD_CHECKPOINT] = 2, [WORD_SYNC] = 2,
+        [WORD_MARK] = 2,     [WORD_CLOSE] = 3,   [WORD_MODE] = 2,       [WORD_INDEX] = 1,
+        [WORD_DESCRIBE] = 1,
+    };
+    static const unsigned root[WORD_KINDS] = {
+        [WORD_CREATE] = 4, [WORD_DROP] = 2, [WORD_USE] = 4, [WORD_TICK] = 3, [WORD_POLL] = 4};
+
+    for (int i = 0; i < WORD_KINDS; i++) {
+        m->weights[i] = base[i] + (is_root ? root[i] : 0);
+        if (i >= WORD_LARGE && rng_chance(&m->rng, 0.25)) m->weights[i] = 0;
+        else if (rng_chance(&m->rng, 0.1)) m->weights[i] *= 4;
+        m->total += m->weights[i];
+    }
+}
+
+/* Some disks fail: once, with one errno. */
+static void choose_fault(struct maker *m, struct faulty_plan *out)
+{
+    static const int codes[] = {EIO, ENOSPC, EDQUOT};
+    static const unsigned kinds[] = {
+        FAULTY_WRITE,
+        FAULTY_WRITE,
+        FAULTY_WRITE,
+        FAULTY_SYNC,
+        FAULTY_DIR_SYNC,
+        FAULTY_RENAME,
+        FAULTY_WRITE | FAULTY_SYNC | FAULTY_RENAME | FAULTY_DIR_SYNC | FAULTY_TRUNCATE,
+        FAULTY_UNLINK | FAULTY_CLOSE,
+    };
+
+    *out = (struct faulty_plan){0};
+    if (!rng_chance(&m->rng, 0.35)) return;
+    out->kinds = kinds[rng_below(&m->rng, sizeof kinds / sizeof *kinds)];
+    out->os_errno = codes[rng_below(&m->rng, 3)];
+    out->nth = 1 + rng_below(&m->rng, 30);
+    out->is_short = rng_chance(&m->rng, 0.7);
+}
+
+void history_make(uint64_t seed, struct history *out, char words[HISTORY_BYTES])
+{
+    struct maker m = {.out = words};
+    bool is_root = seed % 4 == 3;
+    static const char *const first[] = {"", "", " mode:interval", " mode:os", " mode:none"};
+
+    rng_init(&m.rng, hash_u64(seed));
+    *out = (struct history){
+        .ops = is_root ? &root_target : &collection_target, .seed = seed, .words = words};
+    choose_weights(&m, is_root);
+    choose_fault(&m, &out->fault);
+    append(&m, "%s", is_root ? "create:0" : "sync");
+    append(&m, "%s", first[rng_below(&m.rng, 5)]);
+    size_t count = 10 + (size_t)rng_below(&m.rng, 45);
+    for (size_t i = 0; i < count; i++) {
+        unsigned at = (unsigned)rng_below(&m.rng, m.total);
+        int kind = 0;
+        while (at >= m.weights[kind]) at -= m.weights[kind++];
+        append_word(&m, (enum word_kind)kind);
+    }
+}
