@@ -20,7 +20,8 @@ int main(void)
     struct lynse *db;
     struct lynse_collection *docs;
     float vectors[] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
-    struct lynse_open_desc in_memory = {.path = ":memory:", .mode = LYNSE_INLINE};
+    struct lynse_open_desc in_memory = {
+        .path = ":memory:", .mode = LYNSE_INLINE, .sync = LYNSE_SYNC_OS};
     struct lynse_collection_desc three = {.name = "docs", .dim = 3};
     struct lynse_rows rows = {.vectors = vectors, .count = 3, .dim = 3};
 
