@@ -271,7 +271,7 @@ int catalog_decode(struct catalog *c, struct slice body, struct error *err)
         switch (f.tag) {
         case CATALOG_NEXT:
             c->next_number = f.data.size == sizeof(uint64_t) ? load_u64(f.data.data) : 0;
-            if (c->next_number == 0 || c->next_number > UINT32_MAX)
+            if (c->next_number == 0 || c->next_number > COLLECTION_NUMBER_END)
                 rc = error_set(err, LYNSE_CORRUPT, "catalog: damaged next number");
             break;
         case CATALOG_DATABASES:

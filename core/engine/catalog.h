@@ -14,6 +14,9 @@
 #include "store/twin_file.h"
 
 enum { NAME_ROOM = LIMIT_NAME_BYTES + 1 };
+/* The next number of a root never passes it: a number is the upper half of a lock's place (L4),
+ * and places are signed. */
+enum { COLLECTION_NUMBER_END = INT32_MAX };
 
 struct catalog_collection {
     uint32_t number; /* 1..; never reused */

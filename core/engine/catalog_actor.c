@@ -13,6 +13,7 @@
  *             again.
  */
 #include "base/check.h"
+#include "base/faults.h"
 #include "base/log.h"
 #include "engine/engine.h"
 
@@ -128,7 +129,8 @@ static int make_directory(struct engine *e, const struct catalog_collection *ent
     uuid_format(&entry->uuid, name);
     if (vfs_dir_make(e->root, name, err) != 0) return -1;
     if (vfs_dir_open_in(e->root, name, &desc.take_dir, err) != 0) return -1;
-    if (collection_create(&desc, options, err) == 0) rc = vfs_dir_sync(e->root, err);
+    if (collection_create(&desc, options, err) == 0)
+        rc = FAULT(CREATE_NO_PARENT_SYNC) ? 0 : vfs_dir_sync(e->root, err);
     vfs_dir_close(desc.take_dir);
     return rc;
 }
@@ -141,8 +143,8 @@ static int add_entry(struct engine *e, const struct catalog_message *m, struct c
 
     memcpy(entry.database, m->database, sizeof entry.database);
     memcpy(entry.name, m->name, sizeof entry.name);
-    if (next->next_number >= UINT32_MAX)
-        return error_set(err, LYNSE_LIMIT, "collections: all 2^32 numbers of this root were used");
+    if (next->next_number >= COLLECTION_NUMBER_END)
+        return error_set(err, LYNSE_LIMIT, "collections: all 2^31 numbers of this root were used");
     if (!catalog_has_database(next, m->database) &&
         catalog_add_database(next, m->database, err) != 0)
         return -1;
@@ -220,6 +222,8 @@ static int drop_collection(struct engine *e, struct catalog_message *m, struct e
     struct catalog next = {0};
 
     if (begin_change(e, &next, err) != 0) return -1;
+    const struct catalog_collection *entry = catalog_find(&next, m->database, m->name);
+    if (FAULT(DROP_WITHOUT_CATALOG) && entry) (void)engine_remove_directory(e, &entry->uuid, err);
     if (catalog_drop_collection(&next, m->database, m->name, err) != 0) {
         catalog_deinit(&next);
         return -1;
