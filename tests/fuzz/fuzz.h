@@ -12,5 +12,7 @@
 #include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* Called by libFuzzer before the first input; initialize.c. */
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 #endif
