@@ -4,9 +4,10 @@
  * LAYOUT      byte 0      which part the bytes are: 0 ids, 1 vectors, 2 documents, 3 deletes
  *                         (mod 4); bit 2: they stand as they are, else their checksums are made
  *                         right, so that what stands behind them is reached
- *             byte 1      rows that the manifest gives the segment
- *             byte 2      dimension that the collection has
- *             then        the file; whose it is, is set right here
+ *             byte 1      rows that the manifest gives the segment (mod ROWS_END)
+ *             byte 2      dimension that the collection has (mod DIMS_END)
+ *             then        the file; whose it is, is set right here.  With bit 3 of byte 0 edits of
+ *                         a good file: u16 where, u8 what
  * The other parts are good ones of as many rows, made here.
  */
 #include "base/alloc.h"
@@ -20,7 +21,9 @@
 #include "segment/segment_builder.h"
 #include "support/part_repair.h"
 
-enum { AS_IT_IS = 4, HEAD_BYTES = 3, FILE_BYTES_MAX = 1 << 20, LSN = 9 };
+enum { AS_IT_IS = 4, IS_EDITED = 8, HEAD_BYTES = 3, FILE_BYTES_MAX = 1 << 20, LSN = 9 };
+enum { ROWS_END = 96, DIMS_END = 24 }; /* more than a word of bits; small enough to be fast */
+enum { CACHE_BYTES = 1 << 14 };        /* a table that is small to clear */
 
 struct disk {
     struct alloc *alloc;
@@ -36,7 +39,7 @@ static void open_disk(struct disk *d)
     CHECK(d->alloc);
     d->fs = vfs_memory_create(d->alloc);
     CHECK(d->fs && vfs_dir_open(d->fs, "/", VFS_DIR_CREATE, &d->dir, NULL) == 0);
-    CHECK(doc_cache_create(d->alloc, DOC_CACHE_BYTES, &d->cache, NULL) == 0);
+    CHECK(doc_cache_create(d->alloc, CACHE_BYTES, &d->cache, NULL) == 0);
 }
 
 static void close_disk(struct disk *d)
@@ -86,6 +89,51 @@ static void make_segment(struct disk *d, uint32_t row_count, uint32_t dim,
     segment_release(active_segment_base(t));
 }
 
+/* Every third row of the segment is dead. */
+static void make_deletes(struct disk *d, struct manifest_segment *m)
+{
+    struct tombstones *none, *dead;
+    struct tombstones_edit *edit;
+    struct rng rng;
+
+    rng_init(&rng, 2);
+    CHECK(tombstones_create(d->alloc, m->row_count, &none, NULL) == 0);
+    CHECK(tombstones_edit_begin(none, &edit, NULL) == 0);
+    for (uint64_t row = 0; row < m->row_count; row += 3) {
+        CHECK(tombstones_edit_reserve(edit, row, NULL) == 0);
+        tombstones_edit_set(edit, row);
+    }
+    dead = tombstones_edit_finish(edit);
+    CHECK(tombstones_write(dead, d->alloc, d->dir, &d->owner, &m->uuid, m->row_count, LSN, &rng,
+                           &m->parts[m->part_count++], NULL) == 0);
+    tombstones_release(dead);
+    tombstones_release(none);
+}
+
+/* A good part with edits. */
+static void edit_part(struct disk *d, const struct manifest_segment *m, enum part_kind kind,
+                      struct slice edits, struct buf *out)
+{
+    char name[PART_NAME_BYTES];
+    struct vfs_file *file;
+    uint64_t size;
+    size_t got;
+
+    part_name(name, &m->uuid, kind, kind == PART_DELETES ? LSN : 0);
+    CHECK(vfs_open(d->dir, name, VFS_READ, &file, NULL) == 0);
+    CHECK(vfs_size(file, &size, NULL) == 0);
+    uint8_t *bytes = buf_extend(out, (size_t)size);
+    CHECK(bytes && vfs_read(file, 0, bytes, (size_t)size, &got, NULL) == 0 && got == size);
+    CHECK(vfs_close(file, NULL) == 0);
+    for (struct reader r = reader_of(edits); reader_left(&r) >= 3;) {
+        uint16_t where;
+        uint8_t what;
+        read_u16(&r, &where);
+        read_u8(&r, &what);
+        bytes[where % size] = what;
+    }
+}
+
 /* Put the bytes in the place of a part; the manifest agrees with them. */
 static void put_part(struct disk *d, struct manifest_segment *m, enum part_kind kind,
                      const uint8_t *data, size_t size, bool as_it_is)
@@ -109,6 +157,7 @@ static void put_part(struct disk *d, struct manifest_segment *m, enum part_kind 
             part->hash.low = load_u64(bytes + size - 16);
             part->hash.high = load_u64(bytes + size - 8);
         } else {
+            if (kind == PART_DOCUMENTS) part_repair_documents(bytes, size);
             part_repair(bytes, size, &part->hash);
         }
     }
@@ -171,13 +220,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct manifest_segment m;
     struct segment *s = NULL;
     struct tombstones *t = NULL;
+    struct buf edited;
 
     if (size < HEAD_BYTES || size > FILE_BYTES_MAX) return 0;
     enum part_kind kind = (enum part_kind)(PART_IDS + data[0] % 4);
-    uint32_t row_count = data[1] ? data[1] : 1, dim = data[2] ? data[2] : 1;
+    uint32_t row_count = data[1] % ROWS_END, dim = data[2] % DIMS_END;
+    if (row_count == 0) row_count = 1;
+    if (dim == 0) dim = 1;
     open_disk(&d);
     make_segment(&d, row_count, dim, &m);
-    put_part(&d, &m, kind, data + HEAD_BYTES, size - HEAD_BYTES, (data[0] & AS_IT_IS) != 0);
+    if (kind == PART_DELETES) make_deletes(&d, &m);
+    struct slice file = slice_of(data + HEAD_BYTES, size - HEAD_BYTES);
+    buf_init(&edited, d.alloc, MEM_GENERAL);
+    if ((data[0] & IS_EDITED) != 0) {
+        edit_part(&d, &m, kind, file, &edited);
+        file = buf_slice(&edited);
+    }
+    put_part(&d, &m, kind, file.data, file.size, (data[0] & AS_IT_IS) != 0);
+    buf_deinit(&edited);
     if (sealed_segment_open(d.alloc, d.dir, &d.owner, &m, dim, d.cache, &s, NULL) == 0) {
         uint64_t sum = read_rows(s, row_count, dim);
         find_strangers(s, row_count);

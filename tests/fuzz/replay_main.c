@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* replay_main.c — runs a fuzz target over a corpus without libFuzzer: `fuzz_x_replay DIRECTORY`.
  *
- * Each file is a case, and so is the empty input.  A case that breaks the target ends the process,
- * so the name of the case is printed before it runs.
+ * Each file is a case; the empty input runs before them and is not counted.  A case that breaks the
+ * target ends the process, so the name of the case is printed before it runs.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -56,7 +56,7 @@ int main(int argc, char **argv)
     LLVMFuzzerTestOneInput(nothing, 0);
     free(nothing);
 
-    int passed = 1, failed = 0;
+    int passed = 0, failed = 0;
     struct dirent **entries = NULL;
     int count = scandir(argv[1], &entries, NULL, alphasort);
     if (count < 0) fprintf(stderr, "no corpus at %s\n", argv[1]);

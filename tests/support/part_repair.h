@@ -9,7 +9,20 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "codec/block.h"
 #include "store/part_layout.h"
+
+/* The sums inside a documents part: of its blocks, one after the other from the first on. */
+static inline void part_repair_documents(uint8_t *bytes, size_t size)
+{
+    size_t at = PART_HEADER_BYTES;
+    while (size - at >= BLOCK_HEADER_BYTES && memcmp(bytes + at, "LBk1", 4) == 0) {
+        size_t stored = load_u32(bytes + at + 8), left = size - at - BLOCK_HEADER_BYTES;
+        if (stored > left) return;
+        store_u64(bytes + at + 16, hash_xxh3_64(bytes + at + BLOCK_HEADER_BYTES, stored));
+        at += BLOCK_HEADER_BYTES + stored;
+    }
+}
 
 /* Right all sums of `bytes` as far as its own footer lets one find them, and give the hash that a
  * manifest would have.  false: there is no footer to go by. */
