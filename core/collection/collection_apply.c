@@ -12,6 +12,7 @@
  * FAILURE     CORRUPT: the record or an old version cannot be read; NO_MEMORY.
  */
 #include "base/check.h"
+#include "base/faults.h"
 #include "base/limits.h"
 #include "collection/collection.h"
 
@@ -158,7 +159,7 @@ static int replay_rows(struct collection *c, struct record_view *r, uint64_t lsn
             c->max_int_id = id.number;
             c->has_int_id = true;
         }
-        if (lsn <= c->manifest.flushed_lsn) continue;
+        if (lsn <= c->manifest.flushed_lsn && !FAULT(REPLAY_SEALED_ROWS)) continue;
         memcpy(vector, r->vectors + i * row_floats * sizeof *vector, row_floats * sizeof *vector);
         if (active_segment_stage(c->tail, &id, lsn, vector, record_document(r, i), &row, err) != 0)
             goto out;
@@ -177,8 +178,9 @@ static int replay_group_end(struct collection *c, uint64_t lsn, struct error *er
     active_segment_commit(c->tail, rows);
     c->parts[c->part_count - 1].row_count = rows;
     if (rows > 0) c->dim = c->tail_dim;
-    if (active_segment_is_full(c->tail)) return collection_freeze(c, err);
-    return 0;
+    if (!active_segment_is_full(c->tail)) return 0;
+    REACHED(REPLAY_FROZE_TAIL);
+    return collection_freeze(c, err);
 }
 
 int collection_replay_record(void *ctx, uint64_t lsn, enum record_kind kind, struct slice payload,
@@ -188,6 +190,7 @@ int collection_replay_record(void *ctx, uint64_t lsn, enum record_kind kind, str
     struct record_view r;
     struct record_id id;
 
+    if (kind == RECORD_RESTORE) REACHED(RESTORE_REPLAYED);
     if (kind == RECORD_UPSERT || kind == RECORD_DELETE || kind == RECORD_RESTORE) {
         if (record_decode(kind, payload, &r, err) != 0)
             return error_wrap(err, "log, LSN %llu", (unsigned long long)lsn);

@@ -11,6 +11,7 @@
  *             handle is gone.
  */
 #include "base/check.h"
+#include "base/faults.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "collection/collection.h"
@@ -211,9 +212,12 @@ static int close_durably(struct collection *c, struct error *err)
     }
     wal_set_rules(c->wal, WAL_MAY_SYNC);
     c->desc.may_sync = true;
-    if (c->manifest.sync_level == SYNC_NONE && collection_flush(c, false, err) != 0) return -1;
+    bool must_flush = c->manifest.sync_level == SYNC_NONE && !FAULT(NONE_CLOSE_WITHOUT_FLUSH);
+    if (must_flush && collection_flush(c, false, err) != 0) return -1;
     if (collection_sync(c, &durable, err) != 0 || collection_mark(c, err) != 0) return -1;
     if (c->manifest.sync_level == SYNC_NONE || wal_is_vouched(c->wal)) return 0;
+    if (FAULT(CLOSE_WITHOUT_VOUCHER)) return 0;
+    REACHED(CLOSE_VOUCHED_BY_MANIFEST);
 
     struct manifest next;
     manifest_init(&next, c->desc.alloc);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collection_options.c — what a collection is told rather than fed; each change is one manifest. */
 #include "base/check.h"
+#include "base/faults.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -10,6 +11,7 @@
 void collection_poison(struct collection *c, const struct error *why)
 {
     if (c->is_poisoned) return;
+    REACHED(COLLECTION_POISONED);
     c->is_poisoned = true;
     c->poison = *why;
     c->poison.code = LYNSE_READ_ONLY;
@@ -102,7 +104,8 @@ int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_m
     /* What was written in `none` is in no log: it becomes durable before anything is logged again.
      * And what other levels have promised is kept, since in `none` nobody will sync the log. */
     bool was_none = c->manifest.sync_level == SYNC_NONE;
-    if (was_none && level != SYNC_NONE && collection_flush(c, false, err) != 0) return -1;
+    bool must_flush = was_none && level != SYNC_NONE && !FAULT(NONE_LEAVE_WITHOUT_FLUSH);
+    if (must_flush && collection_flush(c, false, err) != 0) return -1;
     if (!was_none && level == SYNC_NONE && collection_sync(c, &durable, err) != 0) return -1;
     if (begin_change(c, &next, err) != 0) return -1;
     next.sync_level = level;

@@ -16,6 +16,7 @@
  *             that it can be tried again.  In it: see collection_swap_manifest.
  */
 #include "base/check.h"
+#include "base/faults.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "collection/collection.h"
@@ -121,6 +122,7 @@ int collection_seal_begin(struct collection *c, bool force, struct segment_build
     if (count > 0 && first > 0 && c->parts[first - 1].row_count < SMALL_SEGMENT_ROWS) {
         first--;
         count++;
+        REACHED(SEAL_SMALL_REWRITTEN);
     }
     s->first_part = first;
     s->part_count = count;
@@ -156,6 +158,10 @@ static int replay_late_marks(struct collection *c, const struct segment_build *b
     const struct collection_seal *s = &c->seal;
     struct tombstones_edit *e;
 
+    if (FAULT(SEAL_FORGETS_LATE_DELETES)) {
+        *out = tombstones_acquire(build->dead);
+        return 0;
+    }
     if (tombstones_edit_begin(build->dead, &e, err) != 0) return -1;
     for (size_t i = 0; i < s->part_count; i++) {
         const struct tombstones *then = s->inputs->parts[i].dead,
@@ -167,6 +173,7 @@ static int replay_late_marks(struct collection *c, const struct segment_build *b
                 uint32_t old = row + (uint32_t)__builtin_ctzll(changed);
                 uint32_t new_row = old < row_count ? build->row_map[i][old] : UINT32_MAX;
                 if (new_row == UINT32_MAX) continue;
+                REACHED(SEAL_LATE_CHANGE);
                 if (tombstones_edit_reserve(e, new_row, err) != 0) {
                     tombstones_edit_abort(e);
                     return -1;
@@ -187,7 +194,7 @@ static int save_map(struct collection *c, struct collection_part *p, struct tomb
     bool is_saved = p->saved ? tombstones_equal(p->saved, want) : tombstones_count(want) == 0;
     struct manifest_part map;
 
-    if (!is_saved) {
+    if (!is_saved && !FAULT(RETIRE_BEFORE_MAPS)) {
         if (tombstones_write(want, c->desc.alloc, c->dir, &c->desc.owner, &p->info.uuid,
                              p->row_count, lsn, c->desc.rng, &map, err) != 0)
             return -1;
@@ -199,6 +206,7 @@ static int save_map(struct collection *c, struct collection_part *p, struct tomb
         p->info.del_lsn = lsn;
         tombstones_release(p->saved);
         p->saved = tombstones_acquire(want);
+        REACHED(SEAL_MAP_WRITTEN);
     }
     if (p->info.map_lsn < lsn) p->info.map_lsn = lsn;
     return 0;
@@ -269,9 +277,10 @@ static int save_maps(struct collection *c, const struct segment_build *build, st
     for (size_t i = 0; i < n->count && n->parts[i].state == PART_SEALED; i++) {
         struct collection_part *p = &n->parts[i];
         bool is_built = build && build->segment.row_count > 0 && i == built;
-        struct tombstones *want = !is_none   ? p->dead
-                                  : is_built ? build->dead
+        struct tombstones *want = !is_none || FAULT(NONE_LATE_DELETES) ? p->dead
+                                  : is_built                           ? build->dead
                                              : c->seal.as_of->parts[i].dead;
+        if (FAULT(NONE_MAPS_LAG) && is_none && !is_built) continue;
         if (save_map(c, p, want, lsn, err) != 0) return -1;
     }
     return 0;
@@ -280,7 +289,7 @@ static int save_maps(struct collection *c, const struct segment_build *build, st
 static int make_manifest(struct collection *c, const struct next_parts *n, bool retire_log,
                          struct manifest *out, struct error *err)
 {
-    bool is_none = c->manifest.sync_level == SYNC_NONE;
+    bool is_none = c->manifest.sync_level == SYNC_NONE && !FAULT(NONE_KEEP_LOG);
     size_t count = 0;
 
     manifest_init(out, c->desc.alloc);
@@ -292,7 +301,10 @@ static int make_manifest(struct collection *c, const struct next_parts *n, bool 
     struct manifest_segment *segments =
         mem_zalloc(c->desc.alloc, MEM_SEGMENT, (count + 1) * sizeof *segments);
     if (!segments) return error_no_memory(err, (count + 1) * sizeof *segments);
-    for (size_t i = 0; i < count; i++) segments[i] = n->parts[i].info;
+    for (size_t i = 0; i < count; i++) {
+        segments[i] = n->parts[i].info;
+        if (FAULT(MAP_STARTS_AT_ZERO) && segments[i].del_lsn == 0) segments[i].map_lsn = 0;
+    }
     mem_free(c->desc.alloc, out->segments);
     out->segments = segments;
     out->segment_count = (uint32_t)count;
@@ -337,6 +349,14 @@ static void release_files(struct collection *c)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
 }
 
+/* Planted mutants of (1). */
+static bool skips_log_sync(const struct collection *c)
+{
+    if (c->manifest.sync_level == SYNC_NONE) return false;
+    return FAULT(SEAL_NO_WAL_SYNC) ||
+           (FAULT(SEAL_WAL_SYNC_TO_F) && c->log->ops->durable_lsn(c->log) >= c->seal.flushed_lsn);
+}
+
 static int publish_seal(struct collection *c, struct segment_build *build, bool retire_log,
                         struct error *err)
 {
@@ -347,14 +367,15 @@ static int publish_seal(struct collection *c, struct segment_build *build, bool 
     struct view *view = NULL;
     int rc = -1;
 
-    if (collection_sync(c, &durable, err) != 0) goto out; /* (1) */
+    if (!skips_log_sync(c) && collection_sync(c, &durable, err) != 0) goto out; /* (1) */
     if (make_next_parts(c, build, &next, err) != 0 ||
         save_maps(c, build, &next, complete_lsn, err) != 0)
         goto out;
     if (collection_reserve_parts(c, next.count, err) != 0) goto out;
     if (view_create(c->desc.alloc, next.count, &view, err) != 0) goto out;
-    if (vfs_dir_sync(c->dir, err) != 0) goto out; /* R5, R10 */
+    if (!FAULT(SEGMENT_SKIP_DIRSYNC) && vfs_dir_sync(c->dir, err) != 0) goto out; /* R5, R10 */
     if (make_manifest(c, &next, retire_log, &manifest, err) != 0) goto out;
+    if (FAULT(EARLY_UNLINK)) wal_retire(c->wal, manifest.wal_first);
     if (collection_swap_manifest(c, &manifest, err) != 0) goto out;
     take_next_parts(c, &next, view);
     view = NULL;

@@ -15,6 +15,7 @@
 #include <math.h>
 
 #include "base/check.h"
+#include "base/faults.h"
 #include "base/limits.h"
 #include "codec/msgpack.h"
 #include "collection/collection.h"
@@ -249,29 +250,39 @@ static void sync_found(struct collection *c)
         if (!writes[i]->error.code) writes[i]->error = err;
 }
 
+static void answer_all(struct collection *c)
+{
+    size_t count;
+    struct collection_write **writes = batch_writes(&c->batch, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (!writes[i]->error.code) writes[i]->sync_reached = level_reached(c, writes[i]);
+        if (FAULT(EARLY_ACK) && writes[i]->lsn) writes[i]->sync_reached = c->manifest.sync_level;
+        c->desc.on_written(c->desc.on_written_ctx, writes[i]);
+    }
+    buf_reset(&c->batch.writes);
+}
+
 static void batch_commit(struct collection *c)
 {
     struct collection_batch *b = &c->batch;
     struct error err = {0};
-    size_t count;
 
+    if (FAULT(EARLY_ACK)) answer_all(c);
     if (b->pending_count > 0) {
         uint64_t lsn = c->applied_lsn + b->pending_count;
         if (c->manifest.sync_level == SYNC_NONE) {
             wal_skip(c->wal, lsn);
             collection_on_complete(c, lsn, NULL);
-        } else if (c->log->ops->complete(c->log, b->wants_sync, &err) != 0) {
+        } else if (c->log->ops->complete(c->log, b->wants_sync && !FAULT(EARLY_VIEW), &err) != 0) {
             fail_pending(c, &err); /* what did not reach the log for good is taken back */
         }
+        if (FAULT(EARLY_VIEW) && b->wants_sync) (void)collection_sync(c, &lsn, &err);
     } else if (b->wants_sync) {
         sync_found(c);
     }
     if (c->tail) active_segment_drop_staged(c->tail, c->parts[c->part_count - 1].row_count);
-    struct collection_write **writes = batch_writes(b, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (!writes[i]->error.code) writes[i]->sync_reached = level_reached(c, writes[i]);
-        c->desc.on_written(c->desc.on_written_ctx, writes[i]);
-    }
+    answer_all(c);
     batch_reset(c);
 }
 
@@ -384,7 +395,10 @@ static void write_one(struct collection *c, struct collection_write *w, bool is_
 {
     struct collection_batch *b = &c->batch;
 
-    if (b->edits && batch_is_full(c, w)) batch_commit(c);
+    if (b->edits && batch_is_full(c, w)) {
+        REACHED(BATCH_CLOSED_FULL);
+        batch_commit(c);
+    }
     if (!buf_reserve(&b->writes, sizeof w)) {
         b->writes.failed = false;
         error_no_memory(&w->error, sizeof w);
@@ -393,7 +407,7 @@ static void write_one(struct collection *c, struct collection_write *w, bool is_
         return;
     }
     if ((b->edits || batch_begin(c, &w->error) == 0) && ready_tail(c, w, &w->error) == 0) {
-        b->needs_overlay = !is_last;
+        b->needs_overlay = !is_last && !FAULT(NO_OVERLAY);
         batch_add(c, w);
     }
     buf_append(&b->writes, &w, sizeof w);

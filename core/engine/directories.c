@@ -10,6 +10,7 @@
  * THREADS     The catalog actor's turn; also while a root is being opened, before there is one.
  * FAILURE     What cannot be removed stays listed and is tried again at the next start.
  */
+#include "base/faults.h"
 #include "base/hash_map.h"
 #include "engine/engine.h"
 
@@ -104,7 +105,9 @@ int engine_remove_dropped(struct engine *e, struct catalog *c, size_t *out_remov
         catalog_forget_dropped(c, d.number);
         ++*out_removed;
     }
-    return *out_removed > 0 ? vfs_dir_sync(e->root, err) : 0; /* (1) */
+    if (*out_removed == 0 || FAULT(DROP_NO_ROOT_SYNC)) return 0;
+    REACHED(DROP_FINISHED);
+    return vfs_dir_sync(e->root, err); /* (1) */
 }
 
 /* ---- those of interrupted creations ---- */
@@ -165,6 +168,7 @@ int engine_remove_stillborn(struct engine *e, const struct catalog *c, struct er
         bool is_ours =
             uuid_parse(name, strlen(name), &uuid) && !text_map_get(&named, key_of(&uuid), &any);
         if (is_ours && is_stillborn(e, name, &is_ours, err) != 0) goto out;
+        if (is_ours) REACHED(STILLBORN_REMOVED);
         if (is_ours && engine_remove_directory(e, &uuid, err) != 0) goto out;
     }
     rc = 0;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/faults.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "os/fork_registry.h"
@@ -140,7 +141,7 @@ static int clean_root(struct engine *e, struct error *err)
     size_t removed;
     bool is_renamed;
 
-    if (vfs_dir_sync(e->root, err) != 0) return -1;
+    if (!FAULT(ROOT_SKIP_R3B) && vfs_dir_sync(e->root, err) != 0) return -1;
     if (catalog_clean(&e->catalog, e->root, err) != 0) return -1;
     if (engine_remove_stillborn(e, &e->catalog, err) != 0) return -1;
     if (engine_remove_dropped(e, &e->catalog, &removed, err) != 0) return -1;

@@ -118,7 +118,8 @@ int twin_file_encode(const char *magic, uint64_t epoch, const struct file_owner 
 /* Mutants for the crash laboratory are per kind of file, so that it can tell them apart. */
 static bool skips_sync(const char *magic)
 {
-    return FAULT(MANIFEST_SKIP_SYNC) && strcmp(magic, MAGIC_MANIFEST) == 0;
+    if (strcmp(magic, MAGIC_MANIFEST) == 0) return FAULT(MANIFEST_SKIP_SYNC);
+    return FAULT(CATALOG_SKIP_SYNC);
 }
 static bool skips_dir_sync(const char *magic)
 {

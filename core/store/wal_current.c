@@ -49,7 +49,8 @@ int wal_current_sync(struct wal *w, struct error *err)
     CHECK(wal_may_sync(w)); /* (6) */
     uint64_t upto = w->files[w->file_count - 1].last_lsn;
     uint64_t marked = w->marked_lsn;
-    if (vfs_sync(w->file, err) != 0) return wal_poison(w, err);
+    if (vfs_sync(w->file, err) != 0 && !(FAULT(WAL_RETRY_SYNC) && vfs_sync(w->file, err) == 0))
+        return wal_poison(w, err);
     w->unsynced_bytes = 0;
     if (upto > w->durable_lsn) w->durable_lsn = upto;
     if (marked > w->vouched_lsn) w->vouched_lsn = marked;
