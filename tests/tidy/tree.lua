@@ -60,6 +60,8 @@ return {
       ["limits.h"] = "every limit, with its reason",
       ["log.[ch]"] = "levels and one injected sink; silent without one",
       ["mpsc.[ch]"] = "intrusive lock-free queue: many producers, one consumer, with an idle bit",
+      ["planted.[ch]"] =
+         "off-by-ones in bounds checks, put there to see that the fuzz targets find them",
       ["poison.h"] = "marks for AddressSanitizer: memory that is ours but must not be touched now",
       ["rng.[ch]"] = "seeded generator of random numbers; no hidden seed",
       ["slice.h"] = "a pointer and a length, borrowed: bytes, or UTF-8 text without a NUL",
