@@ -144,10 +144,12 @@ static int replay_rows(struct collection *c, struct record_view *r, uint64_t lsn
     struct record_id id;
     int rc = -1;
 
-    if (c->dim != 0 && r->dim != c->dim)
+    /* Of the first group the tail alone knows it. */
+    uint32_t dim = c->tail ? c->tail_dim : c->dim;
+    if (dim != 0 && r->dim != dim)
         return error_set(err, LYNSE_CORRUPT,
                          "record of LSN %llu has dimension %u, the collection %u",
-                         (unsigned long long)lsn, r->dim, c->dim);
+                         (unsigned long long)lsn, r->dim, dim);
     if (!c->tail && collection_open_tail(c, r->dim, err) != 0) return -1;
     vector = mem_alloc(c->desc.alloc, MEM_LOG, row_floats * sizeof *vector);
     if (!vector) return error_no_memory(err, row_floats * sizeof *vector);
