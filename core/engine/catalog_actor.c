@@ -246,11 +246,20 @@ static struct order_message *make_close(struct engine *e, struct catalog_message
     return NULL;
 }
 
+/* 0: there is none.  Under the lock: a refresh of a reader changes the catalog on another thread. */
+static uint32_t find_number(struct engine *e, const struct catalog_message *m)
+{
+    engine_lock(e);
+    const struct catalog_collection *entry = catalog_find(&e->catalog, m->database, m->name);
+    uint32_t number = entry ? entry->number : 0;
+    engine_unlock(e);
+    return number;
+}
+
 static void on_drop_collection(struct engine *e, struct catalog_message *m)
 {
     struct error err = {0};
-    const struct catalog_collection *entry = catalog_find(&e->catalog, m->database, m->name);
-    uint32_t number = entry ? entry->number : 0;
+    uint32_t number = find_number(e, m);
     struct catalog_message *idle = engine_catalog_message(e, KIND_DIRECTORY_IDLE, &err);
     struct order_message *close = idle ? make_close(e, idle, &err) : NULL;
 
