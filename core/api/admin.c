@@ -94,7 +94,7 @@ int lynse_build_index(struct lynse_collection *c, const char *index_mode, struct
 
 int lynse_remove_index(struct lynse_collection *c, struct lynse_error *err)
 {
-    return set_index(c, 0, METRIC_IP, err);
+    return set_index(c, 0, 0, err); /* the metric stays: vectors are compared as before */
 }
 
 int lynse_set_sync(struct lynse_collection *c, uint32_t sync, uint32_t interval_ms,

@@ -241,7 +241,9 @@ static void on_flush(struct host *h, struct order_message *m)
 static void on_set_index(struct host *h, struct order_message *m)
 {
     struct error err = {0};
-    order_answer(m, collection_set_index(h->collection, m->index_kind, m->metric, &err), &err);
+    uint8_t metric = m->metric ? m->metric : h->collection->manifest.fields[0].metric;
+
+    order_answer(m, collection_set_index(h->collection, m->index_kind, metric, &err), &err);
 }
 
 static void on_set_sync(struct host *h, struct order_message *m)
@@ -295,7 +297,6 @@ static int fill_status(const struct host *h, struct collection_status *s, struct
     s->applied_lsn = c->applied_lsn;
     s->flushed_lsn = m->flushed_lsn;
     if (!c->log) s->durable_lsn = c->applied_lsn; /* a reader shows nothing else (P3) */
-    else if (m->sync_level == SYNC_NONE) s->durable_lsn = m->durable_lsn;
     else s->durable_lsn = c->log->ops->durable_lsn(c->log);
     if (s->durable_lsn < m->flushed_lsn) s->durable_lsn = m->flushed_lsn;
     s->log_bytes = c->log ? c->log->ops->replay_bytes(c->log) : 0;
@@ -353,9 +354,11 @@ static void on_close(struct host *h, struct order_message *m)
         /* With threads a close leaves little to replay; a frame never waits for more than it must.
          * */
         bool is_long = c->log && c->log->ops->replay_bytes(c->log) > CLOSE_FLUSH_BYTES;
-        if (is_long && c->desc.may_sync && !c->is_poisoned) rc = collection_flush(c, true, &err);
-        struct error *first = rc == 0 ? &err : NULL;
-        if (collection_close(c, first) != 0) rc = -1;
+        /* Where that fails the log still has everything. */
+        if (is_long && c->desc.may_sync && !c->is_poisoned && collection_flush(c, true, &err) != 0)
+            log_event(LOG_WARN, "flush_failed collection=\"%s/%s\" reason=\"%s\"",
+                      h->entry.database, h->entry.name, err.text);
+        rc = collection_close(c, &err);
     }
     view_slot_publish(&h->slot, NULL);
     if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);

@@ -68,7 +68,7 @@ struct order_message {
     struct alloc *alloc;
     uint8_t level;                    /* SET_SYNC */
     uint32_t interval_ms;             /* SET_SYNC */
-    uint8_t metric;                   /* SET_INDEX */
+    uint8_t metric;                   /* SET_INDEX; 0: as it is */
     uint8_t index_kind;               /* SET_INDEX */
     bool retire_log;                  /* FLUSH: a checkpoint */
     bool is_drop;                     /* CLOSE: without writing; the directory goes */

@@ -295,6 +295,7 @@ LYNSE_API int lynse_restore(struct lynse_collection *c, const struct lynse_id *i
  * a mode that is not there yet. */
 LYNSE_API int lynse_build_index(struct lynse_collection *c, const char *index_mode,
                                 struct lynse_error *err);
+/* The metric stays. */
 LYNSE_API int lynse_remove_index(struct lynse_collection *c, struct lynse_error *err);
 /* Change the collection's level; leaving NONE flushes first. */
 LYNSE_API int lynse_set_sync(struct lynse_collection *c, uint32_t sync, uint32_t interval_ms,

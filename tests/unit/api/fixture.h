@@ -115,9 +115,16 @@ static inline void fixture_reopen(struct fixture *f)
     if (had_docs) assert_done(lynse_collection_open(f->db, "docs", &f->docs, &f->err), f);
 }
 
+/* The level that folders have by default: in memory there would be no log to test. */
+static inline uint32_t fixture_level(const struct fixture *f)
+{
+    return f->variant->mode == LYNSE_INLINE ? LYNSE_SYNC_OS : LYNSE_SYNC_ALWAYS;
+}
+
 static inline void fixture_make_docs(struct fixture *f)
 {
-    struct lynse_collection_desc desc = {.name = "docs", .dim = 3, .metric = LYNSE_L2};
+    struct lynse_collection_desc desc = {
+        .name = "docs", .dim = 3, .metric = LYNSE_L2, .sync = fixture_level(f)};
     assert_done(lynse_collection_create(f->db, &desc, &f->docs, &f->err), f);
 }
 
