@@ -8,10 +8,11 @@
  *             (2) What is removed was named by the list of the dropped, or holds nothing but what
  *                 the creation of a collection writes.
  * THREADS     The catalog actor's turn; also while a root is being opened, before there is one.
- * FAILURE     What cannot be removed stays listed and is tried again at the next start.
+ * FAILURE     What cannot be removed stays listed, is logged, and is tried again at the next start.
  */
 #include "base/faults.h"
 #include "base/hash_map.h"
+#include "base/log.h"
 #include "engine/engine.h"
 
 /* NUL-terminated names, one after the other. */
@@ -67,6 +68,18 @@ int engine_remove_directory(struct engine *e, const struct uuid *uuid, struct er
     return rc == 0 ? vfs_dir_remove(e->root, name, err) : rc;
 }
 
+/* What resists (a folder that somebody put in it, say) must not keep the root from being opened. */
+static bool try_remove(struct engine *e, const struct uuid *uuid)
+{
+    char name[UUID_TEXT_BYTES];
+    struct error left = {0};
+
+    if (engine_remove_directory(e, uuid, &left) == 0) return true;
+    uuid_format(uuid, name);
+    log_event(LOG_WARN, "directory_left name=%s reason=\"%s\"", name, left.text);
+    return false;
+}
+
 /* ---- dropped ones ---- */
 
 /* Is any epoch of the collection pinned by a reader (R14: the whole range of its number)? */
@@ -97,11 +110,10 @@ int engine_remove_dropped(struct engine *e, struct catalog *c, size_t *out_remov
         struct catalog_dropped d = c->dropped[i];
         bool pinned;
         if (is_pinned(e, d.number, &pinned, err) != 0) return -1;
-        if (pinned || is_in_use(e, d.number)) {
+        if (pinned || is_in_use(e, d.number) || !try_remove(e, &d.uuid)) {
             i++;
             continue;
         }
-        if (engine_remove_directory(e, &d.uuid, err) != 0) return -1;
         catalog_forget_dropped(c, d.number);
         ++*out_removed;
     }
@@ -169,7 +181,7 @@ int engine_remove_stillborn(struct engine *e, const struct catalog *c, struct er
             uuid_parse(name, strlen(name), &uuid) && !text_map_get(&named, key_of(&uuid), &any);
         if (is_ours && is_stillborn(e, name, &is_ours, err) != 0) goto out;
         if (is_ours) REACHED(STILLBORN_REMOVED);
-        if (is_ours && engine_remove_directory(e, &uuid, err) != 0) goto out;
+        if (is_ours) (void)try_remove(e, &uuid);
     }
     rc = 0;
 out:

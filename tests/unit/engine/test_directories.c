@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_directories.c — the directory of a dropped collection goes, at the next start at the latest,
+ * and one that cannot go keeps nobody from opening the root. */
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lynse.h"
+#include "support/temp_dir.h"
+#include "support/test.h"
+
+struct fixture {
+    char root[TEMP_PATH_BYTES];
+    char directory[TEMP_PATH_BYTES + 64]; /* of the collection */
+    char strange[TEMP_PATH_BYTES + 80];   /* a folder in it that is nobody's */
+};
+
+static struct lynse *open_root(const struct fixture *f)
+{
+    struct lynse_open_desc desc = {.path = f->root};
+    struct lynse_error err = {0};
+    struct lynse *db = NULL;
+
+    if (lynse_open(&desc, &db, &err) != LYNSE_OK) fail_msg("%s", err.text);
+    return db;
+}
+
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+    struct lynse_collection_desc desc = {.name = "a", .dim = 2};
+    struct lynse_collection_info info = {0};
+    struct lynse_collection *c;
+
+    temp_dir_make(f.root);
+    struct lynse *db = open_root(&f);
+    assert_int_equal(lynse_collection_create(db, &desc, &c, NULL), LYNSE_OK);
+    assert_int_equal(lynse_collection_info(c, &info, NULL), LYNSE_OK);
+    snprintf(f.directory, sizeof f.directory, "%s/%s", f.root, info.directory);
+    snprintf(f.strange, sizeof f.strange, "%s/strange", f.directory);
+    assert_int_equal(lynse_close(db, NULL), LYNSE_OK);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    temp_dir_remove(((struct fixture *)*state)->root);
+    return 0;
+}
+
+static void drop_and_close(const struct fixture *f)
+{
+    struct lynse *db = open_root(f);
+    int there = 1;
+
+    assert_int_equal(lynse_collection_drop(db, "a", NULL), LYNSE_OK);
+    assert_int_equal(lynse_collection_exists(db, "a", &there, NULL), LYNSE_OK);
+    assert_false(there);
+    assert_int_equal(lynse_close(db, NULL), LYNSE_OK);
+}
+
+static void a_drop_takes_the_directory_along(void **state)
+{
+    struct fixture *f = *state;
+
+    drop_and_close(f);
+    assert_false(is_there(f->directory));
+}
+
+static void a_directory_that_resists_goes_at_a_later_start(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(mkdir(f->strange, 0700), 0);
+    drop_and_close(f);
+    assert_int_equal(lynse_close(open_root(f), NULL), LYNSE_OK);
+    assert_true(is_there(f->directory));
+
+    assert_int_equal(rmdir(f->strange), 0);
+    assert_int_equal(lynse_close(open_root(f), NULL), LYNSE_OK);
+    assert_false(is_there(f->directory));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(a_drop_takes_the_directory_along, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_directory_that_resists_goes_at_a_later_start, set_up,
+                                    tear_down),
+};
+TEST_MAIN(tests)
