@@ -144,8 +144,6 @@ extern const struct actor_ops collection_actor_ops;
 extern const struct actor_ops catalog_actor_ops;
 void engine_lock(struct engine *e);
 void engine_unlock(struct engine *e);
-int engine_start_host(struct engine *e, const struct catalog_collection *entry, struct host **out,
-                      struct error *err);
 void engine_free_host(struct host *h);
 /* Have its actor close the collection, once, and wait; is_drop: without writing. */
 int engine_close_host(struct host *h, bool is_drop, struct error *err);
@@ -164,6 +162,9 @@ void order_message_drop(struct message *m, int code);
 /* In the collection's turn: recover it, and read it anew. */
 int engine_open_collection(struct host *h, struct error *err);
 int engine_refresh_collection(struct host *h, struct error *err);
+/* The same seed must not give a root the same names twice: stir into it how far the root has come. */
+void engine_stir(struct rng *r, uint64_t epoch, uint64_t number);
+
 /* directories.c, R14.  Remove, durably, what c's list of the dropped names and nobody uses; *c forgets
  * it, and is to be published when *out_removed is not 0. */
 int engine_remove_dropped(struct engine *e, struct catalog *c, size_t *out_removed,

@@ -90,7 +90,13 @@ static int open_state(struct host *h, struct collection **out, uint64_t *out_epo
 
 int engine_open_collection(struct host *h, struct error *err)
 {
-    if (open_state(h, &h->collection, &h->pinned_epoch, err) != 0) return -1;
+    uint64_t epoch; /* not in its place yet: unpin spares what is there */
+
+    if (open_state(h, &h->collection, &epoch, err) != 0) return -1;
+    h->pinned_epoch = epoch;
+    if (h->collection->wal)
+        engine_stir(&h->rng, h->collection->manifest.epoch,
+                    wal_first_needed(h->collection->wal, UINT64_MAX));
     /* R4b: inline, the host's call to open makes the first log file, so that no write needs a sync.
      * */
     if (!h->collection->wal || h->collection->desc.may_sync) return 0;
@@ -99,6 +105,7 @@ int engine_open_collection(struct host *h, struct error *err)
     int rc = wal_prepare(h->collection->wal, err);
     wal_set_rules(h->collection->wal, 0);
     if (rc == 0) return 0;
+    view_slot_publish(&h->slot, NULL); /* (2) */
     collection_abandon(h->collection);
     h->collection = NULL;
     return -1;
@@ -132,7 +139,7 @@ static int make_close_order(struct host *h, struct error *err)
     return 0;
 }
 
-int engine_start_host(struct engine *e, const struct catalog_collection *entry, struct host **out,
+static int start_host(struct engine *e, const struct catalog_collection *entry, struct host **out,
                       struct error *err)
 {
     struct host *h = mem_zalloc(e->alloc, MEM_GENERAL, sizeof *h);
@@ -141,7 +148,9 @@ int engine_start_host(struct engine *e, const struct catalog_collection *entry, 
     h->engine = e;
     h->entry = *entry;
     view_slot_init(&h->slot);
+    engine_lock(e);
     rng_init(&h->rng, rng_u64(&e->rng));
+    engine_unlock(e);
     if (engine_start_actor(h, err) != 0 || make_close_order(h, err) != 0) {
         engine_free_host(h);
         return -1;
@@ -156,7 +165,7 @@ int engine_close_host(struct host *h, bool is_drop, struct error *err)
     struct order_message *m = h->close_order;
 
     h->close_order = NULL;
-    m->is_drop = is_drop;
+    m->is_drop = m->is_drop || is_drop;
     actor_send(h->actor, &m->base);
     if (engine_wait(h->engine, h->closed, 0, &answer, err) != 0) return -1;
     int code = answer.code;
@@ -185,32 +194,68 @@ static struct host *find_host(struct engine *e, uint32_t number)
     return h;
 }
 
-int engine_acquire_host(struct engine *e, const char *database, const char *name, struct host **out,
-                        struct error *err)
+/* The collection's host if it is open here, counted; else its entry, so that it can be opened. */
+static int look_up(struct engine *e, const char *database, const char *name, struct host **out,
+                   struct catalog_collection *out_entry, struct error *err)
 {
-    struct host *h = NULL;
-    int rc = -1;
-
     engine_lock(e);
     const struct catalog_collection *entry = catalog_find(&e->catalog, database, name);
+    bool is_found = entry && !e->is_closing;
     if (e->is_closing) error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
     else if (!entry)
         error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' not found", database, name);
-    else {
-        h = find_host(e, entry->number);
-        rc = h ? 0 : engine_start_host(e, entry, &h, err);
-    }
-    if (rc == 0) {
-        if (!find_host(e, h->entry.number)) {
-            h->next = e->hosts;
-            e->hosts = h;
-        }
-        h->handle_count++;
-    }
-    bool is_open = rc == 0 && h->is_open;
+    *out = is_found ? find_host(e, entry->number) : NULL;
+    if (*out) (*out)->handle_count++;
+    else if (is_found) *out_entry = *entry;
     engine_unlock(e);
-    if (rc != 0) return -1;
+    return is_found ? 0 : -1;
+}
 
+/* List it, counted, unless another thread was first.  False: it was, or the collection is not there
+ * any more. */
+static bool add_host(struct engine *e, struct host *h)
+{
+    engine_lock(e);
+    const struct catalog_collection *entry =
+        catalog_find(&e->catalog, h->entry.database, h->entry.name);
+    bool is_first = entry && entry->number == h->entry.number && !e->is_closing &&
+                    !find_host(e, h->entry.number);
+    if (is_first) {
+        h->handle_count++;
+        h->next = e->hosts;
+        e->hosts = h;
+    }
+    engine_unlock(e);
+    return is_first;
+}
+
+/* An actor is started, and ended again, without the lock: others' turns may need it meanwhile. */
+static int find_or_start(struct engine *e, const char *database, const char *name,
+                         struct host **out, struct error *err)
+{
+    for (;;) {
+        struct catalog_collection entry;
+        struct host *h;
+        if (look_up(e, database, name, out, &entry, err) != 0) return -1;
+        if (*out) return 0;
+        if (start_host(e, &entry, &h, err) != 0) return -1;
+        if (add_host(e, h)) {
+            *out = h;
+            return 0;
+        }
+        engine_free_host(h);
+    }
+}
+
+int engine_acquire_host(struct engine *e, const char *database, const char *name, struct host **out,
+                        struct error *err)
+{
+    struct host *h;
+
+    if (find_or_start(e, database, name, &h, err) != 0) return -1;
+    engine_lock(e);
+    bool is_open = h->is_open;
+    engine_unlock(e);
     if (!is_open) {
         struct order_message *m = engine_order(e, KIND_OPEN, err);
         if (!m || engine_order_host(h, m, err) != 0) {
