@@ -327,7 +327,7 @@ static int make_manifest(struct collection *c, const struct next_parts *n, bool 
 static void take_next_parts(struct collection *c, struct next_parts *n, struct view *take_view)
 {
     for (size_t i = 0; i < c->part_count; i++) collection_part_deinit(&c->parts[i]);
-    memcpy(c->parts, n->parts, n->count * sizeof *n->parts);
+    if (n->count > 0) memcpy(c->parts, n->parts, n->count * sizeof *n->parts);
     c->part_count = n->count;
     mem_free(c->desc.alloc, n->parts);
     *n = (struct next_parts){0};

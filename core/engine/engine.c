@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "base/faults.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "os/fork_registry.h"
@@ -135,6 +136,11 @@ static int open_lock(struct engine *e, struct error *err)
     return dir_lock_acquire_writer(&e->lock, e->root, e->clock, err);
 }
 
+void engine_stir(struct rng *r, uint64_t epoch, uint64_t number)
+{
+    rng_init(r, hash_u64(rng_u64(r) + hash_u64(epoch + hash_u64(number))));
+}
+
 /* What earlier processes left, and the promise that what is there stays (2). */
 static int clean_root(struct engine *e, struct error *err)
 {
@@ -166,6 +172,8 @@ static int open_catalog(struct engine *e, struct error *err)
     if (info.damaged_copies > 0)
         log_event(LOG_WARN, "damaged_copies file=catalog count=%d", info.damaged_copies);
     e->uuid = e->catalog.root;
+    engine_stir(&e->rng, e->catalog.epoch, e->catalog.next_number);
+    engine_stir(&e->catalog_rng, e->catalog.epoch, e->catalog.next_number);
     if (e->desc.read_only) return 0;
     if (info.read_only_needed)
         return error_set(err, LYNSE_READ_ONLY,

@@ -45,7 +45,10 @@ static void no_thread_is_ever_started(void **state)
     struct lynse_search_desc desc = {.vector = query, .dim = 3, .error = &f->err};
     size_t before = count_threads();
     fixture_make_docs(f);
-    for (uint64_t i = 0; i < 4; i++) add_numbers(f, i * 100, 100);
+    for (uint64_t i = 0; i < 4; i++) {
+        add_numbers(f, i * 100, 100);
+        breathe(f);
+    }
     assert_done(lynse_search(f->docs, &desc, &hits), f);
     lynse_hits_free(hits);
     assert_done(lynse_checkpoint(f->docs, &f->err), f);

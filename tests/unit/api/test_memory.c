@@ -12,6 +12,10 @@ static void beyond_the_budget_calls_say_so_and_go_on(void **state)
     struct lynse_rows rows = {.dim = 3, .count = 20000, .vectors = vectors};
     uint64_t count = 0;
     int code = LYNSE_OK;
+    if (IS_TINY) {
+        free(vectors);
+        return; /* rows leave memory as soon as they come */
+    }
     fixture_close(f);
     struct lynse_open_desc desc = fixture_desc(f);
     desc.memory_budget_bytes = BUDGET;

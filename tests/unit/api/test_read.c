@@ -237,6 +237,7 @@ static void steps_and_batches_answer_as_one_call_does(void **state)
     fixture_make_docs(f);
     for (uint64_t i = 0; i < 5; i++) {
         add_numbers(f, i * 100, 100);
+        breathe(f);
         if (i == 2) assert_done(lynse_flush(f->docs, &f->err), f);
     }
     assert_done(lynse_search(f->docs, &desc, &whole), f);

@@ -60,7 +60,7 @@ static void level_none_writes_nothing_before_a_flush(void **state)
     struct lynse_collection_info info = info_of(f);
     assert_int_equal(info.applied_lsn, 49);
     assert_int_equal(info.log_bytes, log_bytes);
-    assert_true(info.durable_lsn < 49);
+    if (!IS_TINY) assert_true(info.durable_lsn < 49);
     assert_done(lynse_sync(f->db, &f->err), f);
     assert_done(lynse_flush(f->docs, &f->err), f);
     info = info_of(f);
@@ -102,14 +102,17 @@ static void a_flushed_state_needs_no_log(void **state)
 {
     struct fixture *f = *state;
     fixture_make_docs(f);
-    for (uint64_t i = 0; i < 100; i++) put_at(f, i % 10, LYNSE_SYNC_OS);
+    for (uint64_t i = 0; i < 100; i++) {
+        put_at(f, i % 10, LYNSE_SYNC_OS);
+        if (i % 20 == 0) breathe(f);
+    }
     assert_done(lynse_flush(f->docs, &f->err), f);
     struct lynse_collection_info info = info_of(f);
     assert_int_equal(info.flushed_lsn, 100);
     assert_int_equal(info.durable_lsn, 100);
     assert_int_equal(info.live_count, 10);
-    assert_int_equal(info.deleted_count, 0);       /* superseded rows are left out */
-    assert_done(lynse_flush(f->docs, &f->err), f); /* nothing to do */
+    if (!IS_TINY) assert_int_equal(info.deleted_count, 0); /* superseded rows are left out */
+    assert_done(lynse_flush(f->docs, &f->err), f);         /* nothing to do */
     assert_done(lynse_checkpoint(f->docs, &f->err), f);
     assert_int_equal(info_of(f).log_bytes, 0);
     assert_done(lynse_checkpoint(f->docs, &f->err), f);
@@ -160,7 +163,7 @@ static void writes_that_do_not_wait_are_all_answered(void **state)
 {
     struct fixture *f = *state;
     struct tally t = {0};
-    enum { COUNT = 500 };
+    enum { COUNT = IS_TINY ? 40 : 500 };
     fixture_make_docs(f);
     for (uint64_t i = 0; i < COUNT; i++) assert_done(put_async(f, i, LYNSE_SYNC_OS, &t), f);
     await(f, &t, COUNT);
@@ -212,6 +215,7 @@ static void a_full_mailbox_answers_busy(void **state)
     await(f, &t, COUNT);
     assert_int_equal(t.failed, t.codes[LYNSE_BUSY]);
     assert_int_equal(count_rows(f), (uint64_t)(COUNT - t.failed));
+    breathe(f);
     add_numbers(f, COUNT, 1);
 }
 
@@ -219,7 +223,7 @@ static void close_answers_everything_that_waits(void **state)
 {
     struct fixture *f = *state;
     struct tally t = {0};
-    enum { COUNT = 300 };
+    enum { COUNT = IS_TINY ? 40 : 300 };
     fixture_make_docs(f);
     for (uint64_t i = 0; i < COUNT; i++)
         assert_done(put_async(f, i, i % 3 ? LYNSE_SYNC_OS : LYNSE_SYNC_ALWAYS, &t), f);
@@ -236,7 +240,7 @@ static void a_drop_answers_everything_that_waits(void **state)
 {
     struct fixture *f = *state;
     struct tally t = {0};
-    enum { COUNT = 300 };
+    enum { COUNT = IS_TINY ? 40 : 300 };
     fixture_make_docs(f);
     for (uint64_t i = 0; i < COUNT; i++)
         assert_done(put_async(f, i, i % 3 ? LYNSE_SYNC_OS : LYNSE_SYNC_ALWAYS, &t), f);

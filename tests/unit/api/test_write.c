@@ -282,6 +282,7 @@ static void flushed_rows_are_what_they_were(void **state)
     fixture_make_docs(f);
     for (uint64_t i = 0; i < 10; i++) {
         add_numbers(f, i * 20, 20);
+        breathe(f);
         if (i % 3 == 2) assert_done(lynse_flush(f->docs, &f->err), f);
     }
     assert_int_equal(delete_ids(f, &gone, 1), 1);
