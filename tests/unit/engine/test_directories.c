@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_directories.c — the directory of a dropped collection goes, at the next start at the latest,
- * and one that cannot go keeps nobody from opening the root. */
+ * and what cannot go keeps nobody from opening the root or a collection. */
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -87,9 +87,24 @@ static void a_directory_that_resists_goes_at_a_later_start(void **state)
     assert_false(is_there(f->directory));
 }
 
+static void garbage_that_resists_keeps_no_collection_closed(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_collection *c;
+    char garbage[TEMP_PATH_BYTES + 80];
+
+    snprintf(garbage, sizeof garbage, "%s/tmp-1", f->directory);
+    assert_int_equal(mkdir(garbage, 0700), 0);
+    struct lynse *db = open_root(f);
+    assert_int_equal(lynse_collection_open(db, "a", &c, NULL), LYNSE_OK);
+    assert_int_equal(lynse_close(db, NULL), LYNSE_OK);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_drop_takes_the_directory_along, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_directory_that_resists_goes_at_a_later_start, set_up,
+                                    tear_down),
+    cmocka_unit_test_setup_teardown(garbage_that_resists_keeps_no_collection_closed, set_up,
                                     tear_down),
 };
 TEST_MAIN(tests)
