@@ -173,6 +173,18 @@ void engine_on_written(void *ctx, struct collection_write *w)
     write_message_free(m);
 }
 
+/* Inline nobody seals between the host's calls.  One that may wait for the disk does it here, or
+ * full tails would pile up in memory. */
+static void make_room(struct host *h)
+{
+    struct error err = {0};
+
+    if (!collection_is_stalled(h->collection) || collection_flush(h->collection, false, &err) == 0)
+        return;
+    log_event(LOG_ERROR, "seal_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
+              h->entry.name, err.text);
+}
+
 static void write_run(struct host *h, struct actor *a, struct message **run, size_t count)
 {
     struct collection_write *writes[ACTOR_BATCH_MAX];
@@ -181,7 +193,10 @@ static void write_run(struct host *h, struct actor *a, struct message **run, siz
 
     CHECK(count <= ACTOR_BATCH_MAX);
     for (size_t i = 0; i < count; i++) levels |= 1u << level_of(h, run[i]);
-    if (!base_may_sync(h)) set_may_sync(h, levels & 1u << SYNC_ALWAYS);
+    if (!base_may_sync(h) && (levels & 1u << SYNC_ALWAYS)) {
+        set_may_sync(h, true);
+        make_room(h);
+    }
     for (size_t i = 0; i < count; i++) writes[i] = &((struct write_message *)run[i])->write;
     collection_write_batch(h->collection, writes, count);
     if (!base_may_sync(h)) set_may_sync(h, false);
