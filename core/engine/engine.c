@@ -369,9 +369,11 @@ bool engine_poll(struct engine *e, uint64_t budget_us)
     return inline_poll(e->scheduler, budget_us);
 }
 
-/* One order to every collection that is open now. */
+/* One order to every collection that is open now; the first failure, of which the others hear
+ * nothing. */
 static int order_all(struct engine *e, enum message_kind kind, struct error *err)
 {
+    struct error first = {0};
     uint32_t last = 0;
 
     for (;;) {
@@ -385,16 +387,16 @@ static int order_all(struct engine *e, enum message_kind kind, struct error *err
             last = h->entry.number;
         }
         engine_unlock(e);
-        if (!h) return 0;
+        if (!h) break;
         struct error failed = {0};
         struct order_message *m = engine_order(e, kind, &failed);
         int rc = m ? engine_order_host(h, m, &failed) : -1;
         bool is_gone = engine_is_dropped(h); /* meanwhile: nothing to do for it */
         engine_release_host(h);
-        if (rc == 0 || is_gone) continue;
-        if (err) *err = failed;
-        return -1;
+        if (rc != 0 && !is_gone && !first.code) first = failed;
     }
+    if (first.code && err) *err = first;
+    return first.code ? -1 : 0;
 }
 
 int engine_sync_all(struct engine *e, struct error *err)
