@@ -162,6 +162,8 @@ static int recover(struct collection *c, struct error *err)
     for (uint32_t i = 0; i < c->manifest.segment_count; i++)
         if (open_segment(c, &c->manifest.segments[i], err) != 0) goto out;
     if (recovery_replay(&r, collection_replay_record, c, err) != 0) goto out;
+    /* Groups of nothing that this version knows were not handed out; their LSNs are used. */
+    if (r.upto_lsn > c->applied_lsn) c->applied_lsn = r.upto_lsn;
     if (open_log(c, &r, err) != 0 || collection_publish(c, err) != 0) goto out;
     if (c->wal) clean(c, &r);
     rc = 0;

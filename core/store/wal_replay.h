@@ -37,7 +37,8 @@ struct wal_scan {
 };
 
 /* Called per record of complete groups only, in order; a -1 stops the walk and is returned.
- * is_group_end: the last record of its group that this version knows. */
+ * is_group_end: the last record of its group that this version knows.  A group without one that it
+ * knows is not handed out, so LSNs may leave gaps, and the last may be below wal_scan.last_lsn. */
 typedef int wal_record_fn(void *ctx, uint64_t lsn, enum record_kind kind, struct slice payload,
                           bool is_group_end, struct error *err);
 
