@@ -37,19 +37,22 @@ static void make_write(struct collection_write *w, const struct oracle_group *g,
     };
 }
 
+static void submit(struct batch *b, struct oracle *o, size_t i)
+{
+    b->befores[i] = o->lsn;
+    oracle_submit(o, &b->groups[i], &b->codes[i], &b->row_counts[i]);
+    b->lsns[i] = o->lsn > b->befores[i] ? o->lsn : 0;
+}
+
 int batch_make(struct batch *b, struct oracle *o, const char *word)
 {
-    struct oracle_group groups[WORD_GROUPS];
-    size_t count = word_groups(word, groups);
-
-    *b = (struct batch){.lsn_before = o->lsn};
+    *b = (struct batch){0};
+    size_t count = word_groups(word, b->groups);
     for (size_t i = 0; i < count; i++) {
-        if (groups[i].is_auto && !give_ids(o, &groups[i])) break;
-        size_t before = o->lsn;
-        oracle_submit(o, &groups[i], &b->codes[i], &b->row_counts[i]);
-        b->lsns[i] = o->lsn > before ? o->lsn : 0;
-        oracle_rows_make(&b->rows[i], o->alloc, &groups[i]);
-        make_write(&b->writes[i], &groups[i], &b->rows[i]);
+        if (b->groups[i].is_auto && !give_ids(o, &b->groups[i])) break;
+        submit(b, o, i);
+        oracle_rows_make(&b->rows[i], o->alloc, &b->groups[i]);
+        make_write(&b->writes[i], &b->groups[i], &b->rows[i]);
         b->count++;
     }
     return b->count > 0 ? 0 : -1;
@@ -65,6 +68,18 @@ static void raise_to(uint16_t *promise, uint64_t lsn)
     if (lsn > *promise) *promise = (uint16_t)lsn;
 }
 
+/* A group failed for want of a disk.  Undone for good, if the engine says so: those behind it meet
+ * another state.  In doubt, if it cannot know. */
+static int note_fault(struct batch *b, struct target *t, struct oracle *o, size_t i, int code)
+{
+    t->fault_code = code;
+    if (code == LYNSE_OUTCOME_UNKNOWN) return 0;
+    oracle_take_back(o, b->befores[i]);
+    for (size_t k = i + 1; k < b->count; k++)
+        if (!b->is_answered[k]) submit(b, o, k);
+    return 0;
+}
+
 int batch_answered(struct batch *b, struct target *t, struct oracle *o,
                    const struct collection_write *w)
 {
@@ -77,29 +92,24 @@ int batch_answered(struct batch *b, struct target *t, struct oracle *o,
         if (!t->expects_faults || w->error.code == LYNSE_OK)
             return target_fail(t, "group %zu answered %s (%s), want %s", i,
                                error_name(w->error.code), w->error.text, error_name(b->codes[i]));
-        t->fault_code = w->error.code;
-        return 0;
+        return note_fault(b, t, o, i, w->error.code);
     }
     if (w->error.code) return 0;
     if (w->lsn != b->lsns[i] || w->row_count != b->row_counts[i])
         return target_fail(t, "group %zu got LSN %llu and %llu rows, want %llu and %zu", i,
                            (unsigned long long)w->lsn, (unsigned long long)w->row_count,
                            (unsigned long long)b->lsns[i], b->row_counts[i]);
-    if (w->sync_reached == SYNC_ALWAYS) raise_to(&o->promise.power, w->lsn);
-    if (w->sync_reached < SYNC_NONE) raise_to(&o->promise.kill, w->lsn);
+    /* What found nothing to change is as safe as what it found. */
+    uint64_t seen = w->lsn ? w->lsn : b->befores[i];
+    if (w->sync_reached == SYNC_ALWAYS) raise_to(&o->promise.power, seen);
+    if (w->sync_reached < SYNC_NONE) raise_to(&o->promise.kill, seen);
     return 0;
 }
 
-int batch_finish(struct batch *b, struct target *t, struct oracle *o)
+int batch_finish(struct batch *b, struct target *t)
 {
-    size_t kept = b->lsn_before;
-
-    for (size_t i = 0; i < b->count; i++) {
+    for (size_t i = 0; i < b->count; i++)
         if (!b->is_answered[i]) return target_fail(t, "group %zu was not answered", i);
-        if (b->writes[i].error.code == LYNSE_OK && b->lsns[i]) kept = b->lsns[i];
-    }
-    /* Undone for good, if the engine says so; in doubt, if it cannot know. */
-    if (t->fault_code && t->fault_code != LYNSE_OUTCOME_UNKNOWN) oracle_take_back(o, kept);
     return 0;
 }
 

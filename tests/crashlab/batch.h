@@ -7,14 +7,15 @@
 #include "crashlab/world.h"
 
 struct batch {
+    struct oracle_group groups[WORD_GROUPS];
     struct collection_write writes[WORD_GROUPS];
     struct oracle_rows rows[WORD_GROUPS];
     int codes[WORD_GROUPS]; /* expected */
     size_t row_counts[WORD_GROUPS];
     uint64_t lsns[WORD_GROUPS]; /* expected; 0: nothing is written */
     bool is_answered[WORD_GROUPS];
+    size_t befores[WORD_GROUPS]; /* last LSN before the group */
     size_t count;
-    size_t lsn_before;
 };
 
 /* Submit the groups to the oracle and make their writes.  -1: no write, or an auto id too many. */
@@ -23,8 +24,8 @@ void batch_deinit(struct batch *b);
 /* One answer; raises the oracle's promises.  -1: t->why. */
 int batch_answered(struct batch *b, struct target *t, struct oracle *o,
                    const struct collection_write *w);
-/* All were answered; what failed for want of a disk is taken back. */
-int batch_finish(struct batch *b, struct target *t, struct oracle *o);
+/* All were answered? */
+int batch_finish(struct batch *b, struct target *t);
 
 /* Promises by what a collection shows: its view (P3) and its durable_lsn. */
 void promise_look(struct oracle *o, const struct collection *c, const struct view *view);

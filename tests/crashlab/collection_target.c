@@ -140,7 +140,7 @@ static int write_word(struct target *t, const char *word)
     s->batch = &b;
     collection_write_batch(s->c, writes, b.count);
     s->batch = NULL;
-    int rc = s->has_failed ? -1 : batch_finish(&b, t, oracle_of(t));
+    int rc = s->has_failed ? -1 : batch_finish(&b, t);
     batch_deinit(&b);
     return rc;
 }
@@ -234,6 +234,8 @@ static int close_and_open(struct target *t, struct error *err)
         *err = again;
         return -1;
     }
+    /* A close that failed is a kill: whatever was not promised may be gone. */
+    if (rc != 0 && collection_judge(t, o, s->c, true, false) != 0) s->has_failed = true;
     return rc;
 }
 

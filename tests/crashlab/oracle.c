@@ -113,6 +113,7 @@ struct record_id oracle_id(int index)
 
 void oracle_vector(int id, uint16_t value, float out[ORACLE_DIM])
 {
+    if (value >= ORACLE_UNNAMED) id = 0;
     for (int i = 0; i < ORACLE_DIM; i++)
         out[i] = (float)((int)(hash_u64((uint64_t)id << 32 | (uint64_t)value << 8 | (unsigned)i) %
                                2001) -

@@ -19,6 +19,8 @@ enum {
     ORACLE_IDS = ORACLE_NUMBERS + ORACLE_TEXTS,
     ORACLE_DIM = 4,
     ORACLE_ROWS = 16, /* of one group */
+    /* Values from here on are of rows sent without an id: their vectors follow from them alone. */
+    ORACLE_UNNAMED = 1 << 15,
 };
 
 /* One id in one state: its newest version, which is kept when it is deleted (restore). */

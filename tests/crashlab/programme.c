@@ -19,7 +19,7 @@ static const struct lab_plan plan_default = {
     .depth_max = 3,
     .damage_per_word = 2,
 };
-enum { READER_RUNS = 60, LEVELS = 4 };
+enum { READER_RUNS = 60, LEVELS = 4, JOBS_MAX = 64 };
 
 struct share *share_create(void)
 {
@@ -45,6 +45,30 @@ bool run_in_child(void (*work)(void *ctx), void *ctx, char out[128])
     if (WIFSIGNALED(status)) snprintf(out, 128, "died by signal %d", WTERMSIG(status));
     else snprintf(out, 128, "ended with status %d", WEXITSTATUS(status));
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+void run_in_children(void (*work)(void *ctx), void *ctx, unsigned *number, unsigned count,
+                     int *out_statuses)
+{
+    pid_t *pids = calloc(count, sizeof *pids);
+
+    CHECK(pids);
+    fflush(NULL);
+    for (unsigned i = 0; i < count; i++) {
+        *number = i;
+        pids[i] = fork();
+        CHECK(pids[i] >= 0);
+        if (pids[i] != 0) continue;
+        work(ctx);
+        fflush(NULL);
+        _exit(0);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        int status = 0;
+        CHECK(waitpid(pids[i], &status, 0) == pids[i]);
+        if (out_statuses) out_statuses[i] = status;
+    }
+    free(pids);
 }
 
 /* ---- units of work ---- */
@@ -159,18 +183,18 @@ int programme_one(const struct options *o)
 
 /* ---- the whole ---- */
 
-struct job {
+struct jobs {
     const struct options *options;
-    struct share *share;
-    unsigned first;
-    unsigned step;
-    uint64_t states_max;
+    struct share **shares;
+    unsigned number;
+    unsigned count;
 };
 
-static void work_job(void *ctx)
+static void work_share(void *ctx)
 {
-    struct job *j = ctx;
-    share_work(j->share, j->options, j->first, j->step, j->states_max, FAILURES_MAX);
+    struct jobs *j = ctx;
+    share_work(j->shares[j->number], j->options, j->number, j->count, j->options->states / j->count,
+               FAILURES_MAX);
 }
 
 static double seconds(void)
@@ -232,51 +256,32 @@ static void summarise(const struct share *sum, const struct options *o, double e
            (unsigned long long)c->blind, (unsigned long long)sum->reader_runs);
 }
 
-/* Each share in a process; the parent waits for all. */
-static void run_shares(struct job *jobs, unsigned count, struct share *sum)
+static void sum_shares(const struct jobs *j, const int *statuses, struct share *sum)
 {
-    pid_t *pids = calloc(count, sizeof *pids);
-
-    CHECK(pids);
-    fflush(NULL);
-    for (unsigned i = 0; i < count; i++) {
-        pids[i] = fork();
-        CHECK(pids[i] >= 0);
-        if (pids[i] == 0) {
-            work_job(&jobs[i]);
-            fflush(NULL);
-            _exit(0);
-        }
+    for (unsigned i = 0; i < j->count; i++) {
+        struct share *s = j->shares[i];
+        add_counts(sum, s);
+        if (statuses[i] == 0) continue;
+        printf("FAILED a process died (status 0x%x): %s\n", (unsigned)statuses[i], s->now);
+        sum->failed++;
     }
-    for (unsigned i = 0; i < count; i++) {
-        int status = 0;
-        CHECK(waitpid(pids[i], &status, 0) == pids[i]);
-        if (status != 0) {
-            printf("FAILED a process died (status 0x%x): %s\n", (unsigned)status,
-                   jobs[i].share->now);
-            jobs[i].share->failed++;
-            memset(jobs[i].share->reports, 0, sizeof jobs[i].share->reports);
-        }
-        add_counts(sum, jobs[i].share);
-    }
-    free(pids);
 }
 
 int programme_run(const struct options *o)
 {
-    unsigned count = o->jobs ? o->jobs : machine_core_count();
-    struct job *jobs = calloc(count, sizeof *jobs);
-    struct share *sum = share_create();
+    struct share *shares[JOBS_MAX], *sum = share_create();
+    int statuses[JOBS_MAX];
+    struct jobs j = {.options = o, .shares = shares};
     double start = seconds();
 
-    CHECK(jobs);
-    for (unsigned i = 0; i < count; i++)
-        jobs[i] = (struct job){o, share_create(), i, count, o->states / count};
-    run_shares(jobs, count, sum);
+    j.count = o->jobs ? o->jobs : machine_core_count();
+    if (j.count > JOBS_MAX) j.count = JOBS_MAX;
+    for (unsigned i = 0; i < j.count; i++) shares[i] = share_create();
+    run_in_children(work_share, &j, &j.number, j.count, statuses);
+    sum_shares(&j, statuses, sum);
     sum->failed += o->is_short ? 0 : check_marks(sum);
     summarise(sum, o, seconds() - start);
     printf("cases: %llu passed, %llu failed\n", (unsigned long long)sum->passed,
            (unsigned long long)sum->failed);
-    free(jobs);
     return sum->failed != 0;
 }

@@ -48,6 +48,10 @@ void share_work(struct share *s, const struct options *o, unsigned first, unsign
                 uint64_t states_max, unsigned failures_max);
 /* Run work(ctx) in a child; false: it died, how stands in `out`. */
 bool run_in_child(void (*work)(void *ctx), void *ctx, char out[128]);
+/* Run work(ctx) in `count` children at once, *number being 0, 1, … in each.  The exit statuses, as
+ * of waitpid, in *out_statuses unless it is NULL. */
+void run_in_children(void (*work)(void *ctx), void *ctx, unsigned *number, unsigned count,
+                     int *out_statuses);
 
 /* readers.c: readers beside a live writer, `runs` interleavings.  -1: `why`. */
 int readers_run(struct alloc *a, uint64_t seed, uint64_t runs, char why[REPORT_BYTES]);

@@ -114,10 +114,12 @@ static int open_target(struct target *t, struct error *err)
 
     if (open_engine(t, err) != 0) return -1;
     for (size_t i = 0; i < WORLD_SLOTS; i++) {
-        if (t->world->slots[i].life == SLOT_NONE || !is_there(s, i)) continue;
-        /* Creating or dropping had not ended: it is there, so it lives. */
-        t->world->slots[i].life = SLOT_LIVE;
-        if (open_host(t, i, err) != 0) return -1;
+        struct slot *w = &t->world->slots[i];
+        if (w->life == SLOT_NONE || (w->life == SLOT_LIVE && !is_there(s, i))) continue;
+        /* Creating or dropping had not ended: now it has, one way or the other. */
+        w->life = is_there(s, i) ? SLOT_LIVE : SLOT_NONE;
+        if (w->life == SLOT_NONE) oracle_deinit(&w->oracle);
+        else if (open_host(t, i, err) != 0) return -1;
     }
     return 0;
 }
@@ -210,7 +212,7 @@ static int write_word(struct target *t, const char *word)
         are_answered = true;
         for (size_t i = 0; i < b.count; i++) are_answered = are_answered && sent[i].is_answered;
     }
-    int rc = s->has_failed ? -1 : batch_finish(&b, t, o);
+    int rc = s->has_failed ? -1 : batch_finish(&b, t);
     CHECK(are_answered || rc != 0);
     batch_deinit(&b);
     return rc;
@@ -314,6 +316,8 @@ static int drop_word(struct target *t, size_t slot, struct error *err)
     return 0;
 }
 
+static int judge(struct target *t, bool is_fresh);
+
 static int close_and_open(struct target *t, struct error *err)
 {
     struct root *s = t->state;
@@ -330,7 +334,11 @@ static int close_and_open(struct target *t, struct error *err)
         w->oracle.promise.vouched = (uint16_t)w->oracle.lsn;
     }
     struct error again = {0};
-    if (open_target(t, &again) == 0) return rc;
+    if (open_target(t, &again) == 0) {
+        /* A close that failed is a kill: whatever was not promised may be gone. */
+        if (rc != 0 && judge(t, true) != 0) s->has_failed = true;
+        return rc;
+    }
     if (rc == 0) *err = again;
     return -1;
 }
@@ -412,12 +420,7 @@ static int judge_slot(struct target *t, size_t i, bool is_fresh)
 
     if (w->life == SLOT_NONE) return there ? target_fail(t, "collection %zu is back", i) : 0;
     if (!there && w->life == SLOT_LIVE) return target_fail(t, "collection %zu is gone", i);
-    if (!there) {
-        oracle_deinit(&w->oracle);
-        w->life = SLOT_NONE;
-        return 0;
-    }
-    if (!s->hosts[i]) return 0; /* a drop that failed */
+    if (!s->hosts[i]) return 0; /* nobody knows whether it is there, until it is opened again */
     if (!s->hosts[i]->collection) return target_fail(t, "collection %zu is not open", i);
     return collection_judge(t, &w->oracle, s->hosts[i]->collection, is_fresh,
                             s->hosts[i]->seal != NULL);
