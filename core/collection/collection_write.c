@@ -206,15 +206,18 @@ static void apply_batch(struct collection *c, uint64_t lsn)
     view_slot_publish(c->desc.slot, collection_fill_view(c, v));
 }
 
-/* All that is not decided yet ends with this error. */
+/* All that is not decided yet ends with this error, and so does what was decided upon it: a later
+ * write that found nothing to do, or an id in its way, saw groups that never came to be. */
 static void fail_pending(struct collection *c, const struct error *why)
 {
     struct collection_batch *b = &c->batch;
     size_t count;
     struct collection_write **writes = batch_writes(b, &count);
+    bool is_undone = false;
 
     for (size_t i = 0; i < count; i++) {
-        if (writes[i]->lsn <= c->applied_lsn) continue;
+        if (writes[i]->lsn > c->applied_lsn) is_undone = true;
+        if (!is_undone) continue;
         writes[i]->lsn = 0;
         writes[i]->row_count = 0;
         writes[i]->error = *why;

@@ -59,7 +59,7 @@ static void level_none_writes_nothing_before_a_flush(void **state)
         assert_int_equal(put_at(f, i, LYNSE_SYNC_ALWAYS).sync_reached, LYNSE_SYNC_NONE);
     struct lynse_collection_info info = info_of(f);
     assert_int_equal(info.applied_lsn, 49);
-    assert_int_equal(info.log_bytes, log_bytes);
+    if (!IS_TINY) assert_int_equal(info.log_bytes, log_bytes); /* sealing retires it */
     if (!IS_TINY) assert_true(info.durable_lsn < 49);
     assert_done(lynse_sync(f->db, &f->err), f);
     assert_done(lynse_flush(f->docs, &f->err), f);
