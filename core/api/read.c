@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* read.c — reads that score nothing: by id, counts, walks. */
+/* read.c — reads that score nothing: by id, counts, walks.
+ *
+ * WHAT        Each read takes the collection's view on the calling thread and lets it go; a walk
+ *             holds its view until it is freed.
+ * INVARIANTS  (1) No read waits for the collection's actor.
+ *             (2) What a walk gives is of one version, whatever is written meanwhile.
+ * THREADS     Any; one walk has one user at a time.
+ * FAILURE     Nothing is given out; a walk stays where it was.
+ */
 #include "api/handles.h"
 #include "base/limits.h"
 #include "query/fetch.h"

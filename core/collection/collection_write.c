@@ -426,6 +426,7 @@ void collection_write_batch(struct collection *c, struct collection_write **writ
             write_one(c, w, i + 1 == count);
             continue;
         }
+        batch_commit(c); /* answers come in order */
         w->error = c->poison;
         c->desc.on_written(c->desc.on_written_ctx, w);
     }

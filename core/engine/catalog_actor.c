@@ -33,8 +33,9 @@ void catalog_message_drop(struct message *base, int code)
 {
     struct catalog_message *m = (struct catalog_message *)base;
 
-    /* A drop that waits has no other waiting on it. */
-    if (m->waiting) drop_one(m->waiting, code);
+    /* A drop that waits has no other waiting on it; and it has taken place, only its directory is
+     * left for the next start. */
+    if (m->waiting) drop_one(m->waiting, LYNSE_OK);
     drop_one(m, code);
 }
 
@@ -246,7 +247,7 @@ static struct order_message *make_close(struct engine *e, struct catalog_message
     return NULL;
 }
 
-/* 0: there is none.  Under the lock: a refresh of a reader changes the catalog on another thread. */
+/* 0: there is none.  Under the lock: a reader's refresh changes the catalog on another thread. */
 static uint32_t find_number(struct engine *e, const struct catalog_message *m)
 {
     engine_lock(e);

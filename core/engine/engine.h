@@ -162,11 +162,11 @@ void order_message_drop(struct message *m, int code);
 /* In the collection's turn: recover it, and read it anew. */
 int engine_open_collection(struct host *h, struct error *err);
 int engine_refresh_collection(struct host *h, struct error *err);
-/* The same seed must not give a root the same names twice: stir into it how far the root has come. */
+/* The same seed must not give a root the same names twice: stir in how far the root has come. */
 void engine_stir(struct rng *r, uint64_t epoch, uint64_t number);
 
-/* directories.c, R14.  Remove, durably, what c's list of the dropped names and nobody uses; *c forgets
- * it, and is to be published when *out_removed is not 0. */
+/* directories.c, R14.  Remove, durably, what c's list of the dropped names and nobody uses; *c
+ * forgets it, and is to be published when *out_removed is not 0. */
 int engine_remove_dropped(struct engine *e, struct catalog *c, size_t *out_removed,
                           struct error *err);
 /* What creations that were interrupted have left.  While the root is being opened. */

@@ -109,11 +109,14 @@ return {
       ["catalog_call.c"] = "asking the catalog's actor, from any thread",
       ["collection_actor.c"] =
          "a collection's actor: one handler per message, consecutive writes in one batch",
+      ["directories.c"] = "directories of collections that no catalog names any more",
       ["engine.[ch]"] =
          "the handle of an open root: its lock, its catalog, its collections and their actors",
       ["host.c"] =
          "collections that are open in this process: found or started, counted, read, ended",
       ["messages.h"] = "everything that is sent to the actors of an engine",
+      ["seal_task.c"] =
+         "a frozen tail becomes a segment on a job thread, while its actor goes on",
       ["search_pool.c"] =
          "one search on several threads: slice 0 on the caller's, the others on the pool",
    },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_collection_write.c — what a batch does where the histories of test_collection.c seldom go. */
+/* test_collection_write.c — batches and seals where histories seldom go. */
 #include "bed.h"
 
 struct fixture {
