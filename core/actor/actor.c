@@ -263,13 +263,18 @@ void actor_stop(struct actor *a)
     actor_push_runtime(a, &a->stop);
 }
 
+void actor_stop_and_wait(struct actor *a)
+{
+    actor_stop(a);
+    scheduler_await(a->scheduler, &a->is_stopped);
+}
+
 void actor_destroy(struct actor *a)
 {
     if (!a) return;
     struct scheduler *s = a->scheduler;
 
-    actor_stop(a);
-    scheduler_await(s, &a->is_stopped);
+    actor_stop_and_wait(a);
     actor_push_runtime(a, &a->end);
     scheduler_await(s, &a->is_ended);
     s->ops->detach(s, a);

@@ -90,6 +90,9 @@ void actor_send(struct actor *a, struct message *take_message);
 /* Any thread, its own turn too; does not wait.  The batch in progress ends, on_stop runs, every
  * queued message and every later one is answered SHUTTING_DOWN. */
 void actor_stop(struct actor *a);
+/* The same, and wait until on_stop has run: from then on it handles nothing, but it can still be
+ * sent to, and answers.  Not in any actor's turn. */
+void actor_stop_and_wait(struct actor *a);
 /* Stop it, wait until that is done, free it.  Nobody may send to it any more.  Not in any actor's
  * turn: the two may share a worker.  NULL is allowed. */
 void actor_destroy(struct actor *a);

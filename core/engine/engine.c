@@ -291,14 +291,18 @@ int engine_close(struct engine *e, struct error *err)
     engine_lock(e);
     e->is_closing = true;
     engine_unlock(e);
+    /* It drops nothing under our hands any more, and is there for what a dropped one still has to
+     * tell it. */
+    actor_stop_and_wait(e->catalog_actor);
     while ((h = take_host(e, &e->hosts)) != NULL) {
         if (engine_close_host(h, false, rc == 0 ? &first : NULL) != 0) rc = -1;
         engine_free_host(h);
     }
-    /* The catalog's actor may still wait for one of these to close. */
-    actor_destroy(e->catalog_actor);
-    e->catalog_actor = NULL;
-    while ((h = take_host(e, &e->dropped_hosts)) != NULL) engine_free_host(h);
+    while ((h = take_host(e, &e->dropped_hosts)) != NULL) {
+        /* Behind the drop's own, which may wait for a seal. */
+        if (h->close_order) (void)engine_close_host(h, true, NULL);
+        engine_free_host(h);
+    }
     tear_down(e);
     if (rc != 0 && err) *err = first;
     return rc;
