@@ -31,9 +31,9 @@ struct habits {
     enum sim_policy policy;
     uint64_t step_us_max;
     uint64_t delay_us_max;
-    size_t window;     /* requests in flight at most */
-    uint8_t level;     /* of new collections; 0: any */
-    bool asks_levels;  /* writes ask for a level of their own */
+    size_t window;    /* requests in flight at most */
+    uint8_t level;    /* of new collections; 0: any */
+    bool asks_levels; /* writes ask for a level of their own */
     bool fails_disk;
     bool fails_memory;
     bool crashes;
@@ -121,8 +121,8 @@ struct sim {
     struct engine *engine;
     uint64_t open_count;
     bool is_closing;
-    bool is_dead; /* the power is gone: answers mean nothing any more */
-    bool is_disk_failing, disk_has_failed;     /* now; in this run of the engine */
+    bool is_dead;                          /* the power is gone: answers mean nothing any more */
+    bool is_disk_failing, disk_has_failed; /* now; in this run of the engine */
     bool is_memory_failing, memory_has_failed; /* likewise */
     uint64_t fault_ends_at;                    /* step */
 
@@ -164,6 +164,7 @@ void world_crash(struct sim *s, bool is_kill);
 void world_fail_disk(struct sim *s);
 void world_fail_memory(struct sim *s);
 void world_heal(struct sim *s);
+bool world_disk_has_failed(const struct sim *s); /* an operation, in this run of the engine */
 struct place *place_of(struct sim *s, uint32_t number, size_t name);
 struct place *place_with_host(struct sim *s, size_t name); /* NULL: no handle */
 uint32_t catalog_number(const struct sim *s, size_t name); /* 0: there is none */
@@ -171,7 +172,7 @@ int world_acquire(struct sim *s, size_t name);             /* a blocking call */
 void world_release(struct sim *s, struct place *p);
 
 /* ---- clients.c ---- */
-void client_act(struct sim *s);   /* anything; may block */
+void client_act(struct sim *s);    /* anything; may block */
 void client_meddle(struct sim *s); /* while somebody else blocks */
 struct request *client_send(struct sim *s, enum message_kind kind, struct place *p);
 struct request *client_write(struct sim *s, struct place *p, const struct oracle_group *g,
