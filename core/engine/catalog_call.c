@@ -3,6 +3,8 @@
 #include "engine/engine.h"
 #include "os/path.h"
 
+enum { DROP_TRIES_MAX = 1000 };
+
 struct catalog_message *engine_catalog_message(struct engine *e, enum message_kind kind,
                                                struct error *err)
 {
@@ -62,6 +64,7 @@ static bool any_collection(struct engine *e, const char *database, char out_name
 int engine_drop_database(struct engine *e, const char *database, struct error *err)
 {
     char name[NAME_ROOM];
+    int busy_count = 0;
 
     if (name_check("database", slice_of_text(database), err) != 0) return -1;
     for (;;) {
@@ -73,8 +76,8 @@ int engine_drop_database(struct engine *e, const char *database, struct error *e
         } else {
             struct catalog_message *m = make(e, KIND_DROP_DATABASE, database, NULL, &failed);
             if (m && call(e, m, &failed) == 0) return 0;
-            if (failed.code == LYNSE_BUSY && any_collection(e, database, name))
-                continue; /* made meanwhile */
+            /* A collection was made meanwhile, and may be gone again. */
+            if (failed.code == LYNSE_BUSY && ++busy_count < DROP_TRIES_MAX) continue;
         }
         if (err) *err = failed;
         return -1;
