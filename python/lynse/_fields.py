@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from .errors import Invalid
+from .errors import Invalid, Limit
 from .types import PackedFields
 
 
@@ -50,7 +50,10 @@ def _packed_row(packer: msgpack.Packer, row: Mapping[str, Any], row_index: int) 
     except TypeError as error:
         raise TypeError(f"fields of row {row_index}: {error}") from None
     except (ValueError, OverflowError) as error:
-        raise Invalid(f"fields of row {row_index}: {error}") from None
+        text = str(error)
+        if text.startswith("recursion limit"):  # of the packer, far above the engine's
+            raise Limit(f"fields of row {row_index}: nesting is over the limit of 32") from None
+        raise Invalid(f"fields of row {row_index}: {text}") from None
 
 
 def pack(rows: Sequence[Mapping[str, Any] | None]) -> PackedFields:

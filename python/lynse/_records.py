@@ -7,7 +7,8 @@ leaves no trace.  Arrays that are right already (float32, C order; integer ids) 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from typing import Any, NoReturn
 
 import numpy as np
@@ -124,7 +125,9 @@ def _refuse_duplicates(batch: IdBatch) -> None:
 
 
 def check_ids(ids: object, *, is_write: bool = True) -> IdBatch:
-    """One id or many.  A write takes at least one and none twice."""
+    """One id or many.  A write takes at least one and none twice, in the order of the vectors."""
+    if is_write and isinstance(ids, Set):
+        raise TypeError(f"ids must be in the order of the vectors; a {type(ids).__name__} has none")
     batch = _id_batch(ids)
     if is_write:
         if batch.size == 0:
@@ -143,7 +146,32 @@ def distinct_ids(batch: IdBatch) -> IdBatch:
     return batch._replace(numbers=batch.numbers[np.sort(first)])
 
 
+def _row_size(row: object) -> int | None:
+    return len(row) if isinstance(row, Sized) else None
+
+
+def _row_text(size: int | None) -> str:
+    return "no row" if size is None else f"of {size}"
+
+
+def _refuse_ragged(values: object, what: str, reason: Exception) -> NoReturn:
+    """numpy made no array of this; of rows of several lengths it does not say which."""
+    sizes = [_row_size(row) for row in values] if isinstance(values, (list, tuple)) else []
+    for i, size in enumerate(sizes):
+        if size != sizes[0]:
+            raise Invalid(
+                f"{what} must be rows of numbers, all of one length: row {i} is "
+                f"{_row_text(size)}, row 0 {_row_text(sizes[0])}"
+            ) from None
+    raise Invalid(f"{what} must be rows of numbers, all of one length: {reason}") from None
+
+
 def _array_of(values: object, what: str) -> npt.NDArray[Any]:
+    if values is None or isinstance(values, (str, bytes, bytearray, Mapping, Set)):
+        raise TypeError(f"{what} must be rows of numbers, not {type(values).__name__}")
+    masked = sys.modules.get("numpy.ma")  # numpy imports it late: who has such an array, has it
+    if masked and isinstance(values, masked.MaskedArray) and masked.is_masked(values):
+        raise Invalid(f"{what} must not have masked components")
     try:
         if not hasattr(values, "__array__") and hasattr(values, "__dlpack__"):
             return np.from_dlpack(values)
@@ -152,7 +180,7 @@ def _array_of(values: object, what: str) -> npt.NDArray[Any]:
             array = np.stack([np.asarray(row, dtype=np.float32) for row in array])
         return array
     except (ValueError, TypeError, BufferError) as error:
-        raise Invalid(f"{what} must be rows of numbers, all of one length: {error}") from None
+        _refuse_ragged(values, what, error)
 
 
 def _floats(array: npt.NDArray[Any], what: str) -> FloatArray:
@@ -160,8 +188,16 @@ def _floats(array: npt.NDArray[Any], what: str) -> FloatArray:
         raise TypeError(f"{what} must hold numbers, not {array.dtype}")
     if array.dtype == np.float32 and array.flags.c_contiguous and array.flags.aligned:
         return array
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
-        return np.require(array, np.float32, ["C", "A"])
+    try:
+        with np.errstate(over="raise"):
+            floats: FloatArray = np.require(array, np.float32, ["C", "A"])
+    except FloatingPointError:
+        largest = np.finfo(np.float32).max
+        over = array[np.isfinite(array) & (np.abs(array) > largest)]
+        raise Invalid(
+            f"{what} must be finite as float32: {over.flat[0]} is over {largest}"
+        ) from None
+    return floats
 
 
 def check_matrix(vectors: object, what: str = "vectors") -> FloatArray:
@@ -213,6 +249,38 @@ def check_fields(fields: object, count: int) -> list[Mapping[str, Any] | None] |
         if row is not None and not isinstance(row, Mapping):
             raise TypeError(f"fields entries must be dict or None, not {type(row).__name__}")
     return rows
+
+
+def check_finite(vectors: FloatArray) -> None:
+    """Of a call that is cut into groups: before the first of them is stored."""
+    rows = np.isfinite(vectors).all(axis=1)
+    if not rows.all():
+        row = int(np.argmin(rows))
+        column = int(np.argmin(np.isfinite(vectors[row])))
+        value = vectors[row, column]
+        raise Invalid(f"vectors: component {column} of row {row} is {value}, it must be finite")
+
+
+def check_threshold(value: object) -> float:
+    """A number, infinite ones too."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(f"threshold must be a number, not {type(value).__name__}")
+    try:
+        nearest = float(value)
+    except OverflowError:
+        raise Invalid("threshold must be a number that a float can hold") from None
+    if nearest != nearest:
+        raise Invalid("threshold must be a number, not NaN")
+    return nearest
+
+
+def check_flag(value: object, name: str) -> bool:
+    """A bool, or 0 or 1; not "no", which is true."""
+    if isinstance(value, (bool, int, np.bool_)) and value in (0, 1):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False, not {value!r:.60}")
 
 
 def check_batch_size(batch_size: object) -> None:

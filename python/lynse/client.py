@@ -9,7 +9,9 @@ import os
 from types import TracebackType
 from typing import Any, NoReturn
 
-from ._records import check_name
+import numpy as np
+
+from ._records import check_flag, check_name
 from .collection import Collection
 from .errors import AlreadyExists, DatabaseNotFound, Invalid, NotFound, Unsupported
 from .local import MEMORY, LocalRoot
@@ -46,8 +48,27 @@ def default_root() -> str:
     return os.path.expanduser(path.strip("\"' ") if path else DEFAULT_ROOT)
 
 
+def _make_parents(folder: str) -> None:
+    """What the default folder lies in, as durable as what will be written into it."""
+    parent = os.path.dirname(os.path.abspath(folder))
+    if os.path.isdir(parent):
+        return
+    _make_parents(parent)
+    try:
+        os.mkdir(parent)
+        above = os.open(os.path.dirname(parent), os.O_RDONLY | os.O_DIRECTORY)
+    except FileExistsError:  # another process was faster
+        return
+    except OSError as error:
+        raise Invalid(f"the default folder {folder} cannot be made: {error}") from None
+    try:
+        os.fsync(above)
+    finally:
+        os.close(above)
+
+
 def _check_dtype(dtypes: object) -> None:
-    name = str(dtypes).lower()
+    name = (np.dtype(dtypes).name if isinstance(dtypes, type) else str(dtypes)).lower()
     if name in FLOAT16_NAMES:
         raise Unsupported("float16 collections come with a later release; use dtypes='float32'")
     if name not in FLOAT32_NAMES:
@@ -85,6 +106,9 @@ class Database(PlannedDatabaseMethods):
         self._root = root
         self._name = name
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a database cannot be pickled or copied; open it where it is needed")
+
     def __repr__(self) -> str:
         return f"<Database {self._name!r} of {self._root.path!r}>"
 
@@ -105,10 +129,12 @@ class Database(PlannedDatabaseMethods):
     ) -> Collection:
         """Open a collection, or create it.
 
-        dim            1..32,768; None: that of the first vectors.  Dimension if there is a
+        dim            1..32,768; None or 0: that of the first vectors.  Dimension if there is a
                        collection of another
         default_index  of a new one: "FLAT-IP", "FLAT-L2" or "FLAT-COS"; None: FLAT-IP's metric,
-                       and no index mode
+                       and no index mode.  One that is there keeps its own: see index_mode
+        dtypes         "float32"
+        description    up to 4,096 bytes of UTF-8
 
         n_threads and warm_up are there for LynseDB's sake.
         """
@@ -185,15 +211,16 @@ class Database(PlannedDatabaseMethods):
 class VectorDBClient:
     """Opens a folder, made if absent, and what is in it.
 
-    uri            the folder; ":memory:": nothing is written, and each client has its own;
-                   None: see :func:`lynse.client.default_root`
+    uri            the folder, made if absent (what it lies in must be there); ":memory:": nothing
+                   is written, and each client has its own; None: that of
+                   :func:`lynse.client.default_root`, made with what it lies in
     api_key        for servers; ignored here
     read_only      also beside another process that writes: what was durable there when a
                    collection was opened, or refreshed (Collection.refresh)
     sync           when a write is answered: "always" (default) once it is on the disk, "interval"
                    and "os" once the system has it, "none" at once; of collections made here
-    memory_budget  bytes; beyond it calls raise NoMemory
-    threads        of searches and of collections; default: one per core
+    memory_budget  bytes, 1..2^63; beyond it calls raise NoMemory
+    threads        of searches and of collections, 1..256; default: one per core
 
     Clients of one folder in one process share it.  Another process that has it open for writing
     makes this raise Locked, and names it.  What was opened here is closed by ``close``, by the end
@@ -221,9 +248,14 @@ class VectorDBClient:
             )
         if not text:
             raise Invalid("uri must not be empty; give a folder, or None for the default one")
+        is_reader = check_flag(read_only, "read_only")
+        if text == MEMORY and is_reader:
+            raise Invalid(f"{MEMORY} cannot be opened read-only: there is nothing in it to read")
+        if uri is None and not is_reader:
+            _make_parents(text)
         self._root = LocalRoot(
             text,
-            read_only=bool(read_only),
+            read_only=is_reader,
             sync=sync,
             memory_budget=memory_budget,
             threads=threads,
@@ -239,6 +271,9 @@ class VectorDBClient:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client cannot be pickled or copied; open it where it is needed")
 
     def __repr__(self) -> str:
         mode = ", read_only=True" if self._root.is_read_only else ""

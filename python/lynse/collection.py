@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from ._records import (
     check_batch_size,
     check_count,
     check_fields,
+    check_finite,
     check_ids,
     check_matrix,
     check_name,
     check_record_vectors,
+    check_threshold,
     check_vector,
     check_wire_dtype,
     distinct_ids,
@@ -117,6 +119,9 @@ class Collection(PlannedCollectionMethods):
     ) -> None:
         if kind is None and not self._is_closed and not self.is_read_only:
             self.commit()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a collection cannot be pickled or copied; open it where it is needed")
 
     def __repr__(self) -> str:
         full_name = f"{self._database}/{self._name}"
@@ -278,7 +283,10 @@ class Collection(PlannedCollectionMethods):
     ) -> list[Id]:
         """Answers the ids that the collection gave, if it was asked to."""
         given: list[Id] = []
-        for start, stop in _groups(vectors, fields):
+        groups = list(_groups(vectors, fields))
+        if len(groups) > 1:
+            check_finite(vectors)
+        for start, stop in groups:
             part_ids = None if ids is None else ids.slice(start, stop)
             part_fields = None if fields is None else fields.slice(start, stop)
             part = vectors[start:stop]
@@ -290,7 +298,10 @@ class Collection(PlannedCollectionMethods):
             except LynseError as error:
                 if start:
                     error.rows_applied = start
-                    error.args = (f"{error} (the first {start} of {len(vectors)} rows are stored)",)
+                    error.args = (
+                        f"{error} (the first {start} of {len(vectors)} rows are stored; a row that "
+                        "is named is counted from there)",
+                    )
                 raise
             if part_ids is None:
                 given.extend(range(first, first + stop - start))
@@ -426,7 +437,8 @@ class Collection(PlannedCollectionMethods):
         rerank_with_fields: bool = False,
         wire_dtype: str = "float32",
     ) -> list[ResultView]:
-        """One result for each row of `vectors`, (n, dim); otherwise as :meth:`search`."""
+        """One result for each row of `vectors`, (n, dim), n as large as you like; otherwise as
+        :meth:`search`."""
         if hasattr(vectors, "__len__") and len(vectors) == 0:
             return []
         queries = check_matrix(vectors)
@@ -477,15 +489,12 @@ class Collection(PlannedCollectionMethods):
     ) -> ResultView:
         """All records at or nearer than `threshold`, nearest first, `max_results` at most.
 
-        IP: score >= threshold; L2 and cosine: distance <= threshold.
+        threshold    a number.  IP: score >= threshold; L2 and cosine: distance <= threshold
+        max_results  0..100,000
         """
         query = check_vector(vector)
         limit = check_count(max_results, "max_results")
-        if isinstance(threshold, (str, bytes, bool)):
-            raise TypeError(f"threshold must be a number, not {type(threshold).__name__}")
-        nearest = float(threshold)
-        if nearest != nearest:
-            raise Invalid("threshold must be a number, not NaN")
+        nearest = check_threshold(threshold)
         if limit == 0:
             return _search_view(
                 Hits(np.empty(0, np.int64), np.empty(0, np.float32), None, None, "ip"), 0
@@ -503,11 +512,11 @@ class Collection(PlannedCollectionMethods):
         return _data_view(hits)
 
     def head(self, n: int = 5) -> ResultView:
-        """The first n records, in the order in which they were written."""
+        """The first n (0..100,000) records, in the order in which they were written."""
         return _data_view(self._backend.head(check_count(n, "n")))
 
     def tail(self, n: int = 5) -> ResultView:
-        """The last n records, in the order in which they were written."""
+        """The last n (0..100,000) records, in the order in which they were written."""
         return _data_view(self._backend.tail(check_count(n, "n")))
 
     def query(

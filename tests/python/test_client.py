@@ -132,6 +132,7 @@ def test_options_are_checked(database, tmp_path):
     with pytest.raises(TypeError, match="memory_budget"):
         lynse.VectorDBClient(tmp_path / "x", memory_budget="1G")
     assert database.show_collections() == []
+    assert database.require_collection("any", dtypes=np.float32).vector_dtype == "float32"
     assert not (tmp_path / "x").exists()
 
 
@@ -239,6 +240,18 @@ def test_a_reader_of_nothing(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_reader_of_memory_is_told_that_it_makes_no_sense():
+    with pytest.raises(Invalid, match="nothing in it to read"):
+        lynse.VectorDBClient(":memory:", read_only=True)
+
+
+def test_read_only_is_yes_or_no():
+    for value in ("no", None, 2, []):
+        with pytest.raises(TypeError, match="read_only must be True or False"):
+            lynse.VectorDBClient(":memory:", read_only=value)
+    lynse.VectorDBClient(":memory:", read_only=0).close()
+
+
 def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
     (tmp_path / "file").write_text("text")
     with pytest.raises(lynse.LynseError):
@@ -287,6 +300,12 @@ def test_the_default_root(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("LYNSE_DEFAULT_ROOT_PATH", raising=False)
     assert default_root() == str(tmp_path / ".LynseDB/databases")
+    with pytest.raises(NotFound):
+        lynse.VectorDBClient(read_only=True)
+    assert list(tmp_path.iterdir()) == []
+    with lynse.VectorDBClient() as client:
+        client.create_database("notes")
+    assert (tmp_path / ".LynseDB/databases").is_dir()
     config = tmp_path / ".lynsedb_configs.ini"
     config.write_text("[lynse]\nLYNSE_DEFAULT_ROOT_PATH = ~/vectors\n")
     assert default_root() == str(tmp_path / "vectors")

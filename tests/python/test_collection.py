@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records: written, replaced, deleted, restored, read back."""
 
+import pickle
 import threading
 
 import lynse
@@ -159,6 +160,22 @@ def test_a_call_over_100_000_rows_is_split(database):
         collection.add(ids=ids, vectors=np.ones((count, 1), np.float32))
     assert caught.value.rows_applied == 100_000
     assert collection.shape == (count + 100_000, 1)
+
+
+def test_a_call_that_is_split_stores_nothing_of_bad_vectors(database):
+    collection = database.require_collection("wide", dim=1)
+    vectors = np.ones((100_001, 1), np.float32)
+    vectors[-1] = np.nan
+    with pytest.raises(ValueError, match="component 0 of row 100000 is nan") as caught:
+        collection.add(vectors=vectors)
+    assert caught.value.rows_applied == 0
+    assert collection.shape == (0, 1)
+
+
+def test_a_handle_says_that_it_cannot_be_pickled(client, database, collection):
+    for handle in (client, database, collection):
+        with pytest.raises(TypeError, match="cannot be pickled or copied"):
+            pickle.dumps(handle)
 
 
 def test_the_dimension_may_come_from_the_first_vectors(database):

@@ -48,6 +48,7 @@ def test_ctrl_c_ends_a_long_search(tmp_path, child):
     searching = child(
         """
         import os, signal, sys, threading, lynse, numpy as np
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's "&" ignores it
         client = lynse.VectorDBClient(sys.argv[1], sync="os", threads=1)
         docs = client.create_collection("notes", "docs", dim=64)
         docs.add(vectors=np.random.default_rng(1).standard_normal((50_000, 64)))

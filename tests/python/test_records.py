@@ -9,6 +9,8 @@ from lynse.errors import Dimension, DuplicateId, Invalid, Limit, Unsupported
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 TWO = [ROW, ROW]
+RECURSIVE = {}
+RECURSIVE["itself"] = RECURSIVE
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,7 @@ TWO = [ROW, ROW]
         ({"ids": b"a", "vectors": ROW}, TypeError, "bytes"),
         ({"ids": {"a": 1}, "vectors": ROW}, TypeError, "dict"),
         ({"ids": [None], "vectors": ROW}, TypeError, "NoneType"),
+        ({"ids": {1, 2}, "vectors": TWO}, TypeError, "order"),
         ({"ids": -1, "vectors": ROW}, ValueError, "non-negative"),
         ({"ids": [3, -4], "vectors": TWO}, ValueError, "-4"),
         ({"ids": np.array([3, -4]), "vectors": TWO}, ValueError, "-4"),
@@ -40,6 +43,11 @@ TWO = [ROW, ROW]
         ({"ids": [1, 2, 3], "vectors": TWO}, ValueError, r"vectors row count \(2\) must match ids"),
         ({"ids": [1], "vectors": TWO}, ValueError, r"must match ids length \(1\)"),
         ({"ids": [1, 2], "vectors": [[1.0], [1.0, 2.0]]}, ValueError, "all of one length"),
+        ({"ids": [1, 2], "vectors": [ROW, ROW[:3]]}, ValueError, "row 1 is of 3, row 0 of 4"),
+        ({"ids": [1, 2], "vectors": [ROW, None]}, ValueError, "row 1 is no row, row 0 of 4"),
+        ({"ids": [1], "vectors": "abcd"}, TypeError, "not str"),
+        ({"ids": [1], "vectors": {"x": ROW}}, TypeError, "not dict"),
+        ({"ids": [1], "vectors": np.ma.array(ROW, mask=[0, 1, 0, 0])}, ValueError, "masked"),
         ({"ids": [1], "vectors": np.ones((1, 1, 4))}, ValueError, "dimensions"),
         ({"ids": [1], "vectors": np.ones((0, 4))}, ValueError, "vectors cannot be empty"),
         ({"ids": [1], "vectors": ["abcd"]}, TypeError, "numbers"),
@@ -47,7 +55,7 @@ TWO = [ROW, ROW]
         ({"ids": [1], "vectors": np.ones((1, 4), complex)}, TypeError, "complex"),
         ({"ids": [1], "vectors": [[1, 2, 3, float("nan")]]}, ValueError, "nan"),
         ({"ids": [1], "vectors": [[1, 2, 3, float("inf")]]}, ValueError, "inf"),
-        ({"ids": [1], "vectors": [[1, 2, 3, 1e300]]}, ValueError, "inf"),
+        ({"ids": [1], "vectors": [[1, 2, 3, 1e300]]}, ValueError, r"1e\+300 is over 3.4"),
         ({"ids": [1], "vectors": [[1, 2, 3]]}, ValueError, "dimension"),
         ({"ids": [1, 2], "vectors": TWO, "fields": {"a": 1}}, ValueError, "list of dicts"),
         ({"ids": [1, 2], "vectors": TWO, "fields": [{}]}, ValueError, r"fields length \(1\)"),
@@ -55,6 +63,7 @@ TWO = [ROW, ROW]
         ({"ids": [1], "vectors": ROW, "fields": "x"}, TypeError, "dict"),
         ({"ids": [1], "vectors": ROW, "fields": {"a": {1}}}, TypeError, "set"),
         ({"ids": [1], "vectors": ROW, "fields": {"a": 2**64}}, ValueError, "row 0"),
+        ({"ids": [1], "vectors": ROW, "fields": {"a": RECURSIVE}}, ValueError, "limit of 32"),
         ({"ids": [1]}, ValueError, r"add\(\) requires vectors or documents"),
         ({"vectors": ROW, "fields": {"a": 1}}, ValueError, "give ids"),
         ({"vectors": ROW, "documents": "x"}, ValueError, "give ids"),
@@ -98,6 +107,10 @@ def test_errors_are_ours_as_well(collection):
         (lambda c: c.search(ROW, reranker="x"), TypeError, "callable"),
         (lambda c: c.search_range(ROW, "near"), TypeError, "threshold"),
         (lambda c: c.search_range(ROW, float("nan")), ValueError, "NaN"),
+        (lambda c: c.search_range(ROW, None), TypeError, "threshold must be a number"),
+        (lambda c: c.search_range(ROW, np.True_), TypeError, "threshold must be a number"),
+        (lambda c: c.search_range(ROW, 10**400), ValueError, "threshold must be a number"),
+        (lambda c: c.batch_search(None), TypeError, "vectors must be rows of numbers"),
         (lambda c: c.head(-1), ValueError, "n must be"),
         (lambda c: c.query(where=5), ValueError, "where must be a string"),
         (lambda c: c.build_index("FLAT-IP", speed=1), ValueError, "unknown index build parameter"),
