@@ -239,18 +239,27 @@ void collection_on_complete(void *ctx, uint64_t lsn, const struct error *failed)
 }
 
 /* A write that found nothing to change may still ask that what it found is durable. */
-static void sync_found(struct collection *c)
+static void fail_found(struct collection *c, const struct error *why)
 {
     size_t count;
     struct collection_write **writes = batch_writes(&c->batch, &count);
+
+    if (c->log->ops->durable_lsn(c->log) >= c->applied_lsn) return;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t asked = writes[i]->sync ? writes[i]->sync : c->manifest.sync_level;
+        if (!writes[i]->error.code && !writes[i]->lsn && asked == SYNC_ALWAYS)
+            writes[i]->error = *why;
+    }
+}
+
+static void sync_found(struct collection *c)
+{
     uint64_t durable;
     struct error err = {0};
 
-    if (c->manifest.sync_level == SYNC_NONE || c->log->ops->durable_lsn(c->log) >= c->applied_lsn ||
-        collection_sync(c, &durable, &err) == 0)
+    if (c->manifest.sync_level == SYNC_NONE || c->log->ops->durable_lsn(c->log) >= c->applied_lsn)
         return;
-    for (size_t i = 0; i < count; i++)
-        if (!writes[i]->error.code) writes[i]->error = err;
+    if (collection_sync(c, &durable, &err) != 0) fail_found(c, &err);
 }
 
 static void answer_all(struct collection *c)
@@ -279,6 +288,7 @@ static void batch_commit(struct collection *c)
             collection_on_complete(c, lsn, NULL);
         } else if (c->log->ops->complete(c->log, b->wants_sync && !FAULT(EARLY_VIEW), &err) != 0) {
             fail_pending(c, &err); /* what did not reach the log for good is taken back */
+            fail_found(c, &err);
         }
         if (FAULT(EARLY_VIEW) && b->wants_sync) (void)collection_sync(c, &lsn, &err);
     } else if (b->wants_sync) {
