@@ -280,7 +280,8 @@ int world_open(struct sim *s)
     struct error err = {0};
 
     s->is_closing = s->is_dead = false;
-    s->disk_has_failed = s->memory_has_failed = false;
+    s->disk_has_failed = false;
+    s->memory_has_failed = s->is_memory_failing;
     int rc = try_open(s, &err);
     sim_say(s, "open: %s", rc == 0 ? "done" : err.text);
     if (rc != 0 && (s->is_disk_failing || s->is_memory_failing) && err.code != LYNSE_INTERNAL) {
