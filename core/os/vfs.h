@@ -13,9 +13,10 @@
  *   (5) A failed sync, or a failed close of a written file, must never be retried (R9): the caller
  *       poisons its log.
  *   (6) A name must be one path component (name_is_component); anything else answers INVALID.
- * Errors carry the code of vfs_code_of_errno and the name.  Directory and file handles may be
- * used from several threads at once for read, size and map; everything else has one user at a
- * time.  A file handle does not need the directory handle it was opened through, and a map does
+ * Errors carry the code of vfs_code_of_errno and the name.  A directory handle may be used from
+ * several threads at once: the actor lists and syncs while a job makes files and a search opens
+ * one; who touches which name is theirs to order.  A file handle may be for read, size and map;
+ * everything else has one user at a time.  A file handle does not need the directory handle it was opened through, and a map does
  * not need the file handle it was made from.
  */
 #ifndef OS_VFS_H
@@ -26,6 +27,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/atomic.h"
 #include "base/error.h"
 
 struct vfs;
@@ -106,7 +108,8 @@ struct vfs {
 };
 struct vfs_dir {
     const struct vfs_ops *ops;
-    struct vfs *fs; /* whose it is */
+    struct vfs *fs;                    /* whose it is */
+    _Atomic(uint32_t) more_references; /* beside the first one */
 };
 struct vfs_file {
     const struct vfs_ops *ops;
@@ -136,9 +139,18 @@ static inline int vfs_dir_open_in(struct vfs_dir *parent, const char *name, stru
 {
     return parent->ops->dir_open_in(parent, name, out, err);
 }
+/* One more reference, to be given back by vfs_dir_close: for what may outlive the one who opened it.
+ * The handle is closed with the last one. */
+static inline struct vfs_dir *vfs_dir_acquire(struct vfs_dir *dir)
+{
+    /* Relaxed: whoever acquires holds a reference already. */
+    atomic_add_relaxed(&dir->more_references, 1u);
+    return dir;
+}
 static inline void vfs_dir_close(struct vfs_dir *dir)
 {
-    if (dir) dir->ops->dir_close(dir);
+    /* The last one sees what all others did before theirs. */
+    if (dir && atomic_sub_acq_rel(&dir->more_references, 1u) == 0) dir->ops->dir_close(dir);
 }
 static inline int vfs_dir_make(struct vfs_dir *parent, const char *name, struct error *err)
 {

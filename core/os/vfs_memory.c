@@ -149,7 +149,7 @@ static int open_dir_node(struct memory_vfs *fs, struct memory_node *node, struct
         return error_set(err, LYNSE_INVALID, "'%s' is not a directory", memory_node_name(node));
     struct memory_dir *d = mem_alloc(fs->alloc, MEM_GENERAL, sizeof *d);
     if (!d) return error_no_memory(err, sizeof *d);
-    *d = (struct memory_dir){{&MEMORY_OPS, &fs->base}, node};
+    *d = (struct memory_dir){.base = {.ops = &MEMORY_OPS, .fs = &fs->base}, .node = node};
     memory_node_acquire(node);
     fs->open_count++;
     *out = &d->base;

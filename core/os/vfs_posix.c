@@ -112,7 +112,7 @@ static struct posix_dir *create_dir_handle(const char *path, struct error *err)
         (void)error_no_memory(err, sizeof *d + path_bytes);
         return NULL;
     }
-    d->base = (struct vfs_dir){&POSIX_OPS, &posix_vfs};
+    d->base = (struct vfs_dir){.ops = &POSIX_OPS, .fs = &posix_vfs};
     d->fd = -1;
     memcpy(d->path, path, path_bytes);
     return d;

@@ -162,7 +162,7 @@ static struct record_dir *create_dir_handle(struct record_vfs *fs, struct error 
         (void)error_no_memory(err, sizeof *d);
         return NULL;
     }
-    d->base = (struct vfs_dir){&RECORD_OPS, &fs->base};
+    d->base = (struct vfs_dir){.ops = &RECORD_OPS, .fs = &fs->base};
     return d;
 }
 

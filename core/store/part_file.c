@@ -23,7 +23,7 @@
 
 struct part_file {
     struct alloc *alloc;
-    struct vfs_dir *dir; /* borrowed: to read a block once more */
+    struct vfs_dir *dir; /* held: to read a block once more */
     struct mapping map;
     uint64_t end; /* of the sections: where the table stands */
     uint64_t block_count;
@@ -215,7 +215,7 @@ int part_file_open(struct alloc *a, struct vfs_dir *dir, const struct file_owner
         goto out;
     }
     f->alloc = a;
-    f->dir = dir;
+    f->dir = vfs_dir_acquire(dir);
     f->map = map;
     f->end = p.end;
     f->block_count = p.block_count;
@@ -234,6 +234,7 @@ void part_file_close(struct part_file *f)
 {
     if (!f) return;
     mapping_close(&f->map);
+    vfs_dir_close(f->dir);
     mem_free(f->alloc, f);
 }
 
@@ -251,6 +252,7 @@ static int read_again(struct part_file *f, uint64_t offset, size_t size, uint64_
                       struct error *err)
 {
     struct vfs_file *file = NULL;
+    struct error inner = {0};
     size_t got = 0;
     int rc = -1;
 
@@ -259,7 +261,11 @@ static int read_again(struct part_file *f, uint64_t offset, size_t size, uint64_
         error_no_memory(err, size);
         goto out;
     }
-    if (vfs_open(f->dir, f->name, VFS_READ, &file, err) != 0) goto out;
+    if (vfs_open(f->dir, f->name, VFS_READ, &file, &inner) != 0) {
+        if (inner.code == LYNSE_NOT_FOUND) rc = 0; /* its name went with its segment */
+        else if (err) *err = inner;
+        goto out;
+    }
     if (vfs_read(file, offset, bytes, size, &got, err) != 0) goto out;
     rc = got == size && hash_xxh3_64(bytes, size) == expected;
 out:

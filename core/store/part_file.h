@@ -45,7 +45,7 @@ struct part_section {
 
 struct part_file; /* immutable after open but for the verified bits; any thread may read */
 
-/* dir must outlive the file: a block that fails is read from it once more.
+/* The file holds a reference to dir: a block that fails is read from it once more.
  * Maps and verifies header, footer, table, directory; length, hash, kind, rows against `expect`.
  * Errors: CORRUPT naming the file and what is wrong, FORMAT_TOO_NEW. */
 int part_file_open(struct alloc *a, struct vfs_dir *dir, const struct file_owner *owner,

@@ -141,7 +141,7 @@ static int wrap_dir(struct vfs *base, struct vfs_dir *take_inner, struct vfs_dir
         vfs_dir_close(take_inner);
         return error_no_memory(err, sizeof *d);
     }
-    *d = (struct faulty_dir){{&FAULTY_OPS, base}, take_inner};
+    *d = (struct faulty_dir){.base = {.ops = &FAULTY_OPS, .fs = base}, .inner = take_inner};
     *out = &d->base;
     return 0;
 }
