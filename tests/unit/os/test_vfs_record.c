@@ -131,13 +131,13 @@ static void directories_have_numbers_of_their_own(void **state)
     assert_ok(vfs_dir_open_in(lab.root, "c", &d, &err), &err);
     assert_int_equal(vfs_record_dir_number(d), 4);
     vfs_dir_close(d);
-    assert_string_equal(lab.observer.log, "mkdir d1 f0 c - @0 ''\n"
+    assert_string_equal(lab.observer.log, "mkdir d1 f2 c - @0 ''\n"
                                           "create d2 f3 f - @0 ''\n"
                                           "write d0 f3 - - @0 ''\n"
                                           "dirsync d2 f0 - - @0 ''\n"
                                           "unlink d2 f0 f - @0 ''\n"
                                           "rmdir d1 f0 c - @0 ''\n"
-                                          "mkdir d1 f0 c - @0 ''\n");
+                                          "mkdir d1 f4 c - @0 ''\n");
     lab_close(&lab);
 }
 
