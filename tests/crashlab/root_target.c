@@ -265,13 +265,15 @@ static int mode_word(struct target *t, const char *word, struct error *err)
     struct root *s = t->state;
     struct oracle *o = &t->world->slots[s->current].oracle;
     struct order_message *m = engine_order(s->engine, KIND_SET_SYNC, err);
+    uint8_t level = word_level(word);
 
-    m->level = word_level(word);
+    if (!m) return -1;
+    m->level = level;
     m->interval_ms = 10;
     if (order(t, m, err) != 0) return -1;
     if (!s->hosts[s->current]) return 0;
-    if (o->level == SYNC_NONE && m->level != SYNC_NONE) promise_all(o, o->lsn);
-    o->level = word_level(word);
+    if (o->level == SYNC_NONE && level != SYNC_NONE) promise_all(o, o->lsn);
+    o->level = level;
     return 0;
 }
 
