@@ -11,10 +11,8 @@ packages_python="python3 python3-dev python3-venv"
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
-    elif command -v sudo >/dev/null 2>&1; then
-        sudo "$@"
     else
-        die "neither root nor sudo: please install$missing"
+        sudo "$@"
     fi
 }
 
@@ -33,21 +31,27 @@ need_packages() {
         esac
     done
     [ -n "$missing" ] || return 0
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null 2>&1 ||
+        die "neither root nor sudo: please install$missing"
     say "install$missing"
     mkdir -p build
-    logged apt-get update -q || say "apt-get update failed; trying with the lists that are here"
+    quietly build/apt.log as_root apt-get update -q ||
+        say "apt-get update failed; trying with the lists that are here"
     # shellcheck disable=SC2086
-    logged env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-        $missing || die "could not install$missing"
+    quietly build/apt.log as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -q --no-install-recommends $missing || die "could not install$missing"
 }
 
-# As root: on a terminal apt's own progress, elsewhere its last words if it fails.
-logged() {
+# quietly LOG COMMAND...: on a terminal the command's own progress, elsewhere its last words if it
+# fails.
+quietly() {
+    log=$1
+    shift
     if [ -t 1 ]; then
-        as_root "$@"
+        "$@"
     else
-        as_root "$@" >build/apt.log 2>&1 || {
-            tail -n 20 build/apt.log
+        "$@" >"$log" 2>&1 || {
+            tail -n 20 "$log"
             return 1
         }
     fi
@@ -74,8 +78,9 @@ need_venv() {
     say "Python parts into build/venv (once; some minutes on a slow line)"
     rm -rf "$venv"
     "$python" -m venv "$venv" || die "no venv: $python -m venv failed"
-    "$venv/bin/python" -m pip install --disable-pip-version-check --prefer-binary \
-        -r tests/python/requirements.txt || die "pip could not install the Python parts"
+    quietly build/python-parts.log "$venv/bin/python" -m pip install --disable-pip-version-check \
+        --prefer-binary -r tests/python/requirements.txt ||
+        die "pip could not install the Python parts"
     echo "$stamp" >"$venv/stamp"
 }
 
