@@ -175,10 +175,12 @@ int lynse_collection_create(struct lynse *db, const struct lynse_collection_desc
     struct error failed = {0};
 
     if (check_creation(db, desc, &c, &failed) != 0 ||
-        engine_create_collection(db->engine, c.database, c.name, &c.options, &failed) != 0 ||
-        open_handle(db, c.database, c.name, out, &failed) != 0)
+        engine_create_collection(db->engine, c.database, c.name, &c.options, &failed) != 0)
         return api_fail(&failed, err);
-    return LYNSE_OK;
+    if (open_handle(db, c.database, c.name, out, &failed) == 0) return LYNSE_OK;
+    /* It is not taken back: somebody else may write to it already. */
+    error_wrap(&failed, "made, but not opened");
+    return api_fail(&failed, err);
 }
 
 int lynse_collection_open(struct lynse *db, const char *name, struct lynse_collection **out,

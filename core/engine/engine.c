@@ -166,7 +166,8 @@ static int open_catalog(struct engine *e, struct error *err)
     if (catalog_load(&e->catalog, e->root, &found, &info, err) != 0) return -1;
     if (!found && e->desc.read_only)
         return error_set(err, LYNSE_NOT_FOUND, "path: no database at '%s'", e->desc.path);
-    if (!found && (check_empty(e, err) != 0 ||
+    /* What an interrupted creation left goes first: the same seed would give it the same name. */
+    if (!found && (check_empty(e, err) != 0 || catalog_clean(&e->catalog, e->root, err) != 0 ||
                    catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err) != 0))
         return -1;
     if (info.damaged_copies > 0)

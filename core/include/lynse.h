@@ -188,9 +188,9 @@ struct lynse_collection_desc {
     uint32_t reserved;       /* 0 */
     const char *description; /* up to 4,096 bytes; NULL: none */
 };
+/* ALREADY_EXISTS.  An error that begins with "made, but not opened" is of the opening alone. */
 LYNSE_API int lynse_collection_create(struct lynse *db, const struct lynse_collection_desc *desc,
-                                      struct lynse_collection **out,
-                                      struct lynse_error *err); /* ALREADY_EXISTS */
+                                      struct lynse_collection **out, struct lynse_error *err);
 LYNSE_API int lynse_collection_open(struct lynse *db, const char *name,
                                     struct lynse_collection **out,
                                     struct lynse_error *err); /* NOT_FOUND */
