@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_record.c — payloads of log records: byte 0 is the kind, the payload follows. */
+/* fuzz_record.c — payloads of log records: byte 0 is the kind, the payload follows.  With bit 7 it is
+ * written by a script whose bytes are counts, lengths and what is wrong with an offset. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,7 +9,83 @@
 #include "base/check.h"
 #include "codec/msgpack.h"
 #include "codec/record.h"
+#include "codec/tagged.h"
 #include "fuzz/fuzz.h"
+
+enum { BIT_SCRIPT = 0x80 };
+
+/* ---- a payload from a script ---- */
+
+static uint8_t next_byte(struct slice *script)
+{
+    if (script->size == 0) return 0;
+    script->size--;
+    return *script->data++;
+}
+
+/* An integer, or text of some length. */
+static void add_ids(struct slice *script, uint32_t count, struct buf *out)
+{
+    static const uint8_t text[UINT8_MAX] = {'a'};
+    size_t begin = tagged_begin(out, RECORD_IDS, TAGGED_REQUIRED, count);
+    buf_append_u64(out, ID_FORM_MIXED);
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t b = next_byte(script);
+        buf_append_u8(out, b < 128 ? 0 : (uint8_t)(b - 127));
+        if (b < 128) buf_append_u64(out, b);
+        else buf_append(out, text, b - 127u);
+    }
+    tagged_end(out, begin);
+}
+
+static void add_vectors(struct slice *script, uint32_t count, struct buf *out)
+{
+    uint32_t dim = next_byte(script) % 4;
+    size_t begin = tagged_begin(out, RECORD_VECTORS, TAGGED_REQUIRED, 0);
+    buf_append_u8(out, VECTOR_DENSE);
+    buf_append_u8(out, STORAGE_F32);
+    buf_append_u16(out, 0);
+    buf_append_u32(out, dim);
+    for (uint32_t i = 0; i < count * dim; i++) buf_append_u32(out, next_byte(script) << 23);
+    tagged_end(out, begin);
+}
+
+/* A byte a document: bits 0..1 which one, bits 2..4 by how much its end is wrong. */
+static void add_documents(struct slice *script, uint32_t count, struct buf *out)
+{
+    static const char *const documents[] = {"", "\x80", "\x81\xa1k\x01", "\x81\xa1k\xc1"};
+    static const int wrong[] = {0, 0, 0, 0, 1, -1, 4, 1 << 30};
+    size_t begin = tagged_begin(out, RECORD_DOCUMENTS, TAGGED_REQUIRED, count);
+    struct slice again = *script;
+    uint32_t end = 0;
+
+    buf_append_u32(out, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t b = next_byte(script);
+        end += (uint32_t)strlen(documents[b & 3]);
+        buf_append_u32(out, end + (uint32_t)wrong[b >> 2 & 7]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const char *document = documents[next_byte(&again) & 3];
+        buf_append(out, document, strlen(document));
+    }
+    tagged_end(out, begin);
+}
+
+static void build_payload(struct slice script, struct buf *out)
+{
+    uint8_t fields = next_byte(&script), count = next_byte(&script) % 16;
+
+    add_ids(&script, count, out);
+    if ((fields & 1) == 0) add_vectors(&script, count, out);
+    if ((fields & 2) == 0) add_documents(&script, count, out);
+    if ((fields & 4) == 0) return;
+    size_t begin = tagged_begin(out, RECORD_VERSIONS, TAGGED_REQUIRED, count);
+    for (uint8_t n = (uint8_t)(count + (fields >> 7)); n > 0; n--) buf_append_u64(out, n);
+    tagged_end(out, begin);
+}
+
+/* ---- what must hold of any payload ---- */
 
 /* Rows of a view, taken out of it as replay does. */
 struct rows {
@@ -78,18 +155,16 @@ static void encode(const struct record_view *v, struct buf *out)
     free_rows(&r);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_payload(enum record_kind kind, struct slice payload)
 {
     struct record_view v, again;
     struct buf first, second;
     struct error err = {0};
 
-    if (size == 0) return 0;
-    enum record_kind kind = (enum record_kind)(RECORD_UPSERT + data[0] % 3);
-    if (record_decode(kind, slice_of(data + 1, size - 1), &v, &err) != 0) {
+    if (record_decode(kind, payload, &v, &err) != 0) {
         CHECK(err.code == LYNSE_CORRUPT || err.code == LYNSE_FORMAT_TOO_NEW ||
               err.code == LYNSE_UNSUPPORTED);
-        return 0;
+        return;
     }
     CHECK(v.kind == kind && v.count > 0);
     buf_init(&first, alloc_libc(), MEM_GENERAL);
@@ -100,5 +175,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(slice_equal(buf_slice(&first), buf_slice(&second)));
     buf_deinit(&first);
     buf_deinit(&second);
+}
+
+/* In a block that ends where the payload does. */
+static void check_script(enum record_kind kind, struct slice script)
+{
+    struct buf built;
+
+    buf_init(&built, alloc_libc(), MEM_GENERAL);
+    build_payload(script, &built);
+    uint8_t *exact = take_memory(0, built.size);
+    memcpy(exact, built.data, built.size);
+    check_payload(kind, slice_of(exact, built.size));
+    free(exact);
+    buf_deinit(&built);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0) return 0;
+    struct slice rest = slice_of(data + 1, size - 1);
+    enum record_kind kind = (enum record_kind)(RECORD_UPSERT + (data[0] & ~BIT_SCRIPT) % 3);
+    if ((data[0] & BIT_SCRIPT) != 0) check_script(kind, rest);
+    else check_payload(kind, rest);
     return 0;
 }
