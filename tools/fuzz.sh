@@ -3,7 +3,7 @@
 # before it is used: new inputs land there, and what breaks a target beside it.
 
 prove_seconds=60
-keep_bytes_max=4096
+keep_bytes_max=1024
 # The sanitizers stop at the first finding; one allocation has 64 MiB and some (P9).
 fuzz_options="-timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=80 -print_final_stats=1"
 
@@ -162,7 +162,7 @@ keep_one() {
     copy_corpus "$1" || return 1
     rm -rf "$home/kept"
     cp -r "tests/corpus/$1" "$home/kept"
-    "$root/build/$preset/tests/fuzz/fuzz_$1" -set_cover_merge=1 -max_len=$keep_bytes_max \
+    "$root/build/$preset/tests/fuzz/fuzz_$1" -set_cover_merge=1 -use_counters=0 -max_len=$keep_bytes_max \
         "$home/kept" "$home/corpus" >"$home/log" 2>&1 || {
         tail -n 20 "$home/log"
         return 1
