@@ -7,6 +7,8 @@
  * THREADS     Any; a root is closed by one thread, when no other is in a call on it.
  * FAILURE     lynse_close closes in any case and says what was not made durable.
  */
+#include <string.h>
+
 #include "api/handles.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -73,6 +75,9 @@ static int check_desc(const struct lynse_open_desc *d, struct error *err)
     if (!d->path || !d->path[0]) return error_set(err, LYNSE_INVALID, "path: missing");
     if (d->flags & ~known)
         return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", d->flags & ~known);
+    if ((d->flags & LYNSE_OPEN_READ_ONLY) && strcmp(d->path, ":memory:") == 0)
+        return error_set(err, LYNSE_INVALID,
+                         "path: ':memory:' cannot be opened read-only, there is nothing in it");
     if ((d->flags & LYNSE_OPEN_IMMUTABLE) && !(d->flags & LYNSE_OPEN_READ_ONLY))
         return error_set(err, LYNSE_INVALID,
                          "flags: LYNSE_OPEN_IMMUTABLE needs LYNSE_OPEN_READ_ONLY");
@@ -104,6 +109,16 @@ static struct api_memory *create_memory(const struct lynse_open_desc *d)
     m->reference_count = 1;
     m->alloc = alloc;
     return m;
+}
+
+/* Whose LOCK, whose catalog: texts from below know names in the folder only. */
+static void name_root(struct error *err, const char *path)
+{
+    struct error old = *err;
+
+    if (strstr(old.text, path)) return;
+    error_set(err, old.code, "%s (root '%s')", old.text, path);
+    err->os_errno = old.os_errno;
 }
 
 int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct lynse_error *err)
@@ -146,6 +161,7 @@ int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct ly
     if (engine_open(&e, &db->engine, &failed) != 0) {
         mem_free(memory->alloc, db);
         api_memory_release(memory);
+        name_root(&failed, d.path);
         return api_fail(&failed, err);
     }
     mutex_init(&db->mutex);

@@ -274,6 +274,9 @@ static void a_path_that_cannot_be_a_root_is_refused(void **state)
     assert_refused(lynse_open(&desc, &db, &f->err), f, LYNSE_NOT_FOUND, "absent");
     desc.flags = LYNSE_OPEN_READ_ONLY;
     assert_refused(lynse_open(&desc, &db, &f->err), f, LYNSE_NOT_FOUND, "absent");
+    desc.path = ":memory:";
+    assert_refused(lynse_open(&desc, &db, &f->err), f, LYNSE_INVALID, "read-only");
+    desc.path = path;
     assert_int_equal(count_entries(folder), 1);
     desc.flags = LYNSE_OPEN_NO_CREATE;
     snprintf(path, sizeof path, "%s/a_file", folder);

@@ -71,7 +71,7 @@ static void a_second_writer_of_this_process_is_refused(void **state)
     struct lynse_open_desc desc = fixture_desc(f);
     struct lynse *db = NULL;
     char path[2 * TEMP_PATH_BYTES];
-    assert_refused(lynse_open(&desc, &db, &f->err), f, LYNSE_LOCKED, "this process");
+    assert_refused(lynse_open(&desc, &db, &f->err), f, LYNSE_LOCKED, "this process", f->path);
     snprintf(path, sizeof path, "%s/.", f->path);
     desc.path = path;
     assert_refused(lynse_open(&desc, &db, &f->err), f, LYNSE_LOCKED);
