@@ -43,7 +43,7 @@ int request_check(const struct search_request *r, uint32_t dim, struct error *er
         check_count("dim", r->dim, LIMIT_DIM, err) != 0)
         return -1;
     if (dim != 0 && r->dim != dim)
-        return error_set(err, LYNSE_DIMENSION, "vectors have %u components, the collection's %u",
+        return error_set(err, LYNSE_DIMENSION, "vector: dimension %u, the collection has %u",
                          r->dim, dim);
     if (!r->is_range) {
         if (check_count("k", r->k, LIMIT_K, err) != 0) return -1;
