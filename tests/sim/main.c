@@ -7,7 +7,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +15,7 @@
 #include "sim/sim.h"
 
 enum {
-    REPEAT_EVERY = 16, /* each so manieth seed is run twice */
+    REPEAT_EVERY = 16, /* seeds that are a multiple of this are run twice */
     FAILURES_MAX = 5,
 };
 
@@ -84,6 +83,12 @@ static void print_counts(const struct sim_counts *c)
         if (c->codes[code])
             printf(" %s %llu", code ? error_name(code) : "OK", (unsigned long long)c->codes[code]);
     printf("\n");
+#ifdef LYNSE_FAULTS
+    printf("never reached:");
+    for (int i = 0; i < REACH_COUNT; i++)
+        if (!reach_count[i]) printf(" %s", reach_name((enum reach_point)i));
+    printf("\n");
+#endif
 }
 
 static int run_seeds(void)

@@ -95,7 +95,7 @@ static int run_steps(struct sim *s, uint64_t steps)
     return s->is_dead ? start_again(s) : 0;
 }
 
-/* Nothing breaks any more and nobody asks any more: all that is in flight is answered (liveness). */
+/* Nothing breaks and nobody asks any more: all that is in flight is answered (liveness). */
 static int run_until_idle(struct sim *s)
 {
     uint64_t left = IDLE_STEPS_MAX + s->in_flight;
