@@ -109,7 +109,9 @@ static int decode_ids(const struct tagged_field *f, struct record_view *out, str
         return error_set(err, LYNSE_CORRUPT, "record: %u rows, allowed are 1 to %d", f->number,
                          LIMIT_BATCH_ROWS);
     out->count = f->number;
-    return id_column_open(slice_of(r.at, reader_left(&r)), form, out->count, &out->ids, NULL, err);
+    struct slice column = slice_of(r.at, reader_left(&r));
+    if (id_column_open(column, form, out->count, &out->ids, NULL, err) == 0) return 0;
+    return error_wrap(err, "record");
 }
 
 static int check_finite(const uint8_t *vectors, size_t component_count, struct error *err)
