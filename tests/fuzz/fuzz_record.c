@@ -46,7 +46,8 @@ static void add_vectors(struct slice *script, uint32_t count, struct buf *out)
     buf_append_u8(out, STORAGE_F32);
     buf_append_u16(out, 0);
     buf_append_u32(out, dim);
-    for (uint32_t i = 0; i < count * dim; i++) buf_append_u32(out, next_byte(script) << 23);
+    for (uint32_t i = 0; i < count * dim; i++)
+        buf_append_u32(out, (uint32_t)next_byte(script) << 23);
     tagged_end(out, begin);
 }
 
@@ -195,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0) return 0;
     struct slice rest = slice_of(data + 1, size - 1);
-    enum record_kind kind = (enum record_kind)(RECORD_UPSERT + (data[0] & ~BIT_SCRIPT) % 3);
+    enum record_kind kind = (enum record_kind)(RECORD_UPSERT + (data[0] & 0x7fu) % 3);
     if ((data[0] & BIT_SCRIPT) != 0) check_script(kind, rest);
     else check_payload(kind, rest);
     return 0;
