@@ -88,12 +88,12 @@ count = lancedb.connect(path).open_table("c").count_rows()
 import chromadb
 begin = time.perf_counter()
 client = chromadb.PersistentClient(path)
-col = client.create_collection("c")
+col = client.create_collection("packages")
 step = client.get_max_batch_size()
 for i in range(0, n, step):
     col.add(ids=[str(j) for j in ids[i:i + step]], embeddings=vectors[i:i + step],
             metadatas=fields[i:i + step])
-count = chromadb.PersistentClient(path).get_collection("c").count()
+count = chromadb.PersistentClient(path).get_collection("packages").count()
 """,
 }
 BULK_END = """
