@@ -172,13 +172,28 @@ out:
     return rc;
 }
 
+/* No writer logs an id twice in a group, but a file may say anything (P9). */
+static int check_group(struct segment *s, uint32_t first_row, uint32_t row_count, uint64_t lsn,
+                       struct error *err)
+{
+    for (uint32_t row = first_row; row < row_count; row++) {
+        uint32_t older;
+        if (segment_find_older(s, row, &older, err) == 1 && older >= first_row)
+            return error_set(err, LYNSE_CORRUPT, "log, LSN %llu: an id stands there twice",
+                             (unsigned long long)lsn);
+    }
+    return 0;
+}
+
 static int replay_group_end(struct collection *c, uint64_t lsn, struct error *err)
 {
     if (lsn > c->applied_lsn) c->applied_lsn = lsn;
     if (!c->tail) return 0;
-    uint32_t rows = active_segment_staged(c->tail);
+    struct collection_part *p = &c->parts[c->part_count - 1];
+    uint32_t rows = active_segment_staged(c->tail), first = p->row_count;
     active_segment_commit(c->tail, rows);
-    c->parts[c->part_count - 1].row_count = rows;
+    p->row_count = rows;
+    if (check_group(p->segment, first, rows, lsn, err) != 0) return -1;
     if (rows > 0) c->dim = c->tail_dim;
     if (!active_segment_is_full(c->tail)) return 0;
     REACHED(REPLAY_FROZE_TAIL);

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* collection_options.c — what a collection is told rather than fed; each change is one manifest. */
+/* collection_options.c — what a collection is told rather than fed; each change is one manifest.
+ *
+ * WHAT        Copy the ruling manifest, change the copy, publish it, let it rule.
+ * INVARIANTS  (1) A manifest rules in memory exactly when it is durable.
+ *             (2) When nobody knows which one rules, nothing is written any more (R9).
+ *             (3) While a segment is being built nothing is taken for garbage.
+ * THREADS     The collection's actor; collection_description_check any.
+ * FAILURE     The ruling manifest stays; OUTCOME_UNKNOWN when (2) holds.
+ */
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/limits.h"
@@ -104,6 +112,9 @@ int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_m
     /* What was written in `none` is in no log: it becomes durable before anything is logged again.
      * And what other levels have promised is kept, since in `none` nobody will sync the log. */
     bool was_none = c->manifest.sync_level == SYNC_NONE;
+    /* A seal that is under way was begun by the rules of the level that it finishes in. */
+    if (c->seal.is_active && was_none != (level == SYNC_NONE))
+        return error_set(err, LYNSE_BUSY, "a segment is being written");
     bool must_flush = was_none && level != SYNC_NONE && !FAULT(NONE_LEAVE_WITHOUT_FLUSH);
     if (must_flush && collection_flush(c, false, err) != 0) return -1;
     if (!was_none && level == SYNC_NONE && collection_sync(c, &durable, err) != 0) return -1;

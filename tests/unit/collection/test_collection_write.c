@@ -308,6 +308,31 @@ static void a_reader_is_told_that_it_cannot_write(void **state)
     free_group(&g);
 }
 
+static void pass_over(void *ctx, uint64_t lsn, const struct error *err)
+{
+    (void)ctx, (void)lsn, (void)err;
+}
+
+static void a_logged_group_with_an_id_twice_is_damage(void **state)
+{
+    struct fixture *f = *state;
+    struct record_id ids[] = {id_of_number(4), id_of_number(9), id_of_number(4)};
+    float vectors[3 * BED_DIM] = {0};
+    struct record_rows rows = {ids, 3, vectors, BED_DIM, NULL};
+    struct buf payload;
+    buf_init(&payload, f->alloc, MEM_LOG);
+    record_encode_upsert(&payload, &rows);
+    struct commit_record record = {RECORD_UPSERT, buf_slice(&payload)};
+    struct commit_log *log = f->bed.c->log;
+    log->on_complete = pass_over; /* as a writer without our checks would */
+    assert_ok(log->ops->append(log, 1, &record, 1, &f->err), &f->err);
+    assert_ok(log->ops->complete(log, true, &f->err), &f->err);
+    buf_deinit(&payload);
+    bed_abandon(&f->bed);
+    assert_fails(bed_open(&f->bed, &f->err), &f->err, LYNSE_CORRUPT);
+    assert_non_null(strstr(f->err.text, "LSN 1"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     CASE(a_batch_may_be_larger_than_a_tail),
@@ -320,5 +345,6 @@ static const struct CMUnitTest tests[] = {
     CASE(options_may_change_while_a_segment_is_built),
     CASE(a_segment_of_superseded_rows_alone_is_not_made),
     CASE(a_reader_is_told_that_it_cannot_write),
+    CASE(a_logged_group_with_an_id_twice_is_damage),
 };
 TEST_MAIN(tests)

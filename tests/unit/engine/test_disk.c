@@ -211,7 +211,7 @@ static int outcome(struct fixture *f, int code, int if_done, int before)
     return before;
 }
 
-/* A collection may be there although the handle to it could not be opened; then the text says so. */
+/* A collection may be there although the handle could not be opened; then the text says so. */
 static int make(struct fixture *f, const char *name, struct lynse_collection **out)
 {
     struct lynse_collection_desc desc = {.name = name, .dim = DIM};
@@ -335,6 +335,94 @@ static void a_full_disk_leaves_nothing_behind(void **state)
     (void)state;
     sweep(FAULTY_WRITE | FAULTY_MAKE | FAULTY_TRUNCATE, ENOSPC, FAULTY_ONCE);
     sweep(FAULTY_WRITE | FAULTY_MAKE | FAULTY_TRUNCATE, ENOSPC, FAULTY_STICKY);
+}
+
+/* One row whose fields fill a log file of their own. */
+static int add_large(struct lynse_collection *c, uint64_t number, struct lynse_error *err)
+{
+    enum { SIZE = 1 << 20 };
+    float vector[DIM] = {(float)number};
+    uint8_t *map = malloc(SIZE);
+    struct lynse_bytes fields = {map, SIZE};
+    struct lynse_rows rows = {
+        .dim = DIM, .count = 1, .numbers = &number, .vectors = vector, .fields = &fields};
+    memcpy(map, "\x81\xa1x\xdb\x00\x0f\xff\xf8", 8);
+    memset(map + 8, 'y', SIZE - 8);
+    int code = lynse_add(c, &rows, NULL, NULL, err);
+    free(map);
+    return code;
+}
+
+static void writing_goes_on_when_a_full_disk_has_room_again(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_hits *hits;
+    float query[DIM] = {1};
+    struct lynse_search_desc search = {.vector = query, .dim = DIM};
+    const struct faulty_plan full = {.kinds = FAULTY_WRITE | FAULTY_TRUNCATE,
+                                     .os_errno = ENOSPC,
+                                     .mode = FAULTY_STICKY,
+                                     .nth = 1};
+    f->fs = vfs_faulty_create(f->disk, f->memory);
+    assert_done(open_root(f, &threads_root), f);
+    struct lynse_collection *c = make_docs(f);
+    assert_done(add_one(c, 1, 0, NULL, NULL, &f->err), f);
+    vfs_faulty_arm(f->fs, &full);
+    for (uint64_t i = 2; i < 5; i++) {
+        assert_int_equal(add_large(c, i, &f->err), LYNSE_DISK_FULL);
+        assert_int_equal(f->err.code, LYNSE_DISK_FULL);
+        assert_int_equal(f->err.os_errno, ENOSPC);
+        assert_int_equal(count_rows(f, c), 1);
+        assert_done(lynse_search(c, &search, &hits), f);
+        lynse_hits_free(hits);
+    }
+    struct lynse_collection_desc desc = {.name = "notes/more", .dim = DIM};
+    struct lynse_collection *more;
+    assert_int_equal(lynse_collection_create(f->db, &desc, &more, &f->err), LYNSE_DISK_FULL);
+    assert_int_equal(lynse_flush(c, &f->err), LYNSE_DISK_FULL);
+    vfs_faulty_disarm(f->fs);
+    for (uint64_t i = 2; i < 5; i++) assert_done(add_large(c, i, &f->err), f);
+    assert_done(lynse_flush(c, &f->err), f);
+    assert_done(lynse_collection_create(f->db, &desc, &more, &f->err), f);
+    assert_int_equal(count_rows(f, c), 4);
+    assert_done(close_root(f), f);
+    assert_done(open_root(f, &threads_root), f);
+    assert_done(lynse_collection_open(f->db, "notes/docs", &c, &f->err), f);
+    assert_int_equal(count_rows(f, c), 4);
+    assert_done(close_root(f), f);
+    vfs_faulty_destroy(f->fs);
+}
+
+static void a_read_only_disk_can_be_read(void **state)
+{
+    struct fixture *f = *state;
+    struct engine_desc reader = threads_root;
+    struct lynse_collection *c;
+    const struct faulty_plan read_only = {.kinds = FAULTY_WRITE | FAULTY_TRUNCATE | FAULTY_MAKE |
+                                                   FAULTY_RENAME | FAULTY_UNLINK | FAULTY_SYNC |
+                                                   FAULTY_DIR_SYNC,
+                                          .os_errno = EROFS,
+                                          .mode = FAULTY_STICKY,
+                                          .nth = 1};
+    f->fs = vfs_faulty_create(f->disk, f->memory);
+    assert_done(open_root(f, &threads_root), f);
+    c = make_docs(f);
+    for (uint64_t i = 0; i < 5; i++) assert_done(add_one(c, i, 0, NULL, NULL, &f->err), f);
+    assert_done(close_root(f), f);
+    vfs_faulty_arm(f->fs, &read_only);
+    assert_int_equal(open_root(f, &threads_root), LYNSE_READ_ONLY);
+    assert_int_equal(f->err.os_errno, EROFS);
+    for (int immutable = 0; immutable < 2; immutable++) {
+        reader.read_only = true;
+        reader.immutable = immutable;
+        assert_done(open_root(f, &reader), f);
+        assert_done(lynse_collection_open(f->db, "notes/docs", &c, &f->err), f);
+        assert_int_equal(count_rows(f, c), 5);
+        assert_int_equal(add_one(c, 9, 0, NULL, NULL, &f->err), LYNSE_READ_ONLY);
+        assert_done(close_root(f), f);
+    }
+    vfs_faulty_disarm(f->fs);
+    vfs_faulty_destroy(f->fs);
 }
 
 /* ---- what is found in the root ---- */
@@ -473,6 +561,8 @@ static const struct CMUnitTest tests[] = {
     CASE(reading_changes_nothing),
     cmocka_unit_test(every_operation_of_the_disk_may_fail),
     cmocka_unit_test(a_full_disk_leaves_nothing_behind),
+    CASE(writing_goes_on_when_a_full_disk_has_room_again),
+    CASE(a_read_only_disk_can_be_read),
     CASE(only_what_is_surely_ours_is_removed),
     CASE(a_damaged_collection_is_its_own_trouble),
     CASE(hundreds_of_collections_are_opened_and_closed),
