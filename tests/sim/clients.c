@@ -303,7 +303,7 @@ void client_meddle(struct sim *s)
 {
     size_t name = rng_below(&s->rng, SIM_NAMES);
 
-    if (s->is_dead || !s->engine) return;
+    if (s->is_dead || s->is_settling || !s->engine) return;
     if (s->habits.crashes && one_in(s, 400)) world_crash(s, one_in(s, 2));
     else if (!s->is_closing) act_on(s, place_with_host(s, name), name);
 }

@@ -150,7 +150,7 @@ static int settle(struct sim *s)
     if (s->dropped != s->live_at_open + s->created - s->engine->catalog.collection_count)
         return sim_fail(s, "a drop took effect without an answer");
     /* What a failure left read-only is for the next start. */
-    s->habits.crashes = s->habits.drops = false;
+    s->is_settling = true;
     if (start_again(s) != 0 || open_all(s) != 0) return -1;
     for (size_t i = 0; i < SIM_NAMES; i++) {
         uint32_t number = catalog_number(s, i);

@@ -121,6 +121,7 @@ struct sim {
     struct engine *engine;
     uint64_t open_count;
     bool is_closing;
+    bool is_settling;                      /* the end: nobody acts but who asks */
     bool is_dead;                          /* the power is gone: answers mean nothing any more */
     bool is_disk_failing, disk_has_failed; /* now; in this run of the engine */
     bool is_memory_failing, memory_has_failed; /* likewise */
