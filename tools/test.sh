@@ -33,7 +33,11 @@ verb_test() {
     for suite in $suites; do
         case $suite in
         tidy | symbols | examples | python | docs | install) "suite_$suite" ;;
-        *) suite_programs "$suite" ;;
+        *)
+            grep -q "\"name\": \"$suite\"" CMakePresets.json ||
+                die "no suite '$suite'; ./dev help says where they are"
+            suite_programs "$suite"
+            ;;
         esac
     done
     total
@@ -113,8 +117,8 @@ suite_docs() {
     suite_needs readme release lynse || return 0
     python=
     if [ -f pyproject.toml ] && (need_lynse_python); then python=$venv/bin/python; fi
-    # shellcheck disable=SC2086
-    suite_cases readme "$(system_python)" tests/readme/run_blocks.py build/release $python
+    suite_cases readme "$(system_python)" tests/readme/run_blocks.py build/release \
+        ${python:+"$python"}
 }
 
 suite_python() {
