@@ -211,8 +211,14 @@ static bool is_filler(const struct record *r)
 
 static bool is_known(const struct record *r)
 {
-    return r->kind == RECORD_UPSERT || r->kind == RECORD_DELETE || r->kind == RECORD_RESTORE ||
-           is_filler(r);
+    switch (r->kind) {
+#define IS_KNOWN_CASE(name, number) case RECORD_##name:
+        RECORD_KINDS(IS_KNOWN_CASE)
+#undef IS_KNOWN_CASE
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* ---- the walk ---- */
