@@ -16,8 +16,8 @@
  * Errors carry the code of vfs_code_of_errno and the name.  A directory handle may be used from
  * several threads at once: the actor lists and syncs while a job makes files and a search opens
  * one; who touches which name is theirs to order.  A file handle may be for read, size and map;
- * everything else has one user at a time.  A file handle does not need the directory handle it was opened through, and a map does
- * not need the file handle it was made from.
+ * everything else has one user at a time.  A file handle does not need the directory handle it was
+ * opened through, and a map does not need the file handle it was made from.
  */
 #ifndef OS_VFS_H
 #define OS_VFS_H
@@ -139,8 +139,8 @@ static inline int vfs_dir_open_in(struct vfs_dir *parent, const char *name, stru
 {
     return parent->ops->dir_open_in(parent, name, out, err);
 }
-/* One more reference, to be given back by vfs_dir_close: for what may outlive the one who opened it.
- * The handle is closed with the last one. */
+/* One more reference, to be given back by vfs_dir_close: for what may outlive who opened it.  The
+ * handle is closed with the last one. */
 static inline struct vfs_dir *vfs_dir_acquire(struct vfs_dir *dir)
 {
     /* Relaxed: whoever acquires holds a reference already. */
