@@ -84,7 +84,10 @@ void disk_init(struct disk *d, struct alloc *a)
 
 void disk_deinit(struct disk *d)
 {
-    for (size_t i = 0; i < d->inode_count; i++) blob_release(d->alloc, d->inodes[i].content);
+    for (size_t i = 0; i < d->inode_count; i++) {
+        blob_release(d->alloc, d->inodes[i].content);
+        blob_release(d->alloc, d->inodes[i].cached);
+    }
     for (size_t i = 0; i < d->name_count; i++) blob_release(d->alloc, d->names[i].name);
     for (size_t i = 0; i < d->pending_count; i++) blob_release(d->alloc, d->pending[i].data);
     mem_free(d->alloc, d->inodes);
@@ -95,12 +98,12 @@ void disk_deinit(struct disk *d)
 
 static bool is_used(const struct disk *d, const struct disk_inode *n)
 {
-    if (n->number == DISK_ROOT) return true;
-    for (size_t i = 0; i < d->name_count; i++)
-        if (d->names[i].inode == n->number) return true;
-    for (size_t i = 0; i < d->pending_count; i++)
-        if (d->pending[i].inode == n->number) return true;
-    return false;
+    bool found = n->number == DISK_ROOT;
+
+    for (size_t i = 0; i < d->name_count && !found; i++) found = d->names[i].inode == n->number;
+    for (size_t i = 0; i < d->pending_count && !found; i++)
+        found = d->pending[i].inode == n->number;
+    return found;
 }
 
 void disk_copy(struct disk *to, const struct disk *from)
@@ -117,6 +120,7 @@ void disk_copy(struct disk *to, const struct disk *from)
     for (size_t i = 0; i < from->inode_count; i++) {
         if (!is_used(from, &from->inodes[i])) continue;
         to->inodes[to->inode_count] = from->inodes[i];
+        blob_acquire(to->inodes[to->inode_count].cached);
         blob_acquire(to->inodes[to->inode_count++].content);
     }
     for (size_t i = 0; i < from->name_count; i++) {
@@ -159,8 +163,7 @@ static void apply_name(struct disk *d, const struct pending *p)
 static bool keeps_sector(const struct image *m, uint64_t first, uint64_t sector)
 {
     if (m->tear == TEAR_PREFIX) return sector - first < m->detail;
-    if (m->tear == TEAR_SECTORS) return hash_u64(m->detail ^ hash_u64(sector)) & 1;
-    return false;
+    return m->tear == TEAR_SECTORS && (hash_u64(m->detail ^ hash_u64(sector)) & 1);
 }
 
 /* One write of which only some sectors, or only the size, arrived; bytes holds old_size of them. */
@@ -288,9 +291,39 @@ static void drop_writes(struct disk *d, uint32_t inode)
     }
 }
 
+static struct blob *cached_of(const struct disk *d, const struct disk_inode *n)
+{
+    return n->cached ? blob_acquire(n->cached) : content_of(d, n, NULL);
+}
+
 void disk_lose(struct disk *d, uint32_t inode)
 {
+    struct disk_inode *n = find_inode(d, inode);
+
+    CHECK(n);
+    if (!n->cached) n->cached = content_of(d, n, NULL);
     drop_writes(d, inode);
+}
+
+bool disk_has_lost(const struct disk *d)
+{
+    for (size_t i = 0; i < d->inode_count; i++)
+        if (d->inodes[i].cached) return true;
+    return false;
+}
+
+/* The cache and the disk have parted: what is written goes to both. */
+static void write_cached(struct disk *d, struct disk_inode *n, const struct vfs_op *op)
+{
+    bool is_write = op->kind == VFS_OP_FILE_WRITE;
+    size_t old = n->cached->size, end = (size_t)op->offset + (is_write ? op->data.size : 0);
+    struct blob *b = blob_create(d->alloc, end > old || !is_write ? end : old);
+
+    memcpy(b->bytes, n->cached->bytes, old < b->size ? old : b->size);
+    if (is_write) memcpy(b->bytes + op->offset, op->data.data, op->data.size);
+    b->hash = hash_xxh3_64(b->bytes, b->size);
+    blob_release(d->alloc, n->cached);
+    n->cached = b;
 }
 
 void disk_damage(struct disk *d, size_t inode_index, uint64_t offset, size_t size, uint64_t seed)
@@ -390,7 +423,11 @@ static void follow_file(struct mount *m, const struct vfs_op *op)
 {
     struct disk *d = m->disk;
     uint32_t inode = file_inode(m, op->file);
+    struct disk_inode *n = find_inode(d, inode);
     struct pending *p;
+
+    CHECK(n);
+    if (n->cached && op->kind != VFS_OP_FILE_SYNC) write_cached(d, n, op);
 
     if (op->kind == VFS_OP_FILE_WRITE) {
         p = add_pending(d, PENDING_WRITE, inode);
@@ -400,7 +437,7 @@ static void follow_file(struct mount *m, const struct vfs_op *op)
         p = add_pending(d, PENDING_TRUNCATE, inode);
         p->offset = op->offset;
     }
-    if (op->kind == VFS_OP_FILE_SYNC || find_inode(d, inode)->is_lock) sync_file(d, inode);
+    if (op->kind == VFS_OP_FILE_SYNC || n->is_lock) sync_file(d, inode);
 }
 
 static void follow(struct mount *m, const struct vfs_op *op)
@@ -458,11 +495,10 @@ static int observe(void *ctx, const struct vfs_op *op, struct error *err)
 static void make_file(struct vfs_dir *dir, const char *name, const struct blob *b)
 {
     struct vfs_file *f;
-    struct error err = {0};
 
-    CHECK(vfs_open(dir, name, VFS_WRITE | VFS_CREATE, &f, &err) == 0);
-    if (b && b->size > 0) CHECK(vfs_write(f, 0, b->bytes, b->size, &err) == 0);
-    CHECK(vfs_close(f, &err) == 0);
+    CHECK(vfs_open(dir, name, VFS_WRITE | VFS_CREATE, &f, NULL) == 0);
+    if (b && b->size > 0) CHECK(vfs_write(f, 0, b->bytes, b->size, NULL) == 0);
+    CHECK(vfs_close(f, NULL) == 0);
 }
 
 /* The files of one directory, as the cache shows them. */
@@ -474,7 +510,7 @@ static void make_files(const struct disk *d, const struct disk *shown, uint32_t 
         if (n->dir != inode) continue;
         const struct disk_inode *file = find_inode(d, n->inode);
         if (file->is_dir) continue;
-        struct blob *b = content_of(d, file, NULL);
+        struct blob *b = cached_of(d, file);
         make_file(dir, text_of(n->name), b);
         blob_release(d->alloc, b);
     }

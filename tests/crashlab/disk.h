@@ -44,6 +44,7 @@ struct disk_inode {
     bool is_dir;
     bool is_lock;
     struct blob *content; /* durable; NULL: empty */
+    struct blob *cached;  /* after a failed sync: what the cache shows; NULL: as pending has it */
 };
 struct disk_name {
     uint32_t dir;
@@ -95,8 +96,11 @@ void disk_cut(struct disk *to, const struct disk *from, const struct image *m);
 /* Equal for equal durable names and contents. */
 uint64_t disk_hash(const struct disk *d);
 
-/* A failed sync: the file's pending writes will never reach the disk, whoever syncs again (R9). */
+/* A failed sync: the file's pending writes will never reach the disk, whoever syncs again (R9); the
+ * cache goes on showing them. */
 void disk_lose(struct disk *d, uint32_t inode);
+/* Does the cache show what no power cut can leave? */
+bool disk_has_lost(const struct disk *d);
 
 /* Replace the durable bytes of a file (media damage).  `to` has nothing pending. */
 void disk_damage(struct disk *d, size_t inode_index, uint64_t offset, size_t size, uint64_t seed);

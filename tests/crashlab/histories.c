@@ -47,6 +47,25 @@ const char *const lab_root_histories[] = {
     NULL,
 };
 
+/* ---- failing disks ---- */
+
+void lab_sweep(uint64_t i, struct history *out)
+{
+    static const char *const words[] = {
+        "w:a1 w:b2|c3 w:-a w:d4 mark w:e5 close w:f6",
+        "mode:os w:a1,b2 sync w:c3|d4 ckpt w:-a w:e5 seal w:f6",
+        "W:a1 W:b2 W:c3 W:d4|e5 W:e6 ckpt W:f6 W:g7 close",
+    };
+    static const unsigned kinds[] = {FAULTY_WRITE, FAULTY_WRITE, FAULTY_SYNC, FAULTY_DIR_SYNC,
+                                     FAULTY_RENAME};
+    static const int codes[] = {EIO, ENOSPC, EIO, EIO, ENOSPC};
+    uint64_t kind = i / 16 % 5;
+
+    *out = (struct history){.ops = &collection_target, .seed = i + 1, .words = words[i / 80]};
+    out->fault = (struct faulty_plan){
+        .kinds = kinds[kind], .os_errno = codes[kind], .nth = 1 + i % 16, .is_short = kind == 1};
+}
+
 /* ---- by chance ---- */
 
 /* Kinds of words; a seed switches some off. */

@@ -172,6 +172,11 @@ static bool is_new_image(struct run *r, uint64_t hash, const struct world *w)
     return true;
 }
 
+static size_t branch_max_of(const struct run *r)
+{
+    return r->history->fault.kinds ? r->lab->plan.branch_max / 4 : r->lab->plan.branch_max;
+}
+
 /* Let the history go on from this image, if it is one of those. */
 static void maybe_branch(struct run *r, const struct disk *d, const struct world *w,
                          const struct crash_step *step)
@@ -182,7 +187,7 @@ static void maybe_branch(struct run *r, const struct disk *d, const struct world
 
     if (depth >= l->plan.depth_max || depth >= LAB_DEPTH_MAX) return;
     if (l->plan.step_count == 0)
-        is_wanted = *r->branch_count < l->plan.branch_max * depth &&
+        is_wanted = *r->branch_count < branch_max_of(r) * depth &&
                     rng_chance(&l->rng, l->plan.branch_chance);
     if (!is_wanted) return;
     struct branch *b = &r->branches[(*r->branch_count)++];
@@ -199,7 +204,7 @@ static void maybe_branch(struct run *r, const struct disk *d, const struct world
 static void visit_image(struct run *r, const struct image *m)
 {
     struct crash_step step = {.point = r->point, .image = *m};
-    bool is_all = image_is_all(m, r->disk.pending_count);
+    bool is_all = image_is_all(m, r->disk.pending_count) && !disk_has_lost(&r->disk);
     struct world w;
     struct disk cut;
 
@@ -228,7 +233,8 @@ static void visit_kill(struct run *r)
     note_state(r, &all, true);
     world_copy(&w, r->target.world);
     world_crash(&w, CRASH_KILL);
-    maybe_branch(r, &r->disk, &w, &step);
+    if (disk_has_lost(&r->disk)) judge_disk(r, &r->disk, &w, r->point, &step);
+    if (!r->lab->has_failed) maybe_branch(r, &r->disk, &w, &step);
     world_deinit(&w);
 }
 
@@ -239,6 +245,15 @@ static void visit_planned(struct run *r)
     if (r->from->depth >= r->lab->plan.step_count || s->point != r->point) return;
     if (s->is_kill) visit_kill(r);
     else visit_image(r, &s->image);
+}
+
+/* Failing disks are many short histories: a little of each. */
+static size_t images_of(const struct run *r)
+{
+    const struct lab_plan *p = &r->lab->plan;
+
+    if (r->history->fault.kinds) return p->images_per_point_deep;
+    return r->from->depth == 0 ? p->images_per_point : p->images_per_point_deep;
 }
 
 static void crash_point(struct run *r)
@@ -253,9 +268,7 @@ static void crash_point(struct run *r)
         visit_planned(r);
         return;
     }
-    images_make(&images, &r->disk,
-                r->from->depth == 0 ? l->plan.images_per_point : l->plan.images_per_point_deep,
-                &l->rng);
+    images_make(&images, &r->disk, images_of(r), &l->rng);
     for (size_t i = 0; i < images.count && !l->has_failed; i++) visit_image(r, &images.list[i]);
     if (!l->has_failed) visit_kill(r);
 }

@@ -6,7 +6,8 @@
  *            [--point N --mask M]…        one state, or all of one history; M is kill, or 0x… and
  *                                         perhaps a tear, as a report says it
  *   crashlab --random S                   one history by chance, all of it
- *   crashlab --mutants [--mutant NAME]    every planted fault must be found
+ *   crashlab --mutants                    every planted fault must be found
+ *   crashlab --mutant NAME                that one; with a history: what it does there
  *   crashlab --readers                    readers beside a live writer only
  */
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "base/check.h"
 #include "crashlab/programme.h"
 
-static struct options options = {.states = 400000, .seed = 1};
+static struct options options = {.states = 800000, .seed = 1};
 
 static void usage(void)
 {
@@ -69,6 +70,19 @@ static void parse_valued(const char *name, const char *value)
     }
 }
 
+/* To see what a mutant does in one history. */
+static void plant(const char *name)
+{
+    if (!name) return;
+#ifdef LYNSE_FAULTS
+    int point = fault_find(name);
+    if (point < 0) usage();
+    fault_is_on[point] = true;
+#else
+    usage();
+#endif
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -84,7 +98,10 @@ int main(int argc, char **argv)
             usage();
         }
     }
-    if (options.history.words || options.is_random) return programme_one(&options);
+    if (options.history.words || options.is_random) {
+        plant(options.mutant);
+        return programme_one(&options);
+    }
     if (options.wants_mutants || options.mutant) return programme_mutants(&options);
     return programme_run(&options);
 }

@@ -19,6 +19,16 @@ static const struct lab_plan plan_default = {
     .depth_max = 3,
     .damage_per_word = 2,
 };
+/* A taste of each history, for builds with sanitizers. */
+static const struct lab_plan plan_short = {
+    .images_per_point = 3,
+    .images_per_point_deep = 2,
+    .branch_max = 4,
+    .branch_chance = 0.04,
+    .depth_max = 3,
+    .damage_per_word = 1,
+};
+enum { STATES_SHORT = 85000, SWEEP_STRIDE_SHORT = 12 };
 enum { READER_RUNS = 60, LEVELS = 4, JOBS_MAX = 64 };
 
 struct share *share_create(void)
@@ -93,14 +103,18 @@ static bool make_unit(uint64_t unit, struct history *h, char words[HISTORY_BYTES
         return true;
     }
     unit -= fixed * LEVELS;
+    if (unit >= root) {
+        if (unit - root < LAB_SWEEPS) lab_sweep(unit - root, h);
+        return unit - root < LAB_SWEEPS;
+    }
     h->ops = &root_target;
-    if (unit < root) snprintf(words, HISTORY_BYTES, "%s", lab_root_histories[unit]);
-    return unit < root;
+    snprintf(words, HISTORY_BYTES, "%s", lab_root_histories[unit]);
+    return true;
 }
 
 static uint64_t fixed_units(void)
 {
-    return count_of(lab_histories) * LEVELS + count_of(lab_root_histories);
+    return count_of(lab_histories) * LEVELS + count_of(lab_root_histories) + LAB_SWEEPS;
 }
 
 static void note_failure(struct share *s, const char *report)
@@ -138,10 +152,12 @@ void share_work(struct share *s, const struct options *o, unsigned first, unsign
     struct lab l;
     uint64_t fixed = fixed_units();
 
-    lab_init(&l, alloc_libc(), &plan_default);
+    lab_init(&l, alloc_libc(), o->is_short ? &plan_short : &plan_default);
     l.now = s->now;
     for (uint64_t u = first; s->failed < failures_max; u += step) {
         if (u >= fixed && l.counts.states >= states_max) break;
+        if (o->is_short && u < fixed && u >= fixed - LAB_SWEEPS && u % SWEEP_STRIDE_SHORT != 0)
+            continue;
         if (make_unit(u, &h, words)) {
             work_history(s, &l, &h);
             continue;
@@ -193,8 +209,8 @@ struct jobs {
 static void work_share(void *ctx)
 {
     struct jobs *j = ctx;
-    share_work(j->shares[j->number], j->options, j->number, j->count, j->options->states / j->count,
-               FAILURES_MAX);
+    share_work(j->shares[j->number], j->options, j->number, j->count,
+               (j->options->is_short ? STATES_SHORT : j->options->states) / j->count, FAILURES_MAX);
 }
 
 static double seconds(void)
