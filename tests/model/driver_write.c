@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/check.h"
+#include "model/driver.h"
+
+void driver_write_make(struct driver *d, struct driver_write *out, const struct ref_group *g)
+{
+    static const enum write_kind kinds[] = {WRITE_ADD, WRITE_UPSERT, WRITE_DELETE, WRITE_RESTORE};
+    bool has_rows = g->kind == REF_ADD || g->kind == REF_UPSERT;
+    size_t ends[REF_GROUP_ROWS + 1] = {0};
+
+    *out = (struct driver_write){.group = *g};
+    buf_init(&out->bytes, d->alloc, MEM_GENERAL);
+    out->vectors = mem_zalloc(d->alloc, MEM_GENERAL, g->count * g->dim * sizeof(float) + 4);
+    CHECK(out->vectors);
+    for (size_t i = 0; i < g->count; i++) {
+        out->ids[i] = reference_id(g->ids[i]);
+        if (has_rows) reference_vector(g->vectors[i], g->dim, out->vectors + i * g->dim);
+        reference_document(g->documents[i], &out->bytes);
+        ends[i + 1] = out->bytes.size;
+    }
+    for (size_t i = 0; i < g->count; i++)
+        out->documents[i] = slice_of(out->bytes.data + ends[i], ends[i + 1] - ends[i]);
+    out->w = (struct collection_write){
+        .kind = kinds[g->kind],
+        .ids = g->is_auto ? NULL : out->ids,
+        .count = g->count,
+        .vectors = has_rows ? out->vectors : NULL,
+        .dim = has_rows ? g->dim : 0,
+        .documents = has_rows && g->has_documents ? out->documents : NULL,
+        .sync = g->level,
+    };
+}
+
+void driver_write_deinit(struct driver *d, struct driver_write *w)
+{
+    buf_deinit(&w->bytes);
+    mem_free(d->alloc, w->vectors);
+}
+
+/* May a write answer this while the disk or the memory fails? */
+static bool is_excuse(int code)
+{
+    return code == LYNSE_IO || code == LYNSE_DISK_FULL || code == LYNSE_NO_MEMORY ||
+           code == LYNSE_READ_ONLY || code == LYNSE_OUTCOME_UNKNOWN || code == LYNSE_BUSY;
+}
+
+static void note_refusal(struct driver *d, const struct driver_write *w)
+{
+    size_t rows;
+
+    d->refusals++;
+    if (w->w.error.code != LYNSE_OUTCOME_UNKNOWN) return;
+    d->has_doubt = true;
+    if (reference_judge(&d->ref, &w->group, &rows) == LYNSE_OK && rows > 0)
+        d->doubts[d->doubt_count++] = w->group;
+}
+
+static void note_level(struct driver *d, const struct collection_write *w)
+{
+    if (w->sync_reached == SYNC_ALWAYS) d->power_promise = d->ref.lsn;
+    if (w->sync_reached < SYNC_NONE) d->kill_promise = d->ref.lsn;
+    if (d->kill_promise < d->power_promise) d->kill_promise = d->power_promise;
+}
+
+/* Answers come in order, so the reference does each group when its answer is there. */
+void driver_written(void *ctx, struct collection_write *cw)
+{
+    struct driver *d = ctx;
+    struct driver_write *w = (struct driver_write *)cw;
+    size_t index = (size_t)(w - d->writing), rows;
+
+    if (w->is_answered || (index > 0 && !d->writing[index - 1].is_answered)) {
+        driver_fail(d, "group %zu was answered out of turn", index);
+        return;
+    }
+    w->is_answered = true;
+    /* In doubt it stays until it is opened again; so does what came behind it. */
+    if (cw->error.code && d->expects_errors && is_excuse(cw->error.code)) {
+        note_refusal(d, w);
+        return;
+    }
+    int code = reference_judge(&d->ref, &w->group, &rows);
+    if (cw->error.code != code) {
+        driver_fail(d, "group %zu answered %s (%s), want %s", index, error_name(cw->error.code),
+                    cw->error.text, error_name(code));
+        return;
+    }
+    if (code) return;
+    if (w->group.is_auto && (int)cw->first_number != d->ref.max_number + 1)
+        driver_fail(d, "first id given %llu, want %d", (unsigned long long)cw->first_number,
+                    d->ref.max_number + 1);
+    for (size_t i = 0; w->group.is_auto && i < w->group.count; i++)
+        w->group.ids[i] = (int)cw->first_number + (int)i;
+    if (rows > 0) reference_apply(&d->ref, &w->group);
+    if (cw->row_count != rows || cw->lsn != (rows > 0 ? d->ref.lsn : 0))
+        driver_fail(d, "group %zu: LSN %llu, %llu rows; want %llu, %zu", index,
+                    (unsigned long long)cw->lsn, (unsigned long long)cw->row_count,
+                    (unsigned long long)d->ref.lsn, rows);
+    note_level(d, cw);
+}
+
+int driver_write(struct driver *d, struct driver_write *writes, size_t count)
+{
+    struct collection_write *list[DRIVER_WRITES];
+    struct error err = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        list[i] = &writes[i].w;
+        if (collection_write_check(d->alloc, list[i], &err) != 0)
+            return driver_fail(d, "check: %s: %s", error_name(err.code), err.text);
+    }
+    d->writing = writes;
+    d->writing_count = count;
+    collection_write_batch(d->c, list, count);
+    for (size_t i = 0; i < count; i++)
+        if (!writes[i].is_answered) return driver_fail(d, "group %zu was not answered", i);
+    reference_forget(&d->ref, d->power_promise);
+    return d->has_failed ? -1 : 0;
+}
