@@ -162,7 +162,8 @@ keep_one() {
     copy_corpus "$1" || return 1
     rm -rf "$home/kept"
     cp -r "tests/corpus/$1" "$home/kept"
-    "$root/build/$preset/tests/fuzz/fuzz_$1" -set_cover_merge=1 -use_counters=0 -max_len=$keep_bytes_max \
+    "$root/build/$preset/tests/fuzz/fuzz_$1" -set_cover_merge=1 -use_counters=0 \
+        -max_len=$keep_bytes_max \
         "$home/kept" "$home/corpus" >"$home/log" 2>&1 || {
         tail -n 20 "$home/log"
         return 1

@@ -20,7 +20,7 @@ enum {
     WAL_RECORDS = 8192,       /* offset of the first record */
     WAL_MARK_ROOM = 8192,     /* at the end of every file: padding and marks only */
     WAL_RECORD_HEADER_BYTES = 32,
-    WAL_BLOCK_BYTES = 4096,   /* what media damage hits; a mark starts one (R3) */
+    WAL_BLOCK_BYTES = 4096, /* what media damage hits; a mark starts one (R3) */
 
     PART_HEADER_BYTES = 128,
     PART_ALIGN = 64,

@@ -30,7 +30,6 @@ int ids_file_find(struct ids_file *f, const struct record_id *id, uint32_t *out_
 /* Id of a row, borrowed until close; its LSN. */
 int ids_file_id(struct ids_file *f, uint32_t row, struct record_id *out, struct error *err);
 int ids_file_lsn(struct ids_file *f, uint32_t row, uint64_t *out, struct error *err);
-int ids_file_verify(struct ids_file *f,
-                    struct error *err); /* every cross-field invariant */
+int ids_file_verify(struct ids_file *f, struct error *err); /* every cross-field invariant */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_record.c — payloads of log records: byte 0 is the kind, the payload follows.  With bit 7 it is
+/* fuzz_record.c — payloads of log records: byte 0 is the kind, the payload follows.  With bit 7 it
+ * is
  * written by a script whose bytes are counts, lengths and what is wrong with an offset. */
 #include <math.h>
 #include <stdlib.h>

@@ -36,7 +36,7 @@ return {
       ["collections.c"] = "databases and collections: made, opened, listed, dropped",
       ["read.c"] = "reads that score nothing: by id, counts, walks",
       ["search.c"] = "searches: take a view on the calling thread, run here or on the pool too",
-      ["write.c"] = "add, upsert, delete, restore: copy the request, check it, send it, wait or not",
+      ["write.c"] = "add, upsert, delete, restore: copy the request, check it, send it",
    },
    ["core/base"] = {
       ["alloc.[ch]"] =

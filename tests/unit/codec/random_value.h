@@ -3,6 +3,8 @@
 #ifndef UNIT_CODEC_RANDOM_VALUE_H
 #define UNIT_CODEC_RANDOM_VALUE_H
 
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "base/rng.h"
 #include "codec/datetime.h"
