@@ -10,8 +10,8 @@ header=$(dirname "$0")/../../core/include/lynse.h
 stripped_bytes_max=600000
 
 # Files that may keep state of the process: its memory in use, its hooks and sinks, fault points,
-# the roots and maps that a fork or a signal must find, the real file system, the kernels chosen.  Every
-# other variable is a database's.
+# the roots and maps that a fork or a signal must find, the real file system, the kernels chosen.
+# Every other variable is a database's.
 stateful=" api/open base/alloc base/check base/faults base/log os/fork_registry os/mapping \
 os/vfs_posix simd/select store/dir_lock "
 
