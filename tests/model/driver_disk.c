@@ -115,8 +115,12 @@ static int take_recovered(struct driver *d)
     if (lsn < d->kill_promise)
         return driver_fail(d, "recovered LSN %llu, %llu was promised", (unsigned long long)lsn,
                            (unsigned long long)d->kill_promise);
-    for (size_t i = 0; i < d->doubt_count && d->ref.lsn < lsn; i++)
-        reference_apply(&d->ref, &d->doubts[i]);
+    for (size_t i = 0; i < d->doubt_count && d->ref.lsn < lsn; i++) {
+        size_t rows;
+        /* One with nothing to change is in doubt with what it found, and has no LSN. */
+        if (reference_judge(&d->ref, &d->doubts[i], &rows) == LYNSE_OK && rows > 0)
+            reference_apply(&d->ref, &d->doubts[i]);
+    }
     d->doubt_count = 0;
     d->has_doubt = false;
     if (lsn > d->ref.lsn)

@@ -69,11 +69,11 @@ int driver_compare(struct driver *d)
     struct error err = {0};
     int rc = v ? 0 : driver_fail(d, "no view");
 
-    if (v && (v->lsn != d->ref.lsn || v->live_count != d->ref.live_count))
+    for (int i = 0; i < REF_IDS && rc == 0; i++) rc = compare_id(d, v, i);
+    if (rc == 0 && (v->lsn != d->ref.lsn || v->live_count != d->ref.live_count))
         rc = driver_fail(d, "view of LSN %llu with %llu rows; want %llu, %llu",
                          (unsigned long long)v->lsn, (unsigned long long)v->live_count,
                          (unsigned long long)d->ref.lsn, (unsigned long long)d->ref.live_count);
-    for (int i = 0; i < REF_IDS && rc == 0; i++) rc = compare_id(d, v, i);
     view_release(v);
     if (rc == 0) rc = driver_walk(d, false);
     if (rc == 0 && !d->expects_errors && collection_check(d->c, &err) != 0)

@@ -44,15 +44,25 @@ static bool is_excuse(int code)
            code == LYNSE_READ_ONLY || code == LYNSE_OUTCOME_UNKNOWN || code == LYNSE_BUSY;
 }
 
-static void note_refusal(struct driver *d, const struct driver_write *w)
+/* Ids that an add in doubt was given, if it is there: those after all that were given before it. */
+static void give_doubtful_ids(struct driver *d, struct ref_group *g)
 {
-    size_t rows;
+    int max = d->ref.max_number;
 
+    for (size_t i = 0; i < d->doubt_count; i++)
+        for (size_t k = 0; k < d->doubts[i].count && d->doubts[i].kind < REF_DELETE; k++)
+            if (d->doubts[i].ids[k] < REF_NUMBERS && d->doubts[i].ids[k] > max)
+                max = d->doubts[i].ids[k];
+    for (size_t k = 0; k < g->count && g->is_auto; k++) g->ids[k] = max + 1 + (int)k;
+}
+
+static void note_refusal(struct driver *d, struct driver_write *w)
+{
     d->refusals++;
     if (w->w.error.code != LYNSE_OUTCOME_UNKNOWN) return;
     d->has_doubt = true;
-    if (reference_judge(&d->ref, &w->group, &rows) == LYNSE_OK && rows > 0)
-        d->doubts[d->doubt_count++] = w->group;
+    give_doubtful_ids(d, &w->group);
+    d->doubts[d->doubt_count++] = w->group;
 }
 
 static void note_level(struct driver *d, const struct collection_write *w)
