@@ -7,8 +7,8 @@
  * cache survives a kill, so that nothing here says anything about power loss (crashlab does).
  *
  * Writer w performs its operations 0, 1, 2, … on ids of its own and waits for each; operation k
- * says what it does.  So its ids must be as after a operations, where a were acknowledged, or a + 1:
- * the one that was under way.
+ * says what it does.  So its ids must be as after a operations, where a were acknowledged, or one
+ * more: the one that was under way.
  */
 #include <signal.h>
 #include <stdatomic.h>

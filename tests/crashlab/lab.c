@@ -7,6 +7,8 @@
 #include "base/faults.h"
 #include "base/hash.h"
 
+enum { THOROUGH_FACTOR = 4 };
+
 /* An image from which the history goes on. */
 struct branch {
     struct disk disk;
@@ -174,7 +176,10 @@ static bool is_new_image(struct run *r, uint64_t hash, const struct world *w)
 
 static size_t branch_max_of(const struct run *r)
 {
-    return r->history->fault.kinds ? r->lab->plan.branch_max / 4 : r->lab->plan.branch_max;
+    size_t most = r->lab->plan.branch_max;
+
+    if (r->history->fault.kinds) return most / 4;
+    return r->history->is_thorough ? THOROUGH_FACTOR * most : most;
 }
 
 /* Let the history go on from this image, if it is one of those. */
@@ -184,11 +189,12 @@ static void maybe_branch(struct run *r, const struct disk *d, const struct world
     struct lab *l = r->lab;
     unsigned depth = r->from->depth + 1;
     bool is_wanted = l->plan.step_count > depth;
+    int factor = r->history->is_thorough ? THOROUGH_FACTOR : 1;
 
     if (depth >= l->plan.depth_max || depth >= LAB_DEPTH_MAX) return;
     if (l->plan.step_count == 0)
         is_wanted = *r->branch_count < branch_max_of(r) * depth &&
-                    rng_chance(&l->rng, l->plan.branch_chance);
+                    rng_chance(&l->rng, l->plan.branch_chance * factor);
     if (!is_wanted) return;
     struct branch *b = &r->branches[(*r->branch_count)++];
     disk_copy(&b->disk, d);
@@ -502,7 +508,8 @@ static void make_start(struct lab *l, const struct history *h, struct branch *ou
 
 int lab_run(struct lab *l, const struct history *h)
 {
-    size_t most = 1 + l->plan.branch_max * LAB_DEPTH_MAX * 2 + LAB_DEPTH_MAX, count = 0;
+    size_t most = 1 + l->plan.branch_max * THOROUGH_FACTOR * LAB_DEPTH_MAX * 2 + LAB_DEPTH_MAX;
+    size_t count = 0;
     struct branch *branches = mem_zalloc(l->alloc, MEM_GENERAL, most * sizeof *branches);
     struct int_map seen;
 

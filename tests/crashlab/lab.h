@@ -29,6 +29,7 @@ struct history {
     uint64_t seed;
     const char *words;
     struct faulty_plan fault; /* kinds 0: the disk works */
+    bool is_thorough;         /* short and telling: more images go on */
 };
 
 struct lab_plan {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "os/machine.h"
 
 static const struct lab_plan plan_default = {
@@ -108,6 +109,7 @@ static bool make_unit(uint64_t unit, struct history *h, char words[HISTORY_BYTES
         return unit - root < LAB_SWEEPS;
     }
     h->ops = &root_target;
+    h->is_thorough = true;
     snprintf(words, HISTORY_BYTES, "%s", lab_root_histories[unit]);
     return true;
 }
@@ -154,6 +156,7 @@ void share_work(struct share *s, const struct options *o, unsigned first, unsign
 
     lab_init(&l, alloc_libc(), o->is_short ? &plan_short : &plan_default);
     l.now = s->now;
+    work_readers(s, hash_u64(o->seed) + first, o->is_short ? READER_RUNS : 4 * READER_RUNS);
     for (uint64_t u = first; s->failed < failures_max; u += step) {
         if (u >= fixed && l.counts.states >= states_max) break;
         if (o->is_short && u < fixed && u >= fixed - LAB_SWEEPS && u % SWEEP_STRIDE_SHORT != 0)
