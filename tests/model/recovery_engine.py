@@ -266,7 +266,7 @@ class Db:
             if not unsynced:
                 fs.fsync(D, t)
         s.salt = fs.fresh() if on("R8 salt") or not reuse else reuse
-        h = ("H", s.salt, seq, s.applied + s.pending + 1) + s.prev  # R3a: names its predecessor
+        h = ("H", s.salt, seq, s.applied + s.pending + 1, *s.prev)  # R3a: names its predecessor
         fs.write(D, t, 0, h, 0, h)
         if on("header sync") and not unsynced:
             fs.fsync(D, t)  # R4: before the rename, in every mode
@@ -412,7 +412,7 @@ class Db:
             "text: none, late deletes"
         )  # sync=none: nothing above F may enter a map
         c = s.applied if late else F
-        if (
+        if (  # noqa: SIM102
             on("R6 sync") and s.mode != "none"
         ):  # R6: WAL synced up to all that the manifest contains
             if on("text: WAL synced to F only") or (s.wals and s.wals[-1][1] <= F):
