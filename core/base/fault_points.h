@@ -45,6 +45,7 @@
     _(SEAL_FORGETS_LATE_DELETES, "deletions during a build are not brought onto its result")       \
     _(SEAL_NO_WAL_SYNC, "a manifest names what the log does not hold durably")                     \
     _(SEAL_WAL_SYNC_TO_F, "a manifest waits for the log up to F alone")                            \
+    _(SEGMENT_DROPS_DELETED, "the newest version of a deleted id is not sealed")                   \
     _(SEGMENT_SKIP_DIRSYNC, "the names of a new segment's files are not synced")                   \
     _(SEGMENT_SKIP_SYNC, "a segment part gets its name without a sync")                            \
     _(WAL_CONTINUE_FILE, "the log goes on in a recovered file")                                    \

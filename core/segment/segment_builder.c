@@ -73,7 +73,8 @@ static int choose_row(struct build *b, size_t part, uint32_t row, struct bitmap 
 
     if (visit_row(b, err) != 0 || segment_id(p->segment, row, &kept->id, err) != 0) return -1;
     if (is_dead) {
-        int superseded = is_superseded(b, part, row, &kept->id, err);
+        int superseded =
+            FAULT(SEGMENT_DROPS_DELETED) ? 1 : is_superseded(b, part, row, &kept->id, err);
         if (superseded < 0) return -1;
         if (superseded > 0) {
             REACHED(ROW_LEFT_OUT);
