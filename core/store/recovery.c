@@ -351,7 +351,9 @@ static void set_position(struct recovery *r, const struct log_set *logs)
         p->last_lsn = newest->scan.last_lsn;
         p->prev_uuid = newest->header.base.file;
         p->prev_last_crc = newest->scan.last_crc;
-        if (newest->scan.vouched_lsn > p->vouched_lsn) p->vouched_lsn = newest->scan.vouched_lsn;
+        /* Not what a record behind the torn end says: it may share a block with what it vouches
+         * for. */
+        if (newest->scan.marked_lsn > p->vouched_lsn) p->vouched_lsn = newest->scan.marked_lsn;
         if (newest->header.prev_last_lsn > p->vouched_lsn)
             p->vouched_lsn = newest->header.prev_last_lsn;
     }

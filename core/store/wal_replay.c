@@ -288,6 +288,8 @@ static int walk_groups(struct walk *w, uint64_t upto_lsn, struct wal_scan *out, 
         w->at += r.bytes;
         w->chain = r.crc;
         if (r.durable_lsn > out->vouched_lsn) out->vouched_lsn = r.durable_lsn;
+        if (r.kind == RECORD_MARK && r.durable_lsn > out->marked_lsn)
+            out->marked_lsn = r.durable_lsn;
         if (is_filler(&r)) {
             w->group_begin = w->at;
             continue;

@@ -32,6 +32,7 @@ struct wal_scan {
     uint64_t last_lsn;    /* of the last complete group; first_lsn - 1 when there is none */
     uint32_t last_crc;    /* CRC of its group-end record; 0 when there is none */
     uint64_t vouched_lsn; /* highest durable_lsn in any valid record; see wal_scan */
+    uint64_t marked_lsn;  /* the same of marks before the end, which share no block with groups */
     uint64_t end_offset;  /* after the last complete group, and the marks behind it */
     bool is_torn;         /* something else than zeros stands where the next record would */
 };

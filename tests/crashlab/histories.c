@@ -37,6 +37,8 @@ const char *const lab_histories[] = {
     "w:a1 sync0 w:b2 sync1 w:c3",
     "w:a1 w:a2 seal w:b3",
     "w:a1 sync mark w:b2 mark sync w:c3 close w:d4",
+    /* A record behind the torn end vouched for what shared its block, so that a close did not. */
+    "W:a1 mode:os w1:b2 w:c3 w:d4 w:e5 close w:f6 close",
     NULL,
 };
 
