@@ -27,9 +27,7 @@ static uint32_t encode_mark(struct wal *w, struct buf *out)
     if (block - w->at > 0 && block - w->at < WAL_RECORD_HEADER_BYTES) block += WAL_BLOCK_BYTES;
     if (block > w->at && !FAULT(WAL_MARK_BESIDE)) {
         struct slice zeros = slice_of(ZEROS, (size_t)(block - w->at) - WAL_RECORD_HEADER_BYTES);
-        /* It stands beside what the mark vouches for, and its zeros are in the file already, so
-         * that a torn mark can leave it whole: it must not vouch for anything itself. */
-        chain = wal_record_encode(out, &w->salt, RECORD_PAD, WAL_IGNORABLE, lsn, w->vouched_lsn,
+        chain = wal_record_encode(out, &w->salt, RECORD_PAD, WAL_IGNORABLE, lsn, w->durable_lsn,
                                   chain, zeros);
     }
     return wal_record_encode(out, &w->salt, RECORD_MARK, WAL_IGNORABLE, lsn, w->durable_lsn, chain,

@@ -93,6 +93,49 @@ static void a_mark_closes_the_blind_spot(void **state)
     assert_refused(f, "LSN 3 was durable");
 }
 
+/* Everything of the file from `from` on is zero, as before it was written. */
+static void forget_from(struct log_fixture *f, uint64_t from)
+{
+    struct bytes file = read_bytes(f, "wal-1");
+    memset(file.data + from, 0, file.size - (size_t)from);
+    replace_bytes(f, "wal-1", file.data, file.size);
+    free(file.data);
+}
+
+/* Its zeros are in the file already, so that the beginning of a torn mark is a whole padding. */
+static void the_padding_of_a_torn_mark_vouches_for_nothing(void **state)
+{
+    struct log_fixture *f = *state;
+    struct error err = {0};
+    write_groups(f, 3);
+    assert_ok(wal_mark(f->wal, 0, false, &err), &err);
+    forget_from(f, WAL_RECORDS + WAL_BLOCK_BYTES);
+    assert_recovers_to(f, 3);
+    assert_false(wal_is_vouched(f->wal));
+}
+
+static void a_record_behind_the_torn_end_vouches_for_nothing_that_shares_its_block(void **state)
+{
+    struct log_fixture *f = *state;
+    struct error err = {0};
+    write_groups(f, 1);
+    assert_ok(try_write(f, 3, false, &err), &err); /* each says that 1 was durable */
+    uint8_t zeros[RECORD_BYTES] = {0};
+    overwrite(f, "wal-1", record_at(1), zeros, sizeof zeros); /* the first of them was lost */
+    assert_recovers_to(f, 1);
+    assert_false(wal_is_vouched(f->wal));
+}
+
+static void a_mark_that_recovery_finds_still_vouches(void **state)
+{
+    struct log_fixture *f = *state;
+    struct error err = {0};
+    write_groups(f, 3);
+    assert_ok(wal_mark(f->wal, 0, true, &err), &err);
+    assert_recovers_to(f, 3);
+    assert_true(wal_is_vouched(f->wal));
+}
+
 static void a_manifest_vouches_too(void **state)
 {
     struct log_fixture *f = *state;
@@ -482,6 +525,9 @@ static const struct CMUnitTest tests[] = {
     CASE(what_was_never_acked_may_be_torn),
     CASE(what_a_later_record_vouches_for_must_be_there),
     CASE(a_mark_closes_the_blind_spot),
+    CASE(the_padding_of_a_torn_mark_vouches_for_nothing),
+    CASE(a_record_behind_the_torn_end_vouches_for_nothing_that_shares_its_block),
+    CASE(a_mark_that_recovery_finds_still_vouches),
     CASE(a_manifest_vouches_too),
     CASE(every_cut_of_an_unvouched_batch_leaves_a_prefix),
     CASE(every_flipped_bit_is_found_survived_or_in_the_last_batch),
