@@ -78,6 +78,12 @@ static bool content_reserve(struct alloc *a, struct memory_bytes *file, uint64_t
     return content_replace(a, file, wanted);
 }
 
+static void set_size(struct memory_bytes *file, uint64_t size)
+{
+    *file->all_bytes += size - file->size; /* both ways, modulo 2^64 */
+    file->size = size;
+}
+
 size_t memory_file_read(const struct memory_node *node, uint64_t offset, void *data, size_t size)
 {
     const struct memory_bytes *file = &node->as.file;
@@ -98,7 +104,7 @@ bool memory_file_write(struct alloc *a, struct memory_node *node, uint64_t offse
     uint8_t *bytes = content_bytes(file->content);
     if (offset > file->size) memset(bytes + file->size, 0, (size_t)(offset - file->size)); /* (3) */
     memcpy(bytes + offset, data, size);
-    if (end > file->size) file->size = end;
+    if (end > file->size) set_size(file, end);
     return true;
 }
 
@@ -109,7 +115,7 @@ bool memory_file_truncate(struct alloc *a, struct memory_node *node, uint64_t si
         if (!content_reserve(a, file, size)) return false;
         memset(content_bytes(file->content) + file->size, 0, (size_t)(size - file->size)); /* (3) */
     }
-    file->size = size;
+    set_size(file, size);
     return true;
 }
 
@@ -133,7 +139,8 @@ void memory_unmap(struct alloc *a, const void *map)
 
 /* ---- nodes ---- */
 
-struct memory_node *memory_node_create(struct alloc *a, uint64_t id, bool is_directory)
+struct memory_node *memory_node_create(struct alloc *a, uint64_t id, bool is_directory,
+                                       uint64_t *all_bytes)
 {
     struct memory_node *node = mem_zalloc(a, MEM_GENERAL, sizeof *node);
     if (!node) return NULL;
@@ -143,6 +150,8 @@ struct memory_node *memory_node_create(struct alloc *a, uint64_t id, bool is_dir
     if (is_directory) {
         node->as.children.buckets = node->as.children.first;
         node->as.children.bucket_count = MEMORY_FIRST_BUCKETS;
+    } else {
+        node->as.file.all_bytes = all_bytes;
     }
     return node;
 }
@@ -151,6 +160,7 @@ static void node_free(struct alloc *a, struct memory_node *node)
 {
     if (!node->is_directory) {
         CHECK(node->as.file.locks == NULL); /* a lock goes with its handle */
+        set_size(&node->as.file, 0);
         content_release(a, node->as.file.content);
     } else if (node->as.children.buckets != node->as.children.first) {
         mem_free(a, node->as.children.buckets);

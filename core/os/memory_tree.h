@@ -39,6 +39,7 @@ struct memory_lock;    /* memory_locks.h */
 struct memory_bytes {
     struct memory_content *content; /* NULL: nothing was ever written */
     uint64_t size;
+    uint64_t *all_bytes; /* of all files of the file system together; kept by memory_tree.c */
     struct memory_lock *locks;
 };
 
@@ -53,8 +54,10 @@ struct memory_node {
     } as;
 };
 
-/* One reference, no name.  NULL when out of memory. */
-struct memory_node *memory_node_create(struct alloc *a, uint64_t id, bool is_directory);
+/* One reference, no name.  NULL when out of memory.  A file's size counts in *all_bytes as long as
+ * the file lives; the counter outlives it. */
+struct memory_node *memory_node_create(struct alloc *a, uint64_t id, bool is_directory,
+                                       uint64_t *all_bytes);
 void memory_node_acquire(struct memory_node *node);
 void memory_node_release(struct alloc *a, struct memory_node *node);
 /* Free a directory and all below it; nobody holds a reference to any of it. */

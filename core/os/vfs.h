@@ -43,6 +43,12 @@ enum vfs_open_flags {
 enum vfs_lock_kind { VFS_LOCK_SHARED, VFS_LOCK_EXCLUSIVE };
 enum vfs_dir_flags { VFS_DIR_CREATE = 1 }; /* make the last component when absent */
 
+/* Of the file system that holds a directory. */
+struct vfs_space {
+    uint64_t free_bytes;  /* for us; UINT64_MAX: no bound that is known */
+    uint64_t total_bytes; /* UINT64_MAX: the same */
+};
+
 /* Called once per entry, in no order; stop by returning false. */
 typedef bool vfs_list_fn(void *ctx, const char *name);
 
@@ -62,8 +68,8 @@ struct vfs_ops {
     int (*dir_list)(struct vfs_dir *dir, vfs_list_fn *fn, void *ctx, struct error *err);
     /* Device and inode, or two numbers as unique (L3). */
     int (*dir_identity)(struct vfs_dir *dir, uint64_t out[2], struct error *err);
-    /* Bytes free for us on the file system; UINT64_MAX when unknown. */
-    int (*dir_free_bytes)(struct vfs_dir *dir, uint64_t *out, struct error *err);
+    /* A quota need not show in it: a write may answer DISK_FULL all the same. */
+    int (*dir_space)(struct vfs_dir *dir, struct vfs_space *out, struct error *err);
     /* true for NFS, CIFS, SMB: read-write is refused there (L5). */
     bool (*dir_is_network)(struct vfs_dir *dir);
 
@@ -124,6 +130,10 @@ struct vfs *vfs_posix(void);
  * map may be left when it is destroyed. */
 struct vfs *vfs_memory_create(struct alloc *a);
 void vfs_memory_destroy(struct vfs *fs);
+/* Let it hold so many bytes of files, as a disk of that size would: what makes a file longer than
+ * there is room answers DISK_FULL, and so it does while more is there already.  UINT64_MAX, as at
+ * the beginning: as many as memory holds. */
+void vfs_memory_set_total(struct vfs *fs, uint64_t total_bytes);
 
 /* The code for an errno of these operations: EEXIST ALREADY_EXISTS; ENOTDIR, EISDIR, ELOOP,
  * ENOTEMPTY and ENAMETOOLONG INVALID; otherwise error_code_of_errno. */
@@ -172,9 +182,9 @@ static inline int vfs_dir_identity(struct vfs_dir *dir, uint64_t out[2], struct 
 {
     return dir->ops->dir_identity(dir, out, err);
 }
-static inline int vfs_dir_free_bytes(struct vfs_dir *dir, uint64_t *out, struct error *err)
+static inline int vfs_dir_space(struct vfs_dir *dir, struct vfs_space *out, struct error *err)
 {
-    return dir->ops->dir_free_bytes(dir, out, err);
+    return dir->ops->dir_space(dir, out, err);
 }
 static inline bool vfs_dir_is_network(struct vfs_dir *dir)
 {

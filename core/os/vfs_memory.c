@@ -6,9 +6,11 @@
  * INVARIANTS  (1) Behaves as vfs_posix.c does wherever a caller can see: names of open files may
  *                 go, a removed directory takes no new names, locks belong to the handle.
  *             (2) open_count is the number of handles and maps; destroy demands 0.
+ *             (3) A file gets longer only while file_bytes stays within total_bytes.
  * THREADS     One mutex over everything, held for one operation; never while a callback runs.
  * FAILURE     NO_MEMORY leaves everything as it was.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -27,6 +29,8 @@ struct memory_vfs {
     struct memory_node *roots; /* its children are the roots, named by their paths */
     uint64_t node_count;       /* made so far, for ids */
     size_t open_count;         /* (2) */
+    uint64_t file_bytes;       /* of all files, named or only open */
+    uint64_t total_bytes;      /* that they may have together; UINT64_MAX: no bound */
 };
 
 struct memory_dir {
@@ -66,7 +70,8 @@ struct vfs *vfs_memory_create(struct alloc *a)
     if (!fs) return NULL;
     fs->base.ops = &MEMORY_OPS;
     fs->alloc = a;
-    fs->roots = memory_node_create(a, 0, true);
+    fs->total_bytes = UINT64_MAX;
+    fs->roots = memory_node_create(a, 0, true, &fs->file_bytes);
     if (!fs->roots) {
         mem_free(a, fs);
         return NULL;
@@ -83,6 +88,20 @@ void vfs_memory_destroy(struct vfs *base)
     memory_tree_destroy(fs->alloc, fs->roots);
     mutex_deinit(&fs->mutex);
     mem_free(fs->alloc, fs);
+}
+
+void vfs_memory_set_total(struct vfs *base, uint64_t total_bytes)
+{
+    struct memory_vfs *fs = (struct memory_vfs *)base;
+    mutex_lock(&fs->mutex);
+    fs->total_bytes = total_bytes;
+    mutex_unlock(&fs->mutex);
+}
+
+static uint64_t free_bytes(const struct memory_vfs *fs)
+{
+    if (fs->total_bytes == UINT64_MAX) return UINT64_MAX;
+    return fs->file_bytes < fs->total_bytes ? fs->total_bytes - fs->file_bytes : 0;
 }
 
 /* ---- errors ---- */
@@ -130,7 +149,8 @@ static struct memory_node *add_node(struct memory_vfs *fs, struct memory_node *d
         (void)error_set(err, LYNSE_NOT_FOUND, "the directory of '%s' was removed", name);
         return NULL;
     }
-    struct memory_node *node = memory_node_create(fs->alloc, fs->node_count + 1, is_directory);
+    struct memory_node *node =
+        memory_node_create(fs->alloc, fs->node_count + 1, is_directory, &fs->file_bytes);
     if (node && memory_dir_add(fs->alloc, dir, name, node)) {
         fs->node_count++;
         return node;
@@ -265,13 +285,15 @@ static int do_dir_identity(struct vfs_dir *dir, uint64_t out[2], struct error *e
     return 0;
 }
 
-static int do_dir_free_bytes(struct vfs_dir *dir, uint64_t *out, struct error *err)
+/* What is left of the allocator's budget is no room on a disk: without it the answer is NO_MEMORY.
+ */
+static int do_dir_space(struct vfs_dir *dir, struct vfs_space *out, struct error *err)
 {
     (void)err;
-    const struct alloc *a = fs_of_dir(dir)->alloc;
-    size_t budget = alloc_budget_bytes(a);
-    size_t used = alloc_used_bytes(a);
-    *out = budget == 0 ? UINT64_MAX : used < budget ? budget - used : 0;
+    struct memory_vfs *fs = fs_of_dir(dir);
+    mutex_lock(&fs->mutex);
+    *out = (struct vfs_space){free_bytes(fs), fs->total_bytes};
+    mutex_unlock(&fs->mutex);
     return 0;
 }
 
@@ -443,6 +465,22 @@ static int do_file_read(struct vfs_file *f, uint64_t offset, void *data, size_t 
     return 0;
 }
 
+/* How far a file may reach that is to reach `end`: (3). */
+static uint64_t end_within(const struct memory_vfs *fs, const struct memory_node *file,
+                           uint64_t end)
+{
+    uint64_t size = file->as.file.size;
+    uint64_t most = size + free_bytes(fs);
+    if (most < size) return end; /* no bound */
+    return end > size && end > most ? most : end;
+}
+
+static int fail_full(const struct vfs_file *f, const char *verb, struct error *err)
+{
+    return error_set_errno(err, LYNSE_DISK_FULL, ENOSPC, "cannot %s '%s'", verb,
+                           memory_node_name(node_of_file(f)));
+}
+
 static int do_file_write(struct vfs_file *f, uint64_t offset, const void *data, size_t size,
                          struct error *err)
 {
@@ -450,9 +488,12 @@ static int do_file_write(struct vfs_file *f, uint64_t offset, const void *data, 
     if (check_writable(f, err) != 0) return -1;
     struct memory_vfs *fs = fs_of_file(f);
     mutex_lock(&fs->mutex);
-    bool ok = memory_file_write(fs->alloc, node_of_file(f), offset, data, size);
+    uint64_t end = end_within(fs, node_of_file(f), offset + size);
+    size_t fits = end > offset ? (size_t)(end - offset) : 0; /* as on a disk: a part is written */
+    bool ok = memory_file_write(fs->alloc, node_of_file(f), offset, data, fits);
     mutex_unlock(&fs->mutex);
-    return ok ? 0 : error_no_memory(err, size);
+    if (!ok) return error_no_memory(err, size);
+    return fits == size ? 0 : fail_full(f, "write", err);
 }
 
 static int do_file_sync(struct vfs_file *f, struct error *err)
@@ -468,9 +509,11 @@ static int do_file_truncate(struct vfs_file *f, uint64_t size, struct error *err
     if (check_writable(f, err) != 0) return -1;
     struct memory_vfs *fs = fs_of_file(f);
     mutex_lock(&fs->mutex);
-    bool ok = memory_file_truncate(fs->alloc, node_of_file(f), size);
+    bool fits = end_within(fs, node_of_file(f), size) == size;
+    bool ok = !fits || memory_file_truncate(fs->alloc, node_of_file(f), size);
     mutex_unlock(&fs->mutex);
-    return ok ? 0 : error_no_memory(err, size);
+    if (!ok) return error_no_memory(err, size);
+    return fits ? 0 : fail_full(f, "truncate", err);
 }
 
 /* ---- locks ---- */
@@ -560,7 +603,7 @@ static const struct vfs_ops MEMORY_OPS = {
     .dir_sync = do_dir_sync,
     .dir_list = do_dir_list,
     .dir_identity = do_dir_identity,
-    .dir_free_bytes = do_dir_free_bytes,
+    .dir_space = do_dir_space,
     .dir_is_network = do_dir_is_network,
     .file_open = do_file_open,
     .file_close = do_file_close,

@@ -236,7 +236,13 @@ static int posix_dir_identity(struct vfs_dir *dir, uint64_t out[2], struct error
     return 0;
 }
 
-static int posix_dir_free_bytes(struct vfs_dir *dir, uint64_t *out, struct error *err)
+static uint64_t bytes_of_blocks(uint64_t blocks, uint64_t block_bytes)
+{
+    uint64_t bytes;
+    return __builtin_mul_overflow(blocks, block_bytes, &bytes) ? UINT64_MAX : bytes;
+}
+
+static int posix_dir_space(struct vfs_dir *dir, struct vfs_space *out, struct error *err)
 {
     struct posix_dir *d = (struct posix_dir *)dir;
     struct statvfs st;
@@ -244,10 +250,11 @@ static int posix_dir_free_bytes(struct vfs_dir *dir, uint64_t *out, struct error
     do rc = fstatvfs(d->fd, &st);
     while (rc != 0 && errno == EINTR);
     if (rc != 0) return fail_errno(err, "ask for free space in", d->path);
-    uint64_t bytes;
-    if (__builtin_mul_overflow((uint64_t)st.f_bavail, (uint64_t)st.f_frsize, &bytes))
-        bytes = UINT64_MAX;
-    *out = bytes;
+    /* A file system without blocks of its own (a FUSE one, say) counts none: unknown, not full. */
+    *out = (struct vfs_space){UINT64_MAX, UINT64_MAX};
+    if (st.f_blocks == 0) return 0;
+    out->free_bytes = bytes_of_blocks(st.f_bavail, st.f_frsize);
+    out->total_bytes = bytes_of_blocks(st.f_blocks, st.f_frsize);
     return 0;
 }
 
@@ -514,7 +521,7 @@ static const struct vfs_ops POSIX_OPS = {
     .dir_sync = posix_dir_sync,
     .dir_list = posix_dir_list,
     .dir_identity = posix_dir_identity,
-    .dir_free_bytes = posix_dir_free_bytes,
+    .dir_space = posix_dir_space,
     .dir_is_network = posix_dir_is_network,
     .file_open = posix_file_open,
     .file_close = posix_file_close,

@@ -259,9 +259,9 @@ static int record_dir_identity(struct vfs_dir *dir, uint64_t out[2], struct erro
     return vfs_dir_identity(dir_of(dir)->inner, out, err);
 }
 
-static int record_dir_free_bytes(struct vfs_dir *dir, uint64_t *out, struct error *err)
+static int record_dir_space(struct vfs_dir *dir, struct vfs_space *out, struct error *err)
 {
-    return vfs_dir_free_bytes(dir_of(dir)->inner, out, err);
+    return vfs_dir_space(dir_of(dir)->inner, out, err);
 }
 
 static bool record_dir_is_network(struct vfs_dir *dir)
@@ -453,7 +453,7 @@ static const struct vfs_ops RECORD_OPS = {
     .dir_sync = record_dir_sync,
     .dir_list = record_dir_list,
     .dir_identity = record_dir_identity,
-    .dir_free_bytes = record_dir_free_bytes,
+    .dir_space = record_dir_space,
     .dir_is_network = record_dir_is_network,
     .file_open = record_file_open,
     .file_close = record_file_close,

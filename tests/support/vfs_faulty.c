@@ -17,6 +17,8 @@ struct faulty_vfs {
     void *lost_ctx;
     faulty_watch_fn *watch_fn;
     void *watch_ctx;
+    struct vfs_space space;
+    bool has_space; /* else the inner one's */
 };
 
 struct faulty_dir {
@@ -72,6 +74,13 @@ void vfs_faulty_on_operation(struct vfs *base, faulty_watch_fn *fn, void *ctx)
     struct faulty_vfs *fs = (struct faulty_vfs *)base;
     fs->watch_fn = fn;
     fs->watch_ctx = ctx;
+}
+
+void vfs_faulty_set_space(struct vfs *base, const struct vfs_space *space)
+{
+    struct faulty_vfs *fs = (struct faulty_vfs *)base;
+    fs->has_space = space != NULL;
+    if (space) fs->space = *space;
 }
 
 void vfs_faulty_arm(struct vfs *base, const struct faulty_plan *plan)
@@ -200,10 +209,13 @@ static int faulty_dir_identity(struct vfs_dir *dir, uint64_t out[2], struct erro
     return vfs_dir_identity(inner_dir(dir), out, err);
 }
 
-static int faulty_dir_free_bytes(struct vfs_dir *dir, uint64_t *out, struct error *err)
+static int faulty_dir_space(struct vfs_dir *dir, struct vfs_space *out, struct error *err)
 {
+    const struct faulty_vfs *fs = (const struct faulty_vfs *)dir->fs;
     if (fault(dir->fs, FAULTY_SIZE, "ask for free space in", ".", err) != 0) return -1;
-    return vfs_dir_free_bytes(inner_dir(dir), out, err);
+    if (!fs->has_space) return vfs_dir_space(inner_dir(dir), out, err);
+    *out = fs->space;
+    return 0;
 }
 
 static bool faulty_dir_is_network(struct vfs_dir *dir)
@@ -335,7 +347,7 @@ static const struct vfs_ops FAULTY_OPS = {
     .dir_sync = faulty_dir_sync,
     .dir_list = faulty_dir_list,
     .dir_identity = faulty_dir_identity,
-    .dir_free_bytes = faulty_dir_free_bytes,
+    .dir_space = faulty_dir_space,
     .dir_is_network = faulty_dir_is_network,
     .file_open = faulty_file_open,
     .file_close = faulty_file_close,

@@ -26,7 +26,7 @@ enum faulty_kind {
     FAULTY_UNLINK = 1 << 5, /* files and directories */
     FAULTY_DIR_SYNC = 1 << 6,
     FAULTY_MAP = 1 << 7,
-    FAULTY_SIZE = 1 << 8, /* size, exists, identity, free bytes */
+    FAULTY_SIZE = 1 << 8, /* size, exists, identity, space */
     FAULTY_LIST = 1 << 9,
     FAULTY_LOCK = 1 << 10, /* lock, unlock, lock_held */
     FAULTY_CLOSE = 1 << 11,
@@ -62,6 +62,10 @@ void vfs_faulty_on_lost(struct vfs *fs, faulty_lost_fn *fn, void *ctx);
 /* fn is called before each operation, armed or not. */
 typedef void faulty_watch_fn(void *ctx, enum faulty_kind kind);
 void vfs_faulty_on_operation(struct vfs *fs, faulty_watch_fn *fn, void *ctx);
+
+/* What the disk says of its space from now on, whatever the inner one holds; NULL: what that says.
+ */
+void vfs_faulty_set_space(struct vfs *fs, const struct vfs_space *space);
 
 /* Also sets both counters back to 0. */
 void vfs_faulty_arm(struct vfs *fs, const struct faulty_plan *plan);

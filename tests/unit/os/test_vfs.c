@@ -379,9 +379,9 @@ static void free_space_is_known(void **state)
 {
     struct backend *b = *state;
     struct error err = {0};
-    uint64_t bytes = 0;
-    assert_ok(vfs_dir_free_bytes(b->root, &bytes, &err), &err);
-    assert_true(bytes > 0);
+    struct vfs_space space = {0};
+    assert_ok(vfs_dir_space(b->root, &space, &err), &err);
+    assert_true(space.free_bytes > 0 && space.free_bytes <= space.total_bytes);
     assert_false(vfs_dir_is_network(b->root));
 }
 

@@ -133,30 +133,72 @@ static void a_directory_holds_many_names(void **state)
     vfs_memory_destroy(fs);
 }
 
-static void free_bytes_follow_the_budget(void **state)
+static void memory_that_is_out_is_not_a_full_disk(void **state)
 {
     (void)state;
     struct error err = {0};
-    uint64_t before;
-    uint64_t after;
     struct alloc *small = alloc_create(NULL, 1 << 16);
     struct vfs *fs = vfs_memory_create(small);
     struct vfs_dir *root = open_dir(fs, "r", VFS_DIR_CREATE);
     struct vfs_file *f = open_file(root, "f", VFS_WRITE | VFS_CREATE);
-    assert_ok(vfs_dir_free_bytes(root, &before, &err), &err);
-    assert_true(before < 1 << 16);
     write_at(f, 4096, "x");
-    assert_ok(vfs_dir_free_bytes(root, &after, &err), &err);
-    assert_true(before - after >= 4096);
     assert_fails(vfs_truncate(f, 1 << 20, &err), &err, LYNSE_NO_MEMORY);
     assert_fails(vfs_write(f, 1ull << 61, "x", 1, &err), &err, LYNSE_NO_MEMORY);
     uint64_t size;
     assert_ok(vfs_size(f, &size, &err), &err);
     assert_int_equal(size, 4097);
+    struct vfs_space space = {0};
+    assert_ok(vfs_dir_space(root, &space, &err), &err);
+    assert_int_equal(space.free_bytes, UINT64_MAX);
     close_file(f);
     vfs_dir_close(root);
     vfs_memory_destroy(fs);
+    assert_int_equal(alloc_used_bytes(small), 0);
     alloc_destroy(small);
+}
+
+static uint64_t free_in(struct vfs_dir *dir)
+{
+    struct error err = {0};
+    struct vfs_space space = {0};
+    assert_ok(vfs_dir_space(dir, &space, &err), &err);
+    return space.free_bytes;
+}
+
+static void a_bounded_disk_fills_as_real_ones_do(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    uint64_t size;
+    struct vfs *fs = vfs_memory_create(a);
+    struct vfs_dir *root = open_dir(fs, "r", VFS_DIR_CREATE);
+    struct vfs_file *f = open_file(root, "f", VFS_WRITE | VFS_CREATE);
+    struct vfs_file *g = open_file(root, "g", VFS_WRITE | VFS_CREATE);
+    vfs_memory_set_total(fs, 100);
+    assert_ok(vfs_truncate(f, 90, &err), &err);
+    assert_int_equal(free_in(root), 10);
+    assert_fails(vfs_write(g, 0, "0123456789abcdef", 16, &err), &err, LYNSE_DISK_FULL);
+    assert_true(err.os_errno != 0);
+    assert_ok(vfs_size(g, &size, &err), &err);
+    assert_int_equal(size, 10); /* what fitted */
+    assert_int_equal(free_in(root), 0);
+    assert_ok(vfs_write(f, 0, "over what is there", 18, &err), &err);
+    assert_fails(vfs_truncate(f, 91, &err), &err, LYNSE_DISK_FULL);
+    assert_fails(vfs_write(f, 90, "x", 1, &err), &err, LYNSE_DISK_FULL);
+    assert_ok(vfs_unlink(root, "f", &err), &err);
+    assert_int_equal(free_in(root), 0); /* still open */
+    close_file(f);
+    assert_int_equal(free_in(root), 90);
+    assert_ok(vfs_truncate(g, 4, &err), &err);
+    assert_int_equal(free_in(root), 96);
+    vfs_memory_set_total(fs, 3);
+    assert_int_equal(free_in(root), 0);
+    vfs_memory_set_total(fs, UINT64_MAX);
+    assert_ok(vfs_truncate(g, 1000, &err), &err);
+    assert_int_equal(free_in(root), UINT64_MAX);
+    close_file(g);
+    vfs_dir_close(root);
+    vfs_memory_destroy(fs);
 }
 
 /* ---- out of memory ---- */
@@ -292,7 +334,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_map_never_changes, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_mapped_file_keeps_no_room_for_growth, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_directory_holds_many_names, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(free_bytes_follow_the_budget, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(memory_that_is_out_is_not_a_full_disk, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_bounded_disk_fills_as_real_ones_do, set_up, tear_down),
     cmocka_unit_test_setup_teardown(every_failed_allocation_is_an_error_and_nothing_leaks, set_up,
                                     tear_down),
     cmocka_unit_test_setup_teardown(a_rename_without_memory_changes_nothing, set_up, tear_down),
