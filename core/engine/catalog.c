@@ -440,21 +440,6 @@ int catalog_add_database(struct catalog *c, const char *database, struct error *
     return 0;
 }
 
-int catalog_remove_database(struct catalog *c, const char *database, struct error *err)
-{
-    size_t i = database_position(c, database), first = collection_position(c, database, "");
-
-    if (!catalog_has_database(c, database))
-        return error_set(err, LYNSE_NOT_FOUND, "database '%s' not found", database);
-    if (first < c->collection_count && strcmp(c->collections[first].database, database) == 0)
-        return error_set(err, LYNSE_BUSY, "database '%s' still has collection '%s'", database,
-                         c->collections[first].name);
-    memmove(&c->databases[i], &c->databases[i + 1],
-            (c->database_count - i - 1) * sizeof *c->databases);
-    c->database_count--;
-    return 0;
-}
-
 int catalog_add_collection(struct catalog *c, const struct catalog_collection *entry,
                            struct error *err)
 {
@@ -479,22 +464,43 @@ int catalog_add_collection(struct catalog *c, const struct catalog_collection *e
     return 0;
 }
 
+/* Collections first … first + count - 1 go to the dropped ones (3). */
+static int drop_collections(struct catalog *c, size_t first, size_t count, struct error *err)
+{
+    void *list = mem_resize(c->alloc, MEM_GENERAL, c->dropped,
+                            (c->dropped_count + count + 1) * sizeof *c->dropped);
+
+    if (!list) return error_no_memory(err, (c->dropped_count + count) * sizeof *c->dropped);
+    c->dropped = list;
+    for (size_t i = first; i < first + count; i++)
+        c->dropped[c->dropped_count++] =
+            (struct catalog_dropped){c->collections[i].number, c->collections[i].uuid};
+    memmove(&c->collections[first], &c->collections[first + count],
+            (c->collection_count - first - count) * sizeof *c->collections);
+    c->collection_count -= count;
+    return 0;
+}
+
 int catalog_drop_collection(struct catalog *c, const char *database, const char *name,
                             struct error *err)
 {
-    size_t i = collection_position(c, database, name);
-
     if (!catalog_find(c, database, name))
         return error_set(err, LYNSE_NOT_FOUND, "collection '%s/%s' not found", database, name);
-    void *list =
-        mem_resize(c->alloc, MEM_GENERAL, c->dropped, (c->dropped_count + 2) * sizeof *c->dropped);
-    if (!list) return error_no_memory(err, c->dropped_count * sizeof *c->dropped);
-    c->dropped = list;
-    c->dropped[c->dropped_count++] =
-        (struct catalog_dropped){c->collections[i].number, c->collections[i].uuid};
-    memmove(&c->collections[i], &c->collections[i + 1],
-            (c->collection_count - i - 1) * sizeof *c->collections);
-    c->collection_count--;
+    return drop_collections(c, collection_position(c, database, name), 1, err);
+}
+
+int catalog_drop_database(struct catalog *c, const char *database, struct error *err)
+{
+    size_t i = database_position(c, database), first = collection_position(c, database, "");
+    size_t end = first;
+
+    if (!catalog_has_database(c, database))
+        return error_set(err, LYNSE_NOT_FOUND, "database '%s' not found", database);
+    while (end < c->collection_count && strcmp(c->collections[end].database, database) == 0) end++;
+    if (drop_collections(c, first, end - first, err) != 0) return -1;
+    memmove(&c->databases[i], &c->databases[i + 1],
+            (c->database_count - i - 1) * sizeof *c->databases);
+    c->database_count--;
     return 0;
 }
 

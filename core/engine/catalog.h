@@ -65,8 +65,8 @@ const struct catalog_collection *catalog_find(const struct catalog *c, const cha
 
 /* ALREADY_EXISTS, NOT_FOUND, LIMIT, NO_MEMORY; the catalog is unchanged on failure. */
 int catalog_add_database(struct catalog *c, const char *database, struct error *err);
-int catalog_remove_database(struct catalog *c, const char *database,
-                            struct error *err); /* BUSY: not empty */
+/* With its collections. */
+int catalog_drop_database(struct catalog *c, const char *database, struct error *err);
 int catalog_add_collection(struct catalog *c, const struct catalog_collection *entry,
                            struct error *err);
 int catalog_drop_collection(struct catalog *c, const char *database, const char *name,

@@ -2,11 +2,14 @@
 /* catalog_actor.c — databases and collections are made and dropped by one actor, one at a time.
  *
  * WHAT        create: directory, its first manifest, then the catalog that names it.  drop: the
- *             catalog that no longer names it, then the collection's actor closes, then its
- *             directory goes, then the catalog forgets it (R14).
+ *             catalog that no longer names it (nor, with a database, any of its collections), then
+ *             the collections' actors close, then the directories go, then the catalog forgets
+ *             them (R14).
  * INVARIANTS  (1) The catalog in memory is the published one; it is changed by copy, publish, swap.
  *             (2) A directory exists durably before a catalog names it (R10).
  *             (3) A number is used once (R14).
+ *             (4) A drop that has taken place needs no memory: what closes a collection was made
+ *                 with its host.
  * THREADS     The catalog actor's turn; engine_remove_dropped also while a root is being opened.
  * FAILURE     Before the new catalog is renamed nothing has happened; after it, and when nobody
  *             knows, the catalog is poisoned: it can be read, not changed, until the root is opened
@@ -29,13 +32,23 @@ static void drop_one(struct catalog_message *m, int code)
     catalog_message_free(m);
 }
 
+/* One of the collections that a drop closes has let go of its files: was it the last one?  Any
+ * thread: without its actor the catalog's messages are dropped where they come from. */
+static bool is_last(struct catalog_message *drop)
+{
+    engine_lock(drop->engine);
+    bool was_last = --drop->closing_count == 0;
+    engine_unlock(drop->engine);
+    return was_last;
+}
+
 void catalog_message_drop(struct message *base, int code)
 {
     struct catalog_message *m = (struct catalog_message *)base;
 
-    /* A drop that waits has no other waiting on it; and it has taken place, only its directory is
+    /* A drop that waits has no other waiting on it; and it has taken place, only directories are
      * left for the next start. */
-    if (m->waiting) drop_one(m->waiting, LYNSE_OK);
+    if (m->waiting && is_last(m->waiting)) drop_one(m->waiting, LYNSE_OK);
     drop_one(m, code);
 }
 
@@ -181,33 +194,39 @@ static void on_create_collection(struct engine *e, struct catalog_message *m)
 
 /* ---- dropping ---- */
 
-/* The collection's actor has let go of its files: DIRECTORY_IDLE. */
-static void on_directory_idle(struct engine *e, struct catalog_message *m)
+/* No actor holds the dropped directories any more, unless another drop waits for it. */
+static void end_drop(struct engine *e, struct catalog_message *m)
 {
-    struct catalog_message *drop = m->waiting;
-    struct error err = {0};
     struct catalog next = {0};
+    struct error err = {0};
+    size_t removed = 0;
 
-    m->waiting = NULL;
-    engine_mark_idle(e, m->number);
-    message_answer_code(&m->base, LYNSE_OK);
-    catalog_message_free(m);
     if (begin_change(e, &next, &err) == 0) {
-        size_t removed = 0;
         /* R14: gone means durably gone before the list forgets it. */
         if (engine_remove_dropped(e, &next, &removed, &err) == 0 && removed > 0 &&
             publish(e, &next, &err) == 0)
             replace_catalog(e, &next);
         else catalog_deinit(&next);
     }
-    /* The collection is gone by name either way; its directory is removed at the next start at the
-     * latest. */
+    /* What was dropped is gone by name either way; directories go at the next start at the latest.
+     */
     if (err.code) log_event(LOG_WARN, "drop_left_files reason=\"%s\"", err.text);
-    if (drop) answer(drop, 0, &err);
+    answer(m, 0, &err);
 }
 
-/* The collection's CLOSE is answered.  Its reply is its own: `idle` may be handled, and freed,
- * before
+/* A collection's actor has let go of its files: DIRECTORY_IDLE. */
+static void on_directory_idle(struct engine *e, struct catalog_message *m)
+{
+    struct catalog_message *drop = m->waiting;
+
+    m->waiting = NULL;
+    engine_mark_idle(e, m->number);
+    message_answer_code(&m->base, LYNSE_OK);
+    catalog_message_free(m);
+    if (is_last(drop)) end_drop(e, drop);
+}
+
+/* The CLOSE of a drop is answered.  Its reply is its own: `idle` may be handled, and freed, before
  * that actor has let go of it. */
 static void on_closed(void *ctx, struct answer *take_answer)
 {
@@ -218,80 +237,63 @@ static void on_closed(void *ctx, struct answer *take_answer)
     else catalog_message_drop(&idle->base, LYNSE_CANCELLED); /* nothing was dropped */
 }
 
-static int drop_collection(struct engine *e, struct catalog_message *m, struct error *err)
+int engine_prepare_drop(struct host *h, struct error *err)
+{
+    struct engine *e = h->engine;
+    struct catalog_message *idle = engine_catalog_message(e, KIND_DIRECTORY_IDLE, err);
+    struct order_message *close = idle ? engine_order(e, KIND_CLOSE, err) : NULL;
+
+    if (close) close->base.reply = reply_create_callback(e->scheduler, on_closed, idle, err);
+    if (!close || !close->base.reply) {
+        if (close) message_drop(&close->base, LYNSE_NO_MEMORY);
+        if (idle) catalog_message_drop(&idle->base, LYNSE_NO_MEMORY);
+        return -1;
+    }
+    idle->base.class = close->base.class = MESSAGE_SYSTEM;
+    idle->number = h->entry.number;
+    close->is_drop = true;
+    h->drop_order = close;
+    h->drop_idle = idle;
+    return 0;
+}
+
+/* The catalog without what m names: one change, so that no crash leaves a part of it. */
+static int drop_names(struct engine *e, const struct catalog_message *m, struct error *err)
 {
     struct catalog next = {0};
+    int rc;
 
     if (begin_change(e, &next, err) != 0) return -1;
     const struct catalog_collection *entry = catalog_find(&next, m->database, m->name);
     if (FAULT(DROP_WITHOUT_CATALOG) && entry) (void)engine_remove_directory(e, &entry->uuid, err);
-    if (catalog_drop_collection(&next, m->database, m->name, err) != 0) {
-        catalog_deinit(&next);
-        return -1;
-    }
-    return swap_catalog(e, &next, err);
+    if (m->base.kind == KIND_DROP_DATABASE) rc = catalog_drop_database(&next, m->database, err);
+    else rc = catalog_drop_collection(&next, m->database, m->name, err);
+    if (rc == 0) return swap_catalog(e, &next, err);
+    catalog_deinit(&next);
+    return -1;
 }
 
-/* The CLOSE of a drop: when it is answered, `idle` goes to the catalog.  NULL: NO_MEMORY. */
-static struct order_message *make_close(struct engine *e, struct catalog_message *idle,
-                                        struct error *err)
-{
-    struct order_message *close = engine_order(e, KIND_CLOSE, err);
-
-    if (!close) return NULL;
-    close->base.class = MESSAGE_SYSTEM;
-    close->base.reply = reply_create_callback(e->scheduler, on_closed, idle, err);
-    close->is_drop = true;
-    if (close->base.reply) return close;
-    message_drop(&close->base, LYNSE_NO_MEMORY);
-    return NULL;
-}
-
-/* 0: there is none.  Under the lock: a reader's refresh changes the catalog on another thread. */
-static uint32_t find_number(struct engine *e, const struct catalog_message *m)
-{
-    engine_lock(e);
-    const struct catalog_collection *entry = catalog_find(&e->catalog, m->database, m->name);
-    uint32_t number = entry ? entry->number : 0;
-    engine_unlock(e);
-    return number;
-}
-
-static void on_drop_collection(struct engine *e, struct catalog_message *m)
+static void on_drop(struct engine *e, struct catalog_message *m)
 {
     struct error err = {0};
-    uint32_t number = find_number(e, m);
-    struct catalog_message *idle = engine_catalog_message(e, KIND_DIRECTORY_IDLE, &err);
-    struct order_message *close = idle ? make_close(e, idle, &err) : NULL;
+    struct host *h;
 
-    if (!close) {
-        if (idle) catalog_message_drop(&idle->base, LYNSE_NO_MEMORY);
+    if (drop_names(e, m, &err) != 0) {
         answer(m, -1, &err);
         return;
     }
-    idle->base.class = MESSAGE_SYSTEM;
-    idle->number = number;
-    if (drop_collection(e, m, &err) != 0) {
-        message_drop(&close->base, LYNSE_CANCELLED); /* frees idle */
-        answer(m, -1, &err);
-        return;
+    /* None is opened any more: hosts are listed only while the catalog names them. */
+    m->closing_count = 1;
+    while ((h = engine_detach_unnamed(e)) != NULL) {
+        struct order_message *close = h->drop_order; /* (4) */
+        engine_lock(e);
+        m->closing_count++;
+        engine_unlock(e);
+        h->drop_idle->waiting = m;
+        h->drop_order = NULL;
+        actor_send(h->actor, &close->base);
     }
-    idle->waiting = m;
-    struct host *h = engine_detach_host(e, number);
-    if (h) actor_send(h->actor, &close->base);
-    else message_drop(&close->base, LYNSE_OK); /* not open: idle at once, through the callback */
-}
-
-static void on_drop_database(struct engine *e, struct catalog_message *m)
-{
-    struct catalog next = {0};
-    struct error err = {0};
-    int rc = begin_change(e, &next, &err);
-
-    if (rc == 0 && (rc = catalog_remove_database(&next, m->database, &err)) != 0)
-        catalog_deinit(&next);
-    else if (rc == 0) rc = swap_catalog(e, &next, &err);
-    answer(m, rc, &err);
+    if (is_last(m)) end_drop(e, m); /* no collection of it was open */
 }
 
 static void on_batch(struct actor *a, struct message **batch, size_t count)
@@ -304,14 +306,12 @@ static void on_batch(struct actor *a, struct message **batch, size_t count)
         case KIND_CREATE_DATABASE:
             on_create_database(e, m);
             break;
-        case KIND_DROP_DATABASE:
-            on_drop_database(e, m);
-            break;
         case KIND_CREATE_COLLECTION:
             on_create_collection(e, m);
             break;
+        case KIND_DROP_DATABASE:
         case KIND_DROP_COLLECTION:
-            on_drop_collection(e, m);
+            on_drop(e, m);
             break;
         case KIND_DIRECTORY_IDLE:
             on_directory_idle(e, m);

@@ -3,8 +3,6 @@
 #include "engine/engine.h"
 #include "os/path.h"
 
-enum { DROP_TRIES_MAX = 1000 };
-
 struct catalog_message *engine_catalog_message(struct engine *e, enum message_kind kind,
                                                struct error *err)
 {
@@ -46,42 +44,10 @@ int engine_create_database(struct engine *e, const char *database, struct error 
     return m ? call(e, m, err) : -1;
 }
 
-/* One collection of the database, or false. */
-static bool any_collection(struct engine *e, const char *database, char out_name[NAME_ROOM])
-{
-    bool found = false;
-
-    engine_lock(e);
-    for (size_t i = 0; i < e->catalog.collection_count && !found; i++) {
-        if (strcmp(e->catalog.collections[i].database, database) != 0) continue;
-        memcpy(out_name, e->catalog.collections[i].name, NAME_ROOM);
-        found = true;
-    }
-    engine_unlock(e);
-    return found;
-}
-
 int engine_drop_database(struct engine *e, const char *database, struct error *err)
 {
-    char name[NAME_ROOM];
-    int busy_count = 0;
-
-    if (name_check("database", slice_of_text(database), err) != 0) return -1;
-    for (;;) {
-        struct error failed = {0};
-        if (any_collection(e, database, name)) {
-            if (engine_drop_collection(e, database, name, &failed) == 0 ||
-                failed.code == LYNSE_NOT_FOUND)
-                continue;
-        } else {
-            struct catalog_message *m = make(e, KIND_DROP_DATABASE, database, NULL, &failed);
-            if (m && call(e, m, &failed) == 0) return 0;
-            /* A collection was made meanwhile, and may be gone again. */
-            if (failed.code == LYNSE_BUSY && ++busy_count < DROP_TRIES_MAX) continue;
-        }
-        if (err) *err = failed;
-        return -1;
-    }
+    struct catalog_message *m = make(e, KIND_DROP_DATABASE, database, NULL, err);
+    return m ? call(e, m, err) : -1;
 }
 
 int engine_create_collection(struct engine *e, const char *database, const char *name,

@@ -409,27 +409,12 @@ int engine_sync_all(struct engine *e, struct error *err)
     return engine_check(e, err) == 0 ? order_all(e, KIND_SYNC, err) : -1;
 }
 
-/* A host of a collection that the catalog does not name any more; it is detached. */
-static struct host *take_unnamed(struct engine *e)
-{
-    uint32_t number = 0;
-
-    engine_lock(e);
-    for (const struct host *h = e->hosts; h && number == 0; h = h->next) {
-        const struct catalog_collection *entry =
-            catalog_find(&e->catalog, h->entry.database, h->entry.name);
-        if (!entry || entry->number != h->entry.number) number = h->entry.number;
-    }
-    engine_unlock(e);
-    return number ? engine_detach_host(e, number) : NULL;
-}
-
 /* The writer has dropped them: their handles answer so, and their pins go (R14). */
 static int close_unnamed(struct engine *e, struct error *err)
 {
     struct host *h;
 
-    while ((h = take_unnamed(e)) != NULL) {
+    while ((h = engine_detach_unnamed(e)) != NULL) {
         if (engine_close_host(h, true, err) != 0) return -1;
         engine_mark_idle(e, h->entry.number);
     }

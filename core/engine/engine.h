@@ -90,9 +90,11 @@ struct host {
     struct buf deferred;         /* struct message *: wait for the seal */
     struct buf deferred_spare;   /* takes its place while it is worked off */
     size_t deferred_bytes;
-    /* Closing needs no memory: made with the host. */
+    /* Closing and dropping need no memory: made with the host. */
     struct order_message *close_order;
     struct future *closed;
+    struct order_message *drop_order;
+    struct catalog_message *drop_idle; /* sent, or freed, when drop_order is answered */
 };
 
 int engine_open(const struct engine_desc *desc, struct engine **out, struct error *err);
@@ -105,7 +107,8 @@ int engine_sync_all(struct engine *e, struct error *err);
 
 /* Names are checked; a collection's missing database is made. */
 int engine_create_database(struct engine *e, const char *database, struct error *err);
-int engine_drop_database(struct engine *e, const char *database, struct error *err);
+int engine_drop_database(struct engine *e, const char *database,
+                         struct error *err); /* with its collections, all or none */
 int engine_create_collection(struct engine *e, const char *database, const char *name,
                              const struct collection_options *options, struct error *err);
 int engine_drop_collection(struct engine *e, const char *database, const char *name,
@@ -147,8 +150,11 @@ void engine_unlock(struct engine *e);
 void engine_free_host(struct host *h);
 /* Have its actor close the collection, once, and wait; is_drop: without writing. */
 int engine_close_host(struct host *h, bool is_drop, struct error *err);
-/* Move it from the open ones to the dropped ones, where engine_reap finds it; NULL: not open. */
-struct host *engine_detach_host(struct engine *e, uint32_t number);
+/* Move one that the catalog does not name any more from the open ones to the dropped ones, where
+ * engine_reap finds it; NULL: there is none. */
+struct host *engine_detach_unnamed(struct engine *e);
+/* catalog_actor.c: make what a drop will send to it. */
+int engine_prepare_drop(struct host *h, struct error *err);
 /* The actor of a dropped collection has closed it. */
 void engine_mark_idle(struct engine *e, uint32_t number);
 int engine_start_actor(struct host *h, struct error *err); /* collection_actor.c */
@@ -182,6 +188,7 @@ struct catalog_message {
     char database[NAME_ROOM];
     char name[NAME_ROOM];
     struct collection_options options; /* description: an owned copy */
+    uint32_t closing_count;            /* drops: what is still open of it; engine's mutex */
     uint32_t number;                   /* DIRECTORY_IDLE */
     struct catalog_message *waiting;   /* DIRECTORY_IDLE: the drop to be answered */
 };

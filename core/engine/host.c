@@ -151,7 +151,8 @@ static int start_host(struct engine *e, const struct catalog_collection *entry, 
     engine_lock(e);
     rng_init(&h->rng, rng_u64(&e->rng));
     engine_unlock(e);
-    if (engine_start_actor(h, err) != 0 || make_close_order(h, err) != 0) {
+    if (engine_start_actor(h, err) != 0 || make_close_order(h, err) != 0 ||
+        engine_prepare_drop(h, err) != 0) {
         engine_free_host(h);
         return -1;
     }
@@ -177,6 +178,7 @@ int engine_close_host(struct host *h, bool is_drop, struct error *err)
 void engine_free_host(struct host *h)
 {
     if (h->close_order) message_drop(&h->close_order->base, LYNSE_CANCELLED);
+    if (h->drop_order) message_drop(&h->drop_order->base, LYNSE_CANCELLED);
     if (h->closed) future_release(h->closed);
     actor_destroy(h->actor);
     if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
@@ -280,13 +282,16 @@ void engine_release_host(struct host *h)
     engine_unlock(e);
 }
 
-struct host *engine_detach_host(struct engine *e, uint32_t number)
+struct host *engine_detach_unnamed(struct engine *e)
 {
     struct host **at = &e->hosts, *h;
 
     engine_lock(e);
-    while (*at && (*at)->entry.number != number) at = &(*at)->next;
-    h = *at;
+    for (; (h = *at) != NULL; at = &h->next) {
+        const struct catalog_collection *entry =
+            catalog_find(&e->catalog, h->entry.database, h->entry.name);
+        if (!entry || entry->number != h->entry.number) break;
+    }
     if (h) {
         *at = h->next;
         h->next = e->dropped_hosts;

@@ -46,6 +46,8 @@ const char *const lab_root_histories[] = {
     "create:0 w:a1 w:b2 drop:0",
     "create:0 w:a1 ckpt w:b2 drop:0",
     "create:0 w:a1 create:1 w:b2 use:0 drop:1 w:c3 close create:1 w:a1",
+    "create:0 w:a1 create:1 w:b2 create:2 drop:all create:1 w:c3",
+    "create:0 w:a1 create:2 w:b2 close drop:0 drop:all",
     NULL,
 };
 
@@ -178,6 +180,14 @@ static void append_batch(struct maker *m)
     }
 }
 
+static void append_drop(struct maker *m)
+{
+    unsigned slot = (unsigned)rng_below(&m->rng, 4);
+
+    if (slot == 3) append(m, " drop:all");
+    else append(m, " drop:%u", slot);
+}
+
 static void append_word(struct maker *m, enum word_kind kind)
 {
     static const char *const levels[] = {"always", "interval", "os", "none"};
@@ -193,7 +203,7 @@ static void append_word(struct maker *m, enum word_kind kind)
     else if (kind == WORD_AUTO) append(m, " w:#%u", 1 + (unsigned)rng_below(&m->rng, 3));
     else if (kind == WORD_MODE) append(m, " mode:%s", levels[rng_below(&m->rng, 4)]);
     else if (kind == WORD_CREATE) append(m, " create:%u", (unsigned)rng_below(&m->rng, 3));
-    else if (kind == WORD_DROP) append(m, " drop:%u", (unsigned)rng_below(&m->rng, 3));
+    else if (kind == WORD_DROP) append_drop(m);
     else if (kind == WORD_USE) append(m, " use:%u", (unsigned)rng_below(&m->rng, 3));
     else {
         append(m, kind == WORD_LARGE ? " W" : " w");

@@ -108,11 +108,32 @@ static void close_hosts(struct root *s)
     }
 }
 
+/* What is dropped with its database goes with it, or all of it stays. */
+static int check_dropped_together(struct target *t, struct error *err)
+{
+    struct root *s = t->state;
+    size_t going = 0, there = 0;
+
+    for (size_t i = 0; i < WORLD_SLOTS; i++) {
+        if (t->world->slots[i].life != SLOT_GOING) continue;
+        going++;
+        there += is_there(s, i);
+    }
+    if (there > 0 && there < going)
+        return error_set(err, LYNSE_INTERNAL, "%zu of %zu collections of a dropped database remain",
+                         there, going);
+    if (going > 0 && there == 0 && catalog_has_database(&s->engine->catalog, "default") &&
+        s->engine->catalog.collection_count == 0)
+        return error_set(err, LYNSE_INTERNAL, "a dropped database remains without its collections");
+    return 0;
+}
+
 static int open_target(struct target *t, struct error *err)
 {
     struct root *s = state_of(t);
 
     if (open_engine(t, err) != 0) return -1;
+    if (check_dropped_together(t, err) != 0) return -1;
     for (size_t i = 0; i < WORLD_SLOTS; i++) {
         struct slot *w = &t->world->slots[i];
         if (w->life == SLOT_NONE || (w->life == SLOT_LIVE && !is_there(s, i))) continue;
@@ -318,6 +339,23 @@ static int drop_word(struct target *t, size_t slot, struct error *err)
     return 0;
 }
 
+static int drop_all_word(struct target *t, struct error *err)
+{
+    struct root *s = t->state;
+
+    close_hosts(s);
+    for (size_t i = 0; i < WORLD_SLOTS; i++)
+        if (t->world->slots[i].life == SLOT_LIVE) t->world->slots[i].life = SLOT_GOING;
+    if (!catalog_has_database(&s->engine->catalog, "default")) return 0;
+    if (engine_drop_database(s->engine, "default", err) != 0) return -1;
+    for (size_t i = 0; i < WORLD_SLOTS; i++) {
+        struct slot *w = &t->world->slots[i];
+        if (w->life != SLOT_NONE) oracle_deinit(&w->oracle);
+        w->life = SLOT_NONE;
+    }
+    return 0;
+}
+
 static int judge(struct target *t, bool is_fresh);
 
 static int close_and_open(struct target *t, struct error *err)
@@ -359,6 +397,7 @@ static int perform_word(struct target *t, const char *word, struct error *err)
     size_t slot = strlen(word) > 2 ? (size_t)(word[strlen(word) - 1] - '0') : 0;
 
     if (strncmp(word, "create:", 7) == 0 && slot < WORLD_SLOTS) return create_word(t, slot, err);
+    if (strcmp(word, "drop:all") == 0) return drop_all_word(t, err);
     if (strncmp(word, "drop:", 5) == 0 && slot < WORLD_SLOTS) return drop_word(t, slot, err);
     if (strncmp(word, "use:", 4) == 0 && slot < WORLD_SLOTS) s->current = slot;
     if (strcmp(word, "seal") == 0 || strcmp(word, "seal0") == 0) return flush_word(t, false, err);

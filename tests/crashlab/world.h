@@ -17,7 +17,8 @@
  *              sync  mark  close (and open again)  mode:always|interval|os|none
  *              index  describe  one manifest each
  *              sync0  sync1    begin and end of a background sync; here sync1 does it all
- *   root only: create:1  drop:1  use:1  tick (100 ms pass)  poll (one step)  idle (all steps)
+ *   root only: create:1  drop:1  drop:all (the database)  use:1
+ *              tick (100 ms pass)  poll (one step)  idle (all steps)
  */
 #ifndef CRASHLAB_WORLD_H
 #define CRASHLAB_WORLD_H
@@ -32,10 +33,11 @@ enum slot_life {
     SLOT_CREATING, /* may be there after a crash, empty */
     SLOT_LIVE,
     SLOT_DROPPING, /* may be there or not */
+    SLOT_GOING,    /* the same, with all others of its database */
 };
 struct slot {
     enum slot_life life;
-    struct oracle oracle; /* of LIVE, DROPPING and CREATING */
+    struct oracle oracle; /* of all but NONE */
 };
 struct world {
     struct alloc *alloc;

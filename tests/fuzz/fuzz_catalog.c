@@ -130,7 +130,7 @@ static void change(struct catalog *c)
         CHECK(!catalog_find(&copy, e.database, e.name));
     }
     while (copy.database_count > 0)
-        CHECK(catalog_remove_database(&copy, copy.databases[copy.database_count / 2], NULL) == 0);
+        CHECK(catalog_drop_database(&copy, copy.databases[copy.database_count / 2], NULL) == 0);
     check_lists(&copy);
     while (copy.dropped_count > 0) catalog_forget_dropped(&copy, copy.dropped[0].number);
     if (copy.next_number < UINT32_MAX) {

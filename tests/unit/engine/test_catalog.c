@@ -112,14 +112,34 @@ static void a_change_that_cannot_be_leaves_the_list_alone(void **state)
     twin.number = (uint32_t)c.next_number;
     assert_fails(catalog_add_collection(&c, &twin, &f->err), &f->err, LYNSE_ALREADY_EXISTS);
     assert_fails(catalog_add_database(&c, "notes", &f->err), &f->err, LYNSE_ALREADY_EXISTS);
-    assert_fails(catalog_remove_database(&c, "nowhere", &f->err), &f->err, LYNSE_NOT_FOUND);
-    assert_fails(catalog_remove_database(&c, "notes", &f->err), &f->err, LYNSE_BUSY);
+    assert_fails(catalog_drop_database(&c, "nowhere", &f->err), &f->err, LYNSE_NOT_FOUND);
     assert_fails(catalog_drop_collection(&c, "notes", "z", &f->err), &f->err, LYNSE_NOT_FOUND);
     assert_equal(f, &c, &before);
-    assert_ok(catalog_remove_database(&c, "empty", &f->err), &f->err);
+    assert_ok(catalog_drop_database(&c, "empty", &f->err), &f->err);
     assert_int_equal(before.database_count, 3); /* a copy shares nothing */
     catalog_deinit(&c);
     catalog_deinit(&before);
+}
+
+static void a_database_goes_with_its_collections_and_no_others(void **state)
+{
+    struct fixture *f = *state;
+    struct catalog c;
+    fill(f, &c);
+    add(f, &c, "note", "a"); /* neighbours by name */
+    add(f, &c, "notes-2", "a");
+    assert_ok(catalog_drop_database(&c, "notes", &f->err), &f->err);
+    assert_false(catalog_has_database(&c, "notes"));
+    assert_null(catalog_find(&c, "notes", "a"));
+    assert_null(catalog_find(&c, "notes", "b"));
+    assert_int_equal(c.collection_count, 3);
+    assert_non_null(catalog_find(&c, "note", "a"));
+    assert_non_null(catalog_find(&c, "notes-2", "a"));
+    assert_non_null(catalog_find(&c, "default", "plain"));
+    assert_int_equal(c.dropped_count, 3); /* their directories are still to go */
+    add(f, &c, "notes", "a");
+    assert_int_equal(catalog_find(&c, "notes", "a")->number, 7);
+    catalog_deinit(&c);
 }
 
 static int change_everything(void *ctx, struct error *err)
@@ -134,7 +154,8 @@ static int change_everything(void *ctx, struct error *err)
     struct catalog copy;
     init(f, &copy);
     if (catalog_copy(&copy, &c, err) != 0) goto out;
-    rc = catalog_drop_collection(&copy, "d", "n", err);
+    if (catalog_drop_database(&copy, "d", err) == 0)
+        rc = catalog_drop_collection(&c, "d", "n", err);
     catalog_deinit(&copy);
 out:
     catalog_deinit(&c);
@@ -309,6 +330,7 @@ static void the_highest_epoch_rules_and_the_others_go(void **state)
 static const struct CMUnitTest tests[] = {
     CASE(lists_are_sorted_and_numbers_are_used_once),
     CASE(a_change_that_cannot_be_leaves_the_list_alone),
+    CASE(a_database_goes_with_its_collections_and_no_others),
     CASE(memory_may_run_out),
     CASE(what_is_encoded_is_decoded),
     CASE(a_body_that_is_cut_short_or_changed_is_found_out_or_another_list),

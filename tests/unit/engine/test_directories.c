@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_directories.c — the directory of a dropped collection goes, at the next start at the latest,
- * and what cannot go keeps nobody from opening the root or a collection. */
+/* test_directories.c — the directories of what is dropped go, at the next start at the latest, and
+ * what cannot go keeps nobody from opening the root or a collection. */
+#include <dirent.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -73,6 +74,54 @@ static void a_drop_takes_the_directory_along(void **state)
     assert_false(is_there(f->directory));
 }
 
+static void make_in(struct lynse *db, const char *name, struct lynse_collection **out)
+{
+    struct lynse_collection_desc desc = {.name = name, .dim = 2};
+    assert_int_equal(lynse_collection_create(db, &desc, out, NULL), LYNSE_OK);
+}
+
+static size_t entry_count(const char *path)
+{
+    DIR *dir = opendir(path);
+    size_t count = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir)) count++;
+    closedir(dir);
+    return count;
+}
+
+static void a_database_takes_open_and_closed_collections_along(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse *db = open_root(f);
+    struct lynse_collection *open[2], *closed;
+    struct lynse_error err = {0};
+    size_t before = entry_count(f->root);
+    float vector[] = {1, 2};
+    struct lynse_rows rows = {.count = 1, .dim = 2, .vectors = vector};
+    uint64_t count;
+
+    make_in(db, "box/closed", &closed);
+    assert_int_equal(lynse_close(db, NULL), LYNSE_OK);
+    db = open_root(f);
+    make_in(db, "box/b", &open[0]);
+    make_in(db, "box/c", &open[1]);
+    assert_int_equal(lynse_add(open[0], &rows, NULL, NULL, NULL), LYNSE_OK);
+    assert_int_equal(entry_count(f->root), before + 3);
+
+    assert_int_equal(lynse_database_drop(db, "box", NULL), LYNSE_OK);
+    assert_int_equal(entry_count(f->root), before); /* at once: nobody reads them */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lynse_count(open[i], &count, &err), LYNSE_NOT_FOUND);
+        assert_int_equal(lynse_add(open[i], &rows, NULL, NULL, &err), LYNSE_NOT_FOUND);
+    }
+    assert_int_equal(lynse_collection_open(db, "box/closed", &closed, &err), LYNSE_NOT_FOUND);
+    assert_int_equal(lynse_database_drop(db, "box", &err), LYNSE_NOT_FOUND);
+    assert_true(is_there(f->directory)); /* of another database */
+    assert_int_equal(lynse_close(db, NULL), LYNSE_OK);
+}
+
 static void a_directory_that_resists_goes_at_a_later_start(void **state)
 {
     struct fixture *f = *state;
@@ -102,6 +151,8 @@ static void garbage_that_resists_keeps_no_collection_closed(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_drop_takes_the_directory_along, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_database_takes_open_and_closed_collections_along, set_up,
+                                    tear_down),
     cmocka_unit_test_setup_teardown(a_directory_that_resists_goes_at_a_later_start, set_up,
                                     tear_down),
     cmocka_unit_test_setup_teardown(garbage_that_resists_keeps_no_collection_closed, set_up,
