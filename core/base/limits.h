@@ -40,6 +40,8 @@ enum {
     CHECKSUM_BLOCK_BYTES = 512,
     CLOSE_FLUSH_BYTES = 16 << 10, /* close() flushes when more log than this would be replayed */
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
+    BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
+    BUILD_STEP_BYTES = 512,
 };
 #else
 enum {
@@ -54,6 +56,8 @@ enum {
     CHECKSUM_BLOCK_BYTES = 64 << 10,
     CLOSE_FLUSH_BYTES = 4 << 20,
     SEARCH_SPLIT_ROWS = 65536,
+    BUILD_STEP_ROWS = 1024,
+    BUILD_STEP_BYTES = 256 << 10,
 };
 #endif
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* segment_builder.c — frozen rows become the files of one sealed segment (R5).
+/* segment_builder.c — frozen rows become the files of one sealed segment (R5), in steps.
  *
  * WHAT        Rows are chosen first; then ids, vectors and documents are written one after the
- *             other, each part synced and renamed.
+ *             other, each part synced and renamed.  Each pass is cut into steps of about
+ *             BUILD_STEP_ROWS rows or BUILD_STEP_BYTES bytes, so that a frame's budget holds many.
  * INVARIANTS  (1) Kept rows stand in the order of the inputs, which is that of their LSNs.
  *             (2) A row is left out if and only if it is deleted and a newer version of its id is
  *                 among the inputs: what no read can reach, and no restore.
- *             (3) An id is kept once.  ids_file_write refuses a breach of (1) or (3) as CORRUPT:
- *                 inputs may be files.
+ *             (3) An id is kept once.  ids_writer refuses a breach of (1) or (3) as CORRUPT: inputs
+ *                 may be files.
+ *             (4) Where a pass stands is in the builder alone: any thread may take the next step,
+ *                 and no step looks at what happened to the collection between two.
  * THREADS     One job.  Inputs are immutable below their row counts; they are borrowed.
  * FAILURE     Every file that was made is removed; a crash leaves names that no manifest has, which
  *             file_gc removes.
@@ -18,89 +21,77 @@
 #include "base/bitmap.h"
 #include "base/check.h"
 #include "base/faults.h"
+#include "base/limits.h"
 #include "store/ids_file.h"
 
-enum { CANCEL_ROWS = 1024, STORAGE_F32 = 1 };
+enum { STORAGE_F32 = 1 };
 
 struct kept_row {
     struct record_id id; /* borrowed from the input */
     uint64_t lsn;
 };
 
-struct build {
-    const struct segment_build_desc *desc;
-    struct segment_build *out;
-    struct kept_row *rows;
-    uint32_t row_count;
-    uint64_t visited; /* rows, for cancel */
+enum build_phase {
+    BUILD_RESERVE,
+    BUILD_CHOOSE,
+    BUILD_ENTOMB,
+    BUILD_IDS,
+    BUILD_VECTORS,
+    BUILD_NORMS,
+    BUILD_DOCUMENTS,
+    BUILD_DONE,
 };
 
-static int check_cancel(const struct build *b, struct error *err)
+struct segment_builder {
+    struct segment_build_desc desc;
+    struct segment_build out;
+    struct kept_row *rows;
+    uint32_t row_count;
+    struct bitmap dead; /* of the new rows */
+    /* Where it stands; one writer at a time. */
+    enum build_phase phase;
+    size_t part;                  /* CHOOSE, VECTORS, DOCUMENTS: the input, */
+    uint32_t row;                 /* and its next row; ENTOMB: the next new row */
+    struct tombstones_edit *edit; /* ENTOMB */
+    struct ids_writer *ids;
+    struct part_writer *vectors;
+    float *norms;
+    size_t norms_written;
+    struct doc_writer *documents;
+};
+
+/* Go on to the next phase, at the first row. */
+static void begin_phase(struct segment_builder *b, enum build_phase phase)
 {
-    /* Relaxed: a flag alone, it publishes nothing. */
-    if (!b->desc->cancel || !atomic_load_relaxed(b->desc->cancel)) return 0;
-    return error_set(err, LYNSE_CANCELLED, "the build of a segment was cancelled");
+    b->phase = phase;
+    b->part = 0;
+    b->row = 0;
 }
 
-static int visit_row(struct build *b, struct error *err)
+/* The input that the pass stands in, past those that it has done; NULL: it is at its end. */
+static const struct view_part *current_input(struct segment_builder *b)
 {
-    return b->visited++ % CANCEL_ROWS == 0 ? check_cancel(b, err) : 0;
+    while (b->part < b->desc.part_count && b->row == b->desc.parts[b->part].row_count) {
+        b->part++;
+        b->row = 0;
+    }
+    return b->part < b->desc.part_count ? &b->desc.parts[b->part] : NULL;
 }
 
 /* ---- Which rows ---- */
 
-/* Is a newer version of the id among the inputs?  1, 0 or -1. */
-static int is_superseded(const struct build *b, size_t part, uint32_t row,
-                         const struct record_id *id, struct error *err)
+static int make_row_maps(struct segment_builder *b, uint64_t *out_total, struct error *err)
 {
-    const struct view_part *parts = b->desc->parts;
-    uint32_t newest;
-    int found = segment_find(parts[part].segment, id, parts[part].row_count, &newest, err);
-    if (found != 0 && (found < 0 || newest != row)) return found;
-    for (size_t i = part + 1; i < b->desc->part_count; i++) {
-        found = segment_find(parts[i].segment, id, parts[i].row_count, &newest, err);
-        if (found != 0) return found;
-    }
-    return 0;
-}
-
-static int choose_row(struct build *b, size_t part, uint32_t row, struct bitmap *dead,
-                      struct error *err)
-{
-    const struct view_part *p = &b->desc->parts[part];
-    struct kept_row *kept = &b->rows[b->row_count];
-    bool is_dead = tombstones_get(p->dead, row);
-
-    if (visit_row(b, err) != 0 || segment_id(p->segment, row, &kept->id, err) != 0) return -1;
-    if (is_dead) {
-        int superseded =
-            FAULT(SEGMENT_DROPS_DELETED) ? 1 : is_superseded(b, part, row, &kept->id, err);
-        if (superseded < 0) return -1;
-        if (superseded > 0) {
-            REACHED(ROW_LEFT_OUT);
-            b->out->row_map[part][row] = UINT32_MAX;
-            return 0;
-        }
-        REACHED(ROW_KEPT_DEAD);
-        bitmap_set(dead, b->row_count);
-    }
-    if (segment_lsn(p->segment, row, &kept->lsn, err) != 0) return -1;
-    b->out->row_map[part][row] = b->row_count++;
-    return 0;
-}
-
-static int make_row_maps(struct build *b, uint64_t *out_total, struct error *err)
-{
-    const struct segment_build_desc *d = b->desc;
+    const struct segment_build_desc *d = &b->desc;
     uint64_t total = 0;
     size_t bytes = (d->part_count + 1) * sizeof(uint32_t *);
-    b->out->row_map = (uint32_t **)mem_zalloc(d->alloc, MEM_GENERAL, bytes);
-    if (!b->out->row_map) return error_no_memory(err, bytes);
-    b->out->part_count = d->part_count;
+    b->out.row_map = (uint32_t **)mem_zalloc(d->alloc, MEM_GENERAL, bytes);
+    if (!b->out.row_map) return error_no_memory(err, bytes);
+    b->out.part_count = d->part_count;
     for (size_t i = 0; i < d->part_count; i++) {
         bytes = d->parts[i].row_count * sizeof(uint32_t);
-        b->out->row_map[i] = (uint32_t *)mem_alloc(d->alloc, MEM_GENERAL, bytes);
-        if (!b->out->row_map[i]) return error_no_memory(err, bytes);
+        b->out.row_map[i] = (uint32_t *)mem_alloc(d->alloc, MEM_GENERAL, bytes);
+        if (!b->out.row_map[i]) return error_no_memory(err, bytes);
         total += d->parts[i].row_count;
     }
     if (total >= UINT32_MAX)
@@ -110,215 +101,353 @@ static int make_row_maps(struct build *b, uint64_t *out_total, struct error *err
     return 0;
 }
 
-static int make_tombstones(struct build *b, const struct bitmap *dead, struct error *err)
+static int reserve(struct segment_builder *b, struct error *err)
 {
-    struct tombstones *none;
-    struct tombstones_edit *e;
-    if (b->row_count == 0) return 0;
-    if (tombstones_create(b->desc->alloc, b->row_count, &none, err) != 0) return -1;
-    int rc = tombstones_edit_begin(none, &e, err);
-    tombstones_release(none);
-    if (rc != 0) return -1;
-    for (size_t row = bitmap_next(dead, 0); row < b->row_count; row = bitmap_next(dead, row + 1)) {
-        if (tombstones_edit_reserve(e, row, err) != 0) {
-            tombstones_edit_abort(e);
-            return -1;
-        }
-        tombstones_edit_set(e, row);
-    }
-    b->out->dead = tombstones_edit_finish(e);
+    uint64_t total;
+
+    if (make_row_maps(b, &total, err) != 0) return -1;
+    /* One more, to look at a row that is left out. */
+    size_t bytes = ((size_t)total + 1) * sizeof *b->rows;
+    b->rows = (struct kept_row *)mem_alloc(b->desc.alloc, MEM_GENERAL, bytes);
+    if (!b->rows || bitmap_init(&b->dead, b->desc.alloc, MEM_GENERAL, (size_t)total) != 0)
+        return error_no_memory(err, bytes);
+    begin_phase(b, BUILD_CHOOSE);
     return 0;
 }
 
-static int choose_rows(struct build *b, struct error *err)
+/* Is a newer version of the id among the inputs?  1, 0 or -1. */
+static int is_superseded(const struct segment_builder *b, size_t part, uint32_t row,
+                         const struct record_id *id, struct error *err)
 {
-    const struct segment_build_desc *d = b->desc;
-    struct bitmap dead = {0};
-    uint64_t total;
-    int rc = -1;
-
-    if (make_row_maps(b, &total, err) != 0) goto out;
-    size_t bytes =
-        ((size_t)total + 1) * sizeof *b->rows; /* one to look at a row that is left out */
-    b->rows = (struct kept_row *)mem_alloc(d->alloc, MEM_GENERAL, bytes);
-    if (!b->rows || bitmap_init(&dead, d->alloc, MEM_GENERAL, (size_t)total) != 0) {
-        error_no_memory(err, bytes);
-        goto out;
+    const struct view_part *parts = b->desc.parts;
+    uint32_t newest;
+    int found = segment_find(parts[part].segment, id, parts[part].row_count, &newest, err);
+    if (found != 0 && (found < 0 || newest != row)) return found;
+    for (size_t i = part + 1; i < b->desc.part_count; i++) {
+        found = segment_find(parts[i].segment, id, parts[i].row_count, &newest, err);
+        if (found != 0) return found;
     }
-    for (size_t i = 0; i < d->part_count; i++)
-        for (uint32_t row = 0; row < d->parts[i].row_count; row++)
-            if (choose_row(b, i, row, &dead, err) != 0) goto out;
-    rc = make_tombstones(b, &dead, err);
-out:
-    bitmap_deinit(&dead);
+    return 0;
+}
+
+static int choose_row(struct segment_builder *b, size_t part, uint32_t row, struct error *err)
+{
+    const struct view_part *p = &b->desc.parts[part];
+    struct kept_row *kept = &b->rows[b->row_count];
+
+    if (segment_id(p->segment, row, &kept->id, err) != 0) return -1;
+    if (tombstones_get(p->dead, row)) {
+        int superseded =
+            FAULT(SEGMENT_DROPS_DELETED) ? 1 : is_superseded(b, part, row, &kept->id, err);
+        if (superseded < 0) return -1;
+        if (superseded > 0) {
+            REACHED(ROW_LEFT_OUT);
+            b->out.row_map[part][row] = UINT32_MAX;
+            return 0;
+        }
+        REACHED(ROW_KEPT_DEAD);
+        bitmap_set(&b->dead, b->row_count);
+    }
+    if (segment_lsn(p->segment, row, &kept->lsn, err) != 0) return -1;
+    b->out.row_map[part][row] = b->row_count++;
+    return 0;
+}
+
+/* All are chosen: what the segment is, unless nothing was kept. */
+static void describe(struct segment_builder *b)
+{
+    struct manifest_segment *s = &b->out.segment;
+
+    begin_phase(b, b->row_count > 0 ? BUILD_ENTOMB : BUILD_DONE);
+    if (b->row_count == 0) return;
+    s->uuid = uuid_make(b->desc.rng);
+    s->first_lsn = b->rows[0].lsn;
+    s->last_lsn = b->rows[b->row_count - 1].lsn;
+    s->map_lsn = b->desc.flushed_lsn;
+    s->row_count = b->row_count;
+}
+
+static int choose_rows(struct segment_builder *b, struct error *err)
+{
+    for (int i = 0; i < BUILD_STEP_ROWS; i++) {
+        if (!current_input(b)) {
+            describe(b);
+            return 0;
+        }
+        if (choose_row(b, b->part, b->row++, err) != 0) return -1;
+    }
+    return 0;
+}
+
+static int begin_edit(struct segment_builder *b, struct error *err)
+{
+    struct tombstones *none;
+
+    if (tombstones_create(b->desc.alloc, b->row_count, &none, err) != 0) return -1;
+    int rc = tombstones_edit_begin(none, &b->edit, err);
+    if (rc != 0) b->edit = NULL;
+    tombstones_release(none);
     return rc;
+}
+
+static int entomb_rows(struct segment_builder *b, struct error *err)
+{
+    if (!b->edit && begin_edit(b, err) != 0) return -1;
+    for (int i = 0; i < BUILD_STEP_ROWS; i++) {
+        size_t row = bitmap_next(&b->dead, b->row);
+        if (row >= b->row_count) {
+            b->out.dead = tombstones_edit_finish(b->edit);
+            b->edit = NULL;
+            begin_phase(b, BUILD_IDS);
+            return 0;
+        }
+        if (tombstones_edit_reserve(b->edit, row, err) != 0) return -1;
+        tombstones_edit_set(b->edit, row);
+        b->row = (uint32_t)row + 1;
+    }
+    return 0;
 }
 
 /* ---- The parts ---- */
 
-static struct manifest_part *next_part(struct build *b)
+static struct manifest_part *next_part(struct segment_builder *b)
 {
-    CHECK(b->out->segment.part_count < SEGMENT_PARTS_MAX);
-    return &b->out->segment.parts[b->out->segment.part_count];
+    CHECK(b->out.segment.part_count < SEGMENT_PARTS_MAX);
+    return &b->out.segment.parts[b->out.segment.part_count];
+}
+
+/* The part stands under its name. */
+static void end_part(struct segment_builder *b, enum build_phase next)
+{
+    b->out.segment.part_count++;
+    begin_phase(b, next);
 }
 
 static struct record_id kept_id(void *ctx, uint64_t row)
 {
-    return ((struct build *)ctx)->rows[row].id;
+    return ((struct segment_builder *)ctx)->rows[row].id;
 }
 
 static uint64_t kept_lsn(void *ctx, uint64_t row)
 {
-    return ((struct build *)ctx)->rows[row].lsn;
+    return ((struct segment_builder *)ctx)->rows[row].lsn;
 }
 
-static int write_ids(struct build *b, struct error *err)
+static int write_ids(struct segment_builder *b, struct error *err)
 {
-    const struct segment_build_desc *d = b->desc;
+    const struct segment_build_desc *d = &b->desc;
     struct ids_source source = {
         .ctx = b, .row_count = b->row_count, .id = kept_id, .lsn = kept_lsn};
-    if (ids_file_write(d->alloc, d->dir, &d->owner, &b->out->segment.uuid, &source, d->rng,
-                       next_part(b), err) != 0)
-        return -1;
-    b->out->segment.part_count++;
+
+    if (!b->ids)
+        return ids_writer_create(d->alloc, d->dir, &d->owner, &b->out.segment.uuid, &source, d->rng,
+                                 &b->ids, err);
+    int rc = ids_writer_step(b->ids, next_part(b), err);
+    if (rc <= 0) return rc;
+    ids_writer_destroy(b->ids);
+    b->ids = NULL;
+    end_part(b, BUILD_VECTORS);
     return 0;
 }
 
-/* Rows of one input from `row` on that are kept one after the other. */
-static uint32_t count_kept(const struct build *b, size_t part, uint32_t row, uint32_t row_max)
+static int begin_vectors(struct segment_builder *b, struct error *err)
 {
-    const uint32_t *map = b->out->row_map[part];
-    uint32_t count = 0;
-    while (count < row_max && map[row + count] != UINT32_MAX) count++;
+    const struct segment_build_desc *d = &b->desc;
+    size_t bytes = b->row_count * sizeof *b->norms;
+
+    b->norms = (float *)mem_alloc(d->alloc, MEM_GENERAL, bytes);
+    if (!b->norms) return error_no_memory(err, bytes);
+    if (part_writer_create(d->alloc, d->dir, &d->owner, &b->out.segment.uuid, PART_VECTORS, 0,
+                           b->row_count, d->rng, &b->vectors, err) != 0) {
+        b->vectors = NULL;
+        return -1;
+    }
+    return part_writer_begin(b->vectors, SECTION_VECTORS, d->dim * (uint32_t)sizeof(float),
+                             (uint64_t)d->dim << 8 | STORAGE_F32, err);
+}
+
+/* Of up to row_max rows from the current one on that are kept one after the other and lie together:
+ * vectors to the file, norms aside.  The rows that it went past; 0: failed. */
+static uint32_t write_run(struct segment_builder *b, const struct view_part *p, uint32_t row_max,
+                          struct error *err)
+{
+    const uint32_t *map = b->out.row_map[b->part] + b->row;
+    struct vector_source *source = &p->segment->vectors;
+    struct vector_run run;
+    uint32_t count = 1;
+
+    CHECK(source->dim == b->desc.dim);
+    if (map[0] == UINT32_MAX) return 1;
+    if (source->run(source, b->row, row_max, &run, err) != 0) return 0;
+    while (count < run.row_count && map[count] != UINT32_MAX) count++;
+    size_t bytes = (size_t)count * b->desc.dim * sizeof(float);
+    if (part_writer_write(b->vectors, run.vectors, bytes, err) != 0) return 0;
+    memcpy(b->norms + map[0], run.norms, count * sizeof *b->norms);
     return count;
 }
 
-/* Vectors of one input to the file, their norms to `norms`. */
-static int write_vectors_of(struct build *b, size_t part, struct part_writer *w, float *norms,
-                            struct error *err)
+static int write_vectors(struct segment_builder *b, struct error *err)
 {
-    const struct view_part *p = &b->desc->parts[part];
-    const uint32_t *map = b->out->row_map[part];
-    struct vector_run run;
-    CHECK(p->segment->vectors.dim == b->desc->dim);
-    for (uint32_t row = 0; row < p->row_count; row += run.row_count) {
-        run.row_count = 1;
-        if (map[row] == UINT32_MAX) continue;
-        struct vector_source *source = &p->segment->vectors;
-        if (source->run(source, row, p->row_count - row, &run, err) != 0) return -1;
-        run.row_count = count_kept(b, part, row, run.row_count);
-        size_t bytes = (size_t)run.row_count * b->desc->dim * sizeof(float);
-        if (part_writer_write(w, run.vectors, bytes, err) != 0) return -1;
-        memcpy(norms + map[row], run.norms, run.row_count * sizeof *norms);
-        if (check_cancel(b, err) != 0) return -1;
+    uint32_t fit = BUILD_STEP_BYTES / (b->desc.dim * (uint32_t)sizeof(float));
+    uint32_t left = fit < 1 ? 1 : fit < BUILD_STEP_ROWS ? fit : BUILD_STEP_ROWS;
+    const struct view_part *p;
+
+    if (!b->vectors) return begin_vectors(b, err);
+    while (left > 0 && (p = current_input(b)) != NULL) {
+        uint32_t here = p->row_count - b->row;
+        uint32_t count = write_run(b, p, here < left ? here : left, err);
+        if (count == 0) return -1;
+        b->row += count;
+        left -= count;
     }
+    if (current_input(b)) return 0;
+    begin_phase(b, BUILD_NORMS);
+    if (part_writer_end(b->vectors, err) != 0) return -1;
+    return part_writer_begin(b->vectors, SECTION_NORMS, sizeof(float), 0, err);
+}
+
+static int write_norms(struct segment_builder *b, struct error *err)
+{
+    size_t left = b->row_count - b->norms_written, most = BUILD_STEP_BYTES / sizeof *b->norms;
+    size_t count = left < most ? left : most;
+
+    if (part_writer_write(b->vectors, b->norms + b->norms_written, count * sizeof *b->norms, err) !=
+        0)
+        return -1;
+    b->norms_written += count;
+    if (b->norms_written < b->row_count) return 0;
+    if (part_writer_end(b->vectors, err) != 0 ||
+        part_writer_finish(b->vectors, 0, next_part(b), err) != 0)
+        return -1;
+    part_writer_destroy(b->vectors);
+    b->vectors = NULL;
+    mem_free(b->desc.alloc, b->norms);
+    b->norms = NULL;
+    end_part(b, BUILD_DOCUMENTS);
     return 0;
 }
 
-static int write_vector_sections(struct build *b, struct part_writer *w, float *norms,
-                                 struct error *err)
+/* One row's; *out_bytes: what that was. */
+static int write_document(struct segment_builder *b, const struct view_part *p, size_t *out_bytes,
+                          struct error *err)
 {
-    uint32_t dim = b->desc->dim;
-    if (part_writer_begin(w, SECTION_VECTORS, dim * (uint32_t)sizeof(float),
-                          (uint64_t)dim << 8 | STORAGE_F32, err) != 0)
-        return -1;
-    for (size_t i = 0; i < b->desc->part_count; i++)
-        if (write_vectors_of(b, i, w, norms, err) != 0) return -1;
-    if (part_writer_end(w, err) != 0 ||
-        part_writer_begin(w, SECTION_NORMS, sizeof(float), 0, err) != 0 ||
-        part_writer_write(w, norms, b->row_count * sizeof(float), err) != 0)
-        return -1;
-    return part_writer_end(w, err);
-}
+    struct doc_ref ref = {0};
 
-static int write_vectors(struct build *b, struct error *err)
-{
-    const struct segment_build_desc *d = b->desc;
-    struct part_writer *w = NULL;
-    int rc = -1;
-
-    float *norms = (float *)mem_alloc(d->alloc, MEM_GENERAL, b->row_count * sizeof *norms);
-    if (!norms) return error_no_memory(err, b->row_count * sizeof *norms);
-    if (part_writer_create(d->alloc, d->dir, &d->owner, &b->out->segment.uuid, PART_VECTORS, 0,
-                           b->row_count, d->rng, &w, err) != 0)
-        goto out;
-    if (write_vector_sections(b, w, norms, err) != 0) goto out;
-    if (part_writer_finish(w, 0, next_part(b), err) != 0) goto out;
-    b->out->segment.part_count++;
-    rc = 0;
-out:
-    part_writer_destroy(w);
-    mem_free(d->alloc, norms);
+    *out_bytes = 0;
+    if (b->out.row_map[b->part][b->row] == UINT32_MAX) return 0;
+    if (segment_document(p->segment, b->row, &ref, err) != 0) return -1;
+    int rc = doc_writer_add(b->documents, ref.document, err);
+    *out_bytes = ref.document.size;
+    doc_ref_release(&ref);
     return rc;
 }
 
-static int write_documents_of(struct build *b, size_t part, struct doc_writer *w, struct error *err)
+static int write_documents(struct segment_builder *b, struct error *err)
 {
-    const struct view_part *p = &b->desc->parts[part];
-    for (uint32_t row = 0; row < p->row_count; row++) {
-        struct doc_ref ref = {0};
-        if (b->out->row_map[part][row] == UINT32_MAX) continue;
-        if (visit_row(b, err) != 0) return -1;
-        if (segment_document(p->segment, row, &ref, err) != 0) return -1;
-        int rc = doc_writer_add(w, ref.document, err);
-        doc_ref_release(&ref);
-        if (rc != 0) return -1;
+    const struct segment_build_desc *d = &b->desc;
+    const struct view_part *p;
+    size_t written = 0, bytes;
+
+    if (!b->documents)
+        return doc_writer_create(d->alloc, d->dir, &d->owner, &b->out.segment.uuid, b->row_count,
+                                 d->rng, &b->documents, err);
+    for (int i = 0; i < BUILD_STEP_ROWS && written < BUILD_STEP_BYTES / 4; i++) {
+        if ((p = current_input(b)) == NULL) break;
+        if (write_document(b, p, &bytes, err) != 0) return -1;
+        written += bytes; /* compressing costs several times what copying does */
+        b->row++;
     }
+    if (current_input(b)) return 0;
+    if (doc_writer_finish(b->documents, next_part(b), err) != 0) return -1;
+    doc_writer_destroy(b->documents);
+    b->documents = NULL;
+    end_part(b, BUILD_DONE);
+    REACHED(SEGMENT_BUILT);
     return 0;
-}
-
-static int write_documents(struct build *b, struct error *err)
-{
-    const struct segment_build_desc *d = b->desc;
-    struct doc_writer *w = NULL;
-    int rc = -1;
-
-    if (doc_writer_create(d->alloc, d->dir, &d->owner, &b->out->segment.uuid, b->row_count, d->rng,
-                          &w, err) != 0)
-        goto out;
-    for (size_t i = 0; i < d->part_count; i++)
-        if (write_documents_of(b, i, w, err) != 0) goto out;
-    if (doc_writer_finish(w, next_part(b), err) != 0) goto out;
-    b->out->segment.part_count++;
-    rc = 0;
-out:
-    doc_writer_destroy(w);
-    return rc;
 }
 
 /* ---- The whole ---- */
 
-static int write_parts(struct build *b, struct error *err)
+int segment_builder_create(const struct segment_build_desc *desc, struct segment_builder **out,
+                           struct error *err)
 {
-    struct manifest_segment *s = &b->out->segment;
-    if (b->row_count == 0) return 0;
-    s->uuid = uuid_make(b->desc->rng);
-    s->first_lsn = b->rows[0].lsn;
-    s->last_lsn = b->rows[b->row_count - 1].lsn;
-    s->map_lsn = b->desc->flushed_lsn;
-    s->row_count = b->row_count;
-    if (write_ids(b, err) != 0 || write_vectors(b, err) != 0 || write_documents(b, err) != 0)
-        return -1;
-    REACHED(SEGMENT_BUILT);
+    struct segment_builder *b =
+        (struct segment_builder *)mem_zalloc(desc->alloc, MEM_GENERAL, sizeof *b);
+
+    if (!b) return error_no_memory(err, sizeof *b);
+    b->desc = *desc;
+    b->out.alloc = desc->alloc;
+    *out = b;
     return 0;
+}
+
+static int take_step(struct segment_builder *b, struct error *err)
+{
+    switch (b->phase) {
+    case BUILD_RESERVE:
+        return reserve(b, err);
+    case BUILD_CHOOSE:
+        return choose_rows(b, err);
+    case BUILD_ENTOMB:
+        return entomb_rows(b, err);
+    case BUILD_IDS:
+        return write_ids(b, err);
+    case BUILD_VECTORS:
+        return write_vectors(b, err);
+    case BUILD_NORMS:
+        return write_norms(b, err);
+    case BUILD_DOCUMENTS:
+        return write_documents(b, err);
+    case BUILD_DONE:
+        break;
+    }
+    UNREACHABLE();
+}
+
+int segment_builder_step(struct segment_builder *b, struct error *err)
+{
+    /* Relaxed: a flag alone, it publishes nothing. */
+    if (b->desc.cancel && atomic_load_relaxed(b->desc.cancel))
+        return error_set(err, LYNSE_CANCELLED, "the build of a segment was cancelled");
+    if (take_step(b, err) != 0) return -1;
+    return b->phase == BUILD_DONE ? 1 : 0;
+}
+
+struct segment_build segment_builder_take(struct segment_builder *b)
+{
+    struct segment_build out = b->out;
+
+    CHECK(b->phase == BUILD_DONE);
+    b->out = (struct segment_build){0};
+    return out;
+}
+
+void segment_builder_destroy(struct segment_builder *b)
+{
+    if (!b) return;
+    ids_writer_destroy(b->ids);
+    part_writer_destroy(b->vectors);
+    doc_writer_destroy(b->documents);
+    tombstones_edit_abort(b->edit);
+    bitmap_deinit(&b->dead);
+    mem_free(b->desc.alloc, b->norms);
+    mem_free(b->desc.alloc, b->rows);
+    segment_build_remove_files(&b->out, b->desc.dir);
+    segment_build_deinit(&b->out);
+    mem_free(b->desc.alloc, b);
 }
 
 int segment_build_run(const struct segment_build_desc *desc, struct segment_build *out,
                       struct error *err)
 {
-    struct segment_build made = {.alloc = desc->alloc};
-    struct build b = {.desc = desc, .out = &made};
-    int rc = choose_rows(&b, err);
+    struct segment_builder *b;
+    int rc = 0;
 
-    if (rc == 0) rc = write_parts(&b, err);
-    mem_free(desc->alloc, b.rows);
-    if (rc == 0) {
-        *out = made;
-        return 0;
-    }
-    segment_build_remove_files(&made, desc->dir);
-    segment_build_deinit(&made);
-    return -1;
+    if (segment_builder_create(desc, &b, err) != 0) return -1;
+    while (rc == 0) rc = segment_builder_step(b, err);
+    if (rc > 0) *out = segment_builder_take(b);
+    segment_builder_destroy(b);
+    return rc > 0 ? 0 : -1;
 }
 
 void segment_build_deinit(struct segment_build *b)

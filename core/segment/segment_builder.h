@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* segment_builder.h — frozen rows → the files of one sealed segment (R5), on a job thread.
+/* segment_builder.h — frozen rows → the files of one sealed segment (R5), step by step: on a job
+ * thread to the end, or within the budgets of a frame loop's polls.
  *
  * A row is left out when it is deleted in its tombstones and a newer version of its id is among the
  * inputs (superseded).  The newest version of a deleted id is kept, deleted, so that `restore`
@@ -21,7 +22,7 @@ struct segment_build_desc {
     const struct view_part *parts; /* oldest first; borrowed, with their tombstones as of F */
     size_t part_count;
     uint64_t flushed_lsn;        /* F: the new segment's map_lsn */
-    const _Atomic(bool) *cancel; /* may be NULL; checked once per 1,024 rows */
+    const _Atomic(bool) *cancel; /* may be NULL; looked at before each step */
 };
 struct segment_build {
     struct alloc *alloc;
@@ -31,10 +32,22 @@ struct segment_build {
     size_t part_count;
     struct tombstones *dead; /* of the new rows as of F; never NULL when row_count > 0 */
 };
-/* CORRUPT: inputs that are damaged or out of LSN order; CANCELLED.  On failure no file is left and
- * out is untouched.  rng is used on the calling thread: nobody else may use it meanwhile.
- * Writes and syncs the parts under their final names (not the directory: the publisher does, R10).
- */
+/* What desc points to is borrowed until destroy; rng is used by the steps: nobody else may use it
+ * meanwhile. */
+struct segment_builder;
+int segment_builder_create(const struct segment_build_desc *desc, struct segment_builder **out,
+                           struct error *err);
+/* A bounded piece of work: about BUILD_STEP_ROWS rows or BUILD_STEP_BYTES bytes, or the sync of one
+ * part (under its final name then; not the directory: the publisher does that, R10).  On any
+ * thread, one at a time.  0: more is left; 1: done; -1: only destroy is left: CORRUPT: inputs that
+ * are damaged or out of LSN order; CANCELLED; DISK_FULL, IO, NO_MEMORY. */
+int segment_builder_step(struct segment_builder *b, struct error *err);
+/* After step said 1, once: what was built is the caller's. */
+struct segment_build segment_builder_take(struct segment_builder *b);
+/* What was not taken is removed, files too.  NULL is allowed. */
+void segment_builder_destroy(struct segment_builder *b);
+
+/* All steps.  On failure no file is left and out is untouched. */
 int segment_build_run(const struct segment_build_desc *desc, struct segment_build *out,
                       struct error *err);
 void segment_build_deinit(struct segment_build *b);

@@ -96,7 +96,14 @@ static int write_ids(struct part_fixture *f, struct id_list *l, struct manifest_
                      struct error *err)
 {
     struct ids_source rows = {.ctx = l, .row_count = l->row_count, .id = list_id, .lsn = list_lsn};
-    return ids_file_write(f->alloc, f->dir, &f->owner, &f->segment, &rows, &f->rng, out, err);
+    struct ids_writer *w;
+    int rc = 0;
+
+    if (ids_writer_create(f->alloc, f->dir, &f->owner, &f->segment, &rows, &f->rng, &w, err) != 0)
+        return -1;
+    while (rc == 0) rc = ids_writer_step(w, out, err);
+    ids_writer_destroy(w);
+    return rc > 0 ? 0 : -1;
 }
 
 static int open_ids(struct part_fixture *f, const struct manifest_part *part, uint64_t row_count,
