@@ -102,8 +102,8 @@ int lynse_set_sync(struct lynse_collection *c, uint32_t sync, uint32_t interval_
 {
     struct error failed = {0};
 
-    if (sync < LYNSE_SYNC_ALWAYS || sync > LYNSE_SYNC_NONE) {
-        error_set(&failed, LYNSE_INVALID, "sync: %u, allowed are 1 to %d", sync, LYNSE_SYNC_NONE);
+    if (!sync_level_is_known(sync)) {
+        error_set(&failed, LYNSE_INVALID, "sync: %u, allowed are 1 to %d", sync, SYNC_LEVEL_MAX);
         return api_fail(&failed, err);
     }
     struct order_message *m = order(c, KIND_SET_SYNC, &failed);

@@ -147,12 +147,12 @@ static int check_creation(const struct lynse *db, const struct lynse_collection_
     if (api_name(d.name, out->database, out->name, err) != 0) return -1;
     if (d.dim > LIMIT_DIM)
         return error_set(err, LYNSE_LIMIT, "dim: %u, at most %d", d.dim, LIMIT_DIM);
-    if (d.metric > LYNSE_COSINE)
+    if (d.metric && !metric_find(d.metric))
         return error_set(err, LYNSE_INVALID, "metric: %u, allowed are 0 to %d", d.metric,
-                         LYNSE_COSINE);
-    if (d.sync > LYNSE_SYNC_NONE)
+                         METRIC_MAX);
+    if (d.sync && !sync_level_is_known(d.sync))
         return error_set(err, LYNSE_INVALID, "sync: %u, allowed are 0 to %d", d.sync,
-                         LYNSE_SYNC_NONE);
+                         SYNC_LEVEL_MAX);
     if (d.sync_interval_ms > 1000)
         return error_set(err, LYNSE_INVALID, "sync_interval_ms: %u, allowed are 1 to 1000",
                          d.sync_interval_ms);
@@ -160,7 +160,7 @@ static int check_creation(const struct lynse *db, const struct lynse_collection_
     if (collection_description_check(d.description, err) != 0) return -1;
     out->options = (struct collection_options){
         .dim = d.dim,
-        .metric = (uint8_t)(d.metric ? d.metric : METRIC_IP),
+        .metric = (uint8_t)(d.metric ? d.metric : METRIC_DEFAULT),
         .sync_level = (uint8_t)(d.sync ? d.sync : e->sync_level),
         .sync_interval_ms = d.sync_interval_ms ? d.sync_interval_ms : e->sync_interval_ms,
         .description = d.description,

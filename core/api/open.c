@@ -82,7 +82,7 @@ static int check_desc(const struct lynse_open_desc *d, struct error *err)
         return error_set(err, LYNSE_INVALID,
                          "flags: LYNSE_OPEN_IMMUTABLE needs LYNSE_OPEN_READ_ONLY");
     if (check_range("mode", d->mode, LYNSE_THREADS, LYNSE_INLINE, err) != 0) return -1;
-    if (check_range("sync", d->sync, LYNSE_SYNC_DEFAULT, LYNSE_SYNC_NONE, err) != 0) return -1;
+    if (check_range("sync", d->sync, LYNSE_SYNC_DEFAULT, SYNC_LEVEL_MAX, err) != 0) return -1;
     if (d->sync_interval_ms &&
         check_range("sync_interval_ms", d->sync_interval_ms, 1, 1000, err) != 0)
         return -1;

@@ -103,9 +103,9 @@ int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_m
     struct manifest next;
     uint64_t durable;
 
-    if (level < SYNC_ALWAYS || level > SYNC_NONE)
-        return error_set(err, LYNSE_INVALID, "sync: level %u, allowed are 1 (always) to 4 (none)",
-                         level);
+    if (!sync_level_is_known(level))
+        return error_set(err, LYNSE_INVALID, "sync: level %u, allowed are 1 to %d", level,
+                         SYNC_LEVEL_MAX);
     if (interval_ms < 1 || interval_ms > 1000)
         return error_set(err, LYNSE_INVALID, "sync_interval_ms: %u, allowed are 1 to 1000",
                          interval_ms);

@@ -60,6 +60,7 @@
 #include <stdint.h>
 
 #include "lynse_errors.h"
+#include "lynse_kinds.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -117,10 +118,9 @@ enum lynse_mode { LYNSE_THREADS = 0, LYNSE_INLINE = 1 };
  */
 enum lynse_sync_level {
     LYNSE_SYNC_DEFAULT = 0, /* threads ALWAYS, inline OS, ":memory:" NONE */
-    LYNSE_SYNC_ALWAYS = 1,
-    LYNSE_SYNC_INTERVAL = 2,
-    LYNSE_SYNC_OS = 3,
-    LYNSE_SYNC_NONE = 4,
+#define LYNSE_SYNC_LEVEL_ENUM(name, number) LYNSE_SYNC_##name = number,
+    LYNSE_SYNC_LEVELS(LYNSE_SYNC_LEVEL_ENUM)
+#undef LYNSE_SYNC_LEVEL_ENUM
 };
 
 struct lynse_allocator {
@@ -177,7 +177,13 @@ LYNSE_API int lynse_database_exists(struct lynse *db, const char *database, int 
 LYNSE_API int lynse_database_list(struct lynse *db, struct lynse_names **out,
                                   struct lynse_error *err);
 
-enum lynse_metric { LYNSE_METRIC_DEFAULT = 0, LYNSE_IP = 1, LYNSE_L2 = 2, LYNSE_COSINE = 3 };
+/* LYNSE_IP, LYNSE_L2, …: the lines of lynse_kinds.h. */
+enum lynse_metric {
+    LYNSE_METRIC_DEFAULT = 0, /* IP */
+#define LYNSE_METRIC_ENUM(name, number, names, mode_words, kernel, value) LYNSE_##name = number,
+    LYNSE_METRICS(LYNSE_METRIC_ENUM)
+#undef LYNSE_METRIC_ENUM
+};
 
 struct lynse_collection_desc {
     uint32_t struct_bytes;

@@ -20,11 +20,10 @@ enum {
 struct raw_oracle {
     struct oracle base; /* first */
     const struct vector_source *vectors;
-    dense_many_f32_fn *many;
-    dense_pair_f32_fn *pair;
+    struct metric_kernels kernels;
     const float *query;
     float query_norm;
-    enum metric metric;
+    enum metric_value value;
 };
 
 static struct raw_oracle *raw_of(struct oracle *o)
@@ -41,13 +40,13 @@ static inline float or_farthest(float distance)
 /* Values of the kernel into distances, in place. */
 static void turn_values(const struct raw_oracle *o, float *values, const float *norms, size_t count)
 {
-    switch (o->metric) {
-    case METRIC_L2:
-        return; /* never NaN: kernels.h (4) */
-    case METRIC_IP:
+    switch (o->value) {
+    case METRIC_VALUE_DISTANCE:
+        return; /* never NaN: metrics.h */
+    case METRIC_VALUE_PRODUCT:
         for (size_t i = 0; i < count; i++) values[i] = or_farthest(-values[i]);
         return;
-    case METRIC_COSINE:
+    case METRIC_VALUE_ANGLE:
         for (size_t i = 0; i < count; i++)
             values[i] = or_farthest(metric_cosine_distance(values[i], o->query_norm, norms[i]));
         return;
@@ -63,11 +62,11 @@ static int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float
         struct vector_run run;
         if (o->vectors->run(o->vectors, row, row_count, &run, err) != 0) return -1;
         /* They arrive while the processor is busy with the vectors. */
-        if (o->metric == METRIC_COSINE)
+        if (o->value == METRIC_VALUE_ANGLE)
             for (uint32_t i = 0; i < run.row_count; i += LINE_FLOATS)
                 __builtin_prefetch(run.norms + i);
-        o->many(o->query, run.vectors, o->vectors->dim * sizeof(float), run.row_count,
-                o->vectors->dim, out);
+        o->kernels.many(o->query, run.vectors, o->vectors->dim * sizeof(float), run.row_count,
+                        o->vectors->dim, out);
         turn_values(o, out, run.norms, run.row_count);
         row += run.row_count;
         row_count -= run.row_count;
@@ -96,7 +95,7 @@ static int raw_gather(struct oracle *base, const uint32_t *row_index, size_t ind
             __builtin_prefetch(run.vectors);
             if (dim > LINE_FLOATS) __builtin_prefetch(run.vectors + LINE_FLOATS);
         }
-        for (size_t i = 0; i < count; i++) out[i] = o->pair(o->query, vectors[i], dim);
+        for (size_t i = 0; i < count; i++) out[i] = o->kernels.pair(o->query, vectors[i], dim);
         turn_values(o, out, norms, count);
         row_index += count;
         index_count -= count;
@@ -114,17 +113,14 @@ static size_t raw_oracle_bytes(uint32_t dim)
 static struct oracle *raw_oracle_init(void *memory, const struct oracle_desc *desc)
 {
     static const struct oracle_ops ops = {raw_scan, raw_gather};
-    const struct simd_kernels *kernels = desc->kernels;
-    bool is_l2 = desc->metric == METRIC_L2;
     struct raw_oracle *o = (struct raw_oracle *)memory;
     *o = (struct raw_oracle){
         .base = {&ops, desc->vectors->dim * (uint32_t)sizeof(float)},
         .vectors = desc->vectors,
-        .many = is_l2 ? kernels->dense_l2_many_f32 : kernels->dense_dot_many_f32,
-        .pair = is_l2 ? kernels->dense_l2_f32 : kernels->dense_dot_f32,
+        .kernels = metric_kernels(desc->metric, desc->kernels),
         .query = desc->query.vector,
         .query_norm = desc->query.norm,
-        .metric = desc->metric,
+        .value = metric_find(desc->metric)->value,
     };
     return &o->base;
 }

@@ -61,28 +61,20 @@ static void scan_rows(dense_pair_f32_fn *pair, const float *query, const float *
         out[i] = pair(query, row_at(base, row_stride_bytes, row_index[i]), dim);
 }
 
-void dense_dot_many_f32_serial(const float *query, const float *rows, size_t row_stride_bytes,
-                               size_t row_count, size_t dim, float *out)
-{
-    scan_many(dense_dot_f32_serial, query, rows, row_stride_bytes, row_count, dim, out);
-}
-
-void dense_l2_many_f32_serial(const float *query, const float *rows, size_t row_stride_bytes,
-                              size_t row_count, size_t dim, float *out)
-{
-    scan_many(dense_l2_f32_serial, query, rows, row_stride_bytes, row_count, dim, out);
-}
-
-void dense_dot_rows_f32_serial(const float *query, const float *base, size_t row_stride_bytes,
-                               const uint32_t *row_index, size_t index_count, size_t dim,
-                               float *out)
-{
-    scan_rows(dense_dot_f32_serial, query, base, row_stride_bytes, row_index, index_count, dim,
-              out);
-}
-
-void dense_l2_rows_f32_serial(const float *query, const float *base, size_t row_stride_bytes,
-                              const uint32_t *row_index, size_t index_count, size_t dim, float *out)
-{
-    scan_rows(dense_l2_f32_serial, query, base, row_stride_bytes, row_index, index_count, dim, out);
-}
+/* The forms of a batch are the pair's, row by row. */
+#define SERIAL_BATCHES(kernel)                                                                     \
+    void dense_##kernel##_many_f32_serial(const float *query, const float *rows,                   \
+                                          size_t row_stride_bytes, size_t row_count, size_t dim,   \
+                                          float *out)                                              \
+    {                                                                                              \
+        scan_many(dense_##kernel##_f32_serial, query, rows, row_stride_bytes, row_count, dim,      \
+                  out);                                                                            \
+    }                                                                                              \
+    void dense_##kernel##_rows_f32_serial(const float *query, const float *base,                   \
+                                          size_t row_stride_bytes, const uint32_t *row_index,      \
+                                          size_t index_count, size_t dim, float *out)              \
+    {                                                                                              \
+        scan_rows(dense_##kernel##_f32_serial, query, base, row_stride_bytes, row_index,           \
+                  index_count, dim, out);                                                          \
+    }
+DENSE_F32_SERIAL(SERIAL_BATCHES)

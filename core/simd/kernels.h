@@ -57,22 +57,21 @@ typedef void dense_rows_f32_fn(const float *query, const float *base, size_t row
                                const uint32_t *row_index, size_t index_count, size_t dim,
                                float *out);
 
-/* One line per slot: name, function type. */
-#define DENSE_F32_KERNELS(_)                                                                       \
-    _(dense_dot_f32, dense_pair_f32_fn)                                                            \
-    _(dense_l2_f32, dense_pair_f32_fn)                                                             \
-    _(dense_dot_many_f32, dense_many_f32_fn)                                                       \
-    _(dense_l2_many_f32, dense_many_f32_fn)                                                        \
-    _(dense_dot_rows_f32, dense_rows_f32_fn)                                                       \
-    _(dense_l2_rows_f32, dense_rows_f32_fn)
-
-#define KERNELS(_) DENSE_F32_KERNELS(_)
+/* To add a kernel: its serial function of a pair, and its name at the end of the first list; a
+ * faster one: its three functions, and its name in the list of their level.  What a level leaves
+ * out is done by the functions of the level below. */
+#define DENSE_F32_SERIAL(_) _(dot) _(l2)
+#define DENSE_F32_AVX2(_) _(dot) _(l2)
+#define DENSE_F32_AVX512(_) _(dot) _(l2)
 
 struct simd_kernels {
     enum simd_level level; /* the highest whose kernels may be in the slots; no slot is NULL */
-#define KERNEL_SLOT(name, function_type) function_type *name;
-    KERNELS(KERNEL_SLOT)
-#undef KERNEL_SLOT
+#define DENSE_F32_SLOTS(kernel)                                                                    \
+    dense_pair_f32_fn *dense_##kernel##_f32;                                                       \
+    dense_many_f32_fn *dense_##kernel##_many_f32;                                                  \
+    dense_rows_f32_fn *dense_##kernel##_rows_f32;
+    DENSE_F32_SERIAL(DENSE_F32_SLOTS)
+#undef DENSE_F32_SLOTS
 };
 
 /* The process's table, never NULL.  The first call probes the processor, reads LYNSE_SIMD and fills
@@ -98,15 +97,21 @@ static inline double dense_f32_error_factor(size_t dim)
 }
 
 /* The kernels themselves; only select.c and the ISA files use these names. */
-#define KERNEL_DECLARE_SERIAL(name, function_type) function_type name##_serial;
-KERNELS(KERNEL_DECLARE_SERIAL)
-#undef KERNEL_DECLARE_SERIAL
+#define DENSE_F32_DECLARE(kernel, isa)                                                             \
+    dense_pair_f32_fn dense_##kernel##_f32_##isa;                                                  \
+    dense_many_f32_fn dense_##kernel##_many_f32_##isa;                                             \
+    dense_rows_f32_fn dense_##kernel##_rows_f32_##isa;
+#define DENSE_F32_DECLARE_SERIAL(kernel) DENSE_F32_DECLARE(kernel, serial)
+DENSE_F32_SERIAL(DENSE_F32_DECLARE_SERIAL)
+#undef DENSE_F32_DECLARE_SERIAL
 #if defined(__x86_64__)
-#define KERNEL_DECLARE_X86(name, function_type)                                                    \
-    function_type name##_avx2;                                                                     \
-    function_type name##_avx512;
-DENSE_F32_KERNELS(KERNEL_DECLARE_X86)
-#undef KERNEL_DECLARE_X86
+#define DENSE_F32_DECLARE_AVX2(kernel) DENSE_F32_DECLARE(kernel, avx2)
+DENSE_F32_AVX2(DENSE_F32_DECLARE_AVX2)
+#undef DENSE_F32_DECLARE_AVX2
+#define DENSE_F32_DECLARE_AVX512(kernel) DENSE_F32_DECLARE(kernel, avx512)
+DENSE_F32_AVX512(DENSE_F32_DECLARE_AVX512)
+#undef DENSE_F32_DECLARE_AVX512
 #endif
+#undef DENSE_F32_DECLARE
 
 #endif

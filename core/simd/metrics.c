@@ -3,36 +3,57 @@
 
 #include <string.h>
 
-static const struct metric_info metric_table[] = {
-#define METRIC_INFO(KIND, number, name, order, needs_norm, aliases)                                \
-    {METRIC_##KIND, name, order, needs_norm, aliases},
-    METRICS(METRIC_INFO)
+#include "base/check.h"
+
+/* By number; the place of 0 is empty. */
+static const struct metric_info metric_table[METRIC_MAX + 1] = {
+#define METRIC_INFO(kind, number, names, mode_words, kernel, what)                                 \
+    [number] = {METRIC_##kind,                                                                     \
+                names,                                                                             \
+                mode_words,                                                                        \
+                METRIC_VALUE_##what,                                                               \
+                METRIC_VALUE_##what == METRIC_VALUE_PRODUCT ? NEARER_IS_LARGER                     \
+                                                            : NEARER_IS_SMALLER,                   \
+                METRIC_VALUE_##what == METRIC_VALUE_ANGLE},
+    LYNSE_METRICS(METRIC_INFO)
 #undef METRIC_INFO
 };
 
-enum { METRIC_COUNT = sizeof metric_table / sizeof metric_table[0] };
-
 const struct metric_info *metric_list(size_t *out_count)
 {
-    *out_count = METRIC_COUNT;
-    return metric_table;
+    *out_count = METRIC_MAX;
+    return &metric_table[1];
 }
 
 const struct metric_info *metric_find(unsigned number)
 {
-    for (size_t i = 0; i < METRIC_COUNT; i++)
-        if ((unsigned)metric_table[i].metric == number) return &metric_table[i];
-    return NULL;
+    return number >= 1 && number <= METRIC_MAX ? &metric_table[number] : NULL;
+}
+
+struct metric_kernels metric_kernels(enum metric metric, const struct simd_kernels *kernels)
+{
+    switch (metric) {
+#define METRIC_KERNELS(kind, number, names, mode_words, kernel, value)                             \
+    case METRIC_##kind:                                                                            \
+        return (struct metric_kernels){kernels->dense_##kernel##_f32,                              \
+                                       kernels->dense_##kernel##_many_f32,                         \
+                                       kernels->dense_##kernel##_rows_f32};
+        LYNSE_METRICS(METRIC_KERNELS)
+#undef METRIC_KERNELS
+    }
+    UNREACHABLE();
 }
 
 /* tolower would ask the locale, in which I may not be the capital of i. */
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 static bool is_same_word(const char *word, const char *name, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        char c = name[i];
-        if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
-        if (c != word[i]) return false;
-    }
+    for (size_t i = 0; i < length; i++)
+        if (lower(name[i]) != lower(word[i])) return false;
     return true;
 }
 
@@ -50,11 +71,14 @@ static bool has_word(const char *words, const char *name, size_t length)
 
 const struct metric_info *metric_find_name(const char *name, size_t length)
 {
-    if (length == 0) return NULL;
-    for (size_t i = 0; i < METRIC_COUNT; i++) {
-        const struct metric_info *info = &metric_table[i];
-        if (has_word(info->name, name, length) || has_word(info->aliases, name, length))
-            return info;
-    }
+    for (unsigned i = 1; i <= METRIC_MAX; i++)
+        if (has_word(metric_table[i].names, name, length)) return &metric_table[i];
+    return NULL;
+}
+
+const struct metric_info *metric_find_mode(const char *word, size_t length)
+{
+    for (unsigned i = 1; i <= METRIC_MAX; i++)
+        if (has_word(metric_table[i].mode_words, word, length)) return &metric_table[i];
     return NULL;
 }

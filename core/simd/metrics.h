@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics.h — the list of metrics: names, which end of the scale is nearer, what is kept beside
- * rows.
+/* metrics.h — what the lines of LYNSE_METRICS say: names, kernels, which end of the scale is nearer.
  *
- * To add one: a line here, and a serial kernel.  The numbers are those of docs/FORMAT.md: they
- * are never changed and never used again.
+ * To add one: a line in lynse_kinds.h, and its kernel if none of those that there are is its own
+ * (kernels.h).  Nothing else in the tree names a metric to tell it from others.
  */
 #ifndef SIMD_METRICS_H
 #define SIMD_METRICS_H
@@ -11,39 +10,56 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lynse_kinds.h"
+#include "simd/kernels.h"
+
 enum metric_order { NEARER_IS_SMALLER, NEARER_IS_LARGER };
 
-/*    kind   number  name      order              norms  other names accepted, by one space */
-#define METRICS(_)                                                                                 \
-    _(IP, 1, "ip", NEARER_IS_LARGER, false, "inner_product inner dot")                             \
-    _(L2, 2, "l2", NEARER_IS_SMALLER, false, "l2sq l2_squared euclidean")                          \
-    _(COSINE, 3, "cosine", NEARER_IS_SMALLER, true, "cos cosine_distance")
+/* What the kernel's value is: lynse_kinds.h.  A DISTANCE is never NaN for finite vectors. */
+enum metric_value { METRIC_VALUE_DISTANCE, METRIC_VALUE_PRODUCT, METRIC_VALUE_ANGLE };
 
-/* The score of each: L2 the squared distance; IP the dot product; COSINE 1 - cos of the angle. */
+/* METRIC_IP, …: what lynse.h calls LYNSE_IP, …, of the same list. */
 enum metric {
-#define METRIC_NUMBER(KIND, number, name, order, needs_norm, aliases) METRIC_##KIND = number,
-    METRICS(METRIC_NUMBER)
+#define METRIC_NUMBER(kind, number, names, mode_words, kernel, value) METRIC_##kind = number,
+    LYNSE_METRICS(METRIC_NUMBER)
 #undef METRIC_NUMBER
+};
+#define METRIC_ONE(kind, number, names, mode_words, kernel, value) +1
+enum { METRIC_MAX = 0 LYNSE_METRICS(METRIC_ONE) }; /* the highest: there are no gaps */
+#undef METRIC_ONE
+enum { METRIC_DEFAULT = METRIC_IP };
+
+/* The kernels of a metric, of one level. */
+struct metric_kernels {
+    dense_pair_f32_fn *pair;
+    dense_many_f32_fn *many;
+    dense_rows_f32_fn *rows;
 };
 
 struct metric_info {
     enum metric metric;
-    const char *name; /* canonical, lower case; what is written and printed */
+    const char *names;      /* lower case, separated by one space; the first is canonical */
+    const char *mode_words; /* of index modes: upper case, likewise */
+    enum metric_value value;
     enum metric_order order;
-    bool needs_norm;     /* the norm of every row is kept beside it */
-    const char *aliases; /* other names, lower case, separated by one space */
+    bool needs_norm; /* the norm of every row is kept beside it */
 };
 
-/* All metrics in the order of the table; *out_count of them.  Static storage. */
+/* All metrics by number; *out_count of them.  Static storage. */
 const struct metric_info *metric_list(size_t *out_count);
 
 /* The description of a metric, static storage; NULL for a number that is none, as a damaged file
  * may hold. */
 const struct metric_info *metric_find(unsigned number);
 
-/* The metric of a canonical name or an alias, ASCII case ignored, `length` bytes without NUL; NULL
- * when there is none. */
+/* The metric that is called so, ASCII case ignored, `length` bytes without NUL; NULL when there is
+ * none. */
 const struct metric_info *metric_find_name(const char *name, size_t length);
+/* The same for a word of index modes: "L2" of "FLAT-L2". */
+const struct metric_info *metric_find_mode(const char *word, size_t length);
+
+/* The kernels whose value metric_value speaks of. */
+struct metric_kernels metric_kernels(enum metric metric, const struct simd_kernels *kernels);
 
 /* The one formula of a cosine score: (float)(1 - dot / (norm_a * norm_b)) computed in double and
  * kept within [0, 2], so that neither rounding nor a product of norms outside float's range shows;

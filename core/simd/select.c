@@ -7,21 +7,24 @@
 #include "base/log.h"
 #include "simd/kernels.h"
 
-/* A family that an instruction set leaves out keeps the kernels of the level below. */
-#define USE_SERIAL(name, function_type) kernels->name = name##_serial;
-#define USE_AVX2(name, function_type) kernels->name = name##_avx2;
-#define USE_AVX512(name, function_type) kernels->name = name##_avx512;
+#define USE_DENSE_F32(kernel, isa)                                                                 \
+    kernels->dense_##kernel##_f32 = dense_##kernel##_f32_##isa;                                    \
+    kernels->dense_##kernel##_many_f32 = dense_##kernel##_many_f32_##isa;                          \
+    kernels->dense_##kernel##_rows_f32 = dense_##kernel##_rows_f32_##isa;
+#define USE_SERIAL(kernel) USE_DENSE_F32(kernel, serial)
+#define USE_AVX2(kernel) USE_DENSE_F32(kernel, avx2)
+#define USE_AVX512(kernel) USE_DENSE_F32(kernel, avx512)
 
 static void fill(struct simd_kernels *kernels, enum simd_level level)
 {
     kernels->level = level;
-    KERNELS(USE_SERIAL)
+    DENSE_F32_SERIAL(USE_SERIAL)
 #if defined(__x86_64__)
     if (level >= SIMD_AVX2) {
-        DENSE_F32_KERNELS(USE_AVX2)
+        DENSE_F32_AVX2(USE_AVX2)
     }
     if (level >= SIMD_AVX512) {
-        DENSE_F32_KERNELS(USE_AVX512)
+        DENSE_F32_AVX512(USE_AVX512)
     }
 #endif
 }

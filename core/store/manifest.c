@@ -178,7 +178,7 @@ static int check(const struct manifest *m, int code, struct error *err)
     if (m->durable_lsn < m->flushed_lsn)
         return error_set(err, code, "manifest: flushed_lsn %llu is above durable_lsn %llu",
                          (unsigned long long)m->flushed_lsn, (unsigned long long)m->durable_lsn);
-    if (m->sync_level < SYNC_ALWAYS || m->sync_level > SYNC_NONE)
+    if (!sync_level_is_known(m->sync_level))
         return error_set(err, code, "manifest: sync level %u is unknown", m->sync_level);
     if (!m->has_int_id && m->max_int_id != 0)
         return error_set(err, code, "manifest: there is a largest id, and none was ever used");

@@ -7,13 +7,22 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "lynse_kinds.h"
 #include "os/vfs.h"
 #include "store/file_header.h"
 #include "store/twin_file.h"
 
 #define MANIFEST_PREFIX "manifest-"
 
-enum sync_level { SYNC_ALWAYS = 1, SYNC_INTERVAL = 2, SYNC_OS = 3, SYNC_NONE = 4 };
+/* SYNC_ALWAYS, …: what lynse.h calls LYNSE_SYNC_ALWAYS, …, of the same list. */
+enum sync_level {
+#define SYNC_LEVEL_ENUM(name, number) SYNC_##name = number,
+    LYNSE_SYNC_LEVELS(SYNC_LEVEL_ENUM)
+#undef SYNC_LEVEL_ENUM
+};
+#define SYNC_LEVEL_ONE(name, number) +1
+enum { SYNC_LEVEL_MAX = 0 LYNSE_SYNC_LEVELS(SYNC_LEVEL_ONE) }; /* the highest: there are no gaps */
+#undef SYNC_LEVEL_ONE
 enum { MANIFEST_FIELDS_MAX = 64, SEGMENT_PARTS_MAX = 8 };
 
 struct manifest_part {
@@ -35,7 +44,7 @@ struct manifest_segment {
 struct manifest_field {
     uint8_t kind;       /* enum vector_kind */
     uint8_t storage;    /* enum storage_type */
-    uint8_t metric;     /* enum metric + 1, as in FORMAT.md: 1 ip, 2 l2, 3 cosine */
+    uint8_t metric;     /* of LYNSE_METRICS */
     uint8_t index_kind; /* 0 none asked for, 1 flat */
     uint32_t dim;       /* 0: not known yet */
     char name[129];
@@ -58,6 +67,11 @@ struct manifest {
     uint32_t segment_count;
     struct manifest_segment *segments; /* in LSN order; owned */
 };
+
+static inline bool sync_level_is_known(unsigned level)
+{
+    return level >= 1 && level <= SYNC_LEVEL_MAX;
+}
 
 void manifest_init(struct manifest *m, struct alloc *a);
 void manifest_deinit(struct manifest *m); /* of a zeroed one: nothing */

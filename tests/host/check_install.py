@@ -80,6 +80,7 @@ def what_is_installed(cases, stage):
         expected = {
             f"{base}/include/lynse.h",
             f"{base}/include/lynse_errors.h",
+            f"{base}/include/lynse_kinds.h",
             f"{base}/lib/liblynse.a",
             f"{base}/lib/liblynse.so",
             f"{base}/lib/liblynse.so.0",

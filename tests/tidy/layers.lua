@@ -48,6 +48,7 @@ layers.guests = {
 layers.public = {
    ["lynse.h"] = "api transfer",
    ["lynse_errors.h"] = "*",
+   ["lynse_kinds.h"] = "*",
 }
 
 -- Headers of ours that a folder may not include although the layer below offers them.

@@ -123,6 +123,8 @@ return {
    ["core/include"] = {
       ["lynse.h"] = "the one public header of Lynse, an embedded-first vector database",
       ["lynse_errors.h"] = "the one table of errors, for every language",
+      ["lynse_kinds.h"] =
+         "the lists that callers, files and every layer share: metrics, sync levels",
    },
    ["core/index"] = {
       ["flat.c"] = "every row, by its exact distance",

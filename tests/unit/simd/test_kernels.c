@@ -363,10 +363,14 @@ static void test_active_table_is_one_of_the_levels(void **state)
     struct simd_kernels same_level;
     assert_ptr_equal(active, kernels_active());
     assert_true(kernels_of_level(active->level, &same_level));
-#define ASSERT_SAME_SLOT(name, function_type)                                                      \
-    assert_non_null(active->name);                                                                 \
-    assert_true(active->name == same_level.name);
-    KERNELS(ASSERT_SAME_SLOT)
+#define ASSERT_SAME_SLOT(slot)                                                                     \
+    assert_non_null(active->slot);                                                                 \
+    assert_true(active->slot == same_level.slot);
+#define ASSERT_SAME_SLOTS(kernel)                                                                  \
+    ASSERT_SAME_SLOT(dense_##kernel##_f32)                                                         \
+    ASSERT_SAME_SLOT(dense_##kernel##_many_f32)                                                    \
+    ASSERT_SAME_SLOT(dense_##kernel##_rows_f32)
+    DENSE_F32_SERIAL(ASSERT_SAME_SLOTS)
 }
 
 static const struct CMUnitTest tests[] = {

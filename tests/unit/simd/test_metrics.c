@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/test.h"
 
+#include <ctype.h>
 #include <math.h>
 
 #include "simd/metrics.h"
@@ -55,7 +56,7 @@ static void test_other_names_and_numbers_find_nothing(void **state)
     assert_null(metric_find_name("ip", 1));
     assert_int_equal(metric_find_name("ip_and_more", 2)->metric, METRIC_IP);
     assert_null(metric_find(0));
-    assert_null(metric_find(4));
+    assert_null(metric_find(METRIC_MAX + 1));
     assert_null(metric_find(UINT32_MAX));
 }
 
@@ -64,13 +65,75 @@ static void test_list_has_each_metric_once(void **state)
     (void)state;
     size_t count;
     const struct metric_info *list = metric_list(&count);
-    assert_int_equal(count, 3);
+    assert_int_equal(count, METRIC_MAX);
     for (size_t i = 0; i < count; i++) {
+        assert_int_equal(list[i].metric, i + 1); /* the texts of errors say "1 to METRIC_MAX" */
         assert_ptr_equal(metric_find((unsigned)list[i].metric), &list[i]);
-        assert_ptr_equal(find(list[i].name), &list[i]);
-        assert_int_equal(list[i].order,
-                         list[i].metric == METRIC_IP ? NEARER_IS_LARGER : NEARER_IS_SMALLER);
-        assert_int_equal(list[i].needs_norm, list[i].metric == METRIC_COSINE);
+    }
+    assert_int_equal(metric_find(METRIC_IP)->order, NEARER_IS_LARGER);
+    assert_int_equal(metric_find(METRIC_L2)->order, NEARER_IS_SMALLER);
+    assert_int_equal(metric_find(METRIC_COSINE)->order, NEARER_IS_SMALLER);
+    assert_true(metric_find(METRIC_COSINE)->needs_norm);
+    assert_false(metric_find(METRIC_IP)->needs_norm || metric_find(METRIC_L2)->needs_norm);
+}
+
+/* Each of `words`, in either case, finds `info` and none before it in the table. */
+static void assert_words_find(const char *words, const struct metric_info *info,
+                              const struct metric_info *(*find_word)(const char *, size_t))
+{
+    while (*words) {
+        char other_case[64];
+        size_t length = strcspn(words, " ");
+        assert_in_range(length, 1, sizeof other_case);
+        for (size_t i = 0; i < length; i++)
+            other_case[i] = isalpha((unsigned char)words[i]) ? (char)(words[i] ^ 0x20) : words[i];
+        assert_ptr_equal(find_word(words, length), info);
+        assert_ptr_equal(find_word(other_case, length), info);
+        words += length;
+        if (*words) assert_true(*words++ == ' ' && *words != ' ' && *words != '\0');
+    }
+}
+
+static void test_no_name_or_mode_word_means_two_metrics(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct metric_info *list = metric_list(&count);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(list[i].names[0] && list[i].mode_words[0]);
+        assert_words_find(list[i].names, &list[i], metric_find_name);
+        assert_words_find(list[i].mode_words, &list[i], metric_find_mode);
+    }
+    assert_null(metric_find_mode("", 0));
+    assert_null(metric_find_mode("COS COSINE", 10));
+}
+
+/* Of the same two vectors, all levels and all forms of a metric's kernels say the same. */
+static void test_every_metric_has_kernels_at_every_level(void **state)
+{
+    (void)state;
+    float a[5] = {1, -2, 3, 0.5f, 4}, rows[15] = {0};
+    uint32_t row_index[3] = {2, 0, 1};
+    memcpy(rows + 5, a, sizeof a);
+    for (size_t i = 0; i < 5; i++) rows[10 + i] = 1;
+    for (enum simd_level level = 0; level < SIMD_LEVEL_COUNT; level++) {
+        struct simd_kernels kernels;
+        if (!kernels_of_level(level, &kernels)) continue;
+        for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
+            struct metric_kernels k = metric_kernels((enum metric)metric, &kernels);
+            float many[3], some[3];
+            bool is_distance = metric_find(metric)->value == METRIC_VALUE_DISTANCE;
+            assert_true(k.pair && k.many && k.rows);
+            k.many(a, rows, 20, 3, 5, many);
+            k.rows(a, rows, 20, row_index, 3, 5, some);
+            for (size_t i = 0; i < 3; i++) {
+                assert_true(k.pair(a, rows + 5 * i, 5) == many[i]);
+                assert_true(many[row_index[i]] == some[i]);
+            }
+            /* The nearest is the vector itself: a distance of 0, or the largest product. */
+            assert_true(is_distance ? many[1] == 0 && many[0] > 0 && many[2] > 0
+                                    : many[1] > many[0] && many[1] > many[2]);
+        }
     }
 }
 
@@ -110,6 +173,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_every_name_and_alias_finds_its_metric),
     cmocka_unit_test(test_other_names_and_numbers_find_nothing),
     cmocka_unit_test(test_list_has_each_metric_once),
+    cmocka_unit_test(test_no_name_or_mode_word_means_two_metrics),
+    cmocka_unit_test(test_every_metric_has_kernels_at_every_level),
     cmocka_unit_test(test_cosine_distance_of_known_angles),
     cmocka_unit_test(test_cosine_distance_of_a_zero_vector_is_one),
     cmocka_unit_test(test_cosine_distance_stays_in_its_range),

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lynse_kinds.h — the lists that callers, files and every layer share: metrics, sync levels.
+ *
+ * Numbers run from 1 without gaps, are in files (docs/FORMAT.md), and are never changed or used
+ * again: a new one is one new line at the end.  The columns are for the library; callers use the
+ * enums that lynse.h makes of them.
+ */
+#ifndef LYNSE_KINDS_H
+#define LYNSE_KINDS_H
+
+/* What a write's answer means; lynse.h has the table.
+ *    name      number */
+#define LYNSE_SYNC_LEVELS(_)                                                                       \
+    _(ALWAYS, 1)                                                                                   \
+    _(INTERVAL, 2)                                                                                 \
+    _(OS, 3)                                                                                       \
+    _(NONE, 4)
+
+/* How near two vectors are.  The scores: IP the dot product, L2 the squared Euclidean distance,
+ * COSINE 1 - cos of the angle.  Several words in a string are separated by one space; the first is
+ * written and printed, the others are accepted too, in upper or lower case.
+ *
+ *    name    number  names                       in index modes  kernel  its value is
+ *
+ * kernel: the family dense_<kernel>_<type> of simd/kernels.h.
+ * its value is: a DISTANCE, which is the score; a PRODUCT, which is the score, and larger is
+ * nearer; the product of an ANGLE, whose score is 1 - cos and needs the norms of both vectors. */
+#define LYNSE_METRICS(_)                                                                           \
+    _(IP, 1, "ip inner_product inner dot", "IP", dot, PRODUCT)                                     \
+    _(L2, 2, "l2 l2sq l2_squared euclidean", "L2", l2, DISTANCE)                                   \
+    _(COSINE, 3, "cosine cos cosine_distance", "COS COSINE", dot, ANGLE)
+
+#endif
