@@ -5,7 +5,8 @@
  *             counted reference to a collection that is open in this process.
  * INVARIANTS  (1) Every handle is in its root's list until it is closed, so that lynse_close finds
  *                 it.
- *             (2) require makes a collection only when there is none, whoever else tries.
+ *             (2) require makes a collection only when there is none, whoever else tries, and opens
+ *                 none that is not as it was asked for.
  * THREADS     Any; lists are read under the engine's mutex.
  * FAILURE     Nothing is made by a failed call; a handle is given out only by a successful one.
  */
@@ -131,7 +132,8 @@ void lynse_collection_close(struct lynse_collection *c)
 struct creation {
     char database[NAME_ROOM];
     char name[NAME_ROOM];
-    struct collection_options options;
+    struct lynse_collection_desc asked; /* 0: the caller leaves it to us */
+    struct collection_options options;  /* of a new one */
 };
 
 static int check_creation(const struct lynse *db, const struct lynse_collection_desc *desc,
@@ -158,6 +160,7 @@ static int check_creation(const struct lynse *db, const struct lynse_collection_
                          d.sync_interval_ms);
     if (d.reserved) return error_set(err, LYNSE_INVALID, "reserved: %u, must be 0", d.reserved);
     if (collection_description_check(d.description, err) != 0) return -1;
+    out->asked = d;
     out->options = (struct collection_options){
         .dim = d.dim,
         .metric = (uint8_t)(d.metric ? d.metric : METRIC_DEFAULT),
@@ -196,6 +199,33 @@ int lynse_collection_open(struct lynse *db, const char *name, struct lynse_colle
     return LYNSE_OK;
 }
 
+/* (2) */
+static int check_existing(const struct creation *c, const struct collection_status *s,
+                          struct error *err)
+{
+    const struct lynse_collection_desc *asked = &c->asked;
+
+    if (asked->dim && s->dim && asked->dim != s->dim)
+        return error_set(err, LYNSE_DIMENSION, "dim: %u, collection '%s/%s' has %u", asked->dim,
+                         c->database, c->name, s->dim);
+    if (asked->metric && asked->metric != s->metric)
+        return error_set(err, LYNSE_INVALID,
+                         "metric: %u, collection '%s/%s' has %u; build_index changes it",
+                         asked->metric, c->database, c->name, s->metric);
+    if (asked->sync && asked->sync < s->sync_level)
+        return error_set(err, LYNSE_INVALID,
+                         "sync: %u, collection '%s/%s' has %u, which promises less; set_sync "
+                         "changes it",
+                         asked->sync, c->database, c->name, s->sync_level);
+    if (asked->sync == LYNSE_SYNC_INTERVAL && s->sync_level == SYNC_INTERVAL &&
+        asked->sync_interval_ms && asked->sync_interval_ms < s->sync_interval_ms)
+        return error_set(err, LYNSE_INVALID,
+                         "sync_interval_ms: %u, collection '%s/%s' has %u, which promises less; "
+                         "set_sync changes it",
+                         asked->sync_interval_ms, c->database, c->name, s->sync_interval_ms);
+    return 0;
+}
+
 int lynse_collection_require(struct lynse *db, const struct lynse_collection_desc *desc,
                              struct lynse_collection **out, struct lynse_error *err)
 {
@@ -214,16 +244,13 @@ int lynse_collection_require(struct lynse *db, const struct lynse_collection_des
         if (open_handle(db, c.database, c.name, &handle, &failed) != 0)
             return api_fail(&failed, err);
     }
-    if (engine_host_status(handle->host, &status, &failed) != 0) {
-        lynse_collection_close(handle);
-        return api_fail(&failed, err);
+    int rc = engine_host_status(handle->host, &status, &failed);
+    if (rc == 0) {
+        rc = check_existing(&c, status, &failed);
+        collection_status_destroy(status);
     }
-    uint32_t dim = status->dim;
-    collection_status_destroy(status);
-    if (c.options.dim && dim && c.options.dim != dim) {
+    if (rc != 0) {
         lynse_collection_close(handle);
-        error_set(&failed, LYNSE_DIMENSION, "dim: %u, collection '%s/%s' has %u", c.options.dim,
-                  c.database, c.name, dim);
         return api_fail(&failed, err);
     }
     *out = handle;

@@ -16,7 +16,7 @@ from .collection import Collection
 from .errors import AlreadyExists, DatabaseNotFound, Invalid, NotFound, Unsupported
 from .local import MEMORY, LocalRoot
 from .planned import PlannedDatabaseMethods, later
-from .types import Path, RootBackend
+from .types import METRICS, Path, RootBackend
 
 DEFAULT_ROOT = "~/.LynseDB/databases"
 DEFAULT_ROOT_VARIABLE = "LYNSE_DEFAULT_ROOT_PATH"
@@ -132,9 +132,10 @@ class Database(PlannedDatabaseMethods):
         dim            1..32,768; None or 0: that of the first vectors.  Dimension if there is a
                        collection of another
         default_index  of a new one: "FLAT-IP", "FLAT-L2" or "FLAT-COS"; None: FLAT-IP's metric,
-                       and no index mode.  One that is there keeps its own: see index_mode
+                       and no index mode.  One that is there keeps its own; "FLAT-IP" and None
+                       take it as it is, another metric than the collection's is Invalid
         dtypes         "float32"
-        description    up to 4,096 bytes of UTF-8
+        description    of a new one, up to 4,096 bytes of UTF-8
 
         n_threads and warm_up are there for LynseDB's sake.
         """
@@ -143,6 +144,8 @@ class Database(PlannedDatabaseMethods):
             check_name(description, "description")
         _check_dtype(dtypes)
         metric = _metric_of(default_index)
+        if metric == METRICS[0]:
+            metric = None  # whether it was asked for or left out cannot be told
         size = _check_dim(dim)
         exists = self._root.collection_exists(self._name, collection)
         if exists and drop_if_exists:

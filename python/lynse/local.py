@@ -333,7 +333,8 @@ class LocalRoot:
         desc.dim = dim
         desc.name = keep[0]
         desc.metric = 0 if metric is None else METRICS.index(metric) + 1
-        desc.sync = self._sync
+        # Of collections made here: one that is there keeps its level.
+        desc.sync = 0 if self.collection_exists(database, name) else self._sync
         if description is not None:
             keep.append(ffi.new("char[]", c_text(description, "description")))
             desc.description = keep[1]

@@ -113,9 +113,20 @@ def test_an_index_by_default_or_none(database):
     with pytest.raises(NotImplementedError, match="FLAT-IP"):
         database.require_collection("graph", dim=2, default_index="HNSW-L2")
     assert database.show_collections() == ["plain"]
-    again = database.require_collection("plain", dim=2, default_index="FLAT-L2")
+    with pytest.raises(ValueError, match="build_index"):
+        database.require_collection("plain", dim=2, default_index="FLAT-L2")
+    again = database.require_collection("plain", dim=2)
     again.add(ids=2, vectors=[1, 2])
     assert again.search([1, 2]).distance_metric == "IP"
+    again.build_index("FLAT-L2")
+    for index in ("FLAT-L2", "flat-l2", "FLAT-IP", None):  # FLAT-IP is what stands for nothing
+        once_more = database.require_collection("plain", dim=2, default_index=index)
+        assert once_more.index_mode == "FLAT-L2"
+    renewed = database.require_collection(
+        "plain", dim=3, drop_if_exists=True, default_index="FLAT-COS"
+    )
+    renewed.add(ids=1, vectors=[1, 2, 3])
+    assert renewed.index_mode == "FLAT-COS"
 
 
 ROWS = [[4, 0, 0, 0], [3, 0, 0, 0], [2, 0, 0, 0], [1, 0, 0, 0]]

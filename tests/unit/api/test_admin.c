@@ -91,6 +91,47 @@ static void require_opens_or_makes(void **state)
     lynse_collection_close(again);
 }
 
+static void require_opens_no_other_than_what_was_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_collection_desc made = {.name = "docs",
+                                         .dim = 3,
+                                         .metric = LYNSE_L2,
+                                         .sync = LYNSE_SYNC_INTERVAL,
+                                         .sync_interval_ms = 50};
+    struct lynse_collection_desc asked = {.name = "docs"};
+    struct lynse_collection *c = NULL;
+    assert_done(lynse_collection_create(f->db, &made, &f->docs, &f->err), f);
+#define AGREES(change)                                                                             \
+    asked = made;                                                                                  \
+    change;                                                                                        \
+    assert_done(lynse_collection_require(f->db, &asked, &c, &f->err), f);                          \
+    lynse_collection_close(c)
+#define REFUSED(change, code, ...)                                                                 \
+    asked = (struct lynse_collection_desc){.name = "docs"};                                        \
+    change;                                                                                        \
+    c = NULL;                                                                                      \
+    assert_refused(lynse_collection_require(f->db, &asked, &c, &f->err), f, code, __VA_ARGS__);    \
+    assert_null(c)
+    AGREES((void)0);
+    AGREES(asked = (struct lynse_collection_desc){.name = "docs"}); /* all is left to it */
+    AGREES(asked.sync = LYNSE_SYNC_OS);                             /* it promises more */
+    AGREES(asked.sync_interval_ms = 60);
+    AGREES(asked.description = "of a new one");
+    REFUSED(asked.dim = 4, LYNSE_DIMENSION, "dim", "4", "default/docs", "3");
+    REFUSED(asked.metric = LYNSE_IP, LYNSE_INVALID, "metric", "1", "default/docs", "2");
+    REFUSED(asked.metric = LYNSE_COSINE, LYNSE_INVALID, "metric", "3", "2", "build_index");
+    REFUSED(asked.sync = LYNSE_SYNC_ALWAYS, LYNSE_INVALID, "sync", "1", "2", "set_sync");
+    REFUSED((asked.sync = LYNSE_SYNC_INTERVAL, asked.sync_interval_ms = 49), LYNSE_INVALID,
+            "sync_interval_ms", "49", "50");
+    assert_done(lynse_build_index(f->docs, "FLAT-COS", &f->err), f);
+    assert_done(lynse_set_sync(f->docs, LYNSE_SYNC_ALWAYS, 0, &f->err), f);
+    AGREES((asked.metric = LYNSE_COSINE, asked.sync = LYNSE_SYNC_ALWAYS));
+    REFUSED(asked.metric = LYNSE_L2, LYNSE_INVALID, "metric", "2", "3"); /* as it is now */
+#undef AGREES
+#undef REFUSED
+}
+
 /* Every call on a handle whose collection is gone says so. */
 static void assert_gone(struct fixture *f)
 {
@@ -347,6 +388,7 @@ static void many_collections_live_side_by_side(void **state)
 #define CASES(_)                                                                                   \
     _(names_are_listed_in_order)                                                                   \
     _(require_opens_or_makes)                                                                      \
+    _(require_opens_no_other_than_what_was_asked_for)                                              \
     _(a_dropped_collection_is_gone_for_its_handles)                                                \
     _(handles_to_one_collection_see_the_same)                                                      \
     _(a_collection_takes_the_level_of_its_root)                                                    \
