@@ -8,52 +8,8 @@
  * THREADS     Any.
  * FAILURE     The actor's error, or the argument's; nothing was changed.
  */
-#include <stdio.h>
-#include <strings.h>
-
 #include "api/handles.h"
-#include "simd/metrics.h"
-
-/* ---- index modes ---- */
-
-static const struct {
-    const char *name;
-    enum metric metric;
-} flat_modes[] = {
-    {"FLAT-IP", METRIC_IP},         {"FLAT-L2", METRIC_L2}, {"FLAT-COS", METRIC_COSINE},
-    {"FLAT-COSINE", METRIC_COSINE}, {"FLAT", METRIC_IP},
-};
-
-static int parse_mode(const char *mode, uint8_t *out_metric, struct error *err)
-{
-    static const char *const families[] = {"FLAT", "HNSW", "IVF", "SPANN", "DISKANN"};
-
-    if (!mode) return error_set(err, LYNSE_INVALID, "index_mode: missing");
-    for (size_t i = 0; i < sizeof flat_modes / sizeof *flat_modes; i++) {
-        if (strcasecmp(mode, flat_modes[i].name) != 0) continue;
-        *out_metric = (uint8_t)flat_modes[i].metric;
-        return 0;
-    }
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        size_t size = strlen(families[i]);
-        if (strncasecmp(mode, families[i], size) == 0 && (mode[size] == '-' || mode[size] == 0))
-            return error_set(err, LYNSE_UNSUPPORTED,
-                             "index_mode: '%.40s' is not there yet; this version has FLAT-IP, "
-                             "FLAT-L2 and FLAT-COS",
-                             mode);
-    }
-    return error_set(
-        err, LYNSE_INVALID,
-        "index_mode: '%.40s' is unknown; this version has FLAT-IP, FLAT-L2 and FLAT-COS", mode);
-}
-
-static void format_mode(char *out, size_t size, uint8_t index_kind, uint8_t metric)
-{
-    const char *name = metric == METRIC_IP   ? "FLAT-IP"
-                       : metric == METRIC_L2 ? "FLAT-L2"
-                                             : "FLAT-COS";
-    snprintf(out, size, "%s", index_kind ? name : "");
-}
+#include "index/index_mode.h"
 
 /* ---- orders ---- */
 
@@ -86,15 +42,17 @@ static int set_index(struct lynse_collection *c, uint8_t index_kind, uint8_t met
 int lynse_build_index(struct lynse_collection *c, const char *index_mode, struct lynse_error *err)
 {
     struct error failed = {0};
-    uint8_t metric = 0;
+    struct index_mode mode = {0};
 
-    if (parse_mode(index_mode, &metric, &failed) != 0) return api_fail(&failed, err);
-    return set_index(c, 1, metric, err);
+    if (!index_mode) error_set(&failed, LYNSE_INVALID, "index_mode: missing");
+    if (failed.code || index_mode_parse(index_mode, &mode, &failed) != 0)
+        return api_fail(&failed, err);
+    return set_index(c, (uint8_t)mode.kind, (uint8_t)mode.metric, err);
 }
 
 int lynse_remove_index(struct lynse_collection *c, struct lynse_error *err)
 {
-    return set_index(c, 0, 0, err); /* the metric stays: vectors are compared as before */
+    return set_index(c, INDEX_NONE, 0, err); /* the metric stays: vectors are compared as before */
 }
 
 int lynse_set_sync(struct lynse_collection *c, uint32_t sync, uint32_t interval_ms,
@@ -196,7 +154,7 @@ int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_in
         .flushed_lsn = s->flushed_lsn,
         .log_bytes = s->log_bytes,
     };
-    format_mode(info.index_mode, sizeof info.index_mode, s->index_kind, s->metric);
+    index_mode_format(s->index_kind, s->metric, info.index_mode, sizeof info.index_mode);
     uuid_format(&s->uuid, info.directory);
     collection_status_destroy(s);
     memset(out, 0, bytes);

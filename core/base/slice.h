@@ -36,4 +36,17 @@ static inline int slice_equal(struct slice a, struct slice b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* Equal but for the case of ASCII letters, whatever the locale says of them. */
+static inline int slice_equal_word(struct slice a, struct slice b)
+{
+    if (a.size != b.size) return 0;
+    for (size_t i = 0; i < a.size; i++) {
+        uint8_t x = a.data[i], y = b.data[i];
+        if (x >= 'A' && x <= 'Z') x = (uint8_t)(x - 'A' + 'a');
+        if (y >= 'A' && y <= 'Z') y = (uint8_t)(y - 'A' + 'a');
+        if (x != y) return 0;
+    }
+    return 1;
+}
+
 #endif

@@ -39,7 +39,7 @@ struct index_search_desc {
 enum index_state { INDEX_MORE, INDEX_DONE, INDEX_FAILED };
 
 struct index_vtab {
-    const char *name;    /* as the user writes it */
+    const char *name;    /* as the user writes it, lower case, without '-' */
     size_t search_bytes; /* of a search object; begin's memory is aligned to 16 */
     void (*begin)(void *search, const struct index_search_desc *desc);
     /* Go on for about distance_max distances, one block or step at least.  FAILED: err says what
@@ -47,13 +47,14 @@ struct index_vtab {
     enum index_state (*advance)(void *search, uint64_t distance_max, struct error *err);
 };
 
-#define INDEX_DECLARE(KIND, name) extern const struct index_vtab index_##name;
+#define INDEX_DECLARE(KIND, number, name) extern const struct index_vtab index_##name;
 INDEX_KINDS(INDEX_DECLARE)
 #undef INDEX_DECLARE
 
-/* By number; NULL for one that is none, as a damaged file may hold. */
+/* By number; NULL for one that is none, as a damaged file may hold, and for INDEX_NONE. */
 const struct index_vtab *index_find(unsigned kind);
-/* By name; *out_kind gets the number.  NULL when there is none. */
-const struct index_vtab *index_find_name(const char *name, enum index_kind *out_kind);
+/* The number of a name, ASCII case ignored, `length` bytes without NUL; INDEX_NONE when it is none.
+ */
+enum index_kind index_find_name(const char *name, size_t length);
 
 #endif

@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* index_registry.c — index kinds by number and by name. */
-#include <string.h>
-
+#include "base/slice.h"
 #include "index/index.h"
 
-static const struct index_vtab *const kinds[INDEX_KIND_COUNT] = {
-#define INDEX_ENTRY(KIND, name) [INDEX_##KIND] = &index_##name,
+static const struct index_vtab *const kinds[INDEX_KIND_MAX + 1] = {
+#define INDEX_ENTRY(KIND, number, name) [number] = &index_##name,
     INDEX_KINDS(INDEX_ENTRY)
 #undef INDEX_ENTRY
 };
 
 const struct index_vtab *index_find(unsigned kind)
 {
-    return kind < INDEX_KIND_COUNT ? kinds[kind] : NULL;
+    return kind <= INDEX_KIND_MAX ? kinds[kind] : NULL;
 }
 
-const struct index_vtab *index_find_name(const char *name, enum index_kind *out_kind)
+enum index_kind index_find_name(const char *name, size_t length)
 {
-    for (unsigned kind = 0; kind < INDEX_KIND_COUNT; kind++) {
-        if (strcmp(kinds[kind]->name, name) != 0) continue;
-        *out_kind = (enum index_kind)kind;
-        return kinds[kind];
-    }
-    return NULL;
+    for (unsigned kind = 1; kind <= INDEX_KIND_MAX; kind++)
+        if (slice_equal_word(slice_of_text(kinds[kind]->name), slice_of(name, length)))
+            return (enum index_kind)kind;
+    return INDEX_NONE;
 }

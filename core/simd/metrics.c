@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "simd/metrics.h"
 
-#include <string.h>
-
 #include "base/check.h"
+#include "base/slice.h"
 
 /* By number; the place of 0 is empty. */
 static const struct metric_info metric_table[METRIC_MAX + 1] = {
@@ -44,26 +43,13 @@ struct metric_kernels metric_kernels(enum metric metric, const struct simd_kerne
     UNREACHABLE();
 }
 
-/* tolower would ask the locale, in which I may not be the capital of i. */
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static bool is_same_word(const char *word, const char *name, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        if (lower(name[i]) != lower(word[i])) return false;
-    return true;
-}
-
-/* `words` are separated by one space. */
-static bool has_word(const char *words, const char *name, size_t length)
+/* One of `words`, which are separated by one space. */
+static bool has_word(const char *words, struct slice name)
 {
     while (*words != '\0') {
-        size_t word_length = strcspn(words, " ");
-        if (word_length == length && is_same_word(words, name, length)) return true;
-        words += word_length;
+        size_t length = strcspn(words, " ");
+        if (slice_equal_word(slice_of(words, length), name)) return true;
+        words += length;
         if (*words == ' ') words++;
     }
     return false;
@@ -72,13 +58,13 @@ static bool has_word(const char *words, const char *name, size_t length)
 const struct metric_info *metric_find_name(const char *name, size_t length)
 {
     for (unsigned i = 1; i <= METRIC_MAX; i++)
-        if (has_word(metric_table[i].names, name, length)) return &metric_table[i];
+        if (has_word(metric_table[i].names, slice_of(name, length))) return &metric_table[i];
     return NULL;
 }
 
 const struct metric_info *metric_find_mode(const char *word, size_t length)
 {
     for (unsigned i = 1; i <= METRIC_MAX; i++)
-        if (has_word(metric_table[i].mode_words, word, length)) return &metric_table[i];
+        if (has_word(metric_table[i].mode_words, slice_of(word, length))) return &metric_table[i];
     return NULL;
 }

@@ -19,7 +19,8 @@ layers.core = {
    collection = "base os codec simd quant store index field filter segment query",
    actor = "base os",
    engine = "base os codec simd quant store index field filter segment query collection actor",
-   api = "base os codec simd segment query engine", -- simd: names of metrics and levels
+   -- simd, index: names of metrics, levels and index modes
+   api = "base os codec simd index segment query engine",
    transfer = "base os codec",
 }
 

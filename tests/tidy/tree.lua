@@ -131,6 +131,8 @@ return {
       ["index.h"] =
          "what an index kind is: a way to find the rows of one segment that are near a query",
       ["index_kinds.h"] = "the list of index kinds",
+      ["index_mode.[ch]"] =
+         "index modes, \"FLAT-L2\": an index kind and a metric in one word, as users write it",
       ["index_registry.c"] = "index kinds by number and by name",
    },
    ["core/os"] = {
@@ -187,7 +189,7 @@ return {
       ["kernels.h"] =
          "data sheet and signatures of the kernels; the table through which they are called",
       ["metrics.[ch]"] =
-         "the list of metrics: names, which end of the scale is nearer, what each needs",
+         "what the list of metrics says: names, kernels, which end of the scale is nearer",
       ["select.c"] = "fills the kernel table level by level, once",
    },
    ["core/store"] = {

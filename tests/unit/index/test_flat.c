@@ -194,16 +194,18 @@ static void a_failing_oracle_fails_the_search(void **state)
 static void kinds_are_found_by_number_and_name(void **state)
 {
     (void)state;
-    enum index_kind kind;
-    for (unsigned i = 0; i < INDEX_KIND_COUNT; i++) {
+    for (unsigned i = 1; i <= INDEX_KIND_MAX; i++) {
         const struct index_vtab *v = index_find(i);
         assert_non_null(v);
-        assert_ptr_equal(index_find_name(v->name, &kind), v);
-        assert_int_equal(kind, i);
+        assert_int_equal(index_find_name(v->name, strlen(v->name)), i);
     }
-    assert_ptr_equal(index_find_name("flat", &kind), &index_flat);
-    assert_null(index_find(INDEX_KIND_COUNT));
-    assert_null(index_find_name("", &kind));
+    assert_ptr_equal(index_find(INDEX_FLAT), &index_flat);
+    assert_int_equal(INDEX_FLAT, 1); /* docs/FORMAT.md */
+    assert_int_equal(index_find_name("FLAT-IP", 4), INDEX_FLAT);
+    assert_null(index_find(INDEX_NONE));
+    assert_null(index_find(INDEX_KIND_MAX + 1));
+    assert_int_equal(index_find_name("", 0), INDEX_NONE);
+    assert_int_equal(index_find_name("flatter", 7), INDEX_NONE);
 }
 
 static const struct CMUnitTest tests[] = {
