@@ -55,6 +55,7 @@ struct search {
     struct view *view;
     const struct clock *clock;
     const struct simd_kernels *kernels;
+    struct exact_method method;
     const _Atomic(bool) *cancel;
     uint64_t deadline_us;
     size_t query_count;
@@ -96,6 +97,7 @@ static void init_slice(struct search *s, struct search_slice *slices, size_t i, 
 
     struct exact_desc scan = {
         .view = s->view,
+        .method = &s->method,
         .kernels = s->kernels,
         .queries = &s->queries[query_first],
         .query_count = slice->query_count,
@@ -117,7 +119,7 @@ static int make_slices(struct search *s, size_t slice_count, size_t slice_querie
     size_t head_bytes = slice_count * sizeof(struct search_slice);
     size_t slice_bytes = align_up(slice_queries * sizeof(struct topk), ALIGN_VECTOR) +
                          align_up((size_t)heaps_bytes, ALIGN_VECTOR) +
-                         exact_memory_bytes(s->view->dim, slice_queries);
+                         exact_memory_bytes(&s->method, s->view->dim, slice_queries);
     size_t bytes = head_bytes + slice_count * slice_bytes;
     uint8_t *memory = (uint8_t *)mem_alloc_aligned(s->alloc, MEM_SEARCH, bytes, ALIGN_VECTOR);
     if (!memory) return error_no_memory(err, bytes);
@@ -147,6 +149,7 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .view = v,
         .clock = clock,
         .kernels = kernels_active(),
+        .method = {index_find(INDEX_FLAT), quantizer_find(QUANTIZER_RAW)}, /* P7: exact scores */
         .cancel = r->cancel,
         .deadline_us = r->deadline_us,
         .query_count = r->query_count,

@@ -11,9 +11,9 @@ uint64_t exact_row_count(const struct view *v)
     return count;
 }
 
-static size_t search_bytes(void)
+static size_t search_bytes(const struct exact_method *m)
 {
-    return align_up(index_flat.search_bytes, ALIGN_VECTOR);
+    return align_up(m->index->search_bytes, ALIGN_VECTOR);
 }
 
 static size_t targets_bytes(size_t query_count)
@@ -21,10 +21,10 @@ static size_t targets_bytes(size_t query_count)
     return align_up(query_count * sizeof(struct index_query), ALIGN_VECTOR);
 }
 
-size_t exact_memory_bytes(uint32_t dim, size_t query_count)
+size_t exact_memory_bytes(const struct exact_method *m, uint32_t dim, size_t query_count)
 {
-    return search_bytes() + targets_bytes(query_count) +
-           query_count * quantizer_raw.oracle_bytes(dim);
+    return search_bytes(m) + targets_bytes(query_count) +
+           query_count * m->quantizer->oracle_bytes(dim);
 }
 
 void exact_begin(struct exact_scan *s, const struct exact_desc *desc, void *memory)
@@ -33,8 +33,8 @@ void exact_begin(struct exact_scan *s, const struct exact_desc *desc, void *memo
     *s = (struct exact_scan){
         .desc = *desc,
         .search = at,
-        .targets = (struct index_query *)(at + search_bytes()),
-        .oracles = at + search_bytes() + targets_bytes(desc->query_count),
+        .targets = (struct index_query *)(at + search_bytes(desc->method)),
+        .oracles = at + search_bytes(desc->method) + targets_bytes(desc->query_count),
     };
 }
 
@@ -47,7 +47,8 @@ static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end
 {
     const struct exact_desc *d = &s->desc;
     const struct view_part *part = &d->view->parts[s->part];
-    size_t oracle_bytes = quantizer_raw.oracle_bytes(d->view->dim);
+    const struct quantizer_vtab *quantizer = d->method->quantizer;
+    size_t oracle_bytes = quantizer->oracle_bytes(d->view->dim);
     struct oracle_desc oracle = {.kernels = d->kernels,
                                  .vectors = &part->segment->vectors,
                                  .metric = (enum metric)d->view->metric};
@@ -55,7 +56,7 @@ static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end
     for (size_t i = 0; i < d->query_count; i++) {
         oracle.query = d->queries[i];
         s->targets[i] = (struct index_query){
-            .oracle = quantizer_raw.oracle_init(s->oracles + i * oracle_bytes, &oracle),
+            .oracle = quantizer->oracle_init(s->oracles + i * oracle_bytes, &oracle),
             .best = &d->best[i],
             .distance_max = d->distance_max,
         };
@@ -68,7 +69,7 @@ static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end
         .row_end = row_end,
     };
     if (tombstones_count(part->dead) > 0) search.gate = (struct index_gate){dead_word, part->dead};
-    index_flat.begin(s->search, &search);
+    d->method->index->begin(s->search, &search);
     s->is_open = true;
 }
 
@@ -93,7 +94,7 @@ static bool open_next(struct exact_scan *s)
 enum index_state exact_advance(struct exact_scan *s, uint64_t distance_max, struct error *err)
 {
     if (!s->is_open && !open_next(s)) return INDEX_DONE;
-    enum index_state state = index_flat.advance(s->search, distance_max, err);
+    enum index_state state = s->desc.method->index->advance(s->search, distance_max, err);
     if (state != INDEX_DONE) return state;
     s->is_open = false;
     s->part_first += s->desc.view->parts[s->part++].row_count;

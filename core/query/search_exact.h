@@ -11,8 +11,15 @@
 #include "quant/quantizer.h"
 #include "segment/view.h"
 
+/* What every row is looked at by: one line of each registry. */
+struct exact_method {
+    const struct index_vtab *index;
+    const struct quantizer_vtab *quantizer;
+};
+
 struct exact_desc {
-    const struct view *view; /* with a dimension; borrowed, as all else */
+    const struct view *view;           /* with a dimension; borrowed, as all else */
+    const struct exact_method *method; /* likewise */
     const struct simd_kernels *kernels;
     const struct oracle_query *queries;
     size_t query_count;
@@ -35,7 +42,7 @@ struct exact_scan {
 uint64_t exact_row_count(const struct view *v);
 
 /* Memory for a scan of so many queries, a multiple of ALIGN_VECTOR. */
-size_t exact_memory_bytes(uint32_t dim, size_t query_count);
+size_t exact_memory_bytes(const struct exact_method *m, uint32_t dim, size_t query_count);
 void exact_begin(struct exact_scan *s, const struct exact_desc *desc, void *memory);
 /* Go on for about distance_max distances.  FAILED: a part's vectors cannot be read. */
 enum index_state exact_advance(struct exact_scan *s, uint64_t distance_max, struct error *err);
