@@ -199,6 +199,16 @@ int lynse_collection_open(struct lynse *db, const char *name, struct lynse_colle
     return LYNSE_OK;
 }
 
+static int refuse_metric(const struct creation *c, uint8_t metric, struct error *err)
+{
+    const char *asked = metric_find(c->asked.metric)->names, *has = metric_find(metric)->names;
+
+    /* The first of the names is the canonical one. */
+    return error_set(
+        err, LYNSE_INVALID, "metric: %.*s, collection '%s/%s' has %.*s; build_index changes it",
+        (int)strcspn(asked, " "), asked, c->database, c->name, (int)strcspn(has, " "), has);
+}
+
 /* (2) */
 static int check_existing(const struct creation *c, const struct collection_status *s,
                           struct error *err)
@@ -208,10 +218,7 @@ static int check_existing(const struct creation *c, const struct collection_stat
     if (asked->dim && s->dim && asked->dim != s->dim)
         return error_set(err, LYNSE_DIMENSION, "dim: %u, collection '%s/%s' has %u", asked->dim,
                          c->database, c->name, s->dim);
-    if (asked->metric && asked->metric != s->metric)
-        return error_set(err, LYNSE_INVALID,
-                         "metric: %u, collection '%s/%s' has %u; build_index changes it",
-                         asked->metric, c->database, c->name, s->metric);
+    if (asked->metric && asked->metric != s->metric) return refuse_metric(c, s->metric, err);
     if (asked->sync && asked->sync < s->sync_level)
         return error_set(err, LYNSE_INVALID,
                          "sync: %u, collection '%s/%s' has %u, which promises less; set_sync "

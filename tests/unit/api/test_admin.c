@@ -119,15 +119,15 @@ static void require_opens_no_other_than_what_was_asked_for(void **state)
     AGREES(asked.sync_interval_ms = 60);
     AGREES(asked.description = "of a new one");
     REFUSED(asked.dim = 4, LYNSE_DIMENSION, "dim", "4", "default/docs", "3");
-    REFUSED(asked.metric = LYNSE_IP, LYNSE_INVALID, "metric", "1", "default/docs", "2");
-    REFUSED(asked.metric = LYNSE_COSINE, LYNSE_INVALID, "metric", "3", "2", "build_index");
+    REFUSED(asked.metric = LYNSE_IP, LYNSE_INVALID, "metric", "ip,", "default/docs", "l2;");
+    REFUSED(asked.metric = LYNSE_COSINE, LYNSE_INVALID, "metric", "cosine", "build_index");
     REFUSED(asked.sync = LYNSE_SYNC_ALWAYS, LYNSE_INVALID, "sync", "1", "2", "set_sync");
     REFUSED((asked.sync = LYNSE_SYNC_INTERVAL, asked.sync_interval_ms = 49), LYNSE_INVALID,
             "sync_interval_ms", "49", "50");
     assert_done(lynse_build_index(f->docs, "FLAT-COS", &f->err), f);
     assert_done(lynse_set_sync(f->docs, LYNSE_SYNC_ALWAYS, 0, &f->err), f);
     AGREES((asked.metric = LYNSE_COSINE, asked.sync = LYNSE_SYNC_ALWAYS));
-    REFUSED(asked.metric = LYNSE_L2, LYNSE_INVALID, "metric", "2", "3"); /* as it is now */
+    REFUSED(asked.metric = LYNSE_L2, LYNSE_INVALID, "metric", "l2,", "cosine;"); /* as it is now */
 #undef AGREES
 #undef REFUSED
 }

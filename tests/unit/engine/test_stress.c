@@ -340,9 +340,9 @@ static void open_world(struct world *world, const char *path)
     struct lynse_open_desc open = {.path = path};
     MUST_BE_OK(lynse_open(&open, &world->db, &err), &err);
     for (size_t c = 0; c < COLLECTIONS; c++) {
-        struct lynse_collection_desc desc = {
-            .name = c == 0 ? "first" : "second", .dim = DIM, .sync = LYNSE_SYNC_OS};
+        struct lynse_collection_desc desc = {.name = c == 0 ? "first" : "second", .dim = DIM};
         MUST_BE_OK(lynse_collection_require(world->db, &desc, &world->docs[c], &err), &err);
+        MUST_BE_OK(lynse_set_sync(world->docs[c], LYNSE_SYNC_OS, 0, &err), &err);
     }
 }
 
