@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "codec/id.h"
 #include "codec/record_kinds.h"
+#include "codec/vector_types.h"
 
 enum record_tag {
     RECORD_IDS = 1,
@@ -19,8 +20,6 @@ enum record_tag {
     RECORD_VERSIONS = 4,
     RECORD_REQUEST_ID = 5
 };
-enum vector_kind { VECTOR_DENSE = 1, VECTOR_SPARSE = 2 };
-enum storage_type { STORAGE_F32 = 1 };
 
 /* Rows to encode: n ids; n x dim f32; n documents (msgpack maps; size 0 = the empty map). */
 struct record_rows {

@@ -251,6 +251,9 @@ void collection_unstage(struct collection *c, const struct staged_group *before)
 int collection_find(struct collection *c, const struct record_id *id, struct overlay_entry *out,
                     struct error *err);
 
+/* collection_fields.c: the metrics and index kinds of m are those that there are; or `code`. */
+int collection_check_fields(const struct manifest *m, int code, struct error *err);
+
 /* collection_options.c: publish manifest `next` as the ruling one; takes it. */
 int collection_swap_manifest(struct collection *c, struct manifest *take_next, struct error *err);
 void collection_poison(struct collection *c, const struct error *why);

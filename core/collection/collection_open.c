@@ -50,6 +50,7 @@ int collection_create(const struct collection_desc *desc, const struct collectio
             goto out;
         }
     }
+    if (collection_check_fields(&m, LYNSE_INTERNAL, err) != 0) goto out;
     rc = manifest_publish(&m, desc->take_dir, &desc->owner, desc->rng, &is_renamed, err);
 out:
     manifest_deinit(&m);
@@ -155,6 +156,7 @@ static int recover(struct collection *c, struct error *err)
                   (unsigned long long)c->manifest.number, (unsigned long long)c->desc.number);
         goto out;
     }
+    if (collection_check_fields(&c->manifest, LYNSE_CORRUPT, err) != 0) goto out;
     c->dim = c->manifest.fields[0].dim;
     c->applied_lsn = c->manifest.flushed_lsn;
     c->max_int_id = c->manifest.max_int_id;

@@ -34,8 +34,9 @@ int collection_swap_manifest(struct collection *c, struct manifest *take_next, s
     struct error failed = {0};
 
     CHECK(take_next->epoch == c->manifest.epoch + 1);
-    if (manifest_publish(take_next, c->dir, &c->desc.owner, c->desc.rng, &is_renamed, &failed) !=
-        0) {
+    if (collection_check_fields(take_next, LYNSE_INTERNAL, &failed) != 0 ||
+        manifest_publish(take_next, c->dir, &c->desc.owner, c->desc.rng, &is_renamed, &failed) !=
+            0) {
         /* After the rename nobody knows which one rules: only a new start can tell (R9). */
         if (is_renamed) {
             collection_poison(c, &failed);

@@ -13,9 +13,10 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "codec/vector_types.h"
 #include "simd/kernels.h"
 
-enum { RUN_BYTES = 16 * CHECKSUM_BLOCK_BYTES /* a megabyte */, STORAGE_F32 = 1 };
+enum { RUN_BYTES = 16 * CHECKSUM_BLOCK_BYTES /* a megabyte */ };
 
 struct sealed_segment {
     struct segment base; /* first */

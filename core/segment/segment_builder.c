@@ -22,9 +22,9 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/limits.h"
+#include "codec/vector_types.h"
 #include "store/ids_file.h"
 
-enum { STORAGE_F32 = 1 };
 
 struct kept_row {
     struct record_id id; /* borrowed from the input */

@@ -22,11 +22,9 @@
 #include "base/limits.h"
 #include "base/planted.h"
 #include "codec/tagged.h"
+#include "codec/vector_types.h"
 
 enum manifest_tag { TAG_STATE = 1, TAG_VECTOR_FIELD = 2, TAG_OPTIONS = 3, TAG_SEGMENT = 4 };
-
-/* Highest numbers of the one-byte kinds that FORMAT.md defines; a new one needs a feature bit. */
-enum { VECTOR_KIND_MAX = 2, STORAGE_MAX = 6, METRIC_MAX = 3, INDEX_KIND_MAX = 1 };
 
 static const char WHAT[] = "manifest";
 
@@ -119,10 +117,8 @@ static const char *check_field(const struct manifest *m, uint32_t index)
 {
     const struct manifest_field *f = &m->fields[index];
 
-    if (f->kind < 1 || f->kind > VECTOR_KIND_MAX) return "has an unknown kind";
-    if (f->storage < 1 || f->storage > STORAGE_MAX) return "has an unknown storage type";
-    if (f->metric < 1 || f->metric > METRIC_MAX) return "has an unknown metric";
-    if (f->index_kind > INDEX_KIND_MAX) return "has an unknown index kind";
+    if (!vector_kind_is_known(f->kind)) return "has an unknown kind";
+    if (!storage_type_is_known(f->storage)) return "has an unknown storage type";
     if (f->dim > LIMIT_DIM) return "has more dimensions than the limit";
     if (f->name[0] == '\0') return "has no name";
     for (uint32_t i = 0; i < index; i++)

@@ -44,8 +44,8 @@ struct manifest_segment {
 struct manifest_field {
     uint8_t kind;       /* enum vector_kind */
     uint8_t storage;    /* enum storage_type */
-    uint8_t metric;     /* of LYNSE_METRICS */
-    uint8_t index_kind; /* 0 none asked for, 1 flat */
+    uint8_t metric;     /* enum metric: the store does not know which there are */
+    uint8_t index_kind; /* enum index_kind, likewise */
     uint32_t dim;       /* 0: not known yet */
     char name[129];
 };

@@ -89,11 +89,13 @@ return {
       ["record_kinds.h"] = "kinds of log records",
       ["tagged.[ch]"] = "runs of tagged fields: catalog, manifest, record payloads",
       ["value.[ch]"] = "one field value, as a view of its msgpack bytes",
+      ["vector_types.h"] = "what a vector field may hold, by the numbers of files",
    },
    ["core/collection"] = {
       ["collection.h"] = "one collection as a single-threaded state machine",
       ["collection_apply.c"] = "the parts of a collection, the view of them, and replay",
       ["collection_check.c"] = "every invariant over every file and the state; never writes",
+      ["collection_fields.c"] = "may a manifest say that of its vector fields?",
       ["collection_open.c"] = "create, recover, close",
       ["collection_options.c"] =
          "what a collection is told rather than fed; each change is one manifest",

@@ -161,8 +161,6 @@ static void names_of_parts_are_those_of_the_format(void **state)
     _(no_fields, s->m.field_count = 0)                                                             \
     _(unknown_kind, s->fields[1].kind = 3)                                                         \
     _(unknown_storage, s->fields[1].storage = 7)                                                   \
-    _(unknown_metric, s->fields[0].metric = 0)                                                     \
-    _(unknown_index, s->fields[0].index_kind = 2)                                                  \
     _(huge_dimension, s->fields[0].dim = LIMIT_DIM + 1)                                            \
     _(nameless_field, s->fields[1].name[0] = '\0')                                                 \
     _(two_fields_of_one_name, memcpy(s->fields[1].name, "default", 8))                             \

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vector_types.h — what a vector field may hold, by the numbers of files (docs/FORMAT.md section 5).
+ *
+ * The numbers run from 1 without gaps and are never changed or used again.  All that the format
+ * knows is here; what this version cannot read is UNSUPPORTED where it is met: so far everything
+ * but DENSE and F32.
+ */
+#ifndef CODEC_VECTOR_TYPES_H
+#define CODEC_VECTOR_TYPES_H
+
+#include <stdbool.h>
+
+#define VECTOR_KINDS(_)                                                                            \
+    _(DENSE, 1)                                                                                    \
+    _(SPARSE, 2)
+
+/* Of one component. */
+#define STORAGE_TYPES(_)                                                                           \
+    _(F32, 1)                                                                                      \
+    _(F16, 2)                                                                                      \
+    _(BF16, 3)                                                                                     \
+    _(I8, 4)                                                                                       \
+    _(U8, 5)                                                                                       \
+    _(BIT, 6)
+
+#define TYPE_ONE(name, number) +1
+
+enum vector_kind {
+#define VECTOR_KIND_NUMBER(name, number) VECTOR_##name = number,
+    VECTOR_KINDS(VECTOR_KIND_NUMBER)
+#undef VECTOR_KIND_NUMBER
+};
+enum { VECTOR_KIND_MAX = 0 VECTOR_KINDS(TYPE_ONE) };
+
+enum storage_type {
+#define STORAGE_TYPE_NUMBER(name, number) STORAGE_##name = number,
+    STORAGE_TYPES(STORAGE_TYPE_NUMBER)
+#undef STORAGE_TYPE_NUMBER
+};
+enum { STORAGE_TYPE_MAX = 0 STORAGE_TYPES(TYPE_ONE) };
+
+#undef TYPE_ONE
+
+static inline bool vector_kind_is_known(unsigned kind)
+{
+    return kind >= 1 && kind <= VECTOR_KIND_MAX;
+}
+
+static inline bool storage_type_is_known(unsigned type)
+{
+    return type >= 1 && type <= STORAGE_TYPE_MAX;
+}
+
+#endif
