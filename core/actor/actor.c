@@ -148,10 +148,7 @@ void actor_push_runtime(struct actor *a, struct runtime_message *m)
 static int refusal(const struct actor *a, const struct message *m, uint64_t now_us)
 {
     if (atomic_load_relaxed(&a->life) == ACTOR_STOPPED) return LYNSE_SHUTTING_DOWN;
-    if (m->class == MESSAGE_SYSTEM) return LYNSE_OK;
-    if (message_is_cancelled(m)) return LYNSE_CANCELLED;
-    if (m->deadline_us != 0 && now_us >= m->deadline_us) return LYNSE_DEADLINE;
-    return LYNSE_OK;
+    return message_refusal(m, now_us);
 }
 
 static void hand_over(struct actor *a, struct message **batch, size_t count)

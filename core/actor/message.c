@@ -72,3 +72,11 @@ bool message_is_cancelled(const struct message *m)
     /* Relaxed: the flag carries nothing with it. */
     return atomic_load_relaxed(&m->is_cancelled) || (m->reply && reply_is_cancelled(m->reply));
 }
+
+int message_refusal(const struct message *m, uint64_t now_us)
+{
+    if (m->class == MESSAGE_SYSTEM) return LYNSE_OK;
+    if (message_is_cancelled(m)) return LYNSE_CANCELLED;
+    if (m->deadline_us != 0 && now_us >= m->deadline_us) return LYNSE_DEADLINE;
+    return LYNSE_OK;
+}

@@ -89,6 +89,9 @@ static int check_desc(const struct lynse_open_desc *d, struct error *err)
     if (check_range("actor_threads", d->actor_threads, 0, 256, err) != 0) return -1;
     if (check_range("search_threads", d->search_threads, 0, 256, err) != 0) return -1;
     if (check_range("job_threads", d->job_threads, 0, 256, err) != 0) return -1;
+    if (d->low_water_bytes > LIMIT_LOW_WATER_BYTES)
+        return error_set(err, LYNSE_LIMIT, "low_water_bytes: %llu, at most %llu",
+                         (unsigned long long)d->low_water_bytes, LIMIT_LOW_WATER_BYTES);
     if (!d->allocator.alloc != !d->allocator.free)
         return error_set(err, LYNSE_INVALID,
                          "allocator: alloc and free are given together or not at all");
@@ -151,6 +154,7 @@ int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct ly
         .is_inline = d.mode == LYNSE_INLINE,
         .sync_level = (uint8_t)d.sync,
         .sync_interval_ms = d.sync_interval_ms,
+        .low_water_bytes = d.low_water_bytes,
         .actor_threads = d.actor_threads,
         .search_threads = d.search_threads,
         .job_threads = d.job_threads ? d.job_threads : 1,

@@ -73,6 +73,8 @@
     _(RECOVERY_DAMAGED_COPY, "one of two copies was bad")                                          \
     _(RECOVERY_R3A_PROVED, "a successor declared the end of a log file dead")                      \
     _(REPLAY_FROZE_TAIL, "replay filled a tail")                                                   \
+    _(RESERVE_MADE, "room was set aside for a full disk")                                          \
+    _(RESERVE_RELEASED, "a full disk got the room that was set aside")                             \
     _(RESTORE_REPLAYED, "a restore was replayed")                                                  \
     _(ROW_KEPT_DEAD, "the newest version of a deleted id was sealed")                              \
     _(ROW_LEFT_OUT, "a superseded row was not sealed")                                             \

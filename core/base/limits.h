@@ -42,6 +42,8 @@ enum {
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
     BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
     BUILD_STEP_BYTES = 512,
+    RESERVE_BYTES = 16 << 10,      /* kept on the disk for deleting, flushing and closing */
+    RESERVE_FROM_BYTES = 24 << 10, /* a root that holds less needs none */
 };
 #else
 enum {
@@ -58,6 +60,8 @@ enum {
     SEARCH_SPLIT_ROWS = 65536,
     BUILD_STEP_ROWS = 1024,
     BUILD_STEP_BYTES = 256 << 10,
+    RESERVE_BYTES = 16 << 20,
+    RESERVE_FROM_BYTES = 64 << 20,
 };
 #endif
 
@@ -67,6 +71,7 @@ enum {
     DOC_CACHE_BYTES = 32 << 20,
     ALIGN_VECTOR = 64, /* a cache line, and one AVX-512 register */
 };
+#define LIMIT_LOW_WATER_BYTES (1ull << 50) /* more is a number that was not meant */
 #define MAILBOX_BYTES (64ull << 20)
 #define UNSYNCED_BYTES_MAX (64ull << 20) /* inline mode without syncs (R4b) */
 

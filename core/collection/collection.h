@@ -176,6 +176,11 @@ int collection_open(const struct collection_desc *desc, struct collection **out,
  * be replayed; sync; mark), then free.  An error says what was not made durable; it is freed all
  * the same.  No seal is under way. */
 int collection_close(struct collection *c, struct error *err);
+/* The first half of closing: nothing is freed.  May be done again after an error that left room to
+ * be made. */
+int collection_settle(struct collection *c, struct error *err);
+/* Bytes of its files: segments, and log that would be replayed. */
+uint64_t collection_disk_bytes(const struct collection *c);
 /* Free without writing: what a crash or a failed start leaves is recovered at the next open. */
 void collection_abandon(struct collection *c);
 

@@ -214,9 +214,24 @@ void collection_abandon(struct collection *c)
     mem_free(a, c);
 }
 
-/* What close() promises: everything applied is durable, and vouched for by more than itself (R3).
- */
-static int close_durably(struct collection *c, struct error *err)
+/* The end of the log is vouched for by more than itself (R3). */
+static int vouch(struct collection *c, uint64_t durable_lsn, struct error *err)
+{
+    struct manifest next;
+
+    if (collection_mark(c, err) != 0) return -1;
+    if (c->manifest.sync_level == SYNC_NONE || wal_is_vouched(c->wal)) return 0;
+    if (FAULT(CLOSE_WITHOUT_VOUCHER)) return 0;
+    REACHED(CLOSE_VOUCHED_BY_MANIFEST);
+
+    manifest_init(&next, c->desc.alloc);
+    if (manifest_copy(&next, &c->manifest, err) != 0) return -1;
+    next.epoch++;
+    if (next.durable_lsn < durable_lsn) next.durable_lsn = durable_lsn;
+    return collection_swap_manifest(c, &next, err);
+}
+
+int collection_settle(struct collection *c, struct error *err)
 {
     uint64_t durable;
 
@@ -229,22 +244,25 @@ static int close_durably(struct collection *c, struct error *err)
     c->desc.may_sync = true;
     bool must_flush = c->manifest.sync_level == SYNC_NONE && !FAULT(NONE_CLOSE_WITHOUT_FLUSH);
     if (must_flush && collection_flush(c, false, err) != 0) return -1;
-    if (collection_sync(c, &durable, err) != 0 || collection_mark(c, err) != 0) return -1;
-    if (c->manifest.sync_level == SYNC_NONE || wal_is_vouched(c->wal)) return 0;
-    if (FAULT(CLOSE_WITHOUT_VOUCHER)) return 0;
-    REACHED(CLOSE_VOUCHED_BY_MANIFEST);
+    if (collection_sync(c, &durable, err) != 0) return -1;
+    if (vouch(c, durable, err) == 0) return 0;
+    return error_wrap(err, "every write is durable, but a mark at the log's end failed");
+}
 
-    struct manifest next;
-    manifest_init(&next, c->desc.alloc);
-    if (manifest_copy(&next, &c->manifest, err) != 0) return -1;
-    next.epoch++;
-    if (next.durable_lsn < durable) next.durable_lsn = durable;
-    return collection_swap_manifest(c, &next, err);
+uint64_t collection_disk_bytes(const struct collection *c)
+{
+    uint64_t bytes = c->log ? c->log->ops->replay_bytes(c->log) : 0;
+
+    for (uint32_t i = 0; i < c->manifest.segment_count; i++) {
+        const struct manifest_segment *s = &c->manifest.segments[i];
+        for (uint32_t j = 0; j < s->part_count; j++) bytes += s->parts[j].bytes;
+    }
+    return bytes;
 }
 
 int collection_close(struct collection *c, struct error *err)
 {
-    int rc = close_durably(c, err);
+    int rc = collection_settle(c, err);
     collection_abandon(c);
     return rc;
 }

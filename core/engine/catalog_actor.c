@@ -66,6 +66,9 @@ static int publish(struct engine *e, struct catalog *c, struct error *err)
     struct error failed = {0};
 
     if (catalog_publish(c, e->root, &e->catalog_rng, &is_renamed, &failed) == 0) return 0;
+    if (!is_renamed && engine_frees_space(e, &failed) &&
+        catalog_publish(c, e->root, &e->catalog_rng, &is_renamed, &failed) == 0)
+        return 0;
     if (is_renamed) {
         error_set(&e->poison, LYNSE_READ_ONLY,
                   "the catalog cannot be changed until the root is opened again: its sync failed");
@@ -100,6 +103,13 @@ static int swap_catalog(struct engine *e, struct catalog *next, struct error *er
     return 0;
 }
 
+/* Is there room for what makes the root larger?  What is dropped, is always. */
+static int check_space(struct engine *e, struct error *err)
+{
+    if (space_admit(&e->space, 0, scheduler_now_us(e->scheduler), true, err) == 0) return 0;
+    return error_wrap(err, "root '%.80s'", e->desc.path);
+}
+
 static int begin_change(struct engine *e, struct catalog *out, struct error *err)
 {
     if (e->desc.read_only)
@@ -116,8 +126,9 @@ static void on_create_database(struct engine *e, struct catalog_message *m)
 {
     struct catalog next = {0};
     struct error err = {0};
-    int rc = begin_change(e, &next, &err);
+    int rc = check_space(e, &err);
 
+    if (rc == 0) rc = begin_change(e, &next, &err);
     if (rc == 0 && (rc = catalog_add_database(&next, m->database, &err)) != 0)
         catalog_deinit(&next);
     else if (rc == 0) rc = swap_catalog(e, &next, &err);
@@ -172,7 +183,7 @@ static int create_collection(struct engine *e, const struct catalog_message *m, 
     struct catalog_collection entry;
     struct error left = {0};
 
-    if (begin_change(e, &next, err) != 0) return -1;
+    if (check_space(e, err) != 0 || begin_change(e, &next, err) != 0) return -1;
     if (add_entry(e, m, &next, &entry, err) != 0) {
         catalog_deinit(&next);
         return -1;

@@ -141,6 +141,18 @@ void engine_stir(struct rng *r, uint64_t epoch, uint64_t number)
     rng_init(r, hash_u64(rng_u64(r) + hash_u64(epoch + hash_u64(number))));
 }
 
+/* Memory has a bound of its own, the budget. */
+static void watch_space(struct engine *e)
+{
+    const struct space_desc desc = {e->alloc, e->root, e->desc.path, e->desc.low_water_bytes};
+    if (!is_in_memory(&e->desc)) space_watch(&e->space, &desc);
+}
+
+bool engine_frees_space(struct engine *e, const struct error *why)
+{
+    return why->code == LYNSE_DISK_FULL && space_release_reserve(&e->space);
+}
+
 /* What earlier processes left, and the promise that what is there stays (2). */
 static int clean_root(struct engine *e, struct error *err)
 {
@@ -152,7 +164,10 @@ static int clean_root(struct engine *e, struct error *err)
     if (engine_remove_stillborn(e, &e->catalog, err) != 0) return -1;
     if (engine_remove_dropped(e, &e->catalog, &removed, err) != 0) return -1;
     if (removed == 0) return 0;
-    if (catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err) != 0) return -1;
+    int rc = catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err);
+    if (rc != 0 && engine_frees_space(e, err))
+        rc = catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err);
+    if (rc != 0) return -1;
     return catalog_clean(&e->catalog, e->root, err);
 }
 
@@ -180,6 +195,7 @@ static int open_catalog(struct engine *e, struct error *err)
         return error_set(err, LYNSE_READ_ONLY,
                          "catalog: has features that this version can read but not write");
     dir_lock_write_uuid(&e->lock, &e->uuid);
+    watch_space(e);
     return clean_root(e, err);
 }
 
@@ -214,6 +230,7 @@ static void tear_down(struct engine *e)
     dir_lock_release(&e->lock);
     vfs_dir_close(e->root);
     if (e->own_vfs) vfs_memory_destroy(e->own_vfs);
+    space_deinit(&e->space);
     mutex_deinit(&e->mutex);
     mem_free(alloc, (void *)(uintptr_t)e->desc.path);
     mem_free(alloc, e);
@@ -257,6 +274,7 @@ int engine_open(const struct engine_desc *desc, struct engine **out, struct erro
     e->opener_pid = (int)getpid();
     e->search_threads = desc->search_threads ? desc->search_threads : machine_core_count();
     mutex_init(&e->mutex);
+    space_init(&e->space);
     catalog_init(&e->catalog, alloc, &(struct uuid){{0}});
     if (!e->desc.sync_level) e->desc.sync_level = default_level(desc);
     if (!e->desc.sync_interval_ms) e->desc.sync_interval_ms = 100;

@@ -12,6 +12,7 @@
 #include "base/thread.h"
 #include "engine/catalog.h"
 #include "engine/messages.h"
+#include "engine/space.h"
 #include "query/search.h"
 #include "store/dir_lock.h"
 
@@ -25,6 +26,7 @@ struct engine_desc {
     bool is_inline;
     uint8_t sync_level; /* default of new collections; 0: always, inline os */
     uint32_t sync_interval_ms;
+    uint64_t low_water_bytes; /* 0: the default; see space.h */
     unsigned actor_threads;
     unsigned search_threads;
     unsigned job_threads;
@@ -45,6 +47,7 @@ struct engine {
     struct vfs *own_vfs;
     struct vfs_dir *root;
     struct dir_lock lock;
+    struct space space;
     struct uuid uuid; /* of the root; constant once it is open */
     const struct clock *clock;
     struct scheduler *scheduler;
@@ -86,6 +89,8 @@ struct host {
     uint64_t last_write_us;
     uint64_t pinned_epoch;       /* read-only */
     struct seal_task *seal;      /* under way */
+    uint64_t held_bytes;         /* of space: what the collection has on the disk */
+    struct kept_deletes *kept;   /* a batch is being written that may need the reserve */
     uint64_t seal_not_before_us; /* after one that failed */
     struct buf deferred;         /* struct message *: wait for the seal */
     struct buf deferred_spare;   /* takes its place while it is worked off */
@@ -142,6 +147,10 @@ enum search_state engine_advance_search(struct engine *e, struct search *s, size
 unsigned engine_search_threads(const struct engine *e);
 
 /* ---- inside this layer ---- */
+
+/* What has to work on a full disk failed with `why`: true if that was for want of room, and the
+ * reserve gives some.  Then it is tried once more. */
+bool engine_frees_space(struct engine *e, const struct error *why);
 
 extern const struct actor_ops collection_actor_ops;
 extern const struct actor_ops catalog_actor_ops;

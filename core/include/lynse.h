@@ -142,6 +142,9 @@ struct lynse_open_desc {
     struct lynse_allocator allocator; /* all zero: libc */
     uint64_t memory_budget_bytes;     /* 0: none; beyond it calls answer NO_MEMORY */
     uint64_t seed;                    /* of UUIDs and placement; 0: from the system */
+    /* A write that would leave fewer bytes of the disk free answers DISK_FULL.  0: 64 MiB or 1 %,
+     * whichever is more, but at most an eighth; 1: until it is full; at most 2^50. */
+    uint64_t low_water_bytes;
 };
 
 /* Errors: LOCKED (who, since when), INVALID (not ours: the text says whose it looks like),

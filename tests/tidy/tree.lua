@@ -121,6 +121,8 @@ return {
          "a frozen tail becomes a segment on a job thread, while its actor goes on",
       ["search_pool.c"] =
          "one search on several threads: slice 0 on the caller's, the others on the pool",
+      ["space.[ch]"] =
+         "room on a root's disk: the mark that stops writes, the reserve for deleting and closing",
    },
    ["core/include"] = {
       ["lynse.h"] = "the one public header of Lynse, an embedded-first vector database",
