@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/planted.h"
 #include "codec/msgpack.h"
@@ -192,27 +193,38 @@ static int decode_versions(const struct tagged_field *f, struct record_view *out
     return 0;
 }
 
-static int decode_field(const struct tagged_field *f, struct record_view *out, struct error *err)
+struct record_field {
+    const char *name;
+    int (*decode)(const struct tagged_field *f, struct record_view *out, struct error *err);
+};
+static const struct record_field fields[] = {
+#define RECORD_FIELD_ENTRY(tag, number, field) [number] = {#field, decode_##field},
+    RECORD_FIELDS(RECORD_FIELD_ENTRY)
+#undef RECORD_FIELD_ENTRY
+};
+enum { FIELD_COUNT = sizeof fields / sizeof *fields };
+
+/* By number; gaps are no row kinds. */
+static const struct {
+    const char *name;
+    enum record_tag must_have;
+} kinds[] = {
+#define RECORD_KIND_ENTRY(name, number, kind, must_have) [number] = {#kind, RECORD_##must_have},
+    RECORD_ROW_KINDS(RECORD_KIND_ENTRY)
+#undef RECORD_KIND_ENTRY
+};
+
+/* *seen: a bit for each tag that stood before. */
+static int decode_field(const struct tagged_field *f, uint32_t *seen, struct record_view *out,
+                        struct error *err)
 {
     if (f->tag != RECORD_IDS && out->count == 0)
         return error_set(err, LYNSE_CORRUPT, "record: ids do not come first");
-    switch (f->tag) {
-    case RECORD_IDS:
-        if (out->count != 0) return error_set(err, LYNSE_CORRUPT, "record: ids stand twice");
-        return decode_ids(f, out, err);
-    case RECORD_VECTORS:
-        if (out->vectors) return error_set(err, LYNSE_CORRUPT, "record: vectors stand twice");
-        return decode_vectors(f, out, err);
-    case RECORD_DOCUMENTS:
-        if (out->document_ends)
-            return error_set(err, LYNSE_CORRUPT, "record: documents stand twice");
-        return decode_documents(f, out, err);
-    case RECORD_VERSIONS:
-        if (out->versions) return error_set(err, LYNSE_CORRUPT, "record: versions stand twice");
-        return decode_versions(f, out, err);
-    default:
-        return tagged_unknown(f, "record", err);
-    }
+    if (f->tag >= FIELD_COUNT || !fields[f->tag].decode) return tagged_unknown(f, "record", err);
+    if (*seen & 1u << f->tag)
+        return error_set(err, LYNSE_CORRUPT, "record: %s stand twice", fields[f->tag].name);
+    *seen |= 1u << f->tag;
+    return fields[f->tag].decode(f, out, err);
 }
 
 int record_decode(enum record_kind kind, struct slice payload, struct record_view *out,
@@ -220,18 +232,19 @@ int record_decode(enum record_kind kind, struct slice payload, struct record_vie
 {
     struct reader r = reader_of(payload);
     struct tagged_field field;
+    uint32_t seen = 0;
     int more;
 
+    CHECK(record_kind_has_rows(kind));
     memset(out, 0, sizeof *out);
     out->kind = kind;
     while ((more = tagged_next(&r, "record", &field, err)) == 1)
-        if (decode_field(&field, out, err) != 0) return -1;
+        if (decode_field(&field, &seen, out, err) != 0) return -1;
     if (more < 0) return -1;
     if (out->count == 0) return error_set(err, LYNSE_CORRUPT, "record: has no ids");
-    if (kind == RECORD_UPSERT && !out->vectors)
-        return error_set(err, LYNSE_CORRUPT, "record: upsert without vectors");
-    if (kind == RECORD_RESTORE && !out->versions)
-        return error_set(err, LYNSE_CORRUPT, "record: restore without versions");
+    if (!(seen & 1u << kinds[kind].must_have))
+        return error_set(err, LYNSE_CORRUPT, "record: %s without %s", kinds[kind].name,
+                         fields[kinds[kind].must_have].name);
     return 0;
 }
 

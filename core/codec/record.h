@@ -13,14 +13,6 @@
 #include "codec/record_kinds.h"
 #include "codec/vector_types.h"
 
-enum record_tag {
-    RECORD_IDS = 1,
-    RECORD_VECTORS = 2,
-    RECORD_DOCUMENTS = 3,
-    RECORD_VERSIONS = 4,
-    RECORD_REQUEST_ID = 5
-};
-
 /* Rows to encode: n ids; n x dim f32; n documents (msgpack maps; size 0 = the empty map). */
 struct record_rows {
     const struct record_id *ids;
@@ -49,7 +41,7 @@ struct record_view {
     const uint8_t *versions; /* RESTORE: count x u64 */
 };
 
-/* Everything is validated: counts against bytes left, ids, offsets monotone and inside, documents
+/* kind has rows.  Everything is validated: counts against bytes left, ids, offsets monotone and inside, documents
  * are checked msgpack maps, components finite.  CORRUPT says what; unknown required tags
  * FORMAT_TOO_NEW; unknown storage types UNSUPPORTED. */
 int record_decode(enum record_kind kind, struct slice payload, struct record_view *out,

@@ -137,7 +137,8 @@ static int replay_id(struct collection *c, const struct record_id *id, uint64_t 
     return 0;
 }
 
-static int replay_rows(struct collection *c, struct record_view *r, uint64_t lsn, struct error *err)
+static int replay_upsert(struct collection *c, struct record_view *r, uint64_t lsn,
+                         struct error *err)
 {
     size_t row_floats = r->dim;
     float *vector = NULL;
@@ -172,6 +173,35 @@ out:
     return rc;
 }
 
+static int replay_delete(struct collection *c, struct record_view *r, uint64_t lsn,
+                         struct error *err)
+{
+    struct record_id id;
+
+    while (id_column_next(&r->ids, &id))
+        if (replay_id(c, &id, lsn, 0, err) != 0) return -1;
+    return 0;
+}
+
+static int replay_restore(struct collection *c, struct record_view *r, uint64_t lsn,
+                          struct error *err)
+{
+    struct record_id id;
+
+    REACHED(RESTORE_REPLAYED);
+    for (size_t i = 0; id_column_next(&r->ids, &id); i++)
+        if (replay_id(c, &id, lsn, load_u64(r->versions + i * sizeof(uint64_t)), err) != 0)
+            return -1;
+    return 0;
+}
+
+typedef int replay_fn(struct collection *c, struct record_view *r, uint64_t lsn, struct error *err);
+static replay_fn *const replay_of_kind[] = {
+#define REPLAY_OF_KIND(name, number, kind, must_have) [number] = replay_##kind,
+    RECORD_ROW_KINDS(REPLAY_OF_KIND)
+#undef REPLAY_OF_KIND
+};
+
 /* No writer logs an id twice in a group, but a file may say anything (P9). */
 static int check_group(struct segment *s, uint32_t first_row, uint32_t row_count, uint64_t lsn,
                        struct error *err)
@@ -205,18 +235,9 @@ int collection_replay_record(void *ctx, uint64_t lsn, enum record_kind kind, str
 {
     struct collection *c = ctx;
     struct record_view r;
-    struct record_id id;
 
-    if (kind == RECORD_RESTORE) REACHED(RESTORE_REPLAYED);
-    if (kind == RECORD_UPSERT || kind == RECORD_DELETE || kind == RECORD_RESTORE) {
-        if (record_decode(kind, payload, &r, err) != 0)
-            return error_wrap(err, "log, LSN %llu", (unsigned long long)lsn);
-        if (kind == RECORD_UPSERT && replay_rows(c, &r, lsn, err) != 0) return -1;
-        for (size_t i = 0; kind != RECORD_UPSERT && id_column_next(&r.ids, &id); i++)
-            if (replay_id(c, &id, lsn,
-                          kind == RECORD_RESTORE ? load_u64(r.versions + i * sizeof(uint64_t)) : 0,
-                          err) != 0)
-                return -1;
-    }
+    if (record_decode(kind, payload, &r, err) != 0)
+        return error_wrap(err, "log, LSN %llu", (unsigned long long)lsn);
+    if (replay_of_kind[kind](c, &r, lsn, err) != 0) return -1;
     return is_group_end ? replay_group_end(c, lsn, err) : 0;
 }

@@ -121,7 +121,7 @@ static int log_append(struct commit_log *log, uint64_t lsn, const struct commit_
 
     for (size_t i = 0; i < count; i++) {
         uint8_t flags = i == count - 1 ? WAL_GROUP_END : 0;
-        CHECK(records[i].kind != RECORD_MARK && records[i].kind != RECORD_PAD);
+        CHECK(record_kind_has_rows(records[i].kind));
         c.chain = wal_record_encode(&w->batch, &c.salt, records[i].kind, flags, lsn, w->durable_lsn,
                                     c.chain, records[i].payload);
     }

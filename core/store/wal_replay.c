@@ -204,23 +204,6 @@ static bool read_record(struct slice file, size_t at, uint32_t salt_crc, struct 
            record_is_valid(r, salt_crc);
 }
 
-static bool is_filler(const struct record *r)
-{
-    return r->kind == RECORD_MARK || r->kind == RECORD_PAD;
-}
-
-static bool is_known(const struct record *r)
-{
-    switch (r->kind) {
-#define IS_KNOWN_CASE(name, number) case RECORD_##name:
-        RECORD_KINDS(IS_KNOWN_CASE)
-#undef IS_KNOWN_CASE
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* ---- the walk ---- */
 
 struct walk {
@@ -243,7 +226,7 @@ static size_t find_last_known(const struct walk *w)
     for (size_t at = w->group_begin; at < w->at; at += r.bytes) {
         bool is_whole = read_record_header(w->file, at, w->salt_crc, &r);
         CHECK(is_whole);
-        if (is_known(&r)) last = at;
+        if (record_kind_has_rows(r.kind)) last = at;
     }
     return last;
 }
@@ -256,7 +239,7 @@ static int hand_out_group(const struct walk *w, struct error *err)
 
     for (size_t at = w->group_begin; at < w->at; at += r.bytes) {
         (void)read_record_header(w->file, at, w->salt_crc, &r);
-        if (!is_known(&r)) {
+        if (!record_kind_has_rows(r.kind)) {
             if (r.flags & WAL_IGNORABLE) continue;
             return error_set(err, LYNSE_FORMAT_TOO_NEW,
                              "'%s': LSN %llu has a record of kind %u, which this version does not "
@@ -275,7 +258,7 @@ static bool is_next(const struct walk *w, const struct record *r, const struct w
                     uint64_t upto_lsn)
 {
     if (r->prev_crc != w->chain && !FAULT(WAL_NO_CHAIN)) return false;
-    if (is_filler(r)) return w->at == w->group_begin && r->lsn == out->last_lsn;
+    if (record_kind_is_filler(r->kind)) return w->at == w->group_begin && r->lsn == out->last_lsn;
     return out->last_lsn < upto_lsn && r->lsn == out->last_lsn + 1;
 }
 
@@ -290,7 +273,7 @@ static int walk_groups(struct walk *w, uint64_t upto_lsn, struct wal_scan *out, 
         if (r.durable_lsn > out->vouched_lsn) out->vouched_lsn = r.durable_lsn;
         if (r.kind == RECORD_MARK && r.durable_lsn > out->marked_lsn)
             out->marked_lsn = r.durable_lsn;
-        if (is_filler(&r)) {
+        if (record_kind_is_filler(r.kind)) {
             w->group_begin = w->at;
             continue;
         }
