@@ -81,8 +81,9 @@ MEANINGS = {
         "Ask with lynse_exists or lynse_get, or write the same again with lynse_upsert.",
     ),
     "DISK_FULL": (
-        "The disk, or the quota, is full; nothing of the call was applied.",
-        "Make room; reads go on, and writes too once there is room.",
+        "The disk, or the quota, is full, or less than low_water_bytes would stay free; nothing of "
+        "the call was applied.",
+        "Make room, lynse_delete and lynse_flush work; reads go on, and writes too once there is room.",
     ),
     "IO": (
         "A system call failed; os_errno has its number.",
