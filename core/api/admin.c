@@ -44,14 +44,15 @@ int lynse_build_index(struct lynse_collection *c, const char *index_mode, struct
     struct error failed = {0};
     struct index_mode mode = {0};
 
-    if (!index_mode) error_set(&failed, LYNSE_INVALID, "index_mode: missing");
-    if (failed.code || index_mode_parse(index_mode, &mode, &failed) != 0)
-        return api_fail(&failed, err);
+    if (!c) return api_missing("c", err);
+    if (!index_mode) return api_missing("index_mode", err);
+    if (index_mode_parse(index_mode, &mode, &failed) != 0) return api_fail(&failed, err);
     return set_index(c, (uint8_t)mode.kind, (uint8_t)mode.metric, err);
 }
 
 int lynse_remove_index(struct lynse_collection *c, struct lynse_error *err)
 {
+    if (!c) return api_missing("c", err);
     return set_index(c, INDEX_NONE, 0, err); /* the metric stays: vectors are compared as before */
 }
 
@@ -60,6 +61,7 @@ int lynse_set_sync(struct lynse_collection *c, uint32_t sync, uint32_t interval_
 {
     struct error failed = {0};
 
+    if (!c) return api_missing("c", err);
     if (!sync_level_is_known(sync)) {
         error_set(&failed, LYNSE_INVALID, "sync: %u, allowed are 1 to %d", sync, SYNC_LEVEL_MAX);
         return api_fail(&failed, err);
@@ -76,8 +78,9 @@ int lynse_collection_describe(struct lynse_collection *c, const char *descriptio
                               struct lynse_error *err)
 {
     struct error failed = {0};
-    struct order_message *m = order(c, KIND_DESCRIBE, &failed);
 
+    if (!c) return api_missing("c", err);
+    struct order_message *m = order(c, KIND_DESCRIBE, &failed);
     if (m && description) {
         m->text = mem_copy_text(m->alloc, MEM_GENERAL, description, strlen(description));
         if (!m->text) {
@@ -94,8 +97,9 @@ int lynse_collection_sync(struct lynse_collection *c, uint64_t *out_durable_lsn,
 {
     struct error failed = {0};
     struct collection_status *status = NULL;
-    int code = send_order(c, order(c, KIND_SYNC, &failed), err, &failed);
 
+    if (!c) return api_missing("c", err);
+    int code = send_order(c, order(c, KIND_SYNC, &failed), err, &failed);
     if (code != LYNSE_OK || !out_durable_lsn) return code;
     if (engine_host_status(c->host, &status, &failed) != 0) return api_fail(&failed, err);
     *out_durable_lsn = status->durable_lsn;
@@ -106,8 +110,9 @@ int lynse_collection_sync(struct lynse_collection *c, uint64_t *out_durable_lsn,
 static int flush(struct lynse_collection *c, bool retire_log, struct lynse_error *err)
 {
     struct error failed = {0};
-    struct order_message *m = order(c, KIND_FLUSH, &failed);
 
+    if (!c) return api_missing("c", err);
+    struct order_message *m = order(c, KIND_FLUSH, &failed);
     if (m) m->retire_log = retire_log;
     return send_order(c, m, err, &failed);
 }
@@ -131,9 +136,9 @@ int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_in
     struct lynse_collection_info info = {0};
     size_t bytes;
 
-    if (!out) error_set(&failed, LYNSE_INVALID, "info: missing");
-    if (failed.code ||
-        api_desc_bytes("info", out->struct_bytes, sizeof info, &bytes, &failed) != 0 ||
+    if (!c) return api_missing("c", err);
+    if (!out) return api_missing("out", err);
+    if (api_desc_bytes("info", out->struct_bytes, sizeof info, &bytes, &failed) != 0 ||
         engine_host_status(c->host, &s, &failed) != 0)
         return api_fail(&failed, err);
     info = (struct lynse_collection_info){
@@ -168,6 +173,8 @@ int lynse_collection_description(struct lynse_collection *c, struct lynse_names 
     struct error failed = {0};
     struct collection_status *s = NULL;
 
+    if (!c) return api_missing("c", err);
+    if (!out) return api_missing("out", err);
     if (engine_host_status(c->host, &s, &failed) != 0) return api_fail(&failed, err);
     struct slice text = slice_of_text(s->description);
     int rc = api_names(c->db, &text, s->description ? 1 : 0, out, &failed);

@@ -19,9 +19,9 @@ int lynse_database_create(struct lynse *db, const char *database, struct lynse_e
 {
     struct error failed = {0};
 
-    if (!database) error_set(&failed, LYNSE_INVALID, "database: missing");
-    if (failed.code || engine_create_database(db->engine, database, &failed) != 0)
-        return api_fail(&failed, err);
+    if (!db) return api_missing("db", err);
+    if (!database) return api_missing("database", err);
+    if (engine_create_database(db->engine, database, &failed) != 0) return api_fail(&failed, err);
     return LYNSE_OK;
 }
 
@@ -29,9 +29,9 @@ int lynse_database_drop(struct lynse *db, const char *database, struct lynse_err
 {
     struct error failed = {0};
 
-    if (!database) error_set(&failed, LYNSE_INVALID, "database: missing");
-    if (failed.code || engine_drop_database(db->engine, database, &failed) != 0)
-        return api_fail(&failed, err);
+    if (!db) return api_missing("db", err);
+    if (!database) return api_missing("database", err);
+    if (engine_drop_database(db->engine, database, &failed) != 0) return api_fail(&failed, err);
     return LYNSE_OK;
 }
 
@@ -39,6 +39,9 @@ int lynse_database_exists(struct lynse *db, const char *database, int *out, stru
 {
     struct error failed = {0};
 
+    if (!db) return api_missing("db", err);
+    if (!database) return api_missing("database", err);
+    if (!out) return api_missing("out", err);
     if (engine_check(db->engine, &failed) != 0) return api_fail(&failed, err);
     if (name_check("database", slice_of_text(database), &failed) != 0)
         return api_fail(&failed, err);
@@ -81,6 +84,8 @@ int lynse_database_list(struct lynse *db, struct lynse_names **out, struct lynse
 {
     struct error failed = {0};
 
+    if (!db) return api_missing("db", err);
+    if (!out) return api_missing("out", err);
     if (engine_check(db->engine, &failed) != 0 || list_names(db, NULL, out, &failed) != 0)
         return api_fail(&failed, err);
     return LYNSE_OK;
@@ -91,6 +96,9 @@ int lynse_collection_list(struct lynse *db, const char *database, struct lynse_n
 {
     struct error failed = {0};
 
+    if (!db) return api_missing("db", err);
+    if (!database) return api_missing("database", err);
+    if (!out) return api_missing("out", err);
     if (engine_check(db->engine, &failed) != 0 ||
         name_check("database", slice_of_text(database), &failed) != 0 ||
         list_names(db, database, out, &failed) != 0)
@@ -177,6 +185,8 @@ int lynse_collection_create(struct lynse *db, const struct lynse_collection_desc
     struct creation c;
     struct error failed = {0};
 
+    if (!db) return api_missing("db", err);
+    if (!out) return api_missing("out", err);
     if (check_creation(db, desc, &c, &failed) != 0 ||
         engine_create_collection(db->engine, c.database, c.name, &c.options, &failed) != 0)
         return api_fail(&failed, err);
@@ -192,6 +202,8 @@ int lynse_collection_open(struct lynse *db, const char *name, struct lynse_colle
     char database[NAME_ROOM], collection[NAME_ROOM];
     struct error failed = {0};
 
+    if (!db) return api_missing("db", err);
+    if (!out) return api_missing("out", err);
     if (engine_check(db->engine, &failed) != 0 ||
         api_name(name, database, collection, &failed) != 0 ||
         open_handle(db, database, collection, out, &failed) != 0)
@@ -241,6 +253,8 @@ int lynse_collection_require(struct lynse *db, const struct lynse_collection_des
     struct lynse_collection *handle = NULL;
     struct collection_status *status = NULL;
 
+    if (!db) return api_missing("db", err);
+    if (!out) return api_missing("out", err);
     if (check_creation(db, desc, &c, &failed) != 0) return api_fail(&failed, err);
     if (open_handle(db, c.database, c.name, &handle, &failed) != 0) {
         if (failed.code != LYNSE_NOT_FOUND) return api_fail(&failed, err);
@@ -269,6 +283,7 @@ int lynse_collection_drop(struct lynse *db, const char *name, struct lynse_error
     char database[NAME_ROOM], collection[NAME_ROOM];
     struct error failed = {0};
 
+    if (!db) return api_missing("db", err);
     if (engine_check(db->engine, &failed) != 0 ||
         api_name(name, database, collection, &failed) != 0 ||
         engine_drop_collection(db->engine, database, collection, &failed) != 0)
@@ -281,6 +296,8 @@ int lynse_collection_exists(struct lynse *db, const char *name, int *out, struct
     char database[NAME_ROOM], collection[NAME_ROOM];
     struct error failed = {0};
 
+    if (!db) return api_missing("db", err);
+    if (!out) return api_missing("out", err);
     if (engine_check(db->engine, &failed) != 0 ||
         api_name(name, database, collection, &failed) != 0)
         return api_fail(&failed, err);

@@ -51,6 +51,14 @@ int api_fail(const struct error *from, struct lynse_error *to)
     return code;
 }
 
+int api_missing(const char *argument, struct lynse_error *err)
+{
+    struct error failed = {0};
+
+    error_set(&failed, LYNSE_INVALID, "%s: missing", argument);
+    return api_fail(&failed, err);
+}
+
 /* ---- children ---- */
 
 void api_adopt(struct lynse *db, struct api_child *child, void (*end)(struct api_child *child))

@@ -44,6 +44,9 @@ void api_memory_release(struct api_memory *m);
 /* Copy an internal error out and return its code, which is never 0. */
 int api_fail(const struct error *from, struct lynse_error *to);
 
+/* INVALID: this argument is NULL. */
+int api_missing(const char *argument, struct lynse_error *err);
+
 /* Bytes that a desc really has when its struct_bytes says `bytes` (0: version 1, v1_bytes).
  * INVALID: fewer than version 1, or more than a desc will ever have. */
 int api_desc_bytes(const char *what, uint32_t bytes, size_t v1_bytes, size_t *out,

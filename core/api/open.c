@@ -129,6 +129,7 @@ int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct ly
     struct lynse_open_desc d;
     struct error failed = {0};
 
+    if (!out) return api_missing("out", err);
     if (check_is_poisoned())
         error_set(&failed, LYNSE_INTERNAL, "an internal check failed earlier in this process");
     if (failed.code ||
@@ -195,6 +196,8 @@ int lynse_close(struct lynse *db, struct lynse_error *err)
 int lynse_refresh(struct lynse *db, struct lynse_error *err)
 {
     struct error failed = {0};
+
+    if (!db) return api_missing("db", err);
     return engine_refresh(db->engine, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 
@@ -202,6 +205,7 @@ int lynse_poll(struct lynse *db, uint64_t budget_us)
 {
     struct error failed = {0};
 
+    if (!db) return api_missing("db", NULL);
     if (engine_check(db->engine, &failed) != 0) return failed.code;
     if (!db->engine->desc.is_inline) return LYNSE_OK; /* threads do the work */
     return engine_poll(db->engine, budget_us) ? LYNSE_MORE : LYNSE_OK;
@@ -210,10 +214,12 @@ int lynse_poll(struct lynse *db, uint64_t budget_us)
 int lynse_sync(struct lynse *db, struct lynse_error *err)
 {
     struct error failed = {0};
+
+    if (!db) return api_missing("db", err);
     return engine_sync_all(db->engine, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 
 uint64_t lynse_memory_bytes(const struct lynse *db)
 {
-    return alloc_used_bytes(db->memory->alloc);
+    return db ? alloc_used_bytes(db->memory->alloc) : 0;
 }

@@ -47,6 +47,9 @@ int lynse_get(struct lynse_collection *c, const struct lynse_id *ids, size_t cou
               struct lynse_hits **out, struct lynse_error *err)
 {
     struct error failed = {0};
+
+    if (!c) return api_missing("c", err);
+    if (!out) return api_missing("out", err);
     return get(c, ids, count, flags, out, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 
@@ -57,8 +60,10 @@ int lynse_exists(struct lynse_collection *c, const struct lynse_id *id, int *out
     struct record_id r;
     struct view *view;
 
-    if (!id) error_set(&failed, LYNSE_INVALID, "id: missing");
-    if (failed.code || api_id(id, &r, &failed) != 0 || engine_view(c->host, &view, &failed) != 0)
+    if (!c) return api_missing("c", err);
+    if (!id) return api_missing("id", err);
+    if (!out) return api_missing("out", err);
+    if (api_id(id, &r, &failed) != 0 || engine_view(c->host, &view, &failed) != 0)
         return api_fail(&failed, err);
     int found = fetch_exists(view, &r, &failed);
     view_release(view);
@@ -72,6 +77,8 @@ int lynse_count(struct lynse_collection *c, uint64_t *out, struct lynse_error *e
     struct error failed = {0};
     struct view *view;
 
+    if (!c) return api_missing("c", err);
+    if (!out) return api_missing("out", err);
     if (engine_view(c->host, &view, &failed) != 0) return api_fail(&failed, err);
     *out = view->live_count;
     view_release(view);
@@ -95,6 +102,8 @@ int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_sc
     struct lynse_scan *s;
     struct view *view;
 
+    if (!c) return api_missing("c", err);
+    if (!out) return api_missing("out", err);
     if (check_flags(flags, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_SCAN_DELETED, &failed) !=
             0 ||
         engine_view(c->host, &view, &failed) != 0)
@@ -119,6 +128,8 @@ int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **ou
     struct error failed = {0};
     struct result result = {0};
 
+    if (!s) return api_missing("s", err);
+    if (!out) return api_missing("out", err);
     if (row_max == 0 || row_max > LIMIT_BATCH_ROWS) {
         error_set(&failed, LYNSE_LIMIT, "row_max: %zu, allowed are 1 to %d", row_max,
                   LIMIT_BATCH_ROWS);
@@ -133,7 +144,7 @@ int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **ou
 
 void lynse_scan_skip(struct lynse_scan *s, uint64_t row_count)
 {
-    fetch_skip(&s->cursor, row_count);
+    if (s) fetch_skip(&s->cursor, row_count);
 }
 
 void lynse_scan_free(struct lynse_scan *s)
@@ -149,6 +160,8 @@ int lynse_list_fields(struct lynse_collection *c, struct lynse_names **out, stru
     const struct slice *names = NULL;
     size_t count = 0;
 
+    if (!c) return api_missing("c", err);
+    if (!out) return api_missing("out", err);
     if (engine_view(c->host, &view, &failed) != 0) return api_fail(&failed, err);
     arena_init(&arena, c->db->memory->alloc, MEM_SEARCH);
     int rc = fetch_field_names(c->db->memory->alloc, view, &arena, &names, &count, &failed);

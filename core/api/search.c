@@ -89,7 +89,7 @@ static int begin(struct lynse_collection *c, const struct lynse_search_desc *des
     return -1;
 }
 
-/* The last step: hits, and the search is gone. */
+/* The end of it: hits, and the search is gone. */
 static int finish(struct lynse_search *s, struct lynse_hits **out, struct error *err)
 {
     struct result result = {0};
@@ -127,6 +127,8 @@ int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *des
     struct error failed = {0};
     struct lynse_search s = {0};
 
+    if (!c) return api_missing("c", error_of(desc));
+    if (!out) return api_missing("out", error_of(desc));
     if (begin(c, desc, &s, &failed) != 0) return api_fail(&failed, error_of(desc));
     int code = step(&s, 0, out, &failed);
     return code > 0 ? api_fail(&failed, s.error) : code;
@@ -144,8 +146,10 @@ int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_des
                        struct lynse_search **out)
 {
     struct error failed = {0};
-    struct lynse_search *s = mem_zalloc(c->db->memory->alloc, MEM_SEARCH, sizeof *s);
 
+    if (!c) return api_missing("c", error_of(desc));
+    if (!out) return api_missing("out", error_of(desc));
+    struct lynse_search *s = mem_zalloc(c->db->memory->alloc, MEM_SEARCH, sizeof *s);
     if (!s) {
         error_no_memory(&failed, sizeof *s);
         return api_fail(&failed, error_of(desc));
@@ -162,8 +166,10 @@ int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_des
 int lynse_search_step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **out)
 {
     struct error failed = {0};
-    int code = step(s, budget_us ? budget_us : 1, out, &failed);
 
+    if (!s) return api_missing("s", NULL);
+    if (!out) return api_missing("out", s->error);
+    int code = step(s, budget_us ? budget_us : 1, out, &failed);
     if (code == LYNSE_MORE) return LYNSE_MORE;
     if (code > 0) api_fail(&failed, s->error);
     api_end(&s->child);

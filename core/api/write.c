@@ -243,6 +243,7 @@ static int run(struct lynse_collection *c, const struct write_request *r,
     struct write_message *m = NULL;
     uint64_t deadline;
 
+    if (!c) return api_missing("c", err);
     if (!options) options = &defaults;
     if (api_copy_desc("options", &o, sizeof o, options, options->struct_bytes, sizeof o, &failed) !=
         0)

@@ -29,6 +29,10 @@
  *              only on failure.  Searches report into the desc's `error`.  An output is written
  *              only on success.  After any error the handle is usable and nothing was applied,
  *              unless the code is OUTCOME_UNKNOWN.
+ *   NULL       A handle, a name, a desc, an output or any other pointer that is NULL answers
+ *              INVALID and names the parameter.  May be NULL: err; options and result of writes;
+ *              a description; out_durable_lsn; what the comment at a member or a function says.
+ *              To close, free, cancel or skip NULL does nothing.
  *   DESCS      A desc is zero-initialised; its first member is struct_bytes: sizeof it, or 0 for
  *              the size of version 1 of the struct.  A zero member means the default.  New members
  *              come at the end.  The library copies what it needs before the call returns.
@@ -160,7 +164,7 @@ LYNSE_API int lynse_refresh(struct lynse *db, struct lynse_error *err);
 LYNSE_API int lynse_poll(struct lynse *db, uint64_t budget_us);
 /* Barrier over all collections: everything acknowledged before is durable when it returns. */
 LYNSE_API int lynse_sync(struct lynse *db, struct lynse_error *err);
-LYNSE_API uint64_t lynse_memory_bytes(const struct lynse *db); /* allocated now */
+LYNSE_API uint64_t lynse_memory_bytes(const struct lynse *db); /* allocated now; of NULL 0 */
 
 /* ---- Databases and collections ---- */
 
@@ -168,7 +172,7 @@ struct lynse_names {
     size_t count;
     const char *const *names; /* sorted by bytes, NUL-terminated */
 };
-LYNSE_API void lynse_names_free(struct lynse_names *names);
+LYNSE_API void lynse_names_free(struct lynse_names *names); /* NULL is allowed */
 
 LYNSE_API int lynse_database_create(struct lynse *db, const char *database,
                                     struct lynse_error *err); /* ALREADY_EXISTS */
@@ -217,7 +221,7 @@ LYNSE_API int lynse_collection_exists(struct lynse *db, const char *name, int *o
 LYNSE_API int lynse_collection_list(struct lynse *db, const char *database,
                                     struct lynse_names **out, struct lynse_error *err);
 LYNSE_API int lynse_collection_describe(struct lynse_collection *c, const char *description,
-                                        struct lynse_error *err);
+                                        struct lynse_error *err); /* NULL: without one */
 
 struct lynse_collection_info {
     uint32_t struct_bytes; /* set before the call, 0: version 1 */
@@ -359,7 +363,8 @@ enum lynse_search_flags { LYNSE_RANGE = 16 };
 LYNSE_API int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *desc,
                            struct lynse_hits **out);
 /* The same in steps of about budget_us on the calling thread; results are identical.  step returns
- * LYNSE_MORE until it gives the hits (LYNSE_OK) or fails; then the search is gone. */
+ * LYNSE_MORE until it gives the hits (LYNSE_OK) or fails; then the search is gone, unless out was
+ * NULL (INVALID). */
 LYNSE_API int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_desc *desc,
                                  struct lynse_search **out);
 LYNSE_API int lynse_search_step(struct lynse_search *s, uint64_t budget_us,
