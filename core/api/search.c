@@ -103,12 +103,7 @@ static int finish(struct lynse_search *s, struct lynse_hits **out, struct error 
 static int step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **out,
                 struct error *err)
 {
-    struct engine *e = s->db->engine;
-    enum search_state state = SEARCH_FAILED;
-
-    if (engine_check(e, err) == 0)
-        state = engine_advance_search(e, s->search, s->slice_count, budget_us, err);
-    switch (state) {
+    switch (engine_advance_search(s->db->engine, s->search, s->slice_count, budget_us, err)) {
     case SEARCH_MORE:
         return LYNSE_MORE;
     case SEARCH_DONE:
@@ -169,6 +164,8 @@ int lynse_search_step(struct lynse_search *s, uint64_t budget_us, struct lynse_h
 
     if (!s) return api_missing("s", NULL);
     if (!out) return api_missing("out", s->error);
+    /* A forked child must not so much as free it: its locks may be held by nobody. */
+    if (engine_check(s->db->engine, &failed) != 0) return api_fail(&failed, s->error);
     int code = step(s, budget_us ? budget_us : 1, out, &failed);
     if (code == LYNSE_MORE) return LYNSE_MORE;
     if (code > 0) api_fail(&failed, s->error);

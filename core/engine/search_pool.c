@@ -2,8 +2,8 @@
 /* search_pool.c — one search on several threads: slice 0 on the caller's, the others on the pool.
  *
  * A slice that the pool refuses is done by the caller, so that a search never fails for want of
- * threads.  The caller waits for its slices without a deadline: each one looks at the search's own
- * at least once per millisecond.
+ * threads; one that it drops (it ends with the root) fails the search.  The caller waits for its
+ * slices without a deadline: each one looks at the search's own at least once per millisecond.
  */
 #include "base/check.h"
 #include "engine/engine.h"
@@ -22,6 +22,7 @@ struct slice_task {
     size_t slice;
     uint64_t budget_us;
     enum search_state state;
+    int drop_code; /* LYNSE_OK: it ran */
 };
 
 static void slice_done(struct slice_task *t, enum search_state state)
@@ -45,8 +46,10 @@ static bool slice_step(struct task *task, uint64_t budget_us)
 
 static void slice_drop(struct task *task, int code)
 {
-    (void)code;
-    slice_done((struct slice_task *)task, SEARCH_MORE); /* the caller goes on with it */
+    struct slice_task *t = (struct slice_task *)task;
+
+    t->drop_code = code;
+    slice_done(t, SEARCH_FAILED);
 }
 
 static void wait_for_slices(struct slice_group *g)
@@ -96,10 +99,15 @@ enum search_state engine_advance_search(struct engine *e, struct search *s, size
     for (size_t i = 1; i < slice_count; i++)
         if (is_here[i]) state = worst(state, search_advance(s, i, budget_us));
     wait_for_slices(&group);
-    for (size_t i = 1; i < slice_count; i++)
-        if (!is_here[i]) state = worst(state, tasks[i].state);
+    int drop_code = LYNSE_OK;
+    for (size_t i = 1; i < slice_count; i++) {
+        if (is_here[i]) continue;
+        state = worst(state, tasks[i].state);
+        if (tasks[i].drop_code) drop_code = tasks[i].drop_code;
+    }
     mutex_deinit(&group.mutex);
     condition_deinit(&group.done);
-    if (state == SEARCH_FAILED && err) *err = *search_error(s);
+    if (drop_code) error_set(err, drop_code, "the search's threads were ended under it");
+    else if (state == SEARCH_FAILED && err) *err = *search_error(s);
     return state;
 }

@@ -364,7 +364,7 @@ LYNSE_API int lynse_search(struct lynse_collection *c, const struct lynse_search
                            struct lynse_hits **out);
 /* The same in steps of about budget_us on the calling thread; results are identical.  step returns
  * LYNSE_MORE until it gives the hits (LYNSE_OK) or fails; then the search is gone, unless out was
- * NULL (INVALID). */
+ * NULL (INVALID) or it was not touched at all (FORKED, INTERNAL). */
 LYNSE_API int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_desc *desc,
                                  struct lynse_search **out);
 LYNSE_API int lynse_search_step(struct lynse_search *s, uint64_t budget_us,
