@@ -47,6 +47,7 @@ int api_fail(const struct error *from, struct lynse_error *to)
     memset(to, 0, sizeof *to);
     to->code = code;
     to->os_errno = from->os_errno;
+    to->retry_after_ms = from->retry_after_ms;
     memcpy(to->text, from->text, strnlen(from->text, sizeof from->text - 1));
     return code;
 }

@@ -8,6 +8,8 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
+#include <stdint.h>
+
 #include "lynse_errors.h"
 
 enum { ERROR_TEXT_BYTES = 240 };
@@ -17,6 +19,7 @@ struct error {
     int os_errno;     /* errno of the failed system call, or 0 */
     const char *file; /* where it was set; static storage */
     int line;
+    uint32_t retry_after_ms;     /* when the library itself tries again; 0: never, or unknown */
     char text[ERROR_TEXT_BYTES]; /* one sentence, NUL-terminated, UTF-8, cut at a character */
 };
 

@@ -16,6 +16,8 @@
  *             (5) The newest version of an id is kept, deleted or not; sealing leaves out
  *                 superseded ones.
  *             (6) After a failed sync nothing is ever logged again (R9).
+ *             (7) While sealing fails, a bounded number of frozen tails waits: then writes that add
+ *                 rows are refused, and reads, deletions and restores go on.
  * THREADS     One thread at a time calls in, the actor; readers go through the view slot alone.
  *             A seal's build runs elsewhere, on a view of its own.
  */
@@ -162,6 +164,9 @@ struct collection {
     struct error poison; /* why */
     struct collection_batch batch;
     struct collection_seal seal;
+    uint32_t seal_failures;    /* in a row, of what still waits to be sealed */
+    struct error seal_failure; /* the last one of them */
+    uint64_t seal_retry_us; /* the owner's: when it tries again by itself (monotonic); 0: never */
 };
 
 /* ---- collection_open.c ---- */
@@ -200,8 +205,10 @@ int collection_mark(struct collection *c, struct error *err);
 
 /* Freeze the tail if it has rows. NO_MEMORY leaves it as it is. */
 int collection_freeze(struct collection *c, struct error *err);
-/* To make room for a write: BUSY where no sync is allowed and enough frozen ones wait (R4b). */
-int collection_freeze_full(struct collection *c, struct error *err);
+/* May a write add rows?  Not while as many full tails wait as may, and nothing takes them away: the
+ * last seal failed, or no sync is allowed here (R4b).  BUSY, or DISK_FULL when that is why sealing
+ * fails; with the reason and when it is tried again. */
+int collection_check_room(const struct collection *c, struct error *err);
 bool collection_wants_seal(
     const struct collection *c); /* a frozen tail waits and no seal is under way */
 /* Writes should wait: the tail is full and as many frozen ones as may wait do. */
@@ -215,7 +222,10 @@ int collection_seal_begin(struct collection *c, bool force, struct segment_build
 int collection_seal_finish(struct collection *c, struct segment_build *build, bool retire_log,
                            struct error *err);
 void collection_seal_cancel(struct collection *c);
-/* Freeze and seal everything, on this thread. */
+/* A seal could not be begun, or its build failed: forget it, and remember why (see
+ * collection_check_room) until one succeeds. */
+void collection_seal_fail(struct collection *c, const struct error *why);
+/* Freeze and seal everything, on this thread.  On failure the tail is as it was. */
 int collection_flush(struct collection *c, bool retire_log, struct error *err);
 
 /* ---- collection_options.c ---- */

@@ -13,8 +13,11 @@
  *                 (R7, R8).
  * THREADS     The collection's actor; the build in between on any.
  * FAILURE     Before the manifest: files of the build are removed and the frozen tail stays, so
- *             that it can be tried again.  In it: see collection_swap_manifest.
+ *             that it can be tried again; while that fails, no more than FROZEN_MAX full ones wait.
+ *             In the manifest: see collection_swap_manifest.
  */
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/limits.h"
@@ -23,7 +26,9 @@
 #include "segment/sealed_segment.h"
 #include "store/file_gc.h"
 
-enum { FROZEN_MAX = 2 }; /* R4b: with more, inline mode without syncs answers BUSY */
+/* So many full tails may wait; then writes wait for the seal that is under way, or are refused
+ * where none is: it failed, or must not begin (R4b). */
+enum { FROZEN_MAX = 2 };
 
 static size_t first_frozen(const struct collection *c)
 {
@@ -51,11 +56,65 @@ int collection_freeze(struct collection *c, struct error *err)
     return 0;
 }
 
-int collection_freeze_full(struct collection *c, struct error *err)
+/* Take the freeze of an earlier call back, if nothing was written since. */
+static void thaw(struct collection *c)
 {
-    if (!c->desc.may_sync && frozen_count(c) >= FROZEN_MAX)
+    struct collection_part *last = &c->parts[c->part_count - 1];
+
+    if (!c->tail || last->row_count > 0 || c->part_count < 2 || last[-1].state != PART_FROZEN)
+        return;
+    uint32_t dim = c->tail_dim;
+    collection_close_tail(c);
+    last = &c->parts[c->part_count - 1];
+    last->state = PART_TAIL;
+    last->last_lsn = 0;
+    c->tail = active_segment_of(last->segment);
+    c->tail_dim = dim;
+}
+
+/* ---- sealing that fails ---- */
+
+static void note_failure(struct collection *c, const struct error *why)
+{
+    if (c->is_poisoned || frozen_count(c) == 0) return;
+    c->seal_failures++;
+    c->seal_failure = *why;
+}
+
+static void forget_failures(struct collection *c)
+{
+    c->seal_failures = 0;
+    c->seal_failure = (struct error){0};
+    c->seal_retry_us = 0;
+}
+
+static uint32_t retry_after_ms(const struct collection *c)
+{
+    if (c->seal_retry_us == 0) return 0;
+    uint64_t now = clock_now_us(c->desc.clock);
+    return c->seal_retry_us <= now ? 1 : (uint32_t)((c->seal_retry_us - now) / 1000 + 1);
+}
+
+int collection_check_room(const struct collection *c, struct error *err)
+{
+    bool is_failing = c->seal_failures > 0;
+    /* In `none` a seal freezes the tail, full or not: each attempt may leave one more. */
+    bool is_full = (c->tail && active_segment_is_full(c->tail)) ||
+                   (is_failing && c->manifest.sync_level == SYNC_NONE);
+
+    if (!is_full || frozen_count(c) < FROZEN_MAX) return 0;
+    if (!is_failing && !c->desc.may_sync)
         return error_set(err, LYNSE_BUSY, "two full tails wait to be written; call lynse_sync");
-    return collection_freeze(c, err);
+    if (!is_failing) return 0;
+    struct error why = c->seal_failure;
+    uint32_t after = retry_after_ms(c);
+    char when[40] = "call lynse_sync";
+    if (after > 0) snprintf(when, sizeof when, "tried again in %u ms", after);
+    error_set(err, why.code == LYNSE_DISK_FULL ? LYNSE_DISK_FULL : LYNSE_BUSY,
+              "rows wait in memory until a segment can be written, %s: %s", when, why.text);
+    if (err) err->os_errno = why.os_errno;
+    if (err) err->retry_after_ms = after;
+    return -1;
 }
 
 /* Does a sealed segment have deletions that its map on disk lacks? */
@@ -149,6 +208,14 @@ int collection_seal_begin(struct collection *c, bool force, struct segment_build
 void collection_seal_cancel(struct collection *c)
 {
     seal_reset(c);
+}
+
+void collection_seal_fail(struct collection *c, const struct error *why)
+{
+    struct error copy = *why;
+
+    seal_reset(c);
+    note_failure(c, &copy);
 }
 
 /* The new segment's tombstones with everything that has happened since F. */
@@ -391,18 +458,38 @@ out:
 int collection_seal_finish(struct collection *c, struct segment_build *build, bool retire_log,
                            struct error *err)
 {
+    struct error failed = {0};
+
     CHECK(c->seal.is_active);
-    int rc = publish_seal(c, build, retire_log, err);
+    int rc = publish_seal(c, build, retire_log, &failed);
     if (rc != 0 && build && !c->is_poisoned) segment_build_remove_files(build, c->dir);
     seal_reset(c);
+    if (rc == 0) forget_failures(c);
+    else note_failure(c, &failed);
+    if (rc != 0 && err) *err = failed;
+    return rc;
+}
+
+static int seal_all(struct collection *c, bool retire_log, struct error *err)
+{
+    struct segment_build_desc desc;
+    struct segment_build build = {0};
+    struct error failed = {0};
+
+    if (collection_seal_begin(c, true, &desc, err) != 0) return -1;
+    if (desc.part_count > 0 && segment_build_run(&desc, &build, &failed) != 0) {
+        collection_seal_fail(c, &failed);
+        if (err) *err = failed;
+        return -1;
+    }
+    int rc = collection_seal_finish(c, desc.part_count > 0 ? &build : NULL, retire_log, err);
+    segment_build_deinit(&build);
     return rc;
 }
 
 int collection_flush(struct collection *c, bool retire_log, struct error *err)
 {
-    struct segment_build_desc desc;
-    struct segment_build build = {0};
-    int rc;
+    size_t tails = c->part_count;
 
     if (c->seal.is_active) return error_set(err, LYNSE_BUSY, "a segment is being written");
     if (c->is_poisoned || !c->wal) {
@@ -413,12 +500,8 @@ int collection_flush(struct collection *c, bool retire_log, struct error *err)
     bool is_flushed =
         frozen_count(c) == 0 && !has_unsaved_marks(c) && c->manifest.flushed_lsn == c->applied_lsn;
     if (is_flushed && (!retire_log || wal_file_count(c->wal) == 0)) return 0;
-    if (collection_seal_begin(c, true, &desc, err) != 0) return -1;
-    if (desc.part_count > 0 && segment_build_run(&desc, &build, err) != 0) {
-        seal_reset(c);
-        return -1;
-    }
-    rc = collection_seal_finish(c, desc.part_count > 0 ? &build : NULL, retire_log, err);
-    segment_build_deinit(&build);
-    return rc;
+    if (seal_all(c, retire_log, err) == 0) return 0;
+    if (c->part_count > tails) thaw(c);
+    if (frozen_count(c) == 0) forget_failures(c);
+    return -1;
 }

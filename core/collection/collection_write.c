@@ -389,13 +389,14 @@ static bool batch_is_full(const struct collection *c, const struct collection_wr
 static int ready_tail(struct collection *c, const struct collection_write *w, struct error *err)
 {
     if (w->kind != WRITE_ADD && w->kind != WRITE_UPSERT) return 0;
+    if (collection_check_room(c, err) != 0) return -1;
     if (c->tail && c->batch.pending_count == 0) {
         /* Made for a group that was refused: it says nothing about the dimension. */
         bool is_void = c->dim == 0 && c->tail_dim != w->dim;
         bool is_full = active_segment_is_full(c->tail);
         if (is_void || is_full) batch_commit(c);
         if (is_void) collection_close_tail(c);
-        else if (is_full && (collection_freeze_full(c, err) != 0 || batch_begin(c, err) != 0))
+        else if (is_full && (collection_freeze(c, err) != 0 || batch_begin(c, err) != 0))
             return -1;
     }
     if (c->tail) return 0;

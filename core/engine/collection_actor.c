@@ -9,7 +9,9 @@
  *                 all behind it, in order; what is deferred is bounded as the mailbox is.
  *             (3) At most one seal is under way; the actor is stopped only after it came back.
  * THREADS     The actor's turn.
- * FAILURE     A write's error is its answer; a seal's error is logged and tried again later.
+ * FAILURE     A write's error is its answer; a seal's error is logged and tried again later.  Below
+ *             the mark of space.h what would add is refused before it is logged; what a full disk
+ *             must not stop is tried again with the room of the reserve.
  */
 #include <stdio.h>
 
@@ -20,7 +22,6 @@
 
 enum {
     MARK_DELAY_US = 100000,        /* R3: a durable mark after this long without a write */
-    SEAL_RETRY_DELAY_US = 1000000, /* after a seal that failed */
 };
 
 static struct host *host_of(struct actor *a)
@@ -28,17 +29,32 @@ static struct host *host_of(struct actor *a)
     return a->state;
 }
 
-static void maybe_start_seal(struct host *h)
-{
-    struct error err = {0};
+/* ---- room on the disk ---- */
 
-    if (!h->collection || h->seal || !collection_wants_seal(h->collection) ||
-        !h->collection->desc.may_sync)
-        return;
-    if (scheduler_now_us(h->engine->scheduler) < h->seal_not_before_us) return;
-    if (engine_start_seal(h, &err) != 0)
-        log_event(LOG_WARN, "seal_not_started collection=\"%s/%s\" reason=\"%s\"",
-                  h->entry.database, h->entry.name, err.text);
+/* A root has many: say whose disk, or whose seal, is in the way.  The names may be longer than a
+ * text, and what is wrong has to find room behind them. */
+static void name_collection(const struct host *h, struct error *err)
+{
+    if (err->code == LYNSE_DISK_FULL || err->code == LYNSE_BUSY || err->code == LYNSE_IO ||
+        err->code == LYNSE_OUTCOME_UNKNOWN)
+        (void)error_wrap(err, "collection '%.64s/%.64s'", h->entry.database, h->entry.name);
+}
+
+static void note_held(struct host *h, const struct collection *c)
+{
+    space_set_held(&h->engine->space, &h->held_bytes, c ? collection_disk_bytes(c) : 0);
+}
+
+/* With the room of the reserve, if it must. */
+static int flush_surely(struct host *h, struct collection *c, bool retire_log, struct error *err)
+{
+    int rc = collection_flush(c, retire_log, err);
+
+    if (rc != 0 && engine_frees_space(h->engine, err)) rc = collection_flush(c, retire_log, err);
+    if (rc != 0) return rc;
+    note_held(h, c);
+    space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
+    return 0;
 }
 
 /* ---- may the disk be waited for? (R4b) ---- */
@@ -151,13 +167,34 @@ void write_message_drop(struct message *base, int code)
     write_message_free(m);
 }
 
+/* Deletes of a batch that found the disk full: they are answered when they were tried again. */
+struct kept_deletes {
+    struct collection_write *writes[ACTOR_BATCH_MAX];
+    size_t count;
+    bool are_overtaken; /* something that came later has been done: the order would be another */
+};
+
+static bool keep_delete(struct kept_deletes *k, struct write_message *m)
+{
+    const struct collection_write *w = &m->write;
+
+    if (!w->error.code) k->are_overtaken = k->are_overtaken || k->count > 0;
+    if (w->kind != WRITE_DELETE || w->error.code != LYNSE_DISK_FULL || k->are_overtaken)
+        return false;
+    k->writes[k->count++] = &m->write;
+    return true;
+}
+
 void engine_on_written(void *ctx, struct collection_write *w)
 {
+    struct host *h = ctx;
     struct write_message *m = message_of_write(w);
     struct answer answer;
 
-    (void)ctx;
+    if (w->error.code == LYNSE_DISK_FULL) space_doubt(&h->engine->space);
+    if (h->kept && keep_delete(h->kept, m)) return;
     if (w->error.code) {
+        name_collection(h, &w->error);
         message_answer_error(&m->base, &w->error);
     } else {
         m->outcome->lsn = w->lsn;
@@ -179,17 +216,57 @@ static void make_room(struct host *h)
 {
     struct error err = {0};
 
-    if (!collection_is_stalled(h->collection) || collection_flush(h->collection, false, &err) == 0)
+    if (!collection_is_stalled(h->collection) ||
+        scheduler_now_us(h->engine->scheduler) < h->seal_not_before_us)
         return;
+    int rc = flush_surely(h, h->collection, false, &err);
+    engine_heed_seal(h);
+    if (rc == 0) return;
     log_event(LOG_ERROR, "seal_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, err.text);
 }
 
-static void write_run(struct host *h, struct actor *a, struct message **run, size_t count)
+/* A full disk must not stop a delete. */
+static void write_all(struct host *h, struct collection_write **writes, size_t count)
+{
+    struct kept_deletes kept = {.count = 0};
+
+    h->kept = &kept;
+    collection_write_batch(h->collection, writes, count);
+    h->kept = NULL;
+    if (kept.count == 0) return;
+    if (!kept.are_overtaken && engine_frees_space(h->engine, &kept.writes[0]->error))
+        collection_write_batch(h->collection, kept.writes, kept.count);
+    else
+        for (size_t i = 0; i < kept.count; i++) engine_on_written(h, kept.writes[i]);
+}
+
+/* Answer what the disk has no room for; the others' number. */
+static size_t refuse_without_room(struct host *h, struct message **run, size_t count)
+{
+    uint64_t now_us = scheduler_now_us(h->engine->scheduler);
+    size_t left = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct write_message *m = (struct write_message *)run[i];
+        struct error err = {0};
+        if (m->write.kind == WRITE_DELETE || space_admit(&h->engine->space, m->base.bytes, now_us,
+                                                         h->collection->desc.may_sync, &err) == 0) {
+            run[left++] = run[i];
+            continue;
+        }
+        name_collection(h, &err);
+        message_answer_error(&m->base, &err);
+        write_message_free(m);
+    }
+    return left;
+}
+
+static void write_run(struct host *h, struct actor *a, struct message **run, size_t run_count)
 {
     struct collection_write *writes[ACTOR_BATCH_MAX];
-
     unsigned levels = 0;
+    size_t count = run_count;
 
     CHECK(count <= ACTOR_BATCH_MAX);
     for (size_t i = 0; i < count; i++) levels |= 1u << level_of(h, run[i]);
@@ -197,11 +274,12 @@ static void write_run(struct host *h, struct actor *a, struct message **run, siz
         set_may_sync(h, true);
         make_room(h);
     }
+    count = refuse_without_room(h, run, count);
     for (size_t i = 0; i < count; i++) writes[i] = &((struct write_message *)run[i])->write;
-    collection_write_batch(h->collection, writes, count);
+    if (count > 0) write_all(h, writes, count);
     if (!base_may_sync(h)) set_may_sync(h, false);
     arm_timers(h, a, levels);
-    maybe_start_seal(h);
+    engine_seal_if_due(h);
 }
 
 /* ---- orders ---- */
@@ -232,14 +310,19 @@ static void on_sync(struct host *h, struct order_message *m)
     uint64_t durable;
     int rc = 0;
 
-    /* R4b: full tails waited for this call. */
+    /* R4b: full tails waited for this call.  Where they cannot be sealed the log still has them. */
     if (!base_may_sync(h) && collection_wants_seal(h->collection)) {
         set_may_sync(h, true);
-        rc = collection_flush(h->collection, false, &err);
+        rc = flush_surely(h, h->collection, false, &err);
+        engine_heed_seal(h);
+        if (h->collection->manifest.sync_level != SYNC_NONE) rc = 0;
     }
     set_may_sync(h, true);
     if (rc == 0) rc = collection_sync(h->collection, &durable, &err);
+    if (rc == 0) space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
     rc = end_host_call(h, rc, &err);
+    if (rc != 0 && engine_frees_space(h->engine, &err)) rc = end_host_call(h, 0, &err);
+    name_collection(h, &err);
     order_answer(m, rc, &err);
 }
 
@@ -248,8 +331,10 @@ static void on_flush(struct host *h, struct order_message *m)
     struct error err = {0};
 
     set_may_sync(h, true);
-    int rc = collection_flush(h->collection, m->retire_log, &err);
+    int rc = flush_surely(h, h->collection, m->retire_log, &err);
+    engine_heed_seal(h);
     rc = end_host_call(h, rc, &err);
+    name_collection(h, &err);
     order_answer(m, rc, &err);
 }
 
@@ -267,6 +352,7 @@ static void on_set_sync(struct host *h, struct order_message *m)
 
     set_may_sync(h, true);
     int rc = collection_set_sync(h->collection, m->level, m->interval_ms, &err);
+    engine_heed_seal(h);
     rc = end_host_call(h, rc, &err);
     order_answer(m, rc, &err);
 }
@@ -345,9 +431,13 @@ static void on_open(struct host *h, struct order_message *m)
 
     /* A drop may overtake the open of another thread. */
     if (h->is_closed) rc = error_set(&err, LYNSE_SHUTTING_DOWN, "the collection is closed");
-    else if (!h->collection) rc = engine_open_collection(h, &err);
+    else if (!h->collection) {
+        rc = engine_open_collection(h, &err);
+        if (rc != 0 && engine_frees_space(h->engine, &err)) rc = engine_open_collection(h, &err);
+        if (rc == 0) note_held(h, h->collection);
+    }
     order_answer(m, rc, &err);
-    maybe_start_seal(h);
+    engine_seal_if_due(h);
 }
 
 static void on_refresh(struct host *h, struct order_message *m)
@@ -370,11 +460,15 @@ static void on_close(struct host *h, struct order_message *m)
          * */
         bool is_long = c->log && c->log->ops->replay_bytes(c->log) > CLOSE_FLUSH_BYTES;
         /* Where that fails the log still has everything. */
-        if (is_long && c->desc.may_sync && !c->is_poisoned && collection_flush(c, true, &err) != 0)
+        if (is_long && c->desc.may_sync && !c->is_poisoned && flush_surely(h, c, true, &err) != 0)
             log_event(LOG_WARN, "flush_failed collection=\"%s/%s\" reason=\"%s\"",
                       h->entry.database, h->entry.name, err.text);
-        rc = collection_close(c, &err);
+        rc = collection_settle(c, &err);
+        if (rc != 0 && engine_frees_space(h->engine, &err)) rc = collection_settle(c, &err);
+        collection_abandon(c);
     }
+    note_held(h, NULL);
+    if (rc != 0) name_collection(h, &err);
     view_slot_publish(&h->slot, NULL);
     if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
     h->pinned_epoch = 0;
@@ -387,11 +481,15 @@ static void on_segment_ready(struct host *h, struct segment_ready_message *m)
 {
     struct error err = {0};
 
-    if (engine_end_seal(h, m, &err) == 0) {
-        maybe_start_seal(h);
+    int rc = engine_end_seal(h, m, &err);
+    engine_heed_seal(h);
+    if (rc == 0) {
+        note_held(h, h->collection);
+        engine_seal_if_due(h);
         return;
     }
-    h->seal_not_before_us = scheduler_now_us(h->engine->scheduler) + SEAL_RETRY_DELAY_US;
+    if (err.code == LYNSE_CANCELLED) return;
+    (void)engine_frees_space(h->engine, &err); /* for the next try */
     log_event(LOG_ERROR, "seal_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, err.text);
 }
@@ -483,11 +581,27 @@ static void handle_all(struct host *h, struct actor *a, struct message **batch, 
             write_run(h, a, run, run_count);
             run_count = 0;
         }
+        /* What is dropped needs no segment any more. */
+        if (m->kind == KIND_CLOSE && ((struct order_message *)m)->is_drop) engine_cancel_seal(h);
         if (m->kind != KIND_SEGMENT_READY && (h->deferred.size > 0 || must_wait(h, m))) defer(h, m);
         else if (is_write) run[run_count++] = m;
         else handle(h, m);
     }
     if (run_count > 0) write_run(h, a, run, run_count);
+}
+
+/* They have waited: some may have passed their deadlines, or been given up.  The others' number. */
+static size_t drop_overdue(struct host *h, struct message **batch, size_t count)
+{
+    uint64_t now_us = scheduler_now_us(h->engine->scheduler);
+    size_t left = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        int code = message_refusal(batch[i], now_us);
+        if (code == LYNSE_OK) batch[left++] = batch[i];
+        else message_drop(batch[i], code);
+    }
+    return left;
 }
 
 static void on_batch(struct actor *a, struct message **batch, size_t count)
@@ -499,8 +613,9 @@ static void on_batch(struct actor *a, struct message **batch, size_t count)
         struct buf work = h->deferred;
         h->deferred = h->deferred_spare;
         h->deferred_bytes = 0;
-        handle_all(h, a, (struct message **)(void *)work.data,
-                   work.size / sizeof(struct message *));
+        struct message **messages = (struct message **)(void *)work.data;
+        handle_all(h, a, messages,
+                   drop_overdue(h, messages, work.size / sizeof(struct message *)));
         buf_reset(&work);
         h->deferred_spare = work;
     }
@@ -516,7 +631,8 @@ static void on_stop(struct actor *a)
     buf_reset(&h->deferred);
     actor_timer_destroy(h->sync_timer);
     actor_timer_destroy(h->mark_timer);
-    h->sync_timer = h->mark_timer = NULL;
+    actor_timer_destroy(h->seal_timer);
+    h->sync_timer = h->mark_timer = h->seal_timer = NULL;
     if (h->collection) collection_abandon(h->collection);
     h->collection = NULL;
 }
@@ -540,5 +656,6 @@ int engine_start_actor(struct host *h, struct error *err)
     if (!h->actor) return -1;
     h->sync_timer = actor_timer_create(h->actor, on_sync_timer, h, err);
     h->mark_timer = h->sync_timer ? actor_timer_create(h->actor, on_mark_timer, h, err) : NULL;
-    return h->mark_timer ? 0 : -1;
+    if (h->mark_timer) h->seal_timer = actor_timer_create(h->actor, engine_on_seal_timer, h, err);
+    return h->seal_timer ? 0 : -1;
 }

@@ -87,13 +87,15 @@ struct host {
     bool sync_is_armed;
     bool mark_is_armed;
     uint64_t last_write_us;
-    uint64_t pinned_epoch;       /* read-only */
-    struct seal_task *seal;      /* under way */
-    uint64_t held_bytes;         /* of space: what the collection has on the disk */
-    struct kept_deletes *kept;   /* a batch is being written that may need the reserve */
-    uint64_t seal_not_before_us; /* after one that failed */
-    struct buf deferred;         /* struct message *: wait for the seal */
-    struct buf deferred_spare;   /* takes its place while it is worked off */
+    uint64_t pinned_epoch;          /* read-only */
+    struct seal_task *seal;         /* under way */
+    uint64_t held_bytes;            /* of space: what the collection has on the disk */
+    struct kept_deletes *kept;      /* a batch is being written that may need the reserve */
+    struct actor_timer *seal_timer; /* one that failed is tried again */
+    uint64_t seal_not_before_us;    /* after one that failed */
+    uint32_t seal_failures;         /* of the collection, that have been heeded */
+    struct buf deferred;            /* struct message *: wait for the seal */
+    struct buf deferred_spare;      /* takes its place while it is worked off */
     size_t deferred_bytes;
     /* Closing and dropping need no memory: made with the host. */
     struct order_message *close_order;
@@ -171,6 +173,13 @@ int engine_start_actor(struct host *h, struct error *err); /* collection_actor.c
  * back, or say why it did not. */
 int engine_start_seal(struct host *h, struct error *err);
 int engine_end_seal(struct host *h, struct segment_ready_message *m, struct error *err);
+/* Start one, when something waits and it is time. */
+void engine_seal_if_due(struct host *h);
+/* After whatever may have sealed: one that failed is tried again later, ever later. */
+void engine_heed_seal(struct host *h);
+timer_fn engine_on_seal_timer;
+/* Its result is not wanted any more; it comes back soon, CANCELLED. */
+void engine_cancel_seal(struct host *h);
 collection_written_fn engine_on_written;
 void write_message_drop(struct message *m, int code);
 void order_message_drop(struct message *m, int code);

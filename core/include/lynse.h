@@ -82,7 +82,10 @@ struct lynse_scan;       /* a walk over all records */
 struct lynse_error {
     int code;       /* enum lynse_code */
     int os_errno;   /* of the failed system call, or 0 */
-    char text[248]; /* one sentence with the field, the value and the limit */
+    char text[244]; /* one sentence with the field, the value and the limit */
+    /* BUSY, DISK_FULL: when the library itself tries again what stands in the way; 0: not by itself
+     * or not known. */
+    uint32_t retry_after_ms;
 };
 
 /* ---- The library ---- */

@@ -257,6 +257,12 @@ struct segment *active_segment_base(struct active_segment *t)
     return &t->base;
 }
 
+struct active_segment *active_segment_of(struct segment *base)
+{
+    CHECK(base->ops == &active_ops);
+    return active_of(base);
+}
+
 /* Copy vectors, norms and LSN of staged rows to where they belong, a chunk at a time. */
 static void fill_rows(struct active_segment *t, uint32_t row, uint32_t count, uint64_t lsn,
                       const float *vectors)

@@ -19,6 +19,7 @@ struct active_segment; /* a struct segment first */
 int active_segment_create(struct alloc *a, uint32_t dim, uint32_t row_capacity,
                           struct active_segment **out, struct error *err);
 struct segment *active_segment_base(struct active_segment *t);
+struct active_segment *active_segment_of(struct segment *base); /* one that was made here */
 
 /* Writer.  Row number of the staged row; the document (msgpack map; size 0 = empty) and the text of
  * the id are copied.  NO_MEMORY, LIMIT (capacity): nothing of this row is staged. */

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/thread.h"
 
 struct faulty_vfs {
     struct vfs base; /* first */
     struct alloc *alloc;
     struct vfs *inner;
+    struct mutex mutex;      /* of plan, rng, count, fired */
     struct faulty_plan plan; /* kinds 0: disarmed */
     struct rng rng;
     uint64_t count;
@@ -54,12 +56,16 @@ struct vfs *vfs_faulty_create(struct alloc *a, struct vfs *inner)
     fs->base.ops = &FAULTY_OPS;
     fs->alloc = a;
     fs->inner = inner;
+    mutex_init(&fs->mutex);
     return &fs->base;
 }
 
 void vfs_faulty_destroy(struct vfs *base)
 {
-    if (base) mem_free(((struct faulty_vfs *)base)->alloc, base);
+    struct faulty_vfs *fs = (struct faulty_vfs *)base;
+    if (!fs) return;
+    mutex_deinit(&fs->mutex);
+    mem_free(fs->alloc, fs);
 }
 
 void vfs_faulty_on_lost(struct vfs *base, faulty_lost_fn *fn, void *ctx)
@@ -86,46 +92,74 @@ void vfs_faulty_set_space(struct vfs *base, const struct vfs_space *space)
 void vfs_faulty_arm(struct vfs *base, const struct faulty_plan *plan)
 {
     struct faulty_vfs *fs = (struct faulty_vfs *)base;
+    mutex_lock(&fs->mutex);
     fs->plan = *plan;
     fs->count = 0;
     fs->fired = 0;
     rng_init(&fs->rng, plan->seed);
+    mutex_unlock(&fs->mutex);
 }
 
 void vfs_faulty_disarm(struct vfs *base)
 {
-    ((struct faulty_vfs *)base)->plan.kinds = 0;
+    struct faulty_vfs *fs = (struct faulty_vfs *)base;
+    mutex_lock(&fs->mutex);
+    fs->plan.kinds = 0;
+    mutex_unlock(&fs->mutex);
 }
 
-uint64_t vfs_faulty_count(const struct vfs *base)
+uint64_t vfs_faulty_count(struct vfs *base)
 {
-    return ((const struct faulty_vfs *)base)->count;
+    struct faulty_vfs *fs = (struct faulty_vfs *)base;
+    mutex_lock(&fs->mutex);
+    uint64_t count = fs->count;
+    mutex_unlock(&fs->mutex);
+    return count;
 }
 
-uint64_t vfs_faulty_fired(const struct vfs *base)
+uint64_t vfs_faulty_fired(struct vfs *base)
 {
-    return ((const struct faulty_vfs *)base)->fired;
+    struct faulty_vfs *fs = (struct faulty_vfs *)base;
+    mutex_lock(&fs->mutex);
+    uint64_t fired = fs->fired;
+    mutex_unlock(&fs->mutex);
+    return fired;
 }
 
-/* Count one operation, and say whether it is to fail. */
-static bool is_hit(struct faulty_vfs *fs, unsigned kind)
+/* Count one operation of an armed kind, and say whether it is to fail. */
+static bool count_one(struct faulty_vfs *fs)
 {
     const struct faulty_plan *plan = &fs->plan;
-    if (fs->watch_fn) fs->watch_fn(fs->watch_ctx, (enum faulty_kind)kind);
-    if (!(plan->kinds & kind)) return false;
     fs->count++;
     bool hit = false;
     if (plan->mode == FAULTY_ONCE) hit = fs->count == plan->nth;
     if (plan->mode == FAULTY_STICKY) hit = fs->count >= plan->nth;
     if (plan->mode == FAULTY_CHANCE) hit = rng_below(&fs->rng, plan->one_in) == 0;
+    if (plan->mode == FAULTY_RUN) hit = fs->count >= plan->nth && fs->fired < plan->times;
     if (hit) fs->fired++;
     return hit;
 }
 
-static int set_fault(const struct faulty_vfs *fs, const char *verb, const char *name,
-                     struct error *err)
+static bool is_hit(struct faulty_vfs *fs, unsigned kind)
 {
-    int os_errno = fs->plan.os_errno;
+    if (fs->watch_fn) fs->watch_fn(fs->watch_ctx, (enum faulty_kind)kind);
+    mutex_lock(&fs->mutex);
+    bool hit = (fs->plan.kinds & kind) && count_one(fs);
+    mutex_unlock(&fs->mutex);
+    return hit;
+}
+
+static struct faulty_plan plan_now(struct faulty_vfs *fs)
+{
+    mutex_lock(&fs->mutex);
+    struct faulty_plan plan = fs->plan;
+    mutex_unlock(&fs->mutex);
+    return plan;
+}
+
+static int set_fault(struct faulty_vfs *fs, const char *verb, const char *name, struct error *err)
+{
+    int os_errno = plan_now(fs).os_errno;
     return error_set_errno(err, vfs_code_of_errno(os_errno), os_errno, "cannot %s '%s' (injected)",
                            verb, name ? name : "");
 }
@@ -269,7 +303,8 @@ static int faulty_file_write(struct vfs_file *f, uint64_t offset, const void *da
 {
     struct faulty_vfs *fs = (struct faulty_vfs *)f->fs;
     if (!is_hit(fs, FAULTY_WRITE)) return vfs_write(inner_file(f), offset, data, size, err);
-    if (fs->plan.is_short && size > 1 && vfs_write(inner_file(f), offset, data, size / 2, err) != 0)
+    if (plan_now(fs).is_short && size > 1 &&
+        vfs_write(inner_file(f), offset, data, size / 2, err) != 0)
         return -1;
     return set_fault(fs, "write", name_of(f), err);
 }

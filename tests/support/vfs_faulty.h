@@ -10,7 +10,7 @@
  *   - a failed sync drops the file's unsynced data for good, as Linux does: reads go on seeing it,
  *     the next sync answers 0 and does not save it.  A crash must then leave it out: the `lost`
  *     callback tells whoever makes the crash.
- * One user at a time.
+ * What is armed may be changed while other threads use it; the callbacks are set before.
  */
 #ifndef SUPPORT_VFS_FAULTY_H
 #define SUPPORT_VFS_FAULTY_H
@@ -39,6 +39,7 @@ enum faulty_mode {
     FAULTY_ONCE,   /* operation number `nth` of the kinds */
     FAULTY_STICKY, /* that one and all after it */
     FAULTY_CHANCE, /* each with probability 1 / one_in */
+    FAULTY_RUN,    /* that one and those after it, `times` in all */
 };
 
 struct faulty_plan {
@@ -46,6 +47,7 @@ struct faulty_plan {
     int os_errno;   /* EIO, ENOSPC, EDQUOT, EMFILE, EROFS, … */
     enum faulty_mode mode;
     uint64_t nth;    /* from 1 */
+    uint64_t times;  /* FAULTY_RUN */
     uint64_t one_in; /* FAULTY_CHANCE */
     uint64_t seed;   /* FAULTY_CHANCE */
     bool is_short;   /* a failed write has written its first half */
@@ -69,8 +71,8 @@ void vfs_faulty_set_space(struct vfs *fs, const struct vfs_space *space);
 
 /* Also sets both counters back to 0. */
 void vfs_faulty_arm(struct vfs *fs, const struct faulty_plan *plan);
-void vfs_faulty_disarm(struct vfs *fs);          /* the counters stay */
-uint64_t vfs_faulty_count(const struct vfs *fs); /* operations of the armed kinds */
-uint64_t vfs_faulty_fired(const struct vfs *fs); /* of these, failed */
+void vfs_faulty_disarm(struct vfs *fs);    /* the counters stay */
+uint64_t vfs_faulty_count(struct vfs *fs); /* operations of the armed kinds */
+uint64_t vfs_faulty_fired(struct vfs *fs); /* of these, failed */
 
 #endif

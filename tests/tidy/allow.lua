@@ -37,5 +37,6 @@ return {
       ["core/query/search.h"] = "the cancel flag of a search",
       ["core/query/search.c"] = "the cancel flag of a search",
       ["core/engine/metrics.c"] = "counters",
+      ["core/engine/seal_task.c"] = "the cancel flag of a job",
    },
 }
