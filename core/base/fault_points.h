@@ -84,6 +84,8 @@
     _(SEGMENT_BUILT, "the files of a sealed segment are complete")                                 \
     _(STILLBORN_REMOVED, "the directory of an interrupted creation was removed")                   \
     _(WAL_CUT_BACK, "a failed write was cut back")                                                 \
+    _(WAL_MADE_SMALL, "a full disk had no room for a log file of the usual size")                  \
+    _(WAL_MADE_WITH_RECORDS, "a log file got its name with groups in it")                          \
     _(WAL_MARK_WRITTEN, "a durable mark was written")                                              \
     _(WAL_ROTATED, "a log file followed another one")                                              \
     _(WAL_SPARE_REUSED, "a retired log file was reused")                                           \

@@ -15,6 +15,7 @@
  *             (5) durable_lsn <= last_lsn <= appended_lsn; the first two differ between syncs, the
  *                 last two while a batch is under way.
  *             (6) Without WAL_MAY_SYNC no sync, and nothing that needs one, is begun (R4b).
+ *             (7) The groups that a batch opens a file for are durable as soon as it has its name.
  * THREADS     The collection's actor.
  * FAILURE     wal.h says what each outcome means; wal_current.c is where they arise.
  */
@@ -136,25 +137,36 @@ static int log_append(struct commit_log *log, uint64_t lsn, const struct commit_
 
 /* ---- complete ---- */
 
+static int append_to_current(struct wal *w, struct slice records, struct error *err)
+{
+    if (vfs_write(w->file, w->at, records.data, records.size, err) == 0) {
+        w->unsynced_bytes += records.size;
+        return 0;
+    }
+    struct error unknown = *err;
+    if (wal_current_cut_back(w, &unknown) != 0) *err = unknown;
+    return -1;
+}
+
 static int write_chunk(struct wal *w, const struct wal_chunk *c, struct error *err)
 {
-    size_t bytes = c->end - c->begin;
+    struct slice records = slice_of(w->batch.data + c->begin, c->end - c->begin);
     struct wal_file *f = NULL;
 
-    if (c->opens_file && wal_current_open(w, &c->salt, c->file_bytes, err) != 0) return -1;
-    if (vfs_write(w->file, w->at, w->batch.data + c->begin, bytes, err) != 0) {
-        struct error unknown = *err;
-        if (wal_current_cut_back(w, &unknown) != 0) *err = unknown;
+    if (c->opens_file) {
+        if (wal_current_open(w, &c->salt, c->file_bytes, records, err) != 0) return -1;
+        w->durable_lsn = c->last_lsn; /* (7) */
+    } else if (append_to_current(w, records, err) != 0) {
         return -1;
     }
     f = &w->files[w->file_count - 1];
-    w->at += bytes;
-    w->unsynced_bytes += bytes;
+    w->at += records.size;
     w->chain = c->chain;
     w->last_lsn = c->last_lsn;
     w->prev = (struct wal_end){w->salt, c->last_lsn, c->chain};
     f->last_lsn = c->last_lsn;
     f->bytes = w->at - WAL_RECORDS;
+    if (c->opens_file) REACHED(WAL_MADE_WITH_RECORDS);
     return 0;
 }
 

@@ -79,8 +79,10 @@ uint64_t wal_next_file_bytes(uint64_t before, bool was_full, uint64_t group_byte
 /* Room for `more` files, so that opening them cannot fail for want of it. */
 int wal_reserve_files(struct wal *w, size_t more, struct error *err);
 /* Begin a new current file, after the old one is synced (R4a).  Its place is reserved; syncing is
- * allowed.  -1: nothing has changed, or poisoned. */
-int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes, struct error *err);
+ * allowed.  records: what it begins with, durable when this returns; the caller counts them.
+ * -1: nothing has changed, or poisoned. */
+int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes, struct slice records,
+                     struct error *err);
 
 /* A write at w->at failed with *err: an unknown part of it is in the file, which is given up.
  * 0: nothing of it can ever be replayed.  -1: OUTCOME_UNKNOWN in *err, poisoned or not. */

@@ -7,6 +7,8 @@
  * INVARIANTS  (1) No crash leaves a wal- name whose file has no header, is shorter than it says, or
  *                 holds records of its own salt that were not written after its header (R4, R8).
  *             (2) At most one spare; it has no header, so that it is nothing under any name.
+ *             (3) What a batch opens a file for is in it before it has its name: written once, not
+ *                 over zeros, and made durable by the sync that the header needs anyway.
  * THREADS     The collection's actor.
  * FAILURE     Before the rename the tmp file is garbage and is removed.  A failed sync is fatal: it
  *             is never repeated (R9).
@@ -94,14 +96,19 @@ static bool take_spare(struct wal_files *f, struct making *m, struct wal_header 
 
 /* The file under its tmp name as (1) wants it. */
 static int prepare_tmp(struct wal_files *f, struct making *m, struct wal_header *header,
-                       bool *out_is_fatal, struct error *err)
+                       struct slice records, bool *out_is_fatal, struct error *err)
 {
+    uint64_t records_end = WAL_RECORDS + records.size;
+
     if (!take_spare(f, m, header)) {
         name_tmp(f, m->tmp);
         if (FAULT(WAL_NO_TMP_NAME)) memcpy(m->tmp, m->name, sizeof m->tmp);
-        m->zeros_from = WAL_RECORDS;
         if (vfs_open(f->dir, m->tmp, VFS_WRITE | VFS_CREATE, &m->file, err) != 0) return -1;
     }
+    if (m->zeros_from < records_end) m->zeros_from = records_end;
+    if (records.size > 0 &&
+        vfs_write(m->file, WAL_RECORDS, records.data, records.size, err) != 0) /* (3) */
+        return -1;
     if (write_zeros(f, m->file, m->zeros_from, header->file_bytes, err) != 0) return -1;
     if (FAULT(WAL_SKIP_HEADER_SYNC) && vfs_sync(m->file, err) != 0) return -1;
     if (write_headers(f, m->file, header, err) != 0) return -1;
@@ -125,8 +132,8 @@ static int rename_to_name(struct wal_files *f, struct making *m, bool *out_is_fa
     return -1;
 }
 
-int wal_files_make(struct wal_files *f, struct wal_header *header, struct vfs_file **out_file,
-                   bool *out_is_fatal, struct error *err)
+int wal_files_make(struct wal_files *f, struct wal_header *header, struct slice records,
+                   struct vfs_file **out_file, bool *out_is_fatal, struct error *err)
 {
     int rc = -1;
     struct making m = {0};
@@ -134,9 +141,10 @@ int wal_files_make(struct wal_files *f, struct wal_header *header, struct vfs_fi
 
     *out_is_fatal = false;
     CHECK(header->file_bytes % WAL_BLOCK_BYTES == 0);
+    CHECK(records.size <= header->file_bytes - WAL_RECORDS - WAL_MARK_ROOM);
     file_header_init(&header->base, MAGIC_WAL, WAL_HEADER_BYTES, &f->owner, &salt);
     numbered_name(m.name, WAL_PREFIX, header->sequence);
-    if (prepare_tmp(f, &m, header, out_is_fatal, err) != 0) goto out;
+    if (prepare_tmp(f, &m, header, records, out_is_fatal, err) != 0) goto out;
     if (rename_to_name(f, &m, out_is_fatal, err) != 0) goto out;
     if (!FAULT(WAL_SKIP_DIRSYNC) && vfs_dir_sync(f->dir, err) != 0) {
         *out_is_fatal = true;

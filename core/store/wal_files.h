@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wal_files.h — make log files and recycle retired ones (R4, R8), for wal.c alone.
  *
- * A log file appears under its name complete: full length, zeros, both headers, synced.  The name
- * is durable when wal_files_make returns.
+ * A log file appears under its name complete: full length, both headers, the groups that made it
+ * necessary, zeros behind them, synced.  The name is durable when wal_files_make returns, and with
+ * it the groups.
  */
 #ifndef STORE_WAL_FILES_H
 #define STORE_WAL_FILES_H
@@ -24,11 +25,12 @@ struct wal_files {
 struct uuid wal_files_salt(struct wal_files *f);
 
 /* Make wal-<sequence>, from the spare when there is one.  header: everything but owner and version,
- * which are filled in; file_bytes is what is wanted and afterwards what there is.
+ * which are filled in; file_bytes is what is wanted and afterwards what there is.  records: the
+ * first ones, at most file_bytes - WAL_RECORDS - WAL_MARK_ROOM bytes; may be none.
  * -1: nothing of that name exists, unless *out_is_fatal: a sync failed or it is unknown what the
  * directory holds; then the log must be poisoned (R9). */
-int wal_files_make(struct wal_files *f, struct wal_header *header, struct vfs_file **out_file,
-                   bool *out_is_fatal, struct error *err);
+int wal_files_make(struct wal_files *f, struct wal_header *header, struct slice records,
+                   struct vfs_file **out_file, bool *out_is_fatal, struct error *err);
 
 /* Remove wal-<sequence>, or keep it as the spare.  Best effort. */
 void wal_files_recycle(struct wal_files *f, uint64_t sequence);
