@@ -41,9 +41,9 @@ struct record_view {
     const uint8_t *versions; /* RESTORE: count x u64 */
 };
 
-/* kind has rows.  Everything is validated: counts against bytes left, ids, offsets monotone and inside, documents
- * are checked msgpack maps, components finite.  CORRUPT says what; unknown required tags
- * FORMAT_TOO_NEW; unknown storage types UNSUPPORTED. */
+/* kind has rows.  Everything is validated: counts against bytes left, ids, offsets monotone and
+ * inside, documents are checked msgpack maps, components finite.  CORRUPT says what; unknown
+ * required tags FORMAT_TOO_NEW; unknown storage types UNSUPPORTED. */
 int record_decode(enum record_kind kind, struct slice payload, struct record_view *out,
                   struct error *err);
 /* Document of row i of an UPSERT: a slice of the payload; size 0 = the empty map. */

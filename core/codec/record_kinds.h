@@ -3,7 +3,7 @@
  * Numbers are never reused.
  *
  * To add a kind of row record: a line here, record_encode_<kind>, and what replay does with it,
- * replay_<kind> in collection_apply.c.  To add a field: a line here, and decode_<field> in record.c.
+ * replay_<kind> in collection_apply.c.  To add a field: a line, and decode_<field> in record.c.
  */
 #ifndef CODEC_RECORD_KINDS_H
 #define CODEC_RECORD_KINDS_H

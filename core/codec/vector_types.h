@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vector_types.h — what a vector field may hold, by the numbers of files (docs/FORMAT.md section 5).
+/* vector_types.h — what a vector field may hold, by the numbers of files (FORMAT.md section 5).
  *
  * The numbers run from 1 without gaps and are never changed or used again.  All that the format
  * knows is here; what this version cannot read is UNSUPPORTED where it is met: so far everything

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics.h — what the lines of LYNSE_METRICS say: names, kernels, which end of the scale is nearer.
+/* metrics.h — what the list of metrics says: names, kernels, which end of the scale is nearer.
  *
  * To add one: a line in lynse_kinds.h, and its kernel if none of those that there are is its own
  * (kernels.h).  Nothing else in the tree names a metric to tell it from others.

@@ -64,7 +64,7 @@ static void choose_swarm(struct rng *rng, struct swarm *out)
 
     *out = (struct swarm){
         .dim = dims[rng_below(rng, 6)],
-        .metric = (uint8_t)(1 + rng_below(rng, 3)),
+        .metric = (uint8_t)(1 + rng_below(rng, METRIC_MAX)),
         .id_max = 10 + (int)rng_below(rng, REF_EXPLICIT - 10),
         .vector_max = 2 + (uint32_t)rng_below(rng, rng_chance(rng, 0.3) ? 4 : 300),
         .fault_chance = rng_chance(rng, 0.4) ? 0.02 : 0,
@@ -223,7 +223,7 @@ static int set_level(struct driver *d)
 static int set_metric(struct driver *d)
 {
     struct error err = {0};
-    uint8_t metric = (uint8_t)(1 + rng_below(&d->rng, 3));
+    uint8_t metric = (uint8_t)(1 + rng_below(&d->rng, METRIC_MAX));
 
     int rc = collection_set_index(d->c, 1, metric, &err);
     if (rc == 0) d->ref.metric = metric;

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "codec/msgpack.h"
 #include "simd/kernels.h"
-#include "simd/metrics.h"
+#include "support/metric_distance.h"
 
 void reference_init(struct reference *r, struct alloc *a, uint8_t metric)
 {
@@ -161,16 +161,6 @@ void reference_document(uint32_t seed, struct buf *out)
 
 /* ---- search ---- */
 
-static float distance_of(const struct reference *r, const float *a, const float *b)
-{
-    const struct simd_kernels *k = kernels_active();
-
-    if (r->metric == METRIC_L2) return k->dense_l2_f32(a, b, r->dim);
-    float dot = k->dense_dot_f32(a, b, r->dim);
-    if (r->metric == METRIC_IP) return -dot;
-    return metric_cosine_distance(dot, dense_norm_f32(k, a, r->dim), dense_norm_f32(k, b, r->dim));
-}
-
 static int compare_hits(const void *x, const void *y)
 {
     const struct ref_hit *a = x, *b = y;
@@ -188,7 +178,7 @@ size_t reference_scan(const struct reference *r, const float *query, struct ref_
     for (int i = 0; i < REF_IDS; i++) {
         if (!r->rows[i].is_live) continue;
         reference_vector(r->rows[i].vector, r->dim, vector);
-        out[count++] = (struct ref_hit){i, distance_of(r, query, vector)};
+        out[count++] = (struct ref_hit){i, metric_distance(r->metric, query, vector, r->dim)};
     }
     qsort(out, count, sizeof *out, compare_hits);
     return count;
@@ -196,5 +186,5 @@ size_t reference_scan(const struct reference *r, const float *query, struct ref_
 
 float reference_score(const struct reference *r, float distance)
 {
-    return r->metric == METRIC_IP ? -distance : distance;
+    return metric_score(r->metric, distance);
 }

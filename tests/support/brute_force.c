@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/brute_force.h"
 
-#include <math.h>
-
-#include "simd/kernels.h"
-#include "simd/metrics.h"
+#include "support/metric_distance.h"
 #include "support/test.h"
 
 struct brute_row {
@@ -16,7 +13,6 @@ struct brute_row {
 static struct brute_row score_row(const struct view *v, size_t part, uint32_t row,
                                   const float *query)
 {
-    const struct simd_kernels *kernels = kernels_active();
     struct segment *segment = v->parts[part].segment;
     struct vector_run run;
     struct brute_row out;
@@ -24,20 +20,8 @@ static struct brute_row score_row(const struct view *v, size_t part, uint32_t ro
 
     assert_ok(segment_id(segment, row, &out.id, &err), &err);
     assert_ok(segment->vectors.run(&segment->vectors, row, 1, &run, &err), &err);
-    if (v->metric == METRIC_L2) {
-        out.score = out.distance = kernels->dense_l2_f32(query, run.vectors, v->dim);
-        return out;
-    }
-    float dot = kernels->dense_dot_f32(query, run.vectors, v->dim);
-    if (v->metric == METRIC_IP) {
-        out.distance = isnan(dot) ? INFINITY : -dot;
-        out.score = -out.distance;
-        return out;
-    }
-    float norm = dense_norm_f32(kernels, query, v->dim);
-    out.score = metric_cosine_distance(dot, norm, dense_norm_f32(kernels, run.vectors, v->dim));
-    if (isnan(out.score)) out.score = INFINITY;
-    out.distance = out.score;
+    out.distance = metric_distance(v->metric, query, run.vectors, v->dim);
+    out.score = metric_score(v->metric, out.distance);
     return out;
 }
 
@@ -51,7 +35,8 @@ static int compare_rows(const void *a, const void *b)
 static bool is_wanted(const struct view *v, const struct search_request *r, float score)
 {
     if (!r->is_range) return true;
-    return v->metric == METRIC_IP ? score >= r->threshold : score <= r->threshold;
+    bool is_descending = metric_find(v->metric)->order == NEARER_IS_LARGER;
+    return is_descending ? score >= r->threshold : score <= r->threshold;
 }
 
 static size_t answer(const struct view *v, const struct search_request *r, const float *query,

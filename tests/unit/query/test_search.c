@@ -242,11 +242,10 @@ static void a_zero_vector_has_cosine_distance_one(void **state)
 static void a_row_whose_score_overflows_is_still_found(void **state)
 {
     (void)state;
-    const uint8_t metrics[] = {METRIC_IP, METRIC_L2, METRIC_COSINE};
-    for (size_t m = 0; m < sizeof metrics; m++) {
+    for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
         struct fixture f;
         f.alloc = alloc_create(NULL, 0);
-        test_view_init(&f.rows, f.alloc, 32, metrics[m]);
+        test_view_init(&f.rows, f.alloc, 32, (uint8_t)metric);
         test_view_open_part(&f.rows, 8);
         float vector[32] = {0}, small[32] = {1};
         for (size_t i = 0; i < 32; i++) vector[i] = i < 16 ? 3e38f : -3e38f;

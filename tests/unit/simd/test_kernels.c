@@ -138,30 +138,53 @@ static void test_pair_is_within_the_stated_bound(void **state) /* (3) */
     for_each_level(check_pairs_of_level);
 }
 
+/* The three forms of one kernel. */
+struct forms {
+    dense_pair_f32_fn *pair;
+    dense_many_f32_fn *many;
+    dense_rows_f32_fn *rows;
+};
+
+#define KERNEL_ONE(kernel) +1
+enum { KERNEL_COUNT = 0 DENSE_F32_SERIAL(KERNEL_ONE) };
+
+/* Those of all kernels of a level. */
+static void forms_of(const struct simd_kernels *k, struct forms out[KERNEL_COUNT])
+{
+    size_t i = 0;
+#define TAKE_FORMS(kernel)                                                                         \
+    out[i++] = (struct forms){k->dense_##kernel##_f32, k->dense_##kernel##_many_f32,               \
+                              k->dense_##kernel##_rows_f32};
+    DENSE_F32_SERIAL(TAKE_FORMS)
+}
+
+static void check_forms(const struct forms *f, size_t dim, size_t stride, size_t row_count,
+                        const float *query, const float *rows)
+{
+    float values[ROWS_MAX + 1], values_by_row[ROWS_MAX + 1];
+    uint32_t row_index[ROWS_MAX];
+    const float untouched = 12345;
+
+    values[row_count] = values_by_row[row_count] = untouched;
+    for (size_t i = 0; i < row_count; i++) row_index[i] = random_bits() % (uint32_t)row_count;
+    f->many(query, rows, stride * 4, row_count, dim, values);
+    f->rows(query, rows, stride * 4, row_index, row_count, dim, values_by_row);
+    for (size_t i = 0; i < row_count; i++) {
+        const float *row = rows + i * stride, *chosen = rows + row_index[i] * stride;
+        assert_int_equal(bits_of(values[i]), bits_of(f->pair(query, row, dim)));
+        assert_int_equal(bits_of(values_by_row[i]), bits_of(f->pair(query, chosen, dim)));
+    }
+    assert_true(values[row_count] == untouched && values_by_row[row_count] == untouched);
+}
+
 static void check_batch(const struct simd_kernels *k, size_t dim, size_t stride, size_t row_count,
                         const float *query, const float *rows)
 {
-    float dots[ROWS_MAX + 1], l2s[ROWS_MAX + 1], dots_by_row[ROWS_MAX + 1],
-        l2s_by_row[ROWS_MAX + 1];
-    uint32_t row_index[ROWS_MAX];
-    const float untouched = 12345;
-    float *ends[] = {&dots[row_count], &l2s[row_count], &dots_by_row[row_count],
-                     &l2s_by_row[row_count]};
+    struct forms forms[KERNEL_COUNT];
 
-    for (size_t i = 0; i < 4; i++) *ends[i] = untouched;
-    for (size_t i = 0; i < row_count; i++) row_index[i] = random_bits() % (uint32_t)row_count;
-    k->dense_dot_many_f32(query, rows, stride * 4, row_count, dim, dots);
-    k->dense_l2_many_f32(query, rows, stride * 4, row_count, dim, l2s);
-    k->dense_dot_rows_f32(query, rows, stride * 4, row_index, row_count, dim, dots_by_row);
-    k->dense_l2_rows_f32(query, rows, stride * 4, row_index, row_count, dim, l2s_by_row);
-    for (size_t i = 0; i < row_count; i++) {
-        const float *row = rows + i * stride, *chosen = rows + row_index[i] * stride;
-        assert_int_equal(bits_of(dots[i]), bits_of(k->dense_dot_f32(query, row, dim)));
-        assert_int_equal(bits_of(l2s[i]), bits_of(k->dense_l2_f32(query, row, dim)));
-        assert_int_equal(bits_of(dots_by_row[i]), bits_of(k->dense_dot_f32(query, chosen, dim)));
-        assert_int_equal(bits_of(l2s_by_row[i]), bits_of(k->dense_l2_f32(query, chosen, dim)));
-    }
-    for (size_t i = 0; i < 4; i++) assert_true(*ends[i] == untouched);
+    forms_of(k, forms);
+    for (size_t i = 0; i < KERNEL_COUNT; i++)
+        check_forms(&forms[i], dim, stride, row_count, query, rows);
 }
 
 static void check_batches_of_level(const struct simd_kernels *k)
@@ -208,18 +231,19 @@ static void test_batches_keep_the_sign_of_zero(void **state) /* (1) */
 static void check_alignments(const struct simd_kernels *k)
 {
     static const size_t dims[] = {1, 7, 16, 37, 64, 100, 128, 200, 768};
+    struct forms forms[KERNEL_COUNT];
+    forms_of(k, forms);
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
         size_t dim = dims[i];
         float a[768], b[768];
         fill(a, dim, UNIT);
         fill(b, dim, UNIT);
-        uint32_t dot = bits_of(k->dense_dot_f32(a, b, dim));
-        uint32_t l2 = bits_of(k->dense_l2_f32(a, b, dim));
         for (size_t shift = 0; shift < 16; shift++) {
             memcpy(left + shift, a, dim * 4);
             memcpy(right + 15 - shift, b, dim * 4);
-            assert_int_equal(dot, bits_of(k->dense_dot_f32(left + shift, right + 15 - shift, dim)));
-            assert_int_equal(l2, bits_of(k->dense_l2_f32(left + shift, right + 15 - shift, dim)));
+            for (size_t j = 0; j < KERNEL_COUNT; j++)
+                assert_int_equal(bits_of(forms[j].pair(a, b, dim)),
+                                 bits_of(forms[j].pair(left + shift, right + 15 - shift, dim)));
         }
     }
 }
@@ -314,16 +338,20 @@ static float *guarded_end; /* the byte here may not be read */
 static void check_guarded(const struct simd_kernels *k)
 {
     const uint32_t row_index[] = {5, 0, 4, 1, 5};
+    struct forms forms[KERNEL_COUNT];
+    forms_of(k, forms);
     for (size_t dim = 1; dim < SMALL_DIMS; dim++) {
         float out[6];
         const float *last = guarded_end - dim, *rows = guarded_end - 6 * dim;
         fill(left, dim, UNIT);
-        assert_true(isfinite(k->dense_dot_f32(left, last, dim)));
-        assert_true(isfinite(k->dense_l2_f32(last, left, dim)));
-        k->dense_dot_many_f32(left, rows, dim * 4, 6, dim, out);
-        k->dense_l2_many_f32(last, rows, dim * 4, 6, dim, out);
-        k->dense_dot_rows_f32(last, rows, dim * 4, row_index, 5, dim, out);
-        k->dense_l2_rows_f32(left, rows, dim * 4, row_index, 5, dim, out);
+        for (size_t i = 0; i < KERNEL_COUNT; i++) {
+            assert_true(isfinite(forms[i].pair(left, last, dim)));
+            assert_true(isfinite(forms[i].pair(last, left, dim)));
+            forms[i].many(left, rows, dim * 4, 6, dim, out);
+            forms[i].many(last, rows, dim * 4, 6, dim, out);
+            forms[i].rows(left, rows, dim * 4, row_index, 5, dim, out);
+            forms[i].rows(last, rows, dim * 4, row_index, 5, dim, out);
+        }
     }
 }
 
@@ -363,14 +391,13 @@ static void test_active_table_is_one_of_the_levels(void **state)
     struct simd_kernels same_level;
     assert_ptr_equal(active, kernels_active());
     assert_true(kernels_of_level(active->level, &same_level));
-#define ASSERT_SAME_SLOT(slot)                                                                     \
-    assert_non_null(active->slot);                                                                 \
-    assert_true(active->slot == same_level.slot);
-#define ASSERT_SAME_SLOTS(kernel)                                                                  \
-    ASSERT_SAME_SLOT(dense_##kernel##_f32)                                                         \
-    ASSERT_SAME_SLOT(dense_##kernel##_many_f32)                                                    \
-    ASSERT_SAME_SLOT(dense_##kernel##_rows_f32)
-    DENSE_F32_SERIAL(ASSERT_SAME_SLOTS)
+    struct forms forms[KERNEL_COUNT], same_forms[KERNEL_COUNT];
+    forms_of(active, forms);
+    forms_of(&same_level, same_forms);
+    for (size_t i = 0; i < KERNEL_COUNT; i++) {
+        assert_true(forms[i].pair && forms[i].many && forms[i].rows);
+        assert_memory_equal(&forms[i], &same_forms[i], sizeof forms[i]);
+    }
 }
 
 static const struct CMUnitTest tests[] = {

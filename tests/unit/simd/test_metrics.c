@@ -108,6 +108,18 @@ static void test_no_name_or_mode_word_means_two_metrics(void **state)
     assert_null(metric_find_mode("COS COSINE", 10));
 }
 
+static void test_kernels_of_a_metric_are_those_of_its_formula(void **state)
+{
+    (void)state;
+    const struct simd_kernels *k = kernels_active();
+    assert_true(metric_kernels(METRIC_L2, k).pair == k->dense_l2_f32);
+    assert_true(metric_kernels(METRIC_IP, k).pair == k->dense_dot_f32);
+    assert_true(metric_kernels(METRIC_COSINE, k).pair == k->dense_dot_f32);
+    assert_int_equal(metric_find(METRIC_L2)->value, METRIC_VALUE_DISTANCE);
+    assert_int_equal(metric_find(METRIC_IP)->value, METRIC_VALUE_PRODUCT);
+    assert_int_equal(metric_find(METRIC_COSINE)->value, METRIC_VALUE_ANGLE);
+}
+
 /* Of the same two vectors, all levels and all forms of a metric's kernels say the same. */
 static void test_every_metric_has_kernels_at_every_level(void **state)
 {
@@ -174,6 +186,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_other_names_and_numbers_find_nothing),
     cmocka_unit_test(test_list_has_each_metric_once),
     cmocka_unit_test(test_no_name_or_mode_word_means_two_metrics),
+    cmocka_unit_test(test_kernels_of_a_metric_are_those_of_its_formula),
     cmocka_unit_test(test_every_metric_has_kernels_at_every_level),
     cmocka_unit_test(test_cosine_distance_of_known_angles),
     cmocka_unit_test(test_cosine_distance_of_a_zero_vector_is_one),
