@@ -2,7 +2,8 @@
 /* alloc.c — blocks with a header, counted by tag and held under a budget.
  *
  * WHAT        Every block of the library comes from here.  The memory itself comes from the
- *             caller's hooks, or from libc, or (large aligned blocks of libc) from mmap.
+ *             caller's hooks, or from libc, or (large blocks without hooks) from mmap on huge
+ *             pages: a batch of 50 MB is 25 page faults instead of 12,500.
  * LAYOUT      what the system gave          the caller's pointer
  *             |  padding  | block_header 16 |  bytes ...
  *             |<------- offset ------------>|
@@ -34,6 +35,7 @@
 enum {
     HEADER_BYTES = 16,
     HUGE_PAGE_BYTES = 2 << 20,
+    PLAIN_MAP_BYTES = 2 * HUGE_PAGE_BYTES, /* of blocks that need no alignment */
     GUARD_LIVE = 0x4C79,
     GUARD_FREED = 0xDEAD,
 };
@@ -119,6 +121,15 @@ static void *map_block(size_t bytes)
     return block - page;
 }
 
+/* Above both the kernel backs the block with huge pages.  Where the sanitizer watches, plain blocks
+ * stay libc's, whose red zones are wider. */
+static bool wants_map(const struct alloc *a, size_t bytes, size_t align)
+{
+    if (a->hooks.alloc) return false;
+    if (align > HEADER_BYTES) return bytes >= HUGE_PAGE_BYTES;
+    return !POISON_IS_ON && bytes >= PLAIN_MAP_BYTES;
+}
+
 static void unmap_block(void *base, size_t offset, size_t bytes)
 {
     size_t length = offset + align_up(bytes, page_bytes());
@@ -168,7 +179,7 @@ static size_t charged_bytes(const struct block_header *h)
 static void *allocate(struct alloc *a, enum mem_tag tag, size_t bytes, size_t align, bool zero)
 {
     CHECK((unsigned)tag < MEM_TAG_COUNT);
-    bool is_mapped = align > HEADER_BYTES && bytes >= HUGE_PAGE_BYTES && !a->hooks.alloc;
+    bool is_mapped = wants_map(a, bytes, align);
     size_t offset = is_mapped ? page_bytes() : align;
     size_t total = 0;
     if (countdown_hits(a)) return NULL;
@@ -203,7 +214,7 @@ void *mem_alloc_aligned(struct alloc *a, enum mem_tag tag, size_t bytes, size_t 
     return allocate(a, tag, bytes, align, false);
 }
 
-/* Without a realloc hook old and new block live side by side for a moment, in the budget too. */
+/* Where nothing can move the block, old and new live side by side for a moment, in the budget too. */
 static void *resize_by_copy(struct alloc *a, enum mem_tag tag, void *block, size_t bytes)
 {
     void *fresh = mem_alloc(a, tag, bytes);
@@ -219,8 +230,8 @@ void *mem_resize(struct alloc *a, enum mem_tag tag, void *block, size_t bytes)
     if (!block) return mem_alloc(a, tag, bytes);
     CHECK((unsigned)tag < MEM_TAG_COUNT);
     struct block_header *h = header_of(block);
-    CHECK(h->offset == HEADER_BYTES);
-    if (a->hooks.alloc) return resize_by_copy(a, tag, block, bytes);
+    CHECK(h->offset == HEADER_BYTES || h->is_mapped);
+    if (a->hooks.alloc || h->is_mapped) return resize_by_copy(a, tag, block, bytes);
 
     if (countdown_hits(a) || bytes > PTRDIFF_MAX / 2 - HEADER_BYTES) return NULL;
     uint8_t old_tag = h->tag;

@@ -13,6 +13,7 @@
 #endif
 
 #ifdef __SANITIZE_ADDRESS__
+#define POISON_IS_ON 1
 #include <sanitizer/asan_interface.h>
 static inline void poison(const void *at, size_t size)
 {
@@ -23,6 +24,7 @@ static inline void unpoison(const void *at, size_t size)
     ASAN_UNPOISON_MEMORY_REGION(at, size);
 }
 #else
+#define POISON_IS_ON 0
 static inline void poison(const void *at, size_t size)
 {
     (void)at, (void)size;

@@ -115,6 +115,31 @@ static void resize_keeps_contents_and_moves_the_tag(void **state)
     alloc_destroy(a);
 }
 
+/* From 4 MiB on blocks lie on huge pages; growing and shrinking crosses that line both ways. */
+static void resize_of_a_large_block_keeps_contents_and_counts(void **state)
+{
+    (void)state;
+    struct alloc *a = alloc_create(NULL, 0);
+    static const size_t sizes[] = {5 << 20, 9 << 20, 200, 6 << 20, 4 << 20, 1 << 20};
+    uint8_t *p = mem_alloc(a, MEM_LOG, 3 << 20);
+    p[0] = 1;
+    p[99] = 2;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        p = mem_resize(a, MEM_LOG, p, sizes[i]);
+        assert_non_null(p);
+        assert_int_equal(p[0], 1);
+        assert_int_equal(p[99], 2);
+        p[sizes[i] - 1] = 3;
+        assert_in_range(alloc_used_bytes(a), sizes[i], sizes[i] + (64 << 10));
+        alloc_fail_after(a, 1, false);
+        assert_null(mem_resize(a, MEM_LOG, p, 12 << 20));
+        assert_int_equal(p[99], 2);
+    }
+    mem_free(a, p);
+    assert_int_equal(alloc_used_bytes(a), 0);
+    alloc_destroy(a);
+}
+
 static void refused_resize_leaves_the_block(void **state)
 {
     (void)state;
@@ -373,6 +398,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(aligned_blocks_keep_their_alignment),
     cmocka_unit_test(large_aligned_blocks_start_at_a_huge_page),
     cmocka_unit_test(resize_keeps_contents_and_moves_the_tag),
+    cmocka_unit_test(resize_of_a_large_block_keeps_contents_and_counts),
     cmocka_unit_test(refused_resize_leaves_the_block),
     cmocka_unit_test(budget_is_exact),
     cmocka_unit_test(absurd_sizes_are_refused),
