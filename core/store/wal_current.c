@@ -93,6 +93,7 @@ int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes, str
                      struct error *err)
 {
     bool is_fatal = false;
+    struct error failure = {0};
     struct vfs_file *file = NULL;
     struct wal_header h = {
         .base.file = *salt,
@@ -105,8 +106,18 @@ int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes, str
     };
 
     if (!FAULT(WAL_SKIP_R4A) && wal_current_sync(w, err) != 0) return -1;
-    if (wal_files_make(&w->maker, &h, records, &file, &is_fatal, err) != 0)
+    int rc = wal_files_make(&w->maker, &h, records, &file, &is_fatal, &failure);
+    uint64_t least = wal_next_file_bytes(0, false, records.size);
+    if (rc != 0 && !is_fatal && failure.code == LYNSE_DISK_FULL && least < bytes) {
+        /* There may be room for what has to be logged now: a delete, say. */
+        REACHED(WAL_MADE_SMALL);
+        h.file_bytes = least;
+        rc = wal_files_make(&w->maker, &h, records, &file, &is_fatal, &failure);
+    }
+    if (rc != 0) {
+        if (err) *err = failure;
         return is_fatal ? wal_poison(w, err) : -1;
+    }
     if (w->file) REACHED(WAL_ROTATED);
     if (w->file && close_current(w, err) != 0) {
         (void)vfs_close(file, NULL);
