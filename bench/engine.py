@@ -105,7 +105,6 @@ FLAT = """
 import sys, time, numpy as np, faiss, lynse
 path = sys.argv[1]
 n, d, k, threads = 1_000_000, 128, 10, int(sys.argv[2])
-faiss.omp_set_num_threads(threads)
 rng = np.random.default_rng(1)
 vectors = rng.standard_normal((n, d), dtype=np.float32)
 queries = rng.standard_normal((64, d), dtype=np.float32)
@@ -131,8 +130,13 @@ def seconds(f, qs):
         f(q)
         best.append(time.perf_counter() - begin)
     return sorted(best)[len(best) // 2]
+def best_of_theirs(qs):
+    def on(count):
+        faiss.omp_set_num_threads(count)
+        return seconds(theirs, qs)
+    return min(on(count) for count in {1, threads})  # one query gains nothing from OpenMP
 for pair in range(int(sys.argv[3])):
-    a, b = seconds(ours, queries[:16]), seconds(theirs, queries[:16])
+    a, b = seconds(ours, queries[:16]), best_of_theirs(queries[:16])
     print("pair", a * 1e6, b * 1e6)
 client.close()
 """
@@ -263,7 +267,7 @@ def case_faiss(table: Table) -> None:
             f"exact query through Python, 1M × 128, {threads} thread(s)",
             "≥ 1.0× faiss",
             f"{ours / 1000:.1f} ms, same ids {float(result['same_ids'][0][0]):.0%}",
-            f"faiss-cpu {result['version'][0][0]} IndexFlatL2, {threads} thread(s)",
+            f"faiss-cpu {result['version'][0][0]} IndexFlatL2, its best of 1 to {threads} thread(s)",
             f"{quartile:.2f}",
             quartile >= 1.0,
         )
