@@ -267,7 +267,7 @@ def case_faiss(table: Table) -> None:
             f"exact query through Python, 1M × 128, {threads} thread(s)",
             "≥ 1.0× faiss",
             f"{ours / 1000:.1f} ms, same ids {float(result['same_ids'][0][0]):.0%}",
-            f"faiss-cpu {result['version'][0][0]} IndexFlatL2, its best of 1 to {threads} thread(s)",
+            f"faiss-cpu {result['version'][0][0]} IndexFlatL2, best of 1–{threads} thread(s)",
             f"{quartile:.2f}",
             quartile >= 1.0,
         )
