@@ -11,6 +11,8 @@ import lynse
 import pytest
 from lynse import _neighbour, errors
 from lynse._native import ffi, lib
+from lynse.client import INDEX_METRICS
+from lynse.types import METRICS, SYNC_LEVELS
 
 
 def test_version_is_the_librarys():
@@ -28,6 +30,23 @@ def test_every_error_of_the_table_has_a_class():
         assert found.__doc__, f"{name} is new: say in errors.py what it means"
         assert ffi.string(lib.lynse_error_name(code)).decode() == found.name
     assert len(errors.CLASSES) == len(codes) - 1
+
+
+@pytest.mark.parametrize(
+    ("enum", "prefix", "names"),
+    [
+        ("enum lynse_metric", "LYNSE_", METRICS),
+        ("enum lynse_sync_level", "LYNSE_SYNC_", SYNC_LEVELS),
+    ],
+)
+def test_metrics_and_levels_are_those_of_the_library(enum, prefix, names):
+    numbers = ffi.typeof(enum).elements
+    found = tuple(numbers[number][len(prefix) :].lower() for number in sorted(numbers) if number)
+    assert found == names, "say the new name in types.py, in the order of lynse_kinds.h"
+
+
+def test_every_metric_has_an_index_mode():
+    assert set(INDEX_METRICS.values()) == set(METRICS), "client.py lacks a mode"
 
 
 @pytest.mark.parametrize(

@@ -281,7 +281,7 @@ static void a_collection_that_is_wrong_is_not_made(void **state)
     REFUSED(d.name = "fresh/na\xc3\xafve", LYNSE_INVALID, "collection name", "0xc3");
     REFUSED(d.name = long_name, LYNSE_LIMIT, "collection name", "129", "128");
     REFUSED(d.dim = LIMIT_DIM + 1, LYNSE_LIMIT, "dim", "32769", "32768");
-    REFUSED(d.metric = 4, LYNSE_INVALID, "metric", "4", "3");
+    REFUSED(d.metric = 200, LYNSE_INVALID, "metric", "200", "allowed");
     REFUSED(d.sync = 5, LYNSE_INVALID, "sync", "5", "4");
     REFUSED(d.sync_interval_ms = 1001, LYNSE_INVALID, "sync_interval_ms", "1001", "1000");
     REFUSED(d.reserved = 1, LYNSE_INVALID, "reserved", "1", "0");
