@@ -42,8 +42,8 @@ enum {
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
     BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
     BUILD_STEP_BYTES = 512,
-    RESERVE_BYTES = 16 << 10,      /* kept on the disk for deleting, flushing and closing */
-    RESERVE_FROM_BYTES = 24 << 10, /* a root that holds less needs none */
+    RESERVE_BYTES = 48 << 10,     /* kept on the disk for deleting, flushing and closing */
+    RESERVE_FROM_BYTES = 4 << 10, /* a root that holds less needs none */
 };
 #else
 enum {

@@ -553,6 +553,7 @@ void mount_init(struct mount *m, struct disk *d, bool is_followed)
 
     *m = (struct mount){.disk = d, .memory = vfs_memory_create(d->alloc)};
     CHECK(m->memory);
+    vfs_memory_set_total(m->memory, DISK_BYTES);
     show_names(&shown, d);
     CHECK(vfs_dir_open(m->memory, DISK_PATH, VFS_DIR_CREATE, &root, &err) == 0);
     make_files(d, &shown, DISK_ROOT, root);

@@ -122,6 +122,7 @@ struct mount {
     void *ctx;
 };
 #define DISK_PATH "/db"
+#define DISK_BYTES (1ull << 40) /* more than any history fills */
 
 /* Make the files in a new memory VFS; with `follow`, a recording one over it. */
 void mount_init(struct mount *m, struct disk *d, bool follow);

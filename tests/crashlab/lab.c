@@ -412,6 +412,7 @@ static void mount_run(struct run *r)
         vfs_faulty_on_lost(fs, lose, r);
     }
     target_init(&r->target, r->history, l->alloc, fs, &r->from->world, r->from->seed);
+    r->target.memory = r->mount.memory;
 }
 
 /* Blocks to destroy after a word. */

@@ -12,6 +12,7 @@ struct root {
     size_t current;
     bool is_opening;
     bool has_failed;
+    bool lacks_reserve; /* the disk is full, and a crash took what was set aside */
 };
 
 static const char *const names[WORLD_SLOTS] = {"c0", "c1", "c2"};
@@ -391,6 +392,37 @@ static int run_idle(struct target *t)
     return s->has_failed ? -1 : 0;
 }
 
+/* As much free as this.  A look at the disk is half a second old at the most. */
+static void set_free(struct target *t, uint64_t bytes)
+{
+    struct root *s = t->state;
+    struct vfs_space space;
+
+    if (!t->memory) return;
+    vfs_memory_set_total(t->memory, DISK_BYTES);
+    CHECK(vfs_dir_space(s->engine->root, &space, NULL) == 0);
+    vfs_memory_set_total(t->memory, DISK_BYTES - space.free_bytes + bytes);
+    manual_clock_advance(&s->clock, 500000);
+}
+
+/* Deletes, seals and closes must not notice, unless there is no reserve. */
+static void fill_disk(struct target *t)
+{
+    struct root *s = t->state;
+
+    set_free(t, 0);
+    if (t->expects_faults || s->engine->space.has_reserve) return;
+    t->expects_faults = s->lacks_reserve = true;
+}
+
+static void empty_disk(struct target *t)
+{
+    struct root *s = t->state;
+
+    set_free(t, DISK_BYTES / 2);
+    if (s->lacks_reserve) t->expects_faults = s->lacks_reserve = false;
+}
+
 static int perform_word(struct target *t, const char *word, struct error *err)
 {
     struct root *s = t->state;
@@ -407,6 +439,8 @@ static int perform_word(struct target *t, const char *word, struct error *err)
     if (strcmp(word, "index") == 0) return manifest_word(t, KIND_SET_INDEX, err);
     if (strcmp(word, "describe") == 0) return manifest_word(t, KIND_DESCRIBE, err);
     if (strcmp(word, "close") == 0) return close_and_open(t, err);
+    if (strcmp(word, "full") == 0) fill_disk(t);
+    if (strcmp(word, "room") == 0) empty_disk(t);
     if (strcmp(word, "poll") == 0) (void)engine_poll(s->engine, 0);
     if (strcmp(word, "tick") == 0 || strcmp(word, "mark") == 0)
         manual_clock_advance(&s->clock, 100000);
@@ -433,6 +467,7 @@ static int perform(struct target *t, const char *word)
 
 struct root_leak {
     const struct catalog *catalog;
+    bool has_reserve; /* a whole one: a part of one is left behind */
     char name[64];
 };
 
@@ -443,6 +478,7 @@ static bool look_for_leak(void *ctx, const char *name)
     uint64_t epoch;
 
     if (strcmp(name, "LOCK") == 0) return true;
+    if (strcmp(name, RESERVE_NAME) == 0 && l->has_reserve) return true;
     if (numbered_name_parse(name, "catalog-", &epoch) && epoch == l->catalog->epoch) return true;
     for (size_t i = 0; i < l->catalog->collection_count; i++) {
         uuid_format(&l->catalog->collections[i].uuid, uuid);
@@ -478,6 +514,7 @@ static int judge(struct target *t, bool is_fresh)
         if (judge_slot(t, i, is_fresh) != 0) return -1;
     if (t->expects_faults || t->world->is_media) return 0;
     l.catalog = &s->engine->catalog;
+    l.has_reserve = s->engine->space.has_reserve;
     if (vfs_dir_list(s->engine->root, look_for_leak, &l, &err) != 0)
         return target_fail(t, "cannot list the root: %s", err.text);
     return l.name[0] ? target_fail(t, "'%s' is left behind in the root", l.name) : 0;

@@ -19,6 +19,7 @@
  *              sync0  sync1    begin and end of a background sync; here sync1 does it all
  *   root only: create:1  drop:1  drop:all (the database)  use:1
  *              tick (100 ms pass)  poll (one step)  idle (all steps)
+ *              full (the disk has no free byte)  room (it has again)
  */
 #ifndef CRASHLAB_WORLD_H
 #define CRASHLAB_WORLD_H
@@ -80,6 +81,7 @@ struct target {
     const struct target_ops *ops;
     struct alloc *alloc;
     struct vfs *fs;
+    struct vfs *memory;  /* below fs, to be made full; NULL: it cannot be */
     struct world *world; /* borrowed */
     uint64_t seed;       /* of UUIDs: no two opens of one history share one */
     uint64_t open_count;
