@@ -83,7 +83,8 @@ MEANINGS = {
     "DISK_FULL": (
         "The disk, or the quota, is full, or less than low_water_bytes would stay free; nothing of "
         "the call was applied.",
-        "Make room, lynse_delete and lynse_flush work; reads go on, and writes too once there is room.",
+        "Make room: lynse_delete and lynse_flush work, reads go on, and writes too once there is "
+        "room.",
     ),
     "IO": (
         "A system call failed; os_errno has its number.",

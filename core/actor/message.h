@@ -66,7 +66,8 @@ void message_drop_plain(struct message *m, int code);
 void message_cancel(struct message *m);
 /* Either flag: the message's or the requester's. */
 bool message_is_cancelled(const struct message *m);
-/* LYNSE_OK, or why it must not be begun any more: CANCELLED, DEADLINE.  SYSTEM messages always may. */
+/* LYNSE_OK, or why it must not be begun any more: CANCELLED, DEADLINE.  SYSTEM messages always may.
+ */
 int message_refusal(const struct message *m, uint64_t now_us);
 
 #endif

@@ -80,8 +80,23 @@ static bool content_reserve(struct alloc *a, struct memory_bytes *file, uint64_t
 
 static void set_size(struct memory_bytes *file, uint64_t size)
 {
-    *file->all_bytes += size - file->size; /* both ways, modulo 2^64 */
+    file->room->used_bytes += size - file->size; /* both ways, modulo 2^64 */
     file->size = size;
+}
+
+uint64_t memory_room_free(const struct memory_room *room)
+{
+    if (room->total_bytes == UINT64_MAX) return UINT64_MAX;
+    return room->used_bytes < room->total_bytes ? room->total_bytes - room->used_bytes : 0;
+}
+
+uint64_t memory_file_end(const struct memory_node *node, uint64_t end)
+{
+    const struct memory_bytes *file = &node->as.file;
+    uint64_t most, left = memory_room_free(file->room);
+
+    if (end <= file->size || __builtin_add_overflow(file->size, left, &most)) return end;
+    return end < most ? end : most;
 }
 
 size_t memory_file_read(const struct memory_node *node, uint64_t offset, void *data, size_t size)
@@ -140,7 +155,7 @@ void memory_unmap(struct alloc *a, const void *map)
 /* ---- nodes ---- */
 
 struct memory_node *memory_node_create(struct alloc *a, uint64_t id, bool is_directory,
-                                       uint64_t *all_bytes)
+                                       struct memory_room *room)
 {
     struct memory_node *node = mem_zalloc(a, MEM_GENERAL, sizeof *node);
     if (!node) return NULL;
@@ -151,7 +166,7 @@ struct memory_node *memory_node_create(struct alloc *a, uint64_t id, bool is_dir
         node->as.children.buckets = node->as.children.first;
         node->as.children.bucket_count = MEMORY_FIRST_BUCKETS;
     } else {
-        node->as.file.all_bytes = all_bytes;
+        node->as.file.room = room;
     }
     return node;
 }

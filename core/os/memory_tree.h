@@ -36,10 +36,16 @@ struct memory_children {
 struct memory_content; /* bytes with a count; memory_tree.c */
 struct memory_lock;    /* memory_locks.h */
 
+/* How much all files of a file system may hold, and do, those that are only open among them. */
+struct memory_room {
+    uint64_t used_bytes;
+    uint64_t total_bytes; /* UINT64_MAX: no bound */
+};
+
 struct memory_bytes {
     struct memory_content *content; /* NULL: nothing was ever written */
     uint64_t size;
-    uint64_t *all_bytes; /* of all files of the file system together; kept by memory_tree.c */
+    struct memory_room *room; /* counts it */
     struct memory_lock *locks;
 };
 
@@ -54,10 +60,10 @@ struct memory_node {
     } as;
 };
 
-/* One reference, no name.  NULL when out of memory.  A file's size counts in *all_bytes as long as
- * the file lives; the counter outlives it. */
+/* One reference, no name.  NULL when out of memory.  A file's size counts in *room as long as the
+ * file lives; the room outlives it. */
 struct memory_node *memory_node_create(struct alloc *a, uint64_t id, bool is_directory,
-                                       uint64_t *all_bytes);
+                                       struct memory_room *room);
 void memory_node_acquire(struct memory_node *node);
 void memory_node_release(struct alloc *a, struct memory_node *node);
 /* Free a directory and all below it; nobody holds a reference to any of it. */
@@ -73,6 +79,10 @@ bool memory_dir_add(struct alloc *a, struct memory_node *dir, const char *name,
 /* Drop a name and its reference. */
 void memory_dir_remove(struct alloc *a, struct memory_node *dir, struct memory_entry *entry);
 
+/* UINT64_MAX without a bound. */
+uint64_t memory_room_free(const struct memory_room *room);
+/* How far the file may reach that is to reach `end`; what is there already it may keep. */
+uint64_t memory_file_end(const struct memory_node *file, uint64_t end);
 /* Bytes copied; fewer than size at the end of the file. */
 size_t memory_file_read(const struct memory_node *file, uint64_t offset, void *data, size_t size);
 /* Bytes between the old end and offset become zero.  false: out of memory, nothing changed. */

@@ -6,7 +6,7 @@
  * INVARIANTS  (1) Behaves as vfs_posix.c does wherever a caller can see: names of open files may
  *                 go, a removed directory takes no new names, locks belong to the handle.
  *             (2) open_count is the number of handles and maps; destroy demands 0.
- *             (3) A file gets longer only while file_bytes stays within total_bytes.
+ *             (3) A file gets longer only within the room that all of them share.
  * THREADS     One mutex over everything, held for one operation; never while a callback runs.
  * FAILURE     NO_MEMORY leaves everything as it was.
  */
@@ -29,8 +29,7 @@ struct memory_vfs {
     struct memory_node *roots; /* its children are the roots, named by their paths */
     uint64_t node_count;       /* made so far, for ids */
     size_t open_count;         /* (2) */
-    uint64_t file_bytes;       /* of all files, named or only open */
-    uint64_t total_bytes;      /* that they may have together; UINT64_MAX: no bound */
+    struct memory_room room;
 };
 
 struct memory_dir {
@@ -70,8 +69,8 @@ struct vfs *vfs_memory_create(struct alloc *a)
     if (!fs) return NULL;
     fs->base.ops = &MEMORY_OPS;
     fs->alloc = a;
-    fs->total_bytes = UINT64_MAX;
-    fs->roots = memory_node_create(a, 0, true, &fs->file_bytes);
+    fs->room.total_bytes = UINT64_MAX;
+    fs->roots = memory_node_create(a, 0, true, &fs->room);
     if (!fs->roots) {
         mem_free(a, fs);
         return NULL;
@@ -94,14 +93,8 @@ void vfs_memory_set_total(struct vfs *base, uint64_t total_bytes)
 {
     struct memory_vfs *fs = (struct memory_vfs *)base;
     mutex_lock(&fs->mutex);
-    fs->total_bytes = total_bytes;
+    fs->room.total_bytes = total_bytes;
     mutex_unlock(&fs->mutex);
-}
-
-static uint64_t free_bytes(const struct memory_vfs *fs)
-{
-    if (fs->total_bytes == UINT64_MAX) return UINT64_MAX;
-    return fs->file_bytes < fs->total_bytes ? fs->total_bytes - fs->file_bytes : 0;
 }
 
 /* ---- errors ---- */
@@ -114,8 +107,9 @@ static int check_range(const struct vfs_file *f, uint64_t offset, uint64_t size,
                      (unsigned long long)offset);
 }
 
-static int check_writable(const struct vfs_file *f, struct error *err)
+static int check_write(const struct vfs_file *f, uint64_t offset, uint64_t size, struct error *err)
 {
+    if (check_range(f, offset, size, err) != 0) return -1;
     if (((const struct memory_file *)f)->is_writable) return 0;
     return error_set(err, LYNSE_IO, "'%s' was opened for reading only",
                      memory_node_name(node_of_file(f)));
@@ -150,7 +144,7 @@ static struct memory_node *add_node(struct memory_vfs *fs, struct memory_node *d
         return NULL;
     }
     struct memory_node *node =
-        memory_node_create(fs->alloc, fs->node_count + 1, is_directory, &fs->file_bytes);
+        memory_node_create(fs->alloc, fs->node_count + 1, is_directory, &fs->room);
     if (node && memory_dir_add(fs->alloc, dir, name, node)) {
         fs->node_count++;
         return node;
@@ -285,14 +279,13 @@ static int do_dir_identity(struct vfs_dir *dir, uint64_t out[2], struct error *e
     return 0;
 }
 
-/* What is left of the allocator's budget is no room on a disk: without it the answer is NO_MEMORY.
- */
+/* The allocator's budget is no disk: without it the answer is NO_MEMORY. */
 static int do_dir_space(struct vfs_dir *dir, struct vfs_space *out, struct error *err)
 {
     (void)err;
     struct memory_vfs *fs = fs_of_dir(dir);
     mutex_lock(&fs->mutex);
-    *out = (struct vfs_space){free_bytes(fs), fs->total_bytes};
+    *out = (struct vfs_space){memory_room_free(&fs->room), fs->room.total_bytes};
     mutex_unlock(&fs->mutex);
     return 0;
 }
@@ -465,35 +458,20 @@ static int do_file_read(struct vfs_file *f, uint64_t offset, void *data, size_t 
     return 0;
 }
 
-/* How far a file may reach that is to reach `end`: (3). */
-static uint64_t end_within(const struct memory_vfs *fs, const struct memory_node *file,
-                           uint64_t end)
-{
-    uint64_t size = file->as.file.size;
-    uint64_t most = size + free_bytes(fs);
-    if (most < size) return end; /* no bound */
-    return end > size && end > most ? most : end;
-}
-
-static int fail_full(const struct vfs_file *f, const char *verb, struct error *err)
-{
-    return error_set_errno(err, LYNSE_DISK_FULL, ENOSPC, "cannot %s '%s'", verb,
-                           memory_node_name(node_of_file(f)));
-}
-
 static int do_file_write(struct vfs_file *f, uint64_t offset, const void *data, size_t size,
                          struct error *err)
 {
-    if (check_range(f, offset, size, err) != 0) return -1;
-    if (check_writable(f, err) != 0) return -1;
+    if (check_write(f, offset, size, err) != 0) return -1;
     struct memory_vfs *fs = fs_of_file(f);
     mutex_lock(&fs->mutex);
-    uint64_t end = end_within(fs, node_of_file(f), offset + size);
+    uint64_t end = memory_file_end(node_of_file(f), offset + size); /* (3) */
     size_t fits = end > offset ? (size_t)(end - offset) : 0; /* as on a disk: a part is written */
     bool ok = memory_file_write(fs->alloc, node_of_file(f), offset, data, fits);
     mutex_unlock(&fs->mutex);
     if (!ok) return error_no_memory(err, size);
-    return fits == size ? 0 : fail_full(f, "write", err);
+    return fits == size ? 0
+                        : error_set_errno(err, LYNSE_DISK_FULL, ENOSPC, "cannot write '%s'",
+                                          memory_node_name(node_of_file(f)));
 }
 
 static int do_file_sync(struct vfs_file *f, struct error *err)
@@ -505,15 +483,16 @@ static int do_file_sync(struct vfs_file *f, struct error *err)
 
 static int do_file_truncate(struct vfs_file *f, uint64_t size, struct error *err)
 {
-    if (check_range(f, 0, size, err) != 0) return -1;
-    if (check_writable(f, err) != 0) return -1;
+    if (check_write(f, 0, size, err) != 0) return -1;
     struct memory_vfs *fs = fs_of_file(f);
     mutex_lock(&fs->mutex);
-    bool fits = end_within(fs, node_of_file(f), size) == size;
+    bool fits = memory_file_end(node_of_file(f), size) == size; /* (3) */
     bool ok = !fits || memory_file_truncate(fs->alloc, node_of_file(f), size);
     mutex_unlock(&fs->mutex);
     if (!ok) return error_no_memory(err, size);
-    return fits ? 0 : fail_full(f, "truncate", err);
+    return fits ? 0
+                : error_set_errno(err, LYNSE_DISK_FULL, ENOSPC, "cannot truncate '%s'",
+                                  memory_node_name(node_of_file(f)));
 }
 
 /* ---- locks ---- */
@@ -523,7 +502,7 @@ static int do_file_lock(struct vfs_file *f, uint64_t start, uint64_t size, enum 
 {
     CHECK(size >= 1 && start <= INT64_MAX && size <= INT64_MAX - start);
     bool is_exclusive = kind == VFS_LOCK_EXCLUSIVE;
-    if (is_exclusive && check_writable(f, err) != 0) return -1;
+    if (is_exclusive && check_write(f, 0, 0, err) != 0) return -1;
     struct memory_vfs *fs = fs_of_file(f);
     struct memory_lock **locks = &node_of_file(f)->as.file.locks;
     int rc = -1;
