@@ -289,6 +289,16 @@ bool memory_dir_add(struct alloc *a, struct memory_node *dir, const char *name,
     return true;
 }
 
+bool memory_dir_is_empty(const struct memory_node *node)
+{
+    return node->is_directory && node->as.children.count == 0;
+}
+
+bool memory_node_can_replace(const struct memory_node *from, const struct memory_node *target)
+{
+    return from->is_directory ? memory_dir_is_empty(target) : !target->is_directory;
+}
+
 void memory_dir_remove(struct alloc *a, struct memory_node *dir, struct memory_entry *entry)
 {
     struct memory_children *c = &dir->as.children;

@@ -76,6 +76,9 @@ struct memory_entry *memory_dir_find(const struct memory_node *dir, const char *
  * changed.  When the name is taken, the caller removes the earlier entry at once. */
 bool memory_dir_add(struct alloc *a, struct memory_node *dir, const char *name,
                     struct memory_node *node);
+bool memory_dir_is_empty(const struct memory_node *node); /* false: it is a file, too */
+/* May the node of `from` take the place of `target`, which has a name? */
+bool memory_node_can_replace(const struct memory_node *from, const struct memory_node *target);
 /* Drop a name and its reference. */
 void memory_dir_remove(struct alloc *a, struct memory_node *dir, struct memory_entry *entry);
 

@@ -220,11 +220,6 @@ static int do_dir_make(struct vfs_dir *parent, const char *name, struct error *e
     return rc;
 }
 
-static bool is_empty_dir(const struct memory_node *node)
-{
-    return node->is_directory && node->as.children.count == 0;
-}
-
 static int do_dir_remove(struct vfs_dir *parent, const char *name, struct error *err)
 {
     if (name_check_component(name, err) != 0) return -1;
@@ -232,7 +227,7 @@ static int do_dir_remove(struct vfs_dir *parent, const char *name, struct error 
     int rc = -1;
     mutex_lock(&fs->mutex);
     struct memory_entry *e = find_entry(node_of_dir(parent), name, err);
-    if (e && is_empty_dir(e->node)) {
+    if (e && memory_dir_is_empty(e->node)) {
         memory_dir_remove(fs->alloc, node_of_dir(parent), e);
         rc = 0;
     } else if (e) {
@@ -383,19 +378,12 @@ static int do_file_unlink(struct vfs_dir *dir, const char *name, struct error *e
     return rc;
 }
 
-/* May the node of `from` take the place of `target`? */
-static bool can_replace(const struct memory_node *from, const struct memory_node *target)
-{
-    if (from->is_directory) return is_empty_dir(target);
-    return !target->is_directory;
-}
-
 static int rename_entry(struct memory_vfs *fs, struct memory_node *dir, struct memory_entry *from,
                         const char *to, struct error *err)
 {
     struct memory_entry *target = memory_dir_find(dir, to);
     if (target == from) return 0;
-    if (target && !can_replace(from->node, target->node))
+    if (target && !memory_node_can_replace(from->node, target->node))
         return error_set(err, LYNSE_INVALID, "'%s' cannot replace '%s'", from->name, to);
 
     struct memory_node *node = from->node;
@@ -458,6 +446,12 @@ static int do_file_read(struct vfs_file *f, uint64_t offset, void *data, size_t 
     return 0;
 }
 
+static int fail_full(const struct vfs_file *f, struct error *err)
+{
+    return error_set_errno(err, LYNSE_DISK_FULL, ENOSPC, "cannot write '%s'",
+                           memory_node_name(node_of_file(f)));
+}
+
 static int do_file_write(struct vfs_file *f, uint64_t offset, const void *data, size_t size,
                          struct error *err)
 {
@@ -469,9 +463,7 @@ static int do_file_write(struct vfs_file *f, uint64_t offset, const void *data, 
     bool ok = memory_file_write(fs->alloc, node_of_file(f), offset, data, fits);
     mutex_unlock(&fs->mutex);
     if (!ok) return error_no_memory(err, size);
-    return fits == size ? 0
-                        : error_set_errno(err, LYNSE_DISK_FULL, ENOSPC, "cannot write '%s'",
-                                          memory_node_name(node_of_file(f)));
+    return fits == size ? 0 : fail_full(f, err);
 }
 
 static int do_file_sync(struct vfs_file *f, struct error *err)
@@ -490,9 +482,7 @@ static int do_file_truncate(struct vfs_file *f, uint64_t size, struct error *err
     bool ok = !fits || memory_file_truncate(fs->alloc, node_of_file(f), size);
     mutex_unlock(&fs->mutex);
     if (!ok) return error_no_memory(err, size);
-    return fits ? 0
-                : error_set_errno(err, LYNSE_DISK_FULL, ENOSPC, "cannot truncate '%s'",
-                                  memory_node_name(node_of_file(f)));
+    return fits ? 0 : fail_full(f, err);
 }
 
 /* ---- locks ---- */
