@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/hash_map.h"
 #include "codec/tagged.h"
+#include "os/name_list.h"
 #include "os/path.h"
 #include "store/twin_file.h"
 
@@ -351,37 +352,23 @@ int catalog_publish(struct catalog *c, struct vfs_dir *root, struct rng *rng, bo
     return rc;
 }
 
-struct garbage {
-    const struct catalog *catalog;
-    struct buf names; /* NUL-terminated, one after the other */
-};
-
-static bool collect_garbage(void *ctx, const char *name)
+static bool is_garbage(void *ctx, const char *name)
 {
-    struct garbage *g = ctx;
+    const struct catalog *c = ctx;
     uint64_t epoch;
-    bool is_old = numbered_name_parse(name, "catalog-", &epoch) && epoch < g->catalog->epoch;
 
-    if (is_old || strncmp(name, "tmp-", 4) == 0) buf_append(&g->names, name, strlen(name) + 1);
-    return buf_ok(&g->names);
+    if (strncmp(name, "tmp-", 4) == 0) return true;
+    return numbered_name_parse(name, "catalog-", &epoch) && epoch < c->epoch;
 }
 
 int catalog_clean(const struct catalog *c, struct vfs_dir *root, struct error *err)
 {
-    struct garbage g = {.catalog = c};
-    int rc = -1;
+    struct name_list garbage;
 
-    buf_init(&g.names, c->alloc, MEM_GENERAL);
-    if (vfs_dir_list(root, collect_garbage, &g, err) != 0) goto out;
-    if (!buf_ok(&g.names)) {
-        error_no_memory(err, g.names.size);
-        goto out;
-    }
-    for (size_t at = 0; at < g.names.size; at += strlen((char *)g.names.data + at) + 1)
-        if (vfs_unlink(root, (char *)g.names.data + at, err) != 0) goto out;
-    rc = 0;
-out:
-    buf_deinit(&g.names);
+    name_list_init(&garbage, c->alloc);
+    int rc = name_list_read(&garbage, root, is_garbage, (void *)(uintptr_t)c, err);
+    if (rc == 0) rc = name_list_unlink(&garbage, root, err);
+    name_list_deinit(&garbage);
     return rc;
 }
 

@@ -14,43 +14,12 @@
 #include "base/hash_map.h"
 #include "base/log.h"
 #include "engine/engine.h"
-
-/* NUL-terminated names, one after the other. */
-static bool collect_name(void *ctx, const char *name)
-{
-    struct buf *names = ctx;
-    buf_append(names, name, strlen(name) + 1);
-    return buf_ok(names);
-}
-
-static int list_names(struct vfs_dir *dir, struct buf *names, struct error *err)
-{
-    if (vfs_dir_list(dir, collect_name, names, err) != 0) return -1;
-    return buf_ok(names) ? 0 : error_no_memory(err, names->size);
-}
-
-static const char *next_name(const struct buf *names, size_t *at)
-{
-    const char *name = (const char *)names->data + *at;
-
-    if (*at >= names->size) return NULL;
-    *at += strlen(name) + 1;
-    return name;
-}
-
-static int unlink_all(struct vfs_dir *dir, const struct buf *names, struct error *err)
-{
-    const char *name;
-
-    for (size_t at = 0; (name = next_name(names, &at)) != NULL;)
-        if (vfs_unlink(dir, name, err) != 0) return -1;
-    return 0;
-}
+#include "os/name_list.h"
 
 int engine_remove_directory(struct engine *e, const struct uuid *uuid, struct error *err)
 {
     char name[UUID_TEXT_BYTES];
-    struct buf names;
+    struct name_list files;
     struct vfs_dir *dir;
     struct error missing = {0};
     int rc = -1;
@@ -61,9 +30,9 @@ int engine_remove_directory(struct engine *e, const struct uuid *uuid, struct er
         if (err) *err = missing;
         return -1;
     }
-    buf_init(&names, e->alloc, MEM_GENERAL);
-    if (list_names(dir, &names, err) == 0) rc = unlink_all(dir, &names, err);
-    buf_deinit(&names);
+    name_list_init(&files, e->alloc);
+    if (name_list_read(&files, dir, NULL, NULL, err) == 0) rc = name_list_unlink(&files, dir, err);
+    name_list_deinit(&files);
     vfs_dir_close(dir);
     return rc == 0 ? vfs_dir_remove(e->root, name, err) : rc;
 }
@@ -146,35 +115,36 @@ static int note_named(const struct catalog *c, struct text_map *named, struct er
 static int is_stillborn(struct engine *e, const char *name, bool *out, struct error *err)
 {
     struct vfs_dir *dir;
-    struct buf names;
+    struct name_list files;
     const char *file;
     uint64_t epoch;
 
     *out = false;
     /* Whatever cannot be opened as a directory is not one of ours. */
     if (vfs_dir_open_in(e->root, name, &dir, NULL) != 0) return 0;
-    buf_init(&names, e->alloc, MEM_GENERAL);
-    int rc = list_names(dir, &names, err);
+    name_list_init(&files, e->alloc);
+    int rc = name_list_read(&files, dir, NULL, NULL, err);
     *out = rc == 0;
-    for (size_t at = 0; *out && (file = next_name(&names, &at)) != NULL;)
+    for (size_t at = 0; *out && (file = name_list_next(&files, &at)) != NULL;)
         *out = strncmp(file, "tmp-", 4) == 0 ||
                (numbered_name_parse(file, MANIFEST_PREFIX, &epoch) && epoch == 1);
-    buf_deinit(&names);
+    name_list_deinit(&files);
     vfs_dir_close(dir);
     return rc;
 }
 
 int engine_remove_stillborn(struct engine *e, const struct catalog *c, struct error *err)
 {
-    struct buf names;
+    struct name_list names;
     struct text_map named;
     const char *name;
     int rc = -1;
 
-    buf_init(&names, e->alloc, MEM_GENERAL);
+    name_list_init(&names, e->alloc);
     text_map_init(&named, e->alloc, MEM_GENERAL);
-    if (list_names(e->root, &names, err) != 0 || note_named(c, &named, err) != 0) goto out;
-    for (size_t at = 0; (name = next_name(&names, &at)) != NULL;) {
+    if (name_list_read(&names, e->root, NULL, NULL, err) != 0 || note_named(c, &named, err) != 0)
+        goto out;
+    for (size_t at = 0; (name = name_list_next(&names, &at)) != NULL;) {
         struct uuid uuid;
         uint64_t any;
         bool is_ours =
@@ -185,7 +155,7 @@ int engine_remove_stillborn(struct engine *e, const struct catalog *c, struct er
     }
     rc = 0;
 out:
-    buf_deinit(&names);
+    name_list_deinit(&names);
     text_map_deinit(&named);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/hash_map.h"
+#include "os/name_list.h"
 #include "store/wal.h"
 
 int file_gc_is_pinned(struct vfs_file *lock_file, uint64_t collection_number, uint64_t epoch,
@@ -23,7 +24,6 @@ struct pass {
     void *ctx;
     bool is_pinned;
     struct text_map named; /* the parts of the manifest's segments */
-    struct buf garbage;    /* names, each with its NUL */
 };
 
 static int note_named(struct pass *p, struct error *err)
@@ -44,11 +44,13 @@ static int note_named(struct pass *p, struct error *err)
 }
 
 /* R14: only names of ours, and of those only what nothing can need. */
-static bool is_garbage(const struct pass *p, const char *name)
+static bool is_garbage(void *ctx, const char *name)
 {
+    const struct pass *p = ctx;
     const struct manifest *m = p->manifest;
     uint64_t number = 0;
 
+    if (p->in_use && p->in_use(p->ctx, name)) return false;
     if (strncmp(name, "tmp-", 4) == 0) return !p->keep || strcmp(name, p->keep) != 0;
     if (p->is_pinned) return false;
     if (numbered_name_parse(name, MANIFEST_PREFIX, &number))
@@ -57,51 +59,22 @@ static bool is_garbage(const struct pass *p, const char *name)
     return strncmp(name, "seg-", 4) == 0 && !text_map_get(&p->named, slice_of_text(name), &number);
 }
 
-static bool note_garbage(void *ctx, const char *name)
-{
-    struct pass *p = ctx;
-
-    if (!is_garbage(p, name) || (p->in_use && p->in_use(p->ctx, name))) return true;
-    buf_append(&p->garbage, name, strlen(name) + 1);
-    return buf_ok(&p->garbage);
-}
-
-static int unlink_all(struct vfs_dir *dir, struct slice names, struct error *err)
-{
-    int rc = 0;
-    struct error first = {0};
-
-    for (size_t at = 0; at < names.size;) {
-        const char *name = (const char *)names.data + at;
-        at += strlen(name) + 1;
-        struct error inner = {0};
-        if (vfs_unlink(dir, name, &inner) == 0 || inner.code == LYNSE_NOT_FOUND) continue;
-        if (rc == 0) first = inner;
-        rc = -1;
-    }
-    if (rc != 0 && err) *err = first;
-    return rc;
-}
-
 int file_gc_run(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
                 const char *keep, file_gc_in_use_fn *in_use, void *ctx, struct error *err)
 {
     int rc = -1;
     struct pass p = {.manifest = m, .keep = keep, .in_use = in_use, .ctx = ctx};
+    struct name_list garbage;
 
     text_map_init(&p.named, m->alloc, MEM_GENERAL);
-    buf_init(&p.garbage, m->alloc, MEM_GENERAL);
+    name_list_init(&garbage, m->alloc);
     /* A pin on an older epoch can only go: new readers pin the newest (L4). */
     if (file_gc_is_pinned(lock_file, m->number, m->epoch, &p.is_pinned, err) != 0) goto out;
     if (note_named(&p, err) != 0) goto out;
-    if (vfs_dir_list(dir, note_garbage, &p, err) != 0) goto out;
-    if (!buf_ok(&p.garbage)) {
-        error_no_memory(err, p.garbage.capacity);
-        goto out;
-    }
-    rc = unlink_all(dir, buf_slice(&p.garbage), err);
+    if (name_list_read(&garbage, dir, is_garbage, &p, err) != 0) goto out;
+    rc = name_list_unlink(&garbage, dir, err);
 out:
-    buf_deinit(&p.garbage);
+    name_list_deinit(&garbage);
     text_map_deinit(&p.named);
     return rc;
 }

@@ -147,6 +147,7 @@ return {
       ["mapping.[ch]"] = "read-only maps of immutable files, and the table of what is mapped (R12)",
       ["memory_locks.[ch]"] = "byte-range locks of one file in memory, with the rules of OFD locks",
       ["memory_tree.[ch]"] = "directories, files and their bytes for vfs_memory.c",
+      ["name_list.[ch]"] = "names in a directory, gathered first and acted on afterwards",
       ["path.[ch]"] = "names of databases, collections and files",
       ["vfs.h"] = "every touch of a disk goes through this table, so that tests own the disk",
       ["vfs_memory.c"] =
