@@ -70,9 +70,8 @@ static void clean(struct collection *c)
 {
     struct error err = {0};
 
-    if (c->seal.is_active) return; /* files that are being built are named by no manifest yet */
-    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, wal_spare_name(c->wal), NULL, NULL,
-                    &err) != 0)
+    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, wal_spare_name(c->wal),
+                    c->seal.is_active, &err) != 0)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
 }
 

@@ -411,8 +411,9 @@ static void release_files(struct collection *c)
                           &err) == 0 &&
         !is_pinned)
         wal_retire(c->wal, c->manifest.wal_first);
-    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, wal_spare_name(c->wal), NULL, NULL,
-                    &err) != 0)
+    /* What was being built is named by now. */
+    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, wal_spare_name(c->wal), false, &err) !=
+        0)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
 }
 

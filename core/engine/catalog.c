@@ -357,7 +357,7 @@ static bool is_garbage(void *ctx, const char *name)
     const struct catalog *c = ctx;
     uint64_t epoch;
 
-    if (strncmp(name, "tmp-", 4) == 0) return true;
+    if (name_is_temporary(name)) return true;
     return numbered_name_parse(name, "catalog-", &epoch) && epoch < c->epoch;
 }
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "engine/engine.h"
 #include "os/name_list.h"
+#include "os/path.h"
 
 int engine_remove_directory(struct engine *e, const struct uuid *uuid, struct error *err)
 {
@@ -126,7 +127,7 @@ static int is_stillborn(struct engine *e, const char *name, bool *out, struct er
     int rc = name_list_read(&files, dir, NULL, NULL, err);
     *out = rc == 0;
     for (size_t at = 0; *out && (file = name_list_next(&files, &at)) != NULL;)
-        *out = strncmp(file, "tmp-", 4) == 0 ||
+        *out = name_is_temporary(file) ||
                (numbered_name_parse(file, MANIFEST_PREFIX, &epoch) && epoch == 1);
     name_list_deinit(&files);
     vfs_dir_close(dir);

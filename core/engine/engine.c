@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "os/fork_registry.h"
 #include "os/machine.h"
+#include "os/path.h"
 #include "store/twin_file.h"
 
 void engine_lock(struct engine *e)
@@ -64,7 +65,7 @@ static bool look_at(void *ctx, const char *name)
         if (strcmp(name, known[i].name) == 0) f->whose = known[i].whose;
     if (size > 6 && strcmp(name + size - 6, ".lance") == 0) f->whose = "LanceDB";
     /* An interrupted creation of ours leaves LOCK and tmp- files. */
-    if (strcmp(name, "LOCK") != 0 && strncmp(name, "tmp-", 4) != 0) f->has_entries = true;
+    if (strcmp(name, "LOCK") != 0 && !name_is_temporary(name)) f->has_entries = true;
     return true;
 }
 

@@ -64,3 +64,23 @@ int name_check_component(const char *name, struct error *err)
     if (name_is_component(name)) return 0;
     return error_set(err, LYNSE_INVALID, "'%s' is not the name of a file", name ? name : "");
 }
+
+static const char temporary_prefix[] = "tmp-";
+enum { TEMPORARY_PREFIX_BYTES = sizeof temporary_prefix - 1 };
+
+void temporary_name(char out[TEMPORARY_NAME_BYTES], struct rng *rng)
+{
+    struct uuid uuid = uuid_make(rng);
+
+    memcpy(out, temporary_prefix, TEMPORARY_PREFIX_BYTES);
+    uuid_format(&uuid, out + TEMPORARY_PREFIX_BYTES);
+}
+
+bool name_is_temporary(const char *name)
+{
+    struct uuid any;
+
+    if (strncmp(name, temporary_prefix, TEMPORARY_PREFIX_BYTES) != 0) return false;
+    const char *uuid = name + TEMPORARY_PREFIX_BYTES;
+    return uuid_parse(uuid, strlen(uuid), &any);
+}

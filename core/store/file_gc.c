@@ -5,6 +5,7 @@
 #include "base/faults.h"
 #include "base/hash_map.h"
 #include "os/name_list.h"
+#include "os/path.h"
 #include "store/wal.h"
 
 int file_gc_is_pinned(struct vfs_file *lock_file, uint64_t collection_number, uint64_t epoch,
@@ -19,9 +20,8 @@ int file_gc_is_pinned(struct vfs_file *lock_file, uint64_t collection_number, ui
 
 struct pass {
     const struct manifest *manifest;
-    const char *keep;
-    file_gc_in_use_fn *in_use;
-    void *ctx;
+    const char *spare;
+    bool is_building;
     bool is_pinned;
     struct text_map named; /* the parts of the manifest's segments */
 };
@@ -50,20 +50,21 @@ static bool is_garbage(void *ctx, const char *name)
     const struct manifest *m = p->manifest;
     uint64_t number = 0;
 
-    if (p->in_use && p->in_use(p->ctx, name)) return false;
-    if (strncmp(name, "tmp-", 4) == 0) return !p->keep || strcmp(name, p->keep) != 0;
+    if (name_is_temporary(name))
+        return !p->is_building && (!p->spare || strcmp(name, p->spare) != 0);
     if (p->is_pinned) return false;
     if (numbered_name_parse(name, MANIFEST_PREFIX, &number))
         return number < m->epoch && number != m->epoch - 1;
     if (numbered_name_parse(name, WAL_PREFIX, &number)) return number < m->wal_first;
-    return strncmp(name, "seg-", 4) == 0 && !text_map_get(&p->named, slice_of_text(name), &number);
+    return strncmp(name, "seg-", 4) == 0 && !p->is_building &&
+           !text_map_get(&p->named, slice_of_text(name), &number);
 }
 
 int file_gc_run(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
-                const char *keep, file_gc_in_use_fn *in_use, void *ctx, struct error *err)
+                const char *spare, bool is_building, struct error *err)
 {
     int rc = -1;
-    struct pass p = {.manifest = m, .keep = keep, .in_use = in_use, .ctx = ctx};
+    struct pass p = {.manifest = m, .spare = spare, .is_building = is_building};
     struct name_list garbage;
 
     text_map_init(&p.named, m->alloc, MEM_GENERAL);

@@ -11,15 +11,16 @@
 int file_gc_is_pinned(struct vfs_file *lock_file, uint64_t collection_number, uint64_t epoch,
                       bool *out, struct error *err);
 
-/* May the file not be removed now?  For files that the engine itself still reads or writes. */
-typedef bool file_gc_in_use_fn(void *ctx, const char *name);
-
-/* One pass over the directory: unlinks names with our prefixes that `m` does not name (and that
- * in_use, when not NULL, does not claim); keeps manifest-<epoch> and manifest-<epoch-1> as text,
- * logs at or above wal_first, and `keep` (the log's spare; may be NULL).  Pinned: only tmp- files.
- * m is the ruling manifest, durable.  Files that cannot be removed are tried again at the next
- * pass; the first such error is returned after all others were removed. */
+/* One pass over the directory, by its writer: unlinks names of ours that `m`, the ruling manifest,
+ * durable, does not name (R14).  What stays of them: manifest-<epoch> and manifest-<epoch-1> as
+ * text; logs at or above wal_first; `spare` (the log's; NULL: there is none); while a segment is
+ * being built, whose files no manifest names yet, every tmp-<uuid> and seg- (is_building: from the
+ * moment that the build is begun until its manifest rules, or its files are given up); when a
+ * reader pins an older epoch, all but tmp-<uuid>.  Every other file of this collection that bears
+ * such a name is made and named within one turn of its actor, so that none is under way now.
+ * Files that cannot be removed are tried again at the next pass; the first such error is returned
+ * after all others were removed. */
 int file_gc_run(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
-                const char *keep, file_gc_in_use_fn *in_use, void *ctx, struct error *err);
+                const char *spare, bool is_building, struct error *err);
 
 #endif

@@ -15,10 +15,9 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/limits.h"
+#include "os/path.h"
 #include "store/part_file.h"
 #include "store/part_layout.h"
-
-enum { TMP_NAME_BYTES = 4 + UUID_TEXT_BYTES };
 
 struct part_writer {
     struct alloc *alloc;
@@ -29,7 +28,7 @@ struct part_writer {
     uint16_t field;
     bool has_tmp; /* a file of tmp_name is there */
     bool in_section;
-    char tmp_name[TMP_NAME_BYTES];
+    char tmp_name[TEMPORARY_NAME_BYTES];
     uint32_t section_count;
     struct part_section sections[PART_SECTIONS_MAX];
     uint64_t block_count; /* written */
@@ -75,9 +74,7 @@ int part_writer_create(struct alloc *a, struct vfs_dir *dir, const struct file_o
     w->field = field;
     buf_init(&w->tail, a, MEM_GENERAL);
 
-    struct uuid name = uuid_make(rng);
-    memcpy(w->tmp_name, "tmp-", 4);
-    uuid_format(&name, w->tmp_name + 4);
+    temporary_name(w->tmp_name, rng);
     w->block = (uint8_t *)mem_alloc(a, MEM_GENERAL, CHECKSUM_BLOCK_BYTES);
     if (!w->block) {
         error_no_memory(err, CHECKSUM_BLOCK_BYTES);

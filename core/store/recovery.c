@@ -449,7 +449,7 @@ int recovery_replay(struct recovery *r, wal_record_fn *fn, void *ctx, struct err
 int recovery_clean(struct recovery *r, struct error *err)
 {
     CHECK(!r->desc.read_only);
-    return file_gc_run(r->desc.dir, &r->manifest, r->desc.lock_file, NULL, NULL, NULL, err);
+    return file_gc_run(r->desc.dir, &r->manifest, r->desc.lock_file, NULL, false, err);
 }
 
 void recovery_deinit(struct recovery *r)

@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/hash.h"
+#include "os/path.h"
 #include "store/migrate.h"
 
 enum twin_offset {
@@ -155,14 +156,13 @@ int twin_file_publish(struct vfs_dir *dir, const char *prefix, uint64_t epoch, c
     int rc = -1;
     struct buf bytes;
     char name[TWIN_NAME_BYTES];
-    char tmp[TWIN_NAME_BYTES] = "tmp-";
-    struct uuid tmp_uuid = uuid_make(rng);
+    char tmp[TEMPORARY_NAME_BYTES];
     struct uuid file_uuid = uuid_make(rng);
 
     *out_renamed = false;
     buf_init(&bytes, a, MEM_GENERAL);
+    temporary_name(tmp, rng);
     numbered_name(name, prefix, epoch);
-    uuid_format(&tmp_uuid, tmp + strlen(tmp));
     if (twin_file_encode(magic, epoch, owner, &file_uuid, body, &bytes, err) != 0) goto out;
     if (write_tmp(dir, tmp, buf_slice(&bytes), skips_sync(magic), err) != 0) {
         (void)vfs_unlink(dir, tmp, NULL);

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/limits.h"
+#include "os/path.h"
 
 enum { ZERO_WRITE_BYTES = 256 << 10 };
 
@@ -63,13 +64,6 @@ static int write_headers(struct wal_files *f, struct vfs_file *file, const struc
     return rc;
 }
 
-static void name_tmp(struct wal_files *f, char out[TWIN_NAME_BYTES])
-{
-    struct uuid uuid = uuid_make(f->rng);
-    memcpy(out, "tmp-", 4);
-    uuid_format(&uuid, out + 4);
-}
-
 struct uuid wal_files_salt(struct wal_files *f)
 {
     if (FAULT(WAL_NO_SALT) && f->spare[0] != '\0') return f->spare_salt;
@@ -101,7 +95,7 @@ static int prepare_tmp(struct wal_files *f, struct making *m, struct wal_header 
     uint64_t records_end = WAL_RECORDS + records.size;
 
     if (!take_spare(f, m, header)) {
-        name_tmp(f, m->tmp);
+        temporary_name(m->tmp, f->rng);
         if (FAULT(WAL_NO_TMP_NAME)) memcpy(m->tmp, m->name, sizeof m->tmp);
         if (vfs_open(f->dir, m->tmp, VFS_WRITE | VFS_CREATE, &m->file, err) != 0) return -1;
     }
@@ -193,7 +187,7 @@ void wal_files_recycle(struct wal_files *f, uint64_t sequence)
         (void)vfs_unlink(f->dir, name, NULL);
         return;
     }
-    name_tmp(f, tmp);
+    temporary_name(tmp, f->rng);
     if (vfs_rename(f->dir, name, tmp, NULL) != 0) return;
     if (make_spare(f, tmp, NULL) != 0) {
         (void)vfs_unlink(f->dir, tmp, NULL);

@@ -246,6 +246,14 @@ static void what_an_interrupted_creation_leaves_does_not_stop_the_next(void **st
     struct fixture other = *f;
     temp_dir_make(folder);
     write_file(folder, "LOCK", "");
+    write_file(folder, "tmp-photos", "of somebody else");
+    char path[2 * TEMP_PATH_BYTES];
+    struct lynse_open_desc desc = fixture_desc(&other);
+    struct lynse *db = NULL;
+    desc.path = folder;
+    assert_refused(lynse_open(&desc, &db, &f->err), f, LYNSE_INVALID, folder, "left alone");
+    snprintf(path, sizeof path, "%s/tmp-photos", folder);
+    assert_int_equal(unlink(path), 0);
     write_file(folder, "tmp-0123456789abcdef0123456789abcdef", "half a catalog");
     snprintf(other.path, sizeof other.path, "%s", folder);
     fixture_open(&other);

@@ -140,9 +140,9 @@ static void garbage_that_resists_keeps_no_collection_closed(void **state)
 {
     struct fixture *f = *state;
     struct lynse_collection *c;
-    char garbage[TEMP_PATH_BYTES + 80];
+    char garbage[TEMP_PATH_BYTES + 128];
 
-    snprintf(garbage, sizeof garbage, "%s/tmp-1", f->directory);
+    snprintf(garbage, sizeof garbage, "%s/tmp-%032d", f->directory, 1);
     assert_int_equal(mkdir(garbage, 0700), 0);
     struct lynse *db = open_root(f);
     assert_int_equal(lynse_collection_open(db, "a", &c, NULL), LYNSE_OK);

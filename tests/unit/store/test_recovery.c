@@ -370,7 +370,7 @@ static void each_failing_operation_leaves_everything_for_the_next_start(void **s
     fixture_close(f);
     for (uint64_t n = 1;; n++) {
         struct error err = {0};
-        replace_bytes(f, "tmp-1", "", 0);
+        replace_bytes(f, "tmp-00000000000000000000000000000001", "", 0);
         arm(f, FAULTY_ALL, EIO, FAULTY_ONCE, n, n % 2);
         int rc = fixture_try_open(f, &err);
         bool fired = vfs_faulty_fired(f->faulty) > 0;
