@@ -21,40 +21,12 @@
 #include "engine/engine.h"
 
 enum {
-    MARK_DELAY_US = 100000,        /* R3: a durable mark after this long without a write */
+    MARK_DELAY_US = 100000, /* R3: a durable mark after this long without a write */
 };
 
 static struct host *host_of(struct actor *a)
 {
     return a->state;
-}
-
-/* ---- room on the disk ---- */
-
-/* A root has many: say whose disk, or whose seal, is in the way.  The names may be longer than a
- * text, and what is wrong has to find room behind them. */
-static void name_collection(const struct host *h, struct error *err)
-{
-    if (err->code == LYNSE_DISK_FULL || err->code == LYNSE_BUSY || err->code == LYNSE_IO ||
-        err->code == LYNSE_OUTCOME_UNKNOWN)
-        (void)error_wrap(err, "collection '%.64s/%.64s'", h->entry.database, h->entry.name);
-}
-
-static void note_held(struct host *h, const struct collection *c)
-{
-    space_set_held(&h->engine->space, &h->held_bytes, c ? collection_disk_bytes(c) : 0);
-}
-
-/* With the room of the reserve, if it must. */
-static int flush_surely(struct host *h, struct collection *c, bool retire_log, struct error *err)
-{
-    int rc = collection_flush(c, retire_log, err);
-
-    if (rc != 0 && engine_frees_space(h->engine, err)) rc = collection_flush(c, retire_log, err);
-    if (rc != 0) return rc;
-    note_held(h, c);
-    space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
-    return 0;
 }
 
 /* ---- may the disk be waited for? (R4b) ---- */
@@ -146,7 +118,7 @@ static struct write_message *message_of_write(struct collection_write *w)
     return (struct write_message *)(void *)((char *)w - offsetof(struct write_message, write));
 }
 
-static void write_message_free(struct write_message *m)
+void write_message_free(struct write_message *m)
 {
     mem_free(m->alloc, m->data);
     if (m->outcome) write_outcome_destroy(m->outcome);
@@ -167,34 +139,15 @@ void write_message_drop(struct message *base, int code)
     write_message_free(m);
 }
 
-/* Deletes of a batch that found the disk full: they are answered when they were tried again. */
-struct kept_deletes {
-    struct collection_write *writes[ACTOR_BATCH_MAX];
-    size_t count;
-    bool are_overtaken; /* something that came later has been done: the order would be another */
-};
-
-static bool keep_delete(struct kept_deletes *k, struct write_message *m)
-{
-    const struct collection_write *w = &m->write;
-
-    if (!w->error.code) k->are_overtaken = k->are_overtaken || k->count > 0;
-    if (w->kind != WRITE_DELETE || w->error.code != LYNSE_DISK_FULL || k->are_overtaken)
-        return false;
-    k->writes[k->count++] = &m->write;
-    return true;
-}
-
 void engine_on_written(void *ctx, struct collection_write *w)
 {
     struct host *h = ctx;
     struct write_message *m = message_of_write(w);
     struct answer answer;
 
-    if (w->error.code == LYNSE_DISK_FULL) space_doubt(&h->engine->space);
-    if (h->kept && keep_delete(h->kept, m)) return;
+    if (engine_keeps_delete(h, w)) return;
     if (w->error.code) {
-        name_collection(h, &w->error);
+        engine_name_collection(h, &w->error);
         message_answer_error(&m->base, &w->error);
     } else {
         m->outcome->lsn = w->lsn;
@@ -219,47 +172,11 @@ static void make_room(struct host *h)
     if (!collection_is_stalled(h->collection) ||
         scheduler_now_us(h->engine->scheduler) < h->seal_not_before_us)
         return;
-    int rc = flush_surely(h, h->collection, false, &err);
+    int rc = engine_flush_surely(h, h->collection, false, &err);
     engine_heed_seal(h);
     if (rc == 0) return;
     log_event(LOG_ERROR, "seal_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, err.text);
-}
-
-/* A full disk must not stop a delete. */
-static void write_all(struct host *h, struct collection_write **writes, size_t count)
-{
-    struct kept_deletes kept = {.count = 0};
-
-    h->kept = &kept;
-    collection_write_batch(h->collection, writes, count);
-    h->kept = NULL;
-    if (kept.count == 0) return;
-    if (!kept.are_overtaken && engine_frees_space(h->engine, &kept.writes[0]->error))
-        collection_write_batch(h->collection, kept.writes, kept.count);
-    else
-        for (size_t i = 0; i < kept.count; i++) engine_on_written(h, kept.writes[i]);
-}
-
-/* Answer what the disk has no room for; the others' number. */
-static size_t refuse_without_room(struct host *h, struct message **run, size_t count)
-{
-    uint64_t now_us = scheduler_now_us(h->engine->scheduler);
-    size_t left = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        struct write_message *m = (struct write_message *)run[i];
-        struct error err = {0};
-        if (m->write.kind == WRITE_DELETE || space_admit(&h->engine->space, m->base.bytes, now_us,
-                                                         h->collection->desc.may_sync, &err) == 0) {
-            run[left++] = run[i];
-            continue;
-        }
-        name_collection(h, &err);
-        message_answer_error(&m->base, &err);
-        write_message_free(m);
-    }
-    return left;
 }
 
 static void write_run(struct host *h, struct actor *a, struct message **run, size_t run_count)
@@ -274,9 +191,9 @@ static void write_run(struct host *h, struct actor *a, struct message **run, siz
         set_may_sync(h, true);
         make_room(h);
     }
-    count = refuse_without_room(h, run, count);
+    count = engine_refuse_without_room(h, run, count);
     for (size_t i = 0; i < count; i++) writes[i] = &((struct write_message *)run[i])->write;
-    if (count > 0) write_all(h, writes, count);
+    if (count > 0) engine_write_batch(h, writes, count);
     if (!base_may_sync(h)) set_may_sync(h, false);
     arm_timers(h, a, levels);
     engine_seal_if_due(h);
@@ -313,7 +230,7 @@ static void on_sync(struct host *h, struct order_message *m)
     /* R4b: full tails waited for this call.  Where they cannot be sealed the log still has them. */
     if (!base_may_sync(h) && collection_wants_seal(h->collection)) {
         set_may_sync(h, true);
-        rc = flush_surely(h, h->collection, false, &err);
+        rc = engine_flush_surely(h, h->collection, false, &err);
         engine_heed_seal(h);
         if (h->collection->manifest.sync_level != SYNC_NONE) rc = 0;
     }
@@ -322,7 +239,7 @@ static void on_sync(struct host *h, struct order_message *m)
     if (rc == 0) space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
     rc = end_host_call(h, rc, &err);
     if (rc != 0 && engine_frees_space(h->engine, &err)) rc = end_host_call(h, 0, &err);
-    name_collection(h, &err);
+    engine_name_collection(h, &err);
     order_answer(m, rc, &err);
 }
 
@@ -331,10 +248,10 @@ static void on_flush(struct host *h, struct order_message *m)
     struct error err = {0};
 
     set_may_sync(h, true);
-    int rc = flush_surely(h, h->collection, m->retire_log, &err);
+    int rc = engine_flush_surely(h, h->collection, m->retire_log, &err);
     engine_heed_seal(h);
     rc = end_host_call(h, rc, &err);
-    name_collection(h, &err);
+    engine_name_collection(h, &err);
     order_answer(m, rc, &err);
 }
 
@@ -434,7 +351,7 @@ static void on_open(struct host *h, struct order_message *m)
     else if (!h->collection) {
         rc = engine_open_collection(h, &err);
         if (rc != 0 && engine_frees_space(h->engine, &err)) rc = engine_open_collection(h, &err);
-        if (rc == 0) note_held(h, h->collection);
+        if (rc == 0) engine_note_held(h, h->collection);
     }
     order_answer(m, rc, &err);
     engine_seal_if_due(h);
@@ -460,15 +377,16 @@ static void on_close(struct host *h, struct order_message *m)
          * */
         bool is_long = c->log && c->log->ops->replay_bytes(c->log) > CLOSE_FLUSH_BYTES;
         /* Where that fails the log still has everything. */
-        if (is_long && c->desc.may_sync && !c->is_poisoned && flush_surely(h, c, true, &err) != 0)
+        if (is_long && c->desc.may_sync && !c->is_poisoned &&
+            engine_flush_surely(h, c, true, &err) != 0)
             log_event(LOG_WARN, "flush_failed collection=\"%s/%s\" reason=\"%s\"",
                       h->entry.database, h->entry.name, err.text);
         rc = collection_settle(c, &err);
         if (rc != 0 && engine_frees_space(h->engine, &err)) rc = collection_settle(c, &err);
         collection_abandon(c);
     }
-    note_held(h, NULL);
-    if (rc != 0) name_collection(h, &err);
+    engine_note_held(h, NULL);
+    if (rc != 0) engine_name_collection(h, &err);
     view_slot_publish(&h->slot, NULL);
     if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
     h->pinned_epoch = 0;
@@ -484,7 +402,7 @@ static void on_segment_ready(struct host *h, struct segment_ready_message *m)
     int rc = engine_end_seal(h, m, &err);
     engine_heed_seal(h);
     if (rc == 0) {
-        note_held(h, h->collection);
+        engine_note_held(h, h->collection);
         engine_seal_if_due(h);
         return;
     }
@@ -614,8 +532,7 @@ static void on_batch(struct actor *a, struct message **batch, size_t count)
         h->deferred = h->deferred_spare;
         h->deferred_bytes = 0;
         struct message **messages = (struct message **)(void *)work.data;
-        handle_all(h, a, messages,
-                   drop_overdue(h, messages, work.size / sizeof(struct message *)));
+        handle_all(h, a, messages, drop_overdue(h, messages, work.size / sizeof(struct message *)));
         buf_reset(&work);
         h->deferred_spare = work;
     }

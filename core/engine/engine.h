@@ -180,7 +180,21 @@ void engine_heed_seal(struct host *h);
 timer_fn engine_on_seal_timer;
 /* Its result is not wanted any more; it comes back soon, CANCELLED. */
 void engine_cancel_seal(struct host *h);
+/* collection_room.c, in the collection's turn.  Put its name before an error that is of a disk or of
+ * a queue. */
+void engine_name_collection(const struct host *h, struct error *err);
+/* What it has on the disk has changed; NULL: it is closed. */
+void engine_note_held(struct host *h, const struct collection *c);
+/* collection_flush, with the room of the reserve if it must; afterwards there is one again. */
+int engine_flush_surely(struct host *h, struct collection *c, bool retire_log, struct error *err);
+/* collection_write_batch; a delete that finds the disk full is tried again with the reserve. */
+void engine_write_batch(struct host *h, struct collection_write **writes, size_t count);
+/* A write of such a batch is decided.  true: it is not to be answered yet. */
+bool engine_keeps_delete(struct host *h, struct collection_write *w);
+/* Answer the writes that the disk has no room for; the others' number, which are moved up. */
+size_t engine_refuse_without_room(struct host *h, struct message **run, size_t count);
 collection_written_fn engine_on_written;
+void write_message_free(struct write_message *m);
 void write_message_drop(struct message *m, int code);
 void order_message_drop(struct message *m, int code);
 /* In the collection's turn: recover it, and read it anew. */

@@ -111,6 +111,7 @@ return {
       ["catalog_call.c"] = "asking the catalog's actor, from any thread",
       ["collection_actor.c"] =
          "a collection's actor: one handler per message, consecutive writes in one batch",
+      ["collection_room.c"] = "what a disk that fills changes for one collection",
       ["directories.c"] = "directories of collections that no catalog names any more",
       ["engine.[ch]"] =
          "the handle of an open root: its lock, its catalog, its collections and their actors",

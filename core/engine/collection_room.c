@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* collection_room.c — what a disk that fills changes for one collection: what is refused before it
+ * is logged, and what is tried again with the room of the reserve. */
+#include "engine/engine.h"
+
+/* Deletes of a batch that found the disk full: they are answered when they were tried again. */
+struct kept_deletes {
+    struct collection_write *writes[ACTOR_BATCH_MAX];
+    size_t count;
+    bool are_overtaken; /* something that came later has been done: the order would be another */
+};
+
+void engine_name_collection(const struct host *h, struct error *err)
+{
+    if (err->code == LYNSE_DISK_FULL || err->code == LYNSE_BUSY || err->code == LYNSE_IO ||
+        err->code == LYNSE_OUTCOME_UNKNOWN)
+        (void)error_wrap(err, "collection '%.64s/%.64s'", h->entry.database, h->entry.name);
+}
+
+void engine_note_held(struct host *h, const struct collection *c)
+{
+    space_set_held(&h->engine->space, &h->held_bytes, c ? collection_disk_bytes(c) : 0);
+}
+
+int engine_flush_surely(struct host *h, struct collection *c, bool retire_log, struct error *err)
+{
+    int rc = collection_flush(c, retire_log, err);
+
+    if (rc != 0 && engine_frees_space(h->engine, err)) rc = collection_flush(c, retire_log, err);
+    if (rc != 0) return rc;
+    engine_note_held(h, c);
+    space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
+    return 0;
+}
+
+bool engine_keeps_delete(struct host *h, struct collection_write *w)
+{
+    struct kept_deletes *k = h->kept;
+
+    if (w->error.code == LYNSE_DISK_FULL) space_doubt(&h->engine->space);
+    if (!k) return false;
+    if (!w->error.code) k->are_overtaken = k->are_overtaken || k->count > 0;
+    if (w->kind != WRITE_DELETE || w->error.code != LYNSE_DISK_FULL || k->are_overtaken)
+        return false;
+    k->writes[k->count++] = w;
+    return true;
+}
+
+void engine_write_batch(struct host *h, struct collection_write **writes, size_t count)
+{
+    struct kept_deletes kept = {.count = 0};
+
+    h->kept = &kept;
+    collection_write_batch(h->collection, writes, count);
+    h->kept = NULL;
+    if (kept.count == 0) return;
+    if (!kept.are_overtaken && engine_frees_space(h->engine, &kept.writes[0]->error))
+        collection_write_batch(h->collection, kept.writes, kept.count);
+    else
+        for (size_t i = 0; i < kept.count; i++) engine_on_written(h, kept.writes[i]);
+}
+
+size_t engine_refuse_without_room(struct host *h, struct message **run, size_t count)
+{
+    uint64_t now_us = scheduler_now_us(h->engine->scheduler);
+    bool may_wait = h->collection->desc.may_sync;
+    size_t left = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct write_message *m = (struct write_message *)run[i];
+        struct error err = {0};
+        if (m->write.kind == WRITE_DELETE ||
+            space_admit(&h->engine->space, m->base.bytes, now_us, may_wait, &err) == 0) {
+            run[left++] = run[i];
+            continue;
+        }
+        engine_name_collection(h, &err);
+        message_answer_error(&m->base, &err);
+        write_message_free(m);
+    }
+    return left;
+}
