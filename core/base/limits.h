@@ -8,7 +8,12 @@
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* Sizes are computed in size_t from counts that these limits bound: a group, its copies and its
+ * index stay far below 2^64, and would not below 2^32.  Files are mapped whole besides. */
+_Static_assert(sizeof(size_t) == 8, "Lynse needs a 64-bit target (docs/EMBEDDING.md, Linking)");
 
 enum {
     LIMIT_NAME_BYTES = 128,     /* database, collection: LynseDB's limit */
