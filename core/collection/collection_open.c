@@ -231,22 +231,66 @@ static int vouch(struct collection *c, uint64_t durable_lsn, struct error *err)
     return collection_swap_manifest(c, &next, err);
 }
 
+/* may_flush: closing may take long, so that the next start need not. */
+static int settle(struct collection *c, bool may_flush, struct error *err)
+{
+    bool is_none = c->manifest.sync_level == SYNC_NONE;
+    bool is_long = !is_none && may_flush && c->log->ops->replay_bytes(c->log) > CLOSE_FLUSH_BYTES;
+    bool must_flush = is_none && !FAULT(NONE_CLOSE_WITHOUT_FLUSH);
+    struct error failed = {0};
+    uint64_t durable;
+    int rc = 0;
+
+    if ((must_flush || is_long) && collection_flush(c, is_long, &failed) != 0) {
+        rc = error_wrap(&failed, "the flush");
+        if (err) *err = failed;
+        if (is_none || c->is_poisoned) return -1;
+        /* The log still has everything.  A disk's failure is worth to be told all the same; want of
+         * memory is of the moment. */
+        if (failed.code == LYNSE_NO_MEMORY) rc = 0;
+        log_event(LOG_WARN, "close_without_flush number=%llu reason=\"%s\"",
+                  (unsigned long long)c->desc.number, failed.text);
+        failed.code = 0;
+    }
+    if (collection_sync(c, &durable, &failed) != 0) rc = error_wrap(&failed, "the sync of the log");
+    else if (vouch(c, durable, &failed) != 0) error_wrap(&failed, "the mark at the log's end");
+    if (!failed.code) return rc;
+    if (err && (rc == 0 || failed.code == LYNSE_OUTCOME_UNKNOWN)) *err = failed;
+    return -1;
+}
+
 int collection_settle(struct collection *c, struct error *err)
 {
-    uint64_t durable;
+    bool may_sync = c->desc.may_sync;
 
     if (!c->wal) return 0;
     if (c->is_poisoned) {
         if (err) *err = c->poison;
-        return -1;
+        return error_wrap(err, "the mark at the log's end");
     }
     wal_set_rules(c->wal, WAL_MAY_SYNC);
     c->desc.may_sync = true;
-    bool must_flush = c->manifest.sync_level == SYNC_NONE && !FAULT(NONE_CLOSE_WITHOUT_FLUSH);
-    if (must_flush && collection_flush(c, false, err) != 0) return -1;
-    if (collection_sync(c, &durable, err) != 0) return -1;
-    if (vouch(c, durable, err) == 0) return 0;
-    return error_wrap(err, "every write is durable, but a mark at the log's end failed");
+    int rc = settle(c, may_sync, err);
+    c->desc.may_sync = may_sync; /* it may be done again */
+    wal_set_rules(c->wal, may_sync ? WAL_MAY_SYNC : 0);
+    return rc;
+}
+
+void collection_explain_unsettled(const struct collection *c, struct error *err)
+{
+    bool is_none = c->manifest.sync_level == SYNC_NONE;
+    uint64_t kept = is_none ? c->manifest.flushed_lsn : c->log->ops->durable_lsn(c->log);
+
+    if (kept < c->applied_lsn) {
+        err->code = LYNSE_OUTCOME_UNKNOWN;
+        error_wrap(err, "writes after LSN %llu (of %llu) may be missing; closing failed at",
+                   (unsigned long long)kept, (unsigned long long)c->applied_lsn);
+        return;
+    }
+    /* Which manifest rules is unknown, perhaps, but both have all of it. */
+    if (err->code == LYNSE_OUTCOME_UNKNOWN) err->code = LYNSE_IO;
+    error_wrap(err, "all acknowledged writes are durable (to LSN %llu); closing failed at",
+               (unsigned long long)c->applied_lsn);
 }
 
 uint64_t collection_disk_bytes(const struct collection *c)
@@ -262,7 +306,11 @@ uint64_t collection_disk_bytes(const struct collection *c)
 
 int collection_close(struct collection *c, struct error *err)
 {
-    int rc = collection_settle(c, err);
+    struct error failed = {0};
+    int rc = collection_settle(c, &failed);
+
+    if (rc != 0) collection_explain_unsettled(c, &failed);
+    if (rc != 0 && err) *err = failed;
     collection_abandon(c);
     return rc;
 }

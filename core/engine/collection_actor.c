@@ -373,20 +373,16 @@ static void on_close(struct host *h, struct order_message *m)
     h->is_closed = true;
     if (c && m->is_drop) collection_abandon(c);
     else if (c) {
-        /* With threads a close leaves little to replay; a frame never waits for more than it must.
-         * */
-        bool is_long = c->log && c->log->ops->replay_bytes(c->log) > CLOSE_FLUSH_BYTES;
-        /* Where that fails the log still has everything. */
-        if (is_long && c->desc.may_sync && !c->is_poisoned &&
-            engine_flush_surely(h, c, true, &err) != 0)
-            log_event(LOG_WARN, "flush_failed collection=\"%s/%s\" reason=\"%s\"",
-                      h->entry.database, h->entry.name, err.text);
         rc = collection_settle(c, &err);
         if (rc != 0 && engine_frees_space(h->engine, &err)) rc = collection_settle(c, &err);
+        if (rc != 0) {
+            collection_explain_unsettled(c, &err);
+            error_wrap(&err, "collection '%.64s/%.64s'", h->entry.database, h->entry.name);
+            log_event(LOG_ERROR, "close_failed reason=\"%s\"", err.text);
+        }
         collection_abandon(c);
     }
     engine_note_held(h, NULL);
-    if (rc != 0) engine_name_collection(h, &err);
     view_slot_publish(&h->slot, NULL);
     if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
     h->pinned_epoch = 0;

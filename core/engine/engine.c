@@ -303,9 +303,8 @@ static struct host *take_host(struct engine *e, struct host **list)
 
 int engine_close(struct engine *e, struct error *err)
 {
-    struct error first = {0};
+    struct error worst = {0}; /* the first one, but what may be missing weighs more */
     struct host *h;
-    int rc = 0;
 
     if (fork_check(e->opener_pid, err) != 0) return -1; /* the parent's threads are not here */
     engine_lock(e);
@@ -315,7 +314,10 @@ int engine_close(struct engine *e, struct error *err)
      * tell it. */
     actor_stop_and_wait(e->catalog_actor);
     while ((h = take_host(e, &e->hosts)) != NULL) {
-        if (engine_close_host(h, false, rc == 0 ? &first : NULL) != 0) rc = -1;
+        struct error failed = {0};
+        if (engine_close_host(h, false, &failed) != 0 &&
+            (!worst.code || (failed.code == LYNSE_OUTCOME_UNKNOWN && worst.code != failed.code)))
+            worst = failed;
         engine_free_host(h);
     }
     while ((h = take_host(e, &e->dropped_hosts)) != NULL) {
@@ -324,8 +326,8 @@ int engine_close(struct engine *e, struct error *err)
         engine_free_host(h);
     }
     tear_down(e);
-    if (rc != 0 && err) *err = first;
-    return rc;
+    if (worst.code && err) *err = worst;
+    return worst.code ? -1 : 0;
 }
 
 /* ---- calls ---- */

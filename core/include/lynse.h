@@ -83,8 +83,8 @@ struct lynse_error {
     int code;       /* enum lynse_code */
     int os_errno;   /* of the failed system call, or 0 */
     char text[244]; /* one sentence with the field, the value and the limit */
-    /* BUSY, DISK_FULL: when the library itself tries again what stands in the way; 0: not by itself
-     * or not known. */
+    /* BUSY, DISK_FULL: milliseconds until the library itself tries again what stands in the way; 0:
+     * it does not, or the time is not known. */
     uint32_t retry_after_ms;
 };
 
@@ -159,7 +159,12 @@ struct lynse_open_desc {
 LYNSE_API int lynse_open(const struct lynse_open_desc *desc, struct lynse **out,
                          struct lynse_error *err);
 /* Drains, syncs, releases the lock; handles of this root are closed too.  db NULL is allowed.  On
- * failure it is closed all the same, and err says what was not made durable. */
+ * failure it is closed all the same (but for FORKED), and err says of which collection, what of it
+ * is durable, and what was not done:
+ *   OUTCOME_UNKNOWN     acknowledged writes may be missing at the next open: of INTERVAL and OS
+ *                       after a failed sync, of NONE those since the last flush.
+ *   DISK_FULL, IO, ...  every acknowledged write is durable.  What failed was a service to the next
+ *                       open: a shorter log, or a mark that tells damage at its end from a crash. */
 LYNSE_API int lynse_close(struct lynse *db, struct lynse_error *err);
 /* Read-only: move on to what the writer has made durable since. */
 LYNSE_API int lynse_refresh(struct lynse *db, struct lynse_error *err);
