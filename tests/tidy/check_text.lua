@@ -122,4 +122,31 @@ function names.check(tree, report)
    end
 end
 
-return { spdx, file_length, form, todo, words, names }
+local UNRELEASED = "^docs/changes/unreleased/"
+local changes = {
+   name = "changes",
+   what = "docs/changes/unreleased/: lower-case-words.md of two sentences, each on its line",
+}
+function changes.check(tree, report)
+   for _, path in ipairs(tree.files) do
+      if path:find(UNRELEASED) then
+         local count, short = 0
+         for number, line in checkout.lines(tree:text(path)) do
+            count = number
+            -- A sentence: not a word, nor a list or title of markdown.
+            if not line:find("^[%w`]") or line:sub(-1) ~= "." or #line < 20 then
+               short = short or number
+            end
+         end
+         if not path:gsub(UNRELEASED, ""):find("^[%l%d]+[%l%d%-]*%.md$") then
+            report(path, 1, "a file is called lower-case-words.md")
+         elseif count ~= 2 then
+            report(path, 1, ("%d lines, not two"):format(count))
+         elseif short then
+            report(path, short, "not a sentence")
+         end
+      end
+   end
+end
+
+return { spdx, file_length, form, todo, words, names, changes }

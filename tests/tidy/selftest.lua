@@ -26,6 +26,8 @@ local CLEAN = {
    ["core/codec/user.c"] = LICENCE .. "/* user.c — uses a thing. */\n"
       .. '#include "base/thing.h"\n\nint user_close(struct user *user)\n{\n'
       .. "    return user->vtab->close(user) + user->free(user);\n}\n",
+   ["docs/changes/unreleased/faster-reads.md"] = "`get` reads twice as fast.\n"
+      .. "Nothing has to be done for it.\n",
    ["scripts/rpc/count.lua"] = LUA_LICENCE .. 'local args = require "lynse.args"\nreturn args\n',
 }
 local CLEAN_TREE = {
@@ -55,6 +57,9 @@ local CASES = {
    { "words", "tools/new.sh", 2, "# SPDX-License-Identifier: Apache-2.0\ncd /ro" .. "ot/x\n" },
    { "words", "docs/new.md", 1, "from py" .. "pi.org\n" },
    { "names", "core/base/string_util.c", 1, LICENCE },
+   { "changes", "docs/changes/unreleased/one.md", 1, "Somebody sees something new.\n" },
+   { "changes", "docs/changes/unreleased/new.md", 2, "Somebody sees something new.\nso what\n" },
+   { "changes", "docs/changes/unreleased/Big_News.md", 1, "Something is new.\nIt is good.\n" },
    { "function-length", "core/base/new.c", 3,
       LICENCE .. "\nint\nlong_one(void)\n{\n" .. ("    x();\n"):rep(67) .. "}\n" },
    { "recursion", "core/base/new.c", 2, LICENCE .. "int f(int n)\n{\n    return f(n - 1);\n}\n" },
