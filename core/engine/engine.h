@@ -180,8 +180,8 @@ void engine_heed_seal(struct host *h);
 timer_fn engine_on_seal_timer;
 /* Its result is not wanted any more; it comes back soon, CANCELLED. */
 void engine_cancel_seal(struct host *h);
-/* collection_room.c, in the collection's turn.  Put its name before an error that is of a disk or of
- * a queue. */
+/* collection_room.c, in the collection's turn.  Put its name before an error of a disk or of a
+ * queue. */
 void engine_name_collection(const struct host *h, struct error *err);
 /* What it has on the disk has changed; NULL: it is closed. */
 void engine_note_held(struct host *h, const struct collection *c);

@@ -187,6 +187,11 @@ static void a_bad_open_desc_names_its_field(void **state)
     REFUSED(d.job_threads = 257, "job_threads", "257", "256")
     REFUSED(d.allocator.free = NULL, "allocator")
 #undef REFUSED
+    d = good;
+    d.path = ":memory:";
+    d.low_water_bytes = (1ull << 50) + 1;
+    assert_refused(lynse_open(&d, &db, &f->err), f, LYNSE_LIMIT, "low_water_bytes",
+                   "1125899906842625", "1125899906842624");
     assert_int_equal(lynse_open(NULL, &db, NULL), LYNSE_INVALID);
     assert_null(db);
 }
