@@ -60,8 +60,10 @@ MEANINGS = {
         "Split the call.",
     ),
     "BUSY": (
-        "A queue is full, or inline so much waits for the disk that more would not be bounded.",
-        "Try again a little later; inline call lynse_sync first, where the text says so.",
+        "A queue is full, or rows wait in memory because no segment can be written (the text has "
+        "the reason), or inline so much waits for the disk that more would not be bounded.",
+        "Try again a little later, or after retry_after_ms where it is set; inline call lynse_sync "
+        "first, where the text says so.",
     ),
     "DEADLINE": (
         "timeout_us passed, and nothing was done (a read, or a write not yet begun).",
@@ -77,12 +79,14 @@ MEANINGS = {
     ),
     "OUTCOME_UNKNOWN": (
         "A write was given up while it was being logged, or its sync failed: it may be there after "
-        "the next open, or not.",
+        "the next open, or not. From lynse_close: acknowledged writes of a level below ALWAYS may "
+        "be missing; with any other code none is.",
         "Ask with lynse_exists or lynse_get, or write the same again with lynse_upsert.",
     ),
     "DISK_FULL": (
-        "The disk, or the quota, is full, or less than low_water_bytes would stay free; nothing of "
-        "the call was applied.",
+        "The disk, or the quota, is full, or less than low_water_bytes would stay free, or a full "
+        "disk keeps segments from being written; nothing of the call was applied. The text names "
+        "the collection.",
         "Make room: lynse_delete and lynse_flush work, reads go on, and writes too once there is "
         "room.",
     ),

@@ -50,8 +50,10 @@ static int end_host_call(struct host *h, int rc, struct error *err)
     struct collection *c = h->collection;
 
     if (base_may_sync(h) || !c) return rc;
-    if (rc == 0 && c->wal && !c->is_poisoned && c->manifest.sync_level != SYNC_NONE)
+    if (rc == 0 && c->wal && !c->is_poisoned && c->manifest.sync_level != SYNC_NONE) {
         rc = wal_prepare(c->wal, err);
+        if (rc != 0) error_wrap(err, "done, but there is no log file for the next writes");
+    }
     set_may_sync(h, false);
     return rc;
 }

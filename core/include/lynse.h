@@ -164,7 +164,7 @@ LYNSE_API int lynse_open(const struct lynse_open_desc *desc, struct lynse **out,
  *   OUTCOME_UNKNOWN     acknowledged writes may be missing at the next open: of INTERVAL and OS
  *                       after a failed sync, of NONE those since the last flush.
  *   DISK_FULL, IO, ...  every acknowledged write is durable.  What failed was a service to the next
- *                       open: a shorter log, or a mark that tells damage at its end from a crash. */
+ *                       open: a shorter log, or a mark that tells a damaged end from a crash. */
 LYNSE_API int lynse_close(struct lynse *db, struct lynse_error *err);
 /* Read-only: move on to what the writer has made durable since. */
 LYNSE_API int lynse_refresh(struct lynse *db, struct lynse_error *err);

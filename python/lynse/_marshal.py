@@ -42,7 +42,7 @@ def check(code: int, error: Any) -> None:
     if code != lib.LYNSE_OK:
         text = ffi.string(error.text).decode("utf-8", "replace")
         name = ffi.string(lib.lynse_error_name(code)).decode()
-        raise from_code(code, text or name, error.os_errno)
+        raise from_code(code, text or name, error.os_errno, error.retry_after_ms)
 
 
 def c_text(text: str, what: str) -> bytes:

@@ -17,13 +17,16 @@ class LynseError(Exception):
     """Base of all errors of the engine.
 
     ``code`` is the number and ``name`` the name of the table; ``os_errno`` is the errno of the
-    failed system call, or 0; ``rows_applied`` says how many rows of a call that had to be split
-    into groups are stored nonetheless (0 but for calls over 100,000 rows or 256 MiB).
+    failed system call, or 0; ``retry_after_ms`` says when the library itself tries again what
+    stands in the way (``Busy``, ``DiskFull``), or is 0; ``rows_applied`` says how many rows of a
+    call that had to be split into groups are stored nonetheless (0 but for calls over 100,000 rows
+    or 256 MiB).
     """
 
     code: ClassVar[int] = 0
     name: ClassVar[str] = ""
     os_errno: int = 0
+    retry_after_ms: int = 0
     rows_applied: int = 0
 
 
@@ -160,10 +163,11 @@ def _table() -> dict[int, type[LynseError]]:
 CLASSES = _table()
 
 
-def from_code(code: int, text: str, os_errno: int = 0) -> LynseError:
+def from_code(code: int, text: str, os_errno: int = 0, retry_after_ms: int = 0) -> LynseError:
     """The exception for an error of the library."""
     error = CLASSES.get(code, LynseError)(text)
     error.os_errno = os_errno
+    error.retry_after_ms = retry_after_ms
     if os_errno and isinstance(error, OSError):
         error.errno = os_errno
     return error
