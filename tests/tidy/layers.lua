@@ -111,7 +111,7 @@ layers.system = "assert.h ctype.h dirent.h errno.h fcntl.h fenv.h float.h getopt
    .. "signal.h stdalign.h stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h "
    .. "strings.h sys/file.h sys/mman.h sys/mount.h sys/prctl.h sys/random.h sys/resource.h "
    .. "sys/socket.h sys/stat.h sys/statfs.h sys/statvfs.h sys/syscall.h sys/sysinfo.h "
-   .. "sys/sysmacros.h sys/time.h sys/types.h sys/uio.h sys/un.h sys/utsname.h sys/vfs.h sys/wait.h time.h "
-   .. "unistd.h"
+   .. "sys/sysmacros.h sys/time.h sys/types.h sys/uio.h sys/un.h sys/utsname.h sys/vfs.h "
+   .. "sys/wait.h time.h unistd.h"
 
 return layers

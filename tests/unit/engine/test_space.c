@@ -7,7 +7,7 @@
 #include "support/test.h"
 #include "support/vfs_faulty.h"
 
-enum { DIM = 3, MIB = 1 << 20 };
+enum { DIM = 3, MIB = 1 << 20, FILL_ROWS = 10 };
 #define HUGE_DISK (1ull << 50)
 
 struct fixture {
@@ -287,7 +287,7 @@ static void the_disk_is_asked_now_and_then_only(void **state)
     vfs_faulty_set_space(f->fs, &roomy);
     add_rows(f, 0, 1);
     vfs_faulty_arm(f->fs, &count);
-    add_rows(f, 1, 100);
+    add_rows(f, 1, 10);
     assert_true(vfs_faulty_count(f->fs) <= 1);
     vfs_faulty_set_space(f->fs, &full);
     add_rows(f, 200, 1); /* not noticed yet */
@@ -316,7 +316,7 @@ static void a_small_root_has_no_reserve(void **state)
     struct fixture *f = *state;
     vfs_memory_set_total(f->memory, HUGE_DISK);
     open_db(f, &waits, 1);
-    add_rows(f, 0, 100);
+    add_rows(f, 0, 1);
     assert_done(lynse_flush(f->docs, &f->err), f);
     assert_done(close_db(f), f);
     assert_false(has_reserve(f));
@@ -364,7 +364,7 @@ static void fill_disk(struct fixture *f, const struct engine_desc *how)
     put_reserve(f, RESERVE_BYTES);
     open_db(f, how, 1);
     assert_true(has_reserve(f));
-    add_rows(f, 0, 100);
+    add_rows(f, 0, FILL_ROWS);
     leave_free(f, 0);
 }
 
@@ -377,7 +377,7 @@ static void the_reserve_lets_a_full_disk_flush_delete_and_close(void **state)
     assert_done(delete_row(f, 5), f);
     assert_done(lynse_flush(f->docs, &f->err), f);
     assert_false(has_reserve(f));
-    for (uint64_t i = 10; i < 20; i++) assert_done(delete_row(f, i), f);
+    for (uint64_t i = 6; i < FILL_ROWS; i++) assert_done(delete_row(f, i), f);
     search_all(f);
     /* Its room is not for what is new. */
     assert_full(f, add_row(f, 100), "notes/docs", "bytes are free");
@@ -385,7 +385,7 @@ static void the_reserve_lets_a_full_disk_flush_delete_and_close(void **state)
     assert_done(close_db(f), f);
     vfs_memory_set_total(f->memory, UINT64_MAX);
     open_db(f, &waits, 1);
-    assert_int_equal(count_rows(f), 89);
+    assert_int_equal(count_rows(f), 5);
 }
 
 static void writes_go_on_by_themselves_once_the_reserve_is_back(void **state)
@@ -399,8 +399,8 @@ static void writes_go_on_by_themselves_once_the_reserve_is_back(void **state)
     leave_free(f, 4 * RESERVE_BYTES);
     assert_done(add_row(f, 100), f);
     assert_true(has_reserve(f));
-    add_rows(f, 101, 10);
-    assert_int_equal(count_rows(f), 111);
+    add_rows(f, 101, 3);
+    assert_int_equal(count_rows(f), FILL_ROWS + 4);
 }
 
 static void a_delete_that_finds_the_disk_full_is_done_with_the_reserve(void **state)
@@ -420,7 +420,7 @@ static void a_delete_that_finds_the_disk_full_is_done_with_the_reserve(void **st
     assert_done(delete_row(f, 7), f);
     assert_int_equal(vfs_faulty_fired(f->fs), 1);
     assert_false(has_reserve(f));
-    assert_int_equal(count_rows(f), 99);
+    assert_int_equal(count_rows(f), FILL_ROWS - 1);
     assert_done(add_row(f, 100), f); /* the quota has room: the reserve could be made again */
     assert_true(has_reserve(f));
 }
@@ -444,7 +444,7 @@ static void a_quota_is_tried_once_a_second(void **state)
     manual_clock_advance(&f->clock, 1000000);
     assert_done(add_row(f, 100), f);
     assert_true(has_reserve(f));
-    assert_int_equal(count_rows(f), 101);
+    assert_int_equal(count_rows(f), FILL_ROWS + 1);
 }
 
 static void inline_no_frame_makes_the_reserve(void **state)
@@ -498,6 +498,7 @@ static void the_log_takes_small_files_where_large_ones_have_no_room(void **state
     enum { LEFT = 100 << 10 };
     struct vfs_space space;
     uint64_t number = 0;
+    if (WAL_MAX_BYTES < 1 << 20) skip(); /* tiny limits: files hardly grow */
     open_db(f, &waits, 1);
     while (used_bytes(f) < 500 << 10) add_rows(f, number++, 1);
     leave_free(f, LEFT); /* the next file would have 512 KiB */
