@@ -490,104 +490,6 @@ static void verify_compares_parts_with_each_other(void **state)
     tear_down(&f);
 }
 
-/* ---- In steps ---- */
-
-struct step_log {
-    size_t syncs, writes; /* of the step */
-};
-
-static void note_operation(void *ctx, enum faulty_kind kind)
-{
-    struct step_log *l = ctx;
-    l->syncs += kind == FAULTY_SYNC;
-    l->writes += kind == FAULTY_WRITE;
-}
-
-/* Integers in no order, which have to be sorted. */
-static void add_large_tail(struct builder_fixture *f, uint32_t row_count)
-{
-    struct active_segment *t;
-    struct error err = {0};
-    float vector[DIM] = {0};
-    uint8_t bytes[DOC_MAX];
-    uint32_t row;
-    f->part_count = 1;
-    assert_ok(active_segment_create(f->files.alloc, DIM, row_count, &t, &err), &err);
-    f->parts[0].segment = active_segment_base(t);
-    f->parts[0].row_count = row_count;
-    assert_ok(tombstones_create(f->files.alloc, row_count, &f->parts[0].dead, &err), &err);
-    for (uint32_t i = 0; i < row_count; i++) {
-        struct record_id id = id_of_number((uint64_t)i * 7919 % row_count);
-        assert_ok(active_segment_stage(t, &id, i + 1, vector, make_document(i, bytes), &row, &err),
-                  &err);
-    }
-    active_segment_commit(t, row_count);
-    f->lsn = row_count;
-}
-
-static void each_step_is_a_bounded_piece_of_work(void **state)
-{
-    (void)state;
-    enum { ROWS = 20 * BUILD_STEP_ROWS };
-    struct builder_fixture f;
-    struct step_log log = {0};
-    struct segment_builder *b;
-    struct error err = {0};
-    struct segment *s;
-    size_t steps = 0, syncs = 0, writes_max = 0;
-    int rc = 0;
-    set_up(&f, 1);
-    add_large_tail(&f, ROWS);
-    struct segment_build_desc desc = describe(&f);
-    assert_ok(segment_builder_create(&desc, &b, &err), &err);
-    vfs_faulty_on_operation(f.files.fs, note_operation, &log);
-    for (; rc == 0; steps++) {
-        log = (struct step_log){0};
-        rc = segment_builder_step(b, &err);
-        assert_true(log.syncs <= 1);
-        syncs += log.syncs;
-        if (log.writes > writes_max) writes_max = log.writes;
-    }
-    vfs_faulty_on_operation(f.files.fs, NULL, NULL);
-    assert_int_equal(rc, 1);
-    assert_int_equal(syncs, 3);
-    assert_true(steps > 4 * (size_t)ROWS / BUILD_STEP_ROWS); /* at least as many passes */
-    assert_true(writes_max <= BUILD_STEP_BYTES / CHECKSUM_BLOCK_BYTES + 4);
-    struct segment_build out = segment_builder_take(b);
-    segment_builder_destroy(b);
-    assert_int_equal(out.segment.row_count, ROWS);
-    assert_ok(sealed_segment_open(f.files.alloc, f.files.dir, &f.files.owner, &out.segment, DIM,
-                                  f.cache, &s, &err),
-              &err);
-    assert_ok(sealed_segment_verify(s, &err), &err);
-    segment_release(s);
-    segment_build_deinit(&out);
-    tear_down(&f);
-}
-
-static void a_build_given_up_at_any_step_leaves_nothing(void **state)
-{
-    (void)state;
-    struct builder_fixture f;
-    struct error err = {0};
-    bool is_done = false;
-    set_up(&f, 1);
-    add_tail(&f, 30, 20);
-    add_tail(&f, 30, 20);
-    struct segment_build_desc desc = describe(&f);
-    for (int steps = 0; !is_done; steps++) {
-        struct segment_builder *b;
-        int rc = 0;
-        assert_ok(segment_builder_create(&desc, &b, &err), &err);
-        for (int i = 0; i < steps && rc == 0; i++) rc = segment_builder_step(b, &err);
-        assert_in_range(rc, 0, 1);
-        is_done = rc == 1; /* and not taken */
-        segment_builder_destroy(b);
-        assert_int_equal(part_fixture_file_count(&f.files), 0);
-    }
-    tear_down(&f);
-}
-
 /* ---- Failure of the world ---- */
 
 static struct builder_fixture *failing; /* part_fixture_fail_every_operation has no context */
@@ -652,8 +554,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(files_of_a_discarded_build_are_removed),
     cmocka_unit_test(a_cancelled_build_leaves_nothing),
     cmocka_unit_test(inputs_out_of_order_are_refused),
-    cmocka_unit_test(each_step_is_a_bounded_piece_of_work),
-    cmocka_unit_test(a_build_given_up_at_any_step_leaves_nothing),
     cmocka_unit_test(segments_that_are_not_whole_are_refused),
     cmocka_unit_test(verify_compares_parts_with_each_other),
     cmocka_unit_test(a_failed_build_leaves_no_file),
