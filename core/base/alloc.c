@@ -214,7 +214,7 @@ void *mem_alloc_aligned(struct alloc *a, enum mem_tag tag, size_t bytes, size_t 
     return allocate(a, tag, bytes, align, false);
 }
 
-/* Where nothing can move the block, old and new live side by side for a moment, in the budget too. */
+/* Where nothing moves a block, old and new live side by side for a moment, in the budget too. */
 static void *resize_by_copy(struct alloc *a, enum mem_tag tag, void *block, size_t bytes)
 {
     void *fresh = mem_alloc(a, tag, bytes);
