@@ -44,6 +44,7 @@ struct driver {
     uint64_t power_promise; /* and a power cut */
     bool expects_errors;    /* the disk or the memory fails just now */
     bool has_doubt;         /* a group answered OUTCOME_UNKNOWN: only a reopening tells */
+    bool is_pushed_back;    /* a write was, because sealing fails */
     struct ref_group doubts[DRIVER_WRITES];
     size_t doubt_count;
     struct driver_write *writing; /* the batch under way */

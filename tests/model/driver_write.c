@@ -65,6 +65,30 @@ static void note_refusal(struct driver *d, struct driver_write *w)
     d->doubts[d->doubt_count++] = w->group;
 }
 
+/* Sealing failed while something failed, and as many tails wait as may. */
+static bool is_pushed_back(const struct driver *d, const struct collection_write *w)
+{
+    struct error why = {0};
+
+    return w->kind <= WRITE_UPSERT && d->c->seal_failures > 0 &&
+           collection_check_room(d->c, &why) != 0 && why.code == w->error.code;
+}
+
+/* What the collection's actor does by a timer.  Nothing fails now, so it must do. */
+static int seal_again(struct driver *d)
+{
+    struct error err = {0};
+
+    d->is_pushed_back = false;
+    if (d->has_failed || d->c->seal.is_active) return 0;
+    if (collection_flush(d->c, false, &err) != 0)
+        return driver_fail(d, "flush after a push-back: %s: %s", error_name(err.code), err.text);
+    if (collection_check_room(d->c, &err) != 0)
+        return driver_fail(d, "no room after a flush: %s", err.text);
+    d->kill_promise = d->power_promise = d->ref.lsn;
+    return 0;
+}
+
 static void note_level(struct driver *d, const struct collection_write *w)
 {
     if (w->sync_reached == SYNC_ALWAYS) d->power_promise = d->ref.lsn;
@@ -87,6 +111,11 @@ void driver_written(void *ctx, struct collection_write *cw)
     /* In doubt it stays until it is opened again; so does what came behind it. */
     if (cw->error.code && d->expects_errors && is_excuse(cw->error.code)) {
         note_refusal(d, w);
+        return;
+    }
+    if (cw->error.code && is_pushed_back(d, cw)) {
+        d->is_pushed_back = true;
+        d->refusals++;
         return;
     }
     int code = reference_judge(&d->ref, &w->group, &rows);
@@ -124,6 +153,7 @@ int driver_write(struct driver *d, struct driver_write *writes, size_t count)
     collection_write_batch(d->c, list, count);
     for (size_t i = 0; i < count; i++)
         if (!writes[i].is_answered) return driver_fail(d, "group %zu was not answered", i);
+    if (d->is_pushed_back && seal_again(d) != 0) return -1;
     reference_forget(&d->ref, d->power_promise);
     return d->has_failed ? -1 : 0;
 }
