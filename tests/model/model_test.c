@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* model_test — random operations on a collection and on a plain reference, step by step.
  *
- *   model_test [--operations N] [--seed S] [--runs R]
+ *   model_test [--operations N] [--seed S] [--runs R] [--length L]
  *
  * A run is one collection of its own kind (swarm): dimension, metric, ids, which operations and how
- * often, how often disk or memory fail.  It ends after RUN_OPERATIONS.  A seed names a run.
+ * often, how often disk or memory fail.  It ends after L operations (2000; test_rounds).  A seed
+ * names a run.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,8 +15,9 @@
 #include "base/hash.h"
 #include "model/driver.h"
 #include "simd/metrics.h"
+#include "support/test.h"
 
-enum { RUN_OPERATIONS = 2000, REPORTED_MAX = 5 };
+enum { REPORTED_MAX = 5 };
 
 enum operation {
     OP_ADD,
@@ -370,9 +372,10 @@ static void run(uint64_t seed, uint64_t operations, struct totals *sum)
     if (!d->has_failed && driver_reopen(d) != 0) d->has_failed = true;
     driver_deinit(d);
     if (d->has_failed)
-        printf(
-            "FAILED seed %llu, operation %llu: %s\n  reproduce: model_test --seed %llu --runs 1\n",
-            (unsigned long long)seed, (unsigned long long)i, d->why, (unsigned long long)seed);
+        printf("FAILED seed %llu, operation %llu: %s\n"
+               "  reproduce: model_test --seed %llu --runs 1 --length %llu\n",
+               (unsigned long long)seed, (unsigned long long)i, d->why, (unsigned long long)seed,
+               (unsigned long long)operations);
     sum->operations += i;
     sum->crashes += d->crashes;
     sum->faults += d->faults;
@@ -385,6 +388,7 @@ static void run(uint64_t seed, uint64_t operations, struct totals *sum)
 int main(int argc, char **argv)
 {
     uint64_t operations = 200000, seed = 1, runs = UINT64_MAX;
+    uint64_t length = (uint64_t)test_rounds(2000);
     struct totals sum = {0};
 
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -392,11 +396,12 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--operations") == 0) operations = value;
         else if (strcmp(argv[i], "--seed") == 0) seed = value;
         else if (strcmp(argv[i], "--runs") == 0) runs = value;
+        else if (strcmp(argv[i], "--length") == 0) length = value;
         else return fprintf(stderr, "model_test: no option %s\n", argv[i]), 2;
     }
     printf("seeds from %llu\n", (unsigned long long)seed);
     while (sum.operations < operations && sum.runs < runs && sum.failed < REPORTED_MAX)
-        run(seed++, RUN_OPERATIONS, &sum);
+        run(seed++, length, &sum);
     printf(
         "%llu operations in %llu runs, %llu crashes, %llu operations on a failing disk or memory, "
         "%llu refusals, %llu mismatches\n",

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "sim/sim.h"
+#include "support/test.h"
 
 enum {
     REPEAT_EVERY = 16, /* seeds that are a multiple of this are run twice */
@@ -65,8 +66,9 @@ static int run_seed(uint64_t seed, struct sim_counts *sum)
             rc = sim_fail(&s, "it ran differently the second time");
     }
     if (rc != 0)
-        printf("seed %llu, step %llu: %s\n", (unsigned long long)seed,
-               (unsigned long long)s.counts.steps, s.text);
+        printf("seed %llu, step %llu: %s\n  reproduce: sim --seed %llu --steps %llu\n",
+               (unsigned long long)seed, (unsigned long long)s.counts.steps, s.text,
+               (unsigned long long)seed, (unsigned long long)options.steps);
     return rc;
 }
 
@@ -181,8 +183,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--verbose") == 0) options.is_verbose = true;
         else if (strcmp(argv[i], "--mutants") == 0) options.wants_mutants = true;
-        else if (strcmp(argv[i], "--short") == 0) options.seeds = 200;
-        else if (i + 1 < argc) {
+        else if (strcmp(argv[i], "--short") == 0) {
+            options.seeds = 200;
+            options.steps = (uint64_t)test_rounds(600);
+        } else if (i + 1 < argc) {
             parse_valued(argv[i], argv[i + 1]);
             i++;
         } else {

@@ -29,6 +29,6 @@ static bool run_failing(struct alloc *a, uint64_t n, bool sticky,
 
 void oom_sweep(struct alloc *a, int (*scenario)(void *ctx, struct error *err), void *ctx)
 {
-    for (uint64_t n = 1; run_failing(a, n, false, scenario, ctx);) n++;
-    for (uint64_t n = 1; run_failing(a, n, true, scenario, ctx);) n++;
+    for (uint64_t n = 1; run_failing(a, n, false, scenario, ctx);) n = test_sweep_next(n);
+    for (uint64_t n = 1; run_failing(a, n, true, scenario, ctx);) n = test_sweep_next(n);
 }

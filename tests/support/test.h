@@ -19,6 +19,15 @@
  * be run again. */
 uint64_t test_seed(uint64_t otherwise);
 
+/* The step of a sweep that only repeats itself, over bits, places or chance: 1, but 13 under
+ * ThreadSanitizer, which makes it slow and cannot find anything on one thread; odd, so that every
+ * bit of a byte has its turn.  LYNSE_TEST_LONG (`./dev test --all`) makes it 1 again. */
+size_t test_stride(void);
+/* How often to try again by chance: `rounds`, divided by test_stride() and at least 1. */
+int test_rounds(int rounds);
+/* After place n, from 1 on, of a sweep of unknown length: the first places are never left out. */
+uint64_t test_sweep_next(uint64_t n);
+
 /* rc == 0, or print the error's text and fail. */
 #define assert_ok(rc, err)                                                                         \
     do {                                                                                           \
@@ -35,6 +44,13 @@ uint64_t test_seed(uint64_t otherwise);
         assert_int_not_equal((rc), 0);                                                             \
         if ((err)->code != (expected_code)) print_error("got: %s\n", (err)->text);                 \
         assert_string_equal(error_name((err)->code), error_name(expected_code));                   \
+    } while (0)
+
+/* Leave this case out here and now.  Without a reason, `./dev test` takes it for failed. */
+#define skip_because(reason)                                                                       \
+    do {                                                                                           \
+        print_message("skip: %s\n", (reason));                                                     \
+        skip();                                                                                    \
     } while (0)
 
 #define TEST_MAIN(tests)                                                                           \

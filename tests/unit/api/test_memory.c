@@ -180,6 +180,7 @@ static void every_allocation_may_fail(void **state)
     struct fixture *f = *state;
     fixture_close(f);
     int64_t step = f->variant->in_memory ? 1 : 7; /* a disk that is synced takes its time */
+    step *= (int64_t)test_stride();
     for (int64_t n = 1; run_failing(f, n, false); n += step) continue;
     for (int64_t n = 1; run_failing(f, n, true); n += 3 * step) continue;
     fixture_open(f);

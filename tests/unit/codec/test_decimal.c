@@ -83,7 +83,8 @@ static void random_doubles_read_as_the_c_library_reads_them(void **state)
     (void)state;
     struct rng r;
     rng_init(&r, test_seed(1));
-    for (int i = 0; i < 400000; i++) {
+    const int rounds = test_rounds(400000);
+    for (int i = 0; i < rounds; i++) {
         uint64_t bits = rng_u64(&r);
         double v;
         char text[64];
@@ -100,7 +101,8 @@ static void random_digits_read_as_the_c_library_reads_them(void **state)
     (void)state;
     struct rng r;
     rng_init(&r, test_seed(2));
-    for (int i = 0; i < 400000; i++) {
+    const int rounds = test_rounds(400000);
+    for (int i = 0; i < rounds; i++) {
         char text[1100];
         size_t size = 0;
         size_t want = 1 + (size_t)rng_below(&r, i % 100 ? 40 : 1000);
@@ -122,7 +124,8 @@ static void half_way_points_round_to_even(void **state)
     (void)state;
     struct rng r;
     rng_init(&r, test_seed(3));
-    for (int i = 0; i < 50000; i++) {
+    const int rounds = test_rounds(50000);
+    for (int i = 0; i < rounds; i++) {
         char text[1200];
         float f =
             ldexpf(1 + (float)rng_below(&r, 1 << 23) * 0x1p-23f, (int)rng_below(&r, 240) - 120);
@@ -244,7 +247,8 @@ static void what_is_written_reads_back(void **state)
     (void)state;
     struct rng r;
     rng_init(&r, test_seed(4));
-    for (int i = 0; i < 200000; i++) {
+    const int rounds = test_rounds(200000);
+    for (int i = 0; i < rounds; i++) {
         uint64_t bits = rng_u64(&r);
         uint32_t low = (uint32_t)bits;
         double v;

@@ -264,7 +264,8 @@ static void random_trees_survive_both_ways(void **state)
     rng_init(&r, test_seed(1));
     buf_init(&message, alloc_libc(), MEM_GENERAL);
     buf_init(&again, alloc_libc(), MEM_GENERAL);
-    for (int round = 0; round < 2000; round++) {
+    const int rounds = test_rounds(2000);
+    for (int round = 0; round < rounds; round++) {
         buf_reset(&message);
         buf_reset(&again);
         buf_reset(&out_bytes);

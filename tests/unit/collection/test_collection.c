@@ -259,7 +259,8 @@ static void every_history_gives_what_the_model_gives(void **state)
 {
     (void)state;
     uint64_t seed = test_seed(1);
-    for (uint64_t i = 0; i < HISTORIES; i++) run_history(seed + i);
+    const uint64_t count = (uint64_t)test_rounds(HISTORIES);
+    for (uint64_t i = 0; i < count; i++) run_history(seed + i);
 }
 
 static const struct CMUnitTest tests[] = {

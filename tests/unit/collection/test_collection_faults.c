@@ -364,8 +364,8 @@ static bool run_without_memory(uint64_t n, bool is_sticky)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    for (uint64_t n = 1; run_without_memory(n, false); n++) continue;
-    for (uint64_t n = 1; run_without_memory(n, true); n++) continue;
+    for (uint64_t n = 1; run_without_memory(n, false);) n = test_sweep_next(n);
+    for (uint64_t n = 1; run_without_memory(n, true);) n = test_sweep_next(n);
 }
 
 /* ---- every operation of the disk ---- */
@@ -397,7 +397,7 @@ static void sweep(unsigned kinds, int os_errno, enum faulty_mode mode, bool is_s
 {
     struct faulty_plan plan = {
         .kinds = kinds, .os_errno = os_errno, .mode = mode, .nth = 1, .is_short = is_short};
-    while (run_without_disk(&plan)) plan.nth++;
+    while (run_without_disk(&plan)) plan.nth = test_sweep_next(plan.nth);
 }
 
 static void every_operation_of_the_disk_may_fail(void **state)
