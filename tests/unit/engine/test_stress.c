@@ -18,9 +18,11 @@ enum {
     WRITERS = 4,
     READERS = 4,
     CHURNERS = 3,
+    THREADS = WRITERS + READERS + CHURNERS + 1,
     COLLECTIONS = 2,
     IDS = 64, /* of one writer */
     DIM = 8,
+    ROUND_SECONDS = 3,
 };
 
 static double run_seconds = 5;
@@ -31,7 +33,8 @@ struct world {
     struct lynse_collection *docs[COLLECTIONS];
     _Atomic(bool) is_over;
     _Atomic(uint64_t) write_count, read_count, churn_count;
-    _Atomic(int64_t) waiting; /* writes that do not wait */
+    _Atomic(uint64_t) seal_count; /* asked for; full tails are sealed besides */
+    _Atomic(int64_t) waiting;     /* writes that do not wait */
 };
 
 /* What a writer knows of its ids in one collection. */
@@ -254,9 +257,11 @@ static void *run_upkeep(void *arg)
         switch (rng_below(&w->rng, 6)) {
         case 0:
             MUST_BE_OK(lynse_flush(docs, &err), &err);
+            atomic_fetch_add(&w->world->seal_count, 1);
             break;
         case 1:
             MUST_BE_OK(lynse_checkpoint(docs, &err), &err);
+            atomic_fetch_add(&w->world->seal_count, 1);
             break;
         case 2:
             MUST_BE_OK(lynse_sync(w->world->db, &err), &err);
@@ -355,16 +360,32 @@ static void start(pthread_t *thread, void *(*run)(void *), struct worker *w, str
     assert_int_equal(pthread_create(thread, NULL, run, w), 0);
 }
 
-static void run_world(const char *path, double seconds)
+static void check_all(struct world *world, struct worker *writers)
 {
-    enum { THREADS = WRITERS + READERS + CHURNERS + 1 };
-    static struct worker workers[THREADS];
+    for (unsigned i = 0; i < WRITERS; i++) {
+        writers[i].world = world;
+        for (size_t c = 0; c < COLLECTIONS; c++)
+            for (size_t k = 0; k < IDS; k++) check_own(&writers[i], c, k);
+    }
+}
+
+static void wait_for(double seconds)
+{
+    struct timespec time = {.tv_sec = (time_t)seconds,
+                            .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    nanosleep(&time, NULL);
+}
+
+/* Everybody works on one root, which is then closed with writes still on their way.  The first
+ * WRITERS workers know what it holds, before and after. */
+static void run_round(const char *path, double seconds, struct worker *workers, struct world *sum)
+{
     struct world world = {0};
     pthread_t threads[THREADS];
     struct lynse_error err = {0};
     unsigned n = 0;
-    memset(workers, 0, sizeof workers);
     open_world(&world, path);
+    check_all(&world, workers);
     for (unsigned i = 0; i < WRITERS; i++, n++)
         start(&threads[n], run_writer, &workers[n], &world, i);
     for (unsigned i = 0; i < READERS; i++, n++)
@@ -372,25 +393,39 @@ static void run_world(const char *path, double seconds)
     for (unsigned i = 0; i < CHURNERS; i++, n++)
         start(&threads[n], run_churner, &workers[n], &world, i);
     start(&threads[n], run_upkeep, &workers[n], &world, 0);
-    struct timespec time = {.tv_sec = (time_t)seconds,
-                            .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    nanosleep(&time, NULL);
+    wait_for(seconds);
     atomic_store(&world.is_over, true);
     for (unsigned i = 0; i < THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
     MUST_BE_OK(lynse_close(world.db, &err), &err);
     assert_int_equal(world.waiting, 0); /* close has answered all */
-    print_message("%llu writes, %llu reads, %llu collections\n",
-                  (unsigned long long)world.write_count, (unsigned long long)world.read_count,
-                  (unsigned long long)world.churn_count);
-    assert_true(world.write_count > 0 && world.read_count > 0 && world.churn_count > 0);
-    if (strcmp(path, ":memory:") == 0) return;
-    open_world(&world, path);
-    for (unsigned i = 0; i < WRITERS; i++) {
-        workers[i].world = &world;
-        for (size_t c = 0; c < COLLECTIONS; c++)
-            for (size_t k = 0; k < IDS; k++) check_own(&workers[i], c, k);
+    sum->write_count += world.write_count;
+    sum->read_count += world.read_count;
+    sum->churn_count += world.churn_count;
+    sum->seal_count += world.seal_count;
+}
+
+/* Rounds of ROUND_SECONDS or a little more, so that closing and opening are met often too. */
+static void run_world(const char *path, double seconds)
+{
+    static struct worker workers[THREADS];
+    struct world sum = {0};
+    struct lynse_error err = {0};
+    bool is_kept = strcmp(path, ":memory:") != 0;
+    unsigned rounds = seconds < ROUND_SECONDS ? 1 : (unsigned)(seconds / ROUND_SECONDS);
+    memset(workers, 0, sizeof workers);
+    for (unsigned i = 0; i < rounds; i++) {
+        if (!is_kept) memset(workers, 0, sizeof workers);
+        run_round(path, seconds / rounds, workers, &sum);
     }
-    MUST_BE_OK(lynse_close(world.db, &err), &err);
+    print_message("%llu writes, %llu reads, %llu seals, %llu collections, %u closings\n",
+                  (unsigned long long)sum.write_count, (unsigned long long)sum.read_count,
+                  (unsigned long long)sum.seal_count, (unsigned long long)sum.churn_count, rounds);
+    assert_true(sum.write_count > 0 && sum.read_count > 0);
+    assert_true(sum.seal_count > 0 && sum.churn_count > 0);
+    if (!is_kept) return;
+    open_world(&sum, path);
+    check_all(&sum, workers);
+    MUST_BE_OK(lynse_close(sum.db, &err), &err);
 }
 
 static void a_busy_root_in_a_folder(void **state)
