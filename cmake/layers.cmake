@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # lynse_layer(NAME layer [layers it may include …]): object library core_<NAME> of core/<NAME>/*.c.
 # Includes are written "layer/file.h": build/include/<layer>/<layer> links to core/<layer>, and a
-# target gets only the include roots of the layers it names.
+# target gets only the include roots of the layers it names.  With LYNSE_TINY there is a second
+# library, core_<NAME>_shipped, with the limits that are shipped.
 set_property(GLOBAL PROPERTY LYNSE_LAYERS "")
 
 function(lynse_include_root layer)
@@ -18,11 +19,19 @@ function(lynse_layer name)
   if(NOT sources)
     return()
   endif()
+  set(targets core_${name})
   add_library(core_${name} OBJECT ${sources})
-  target_include_directories(core_${name} PRIVATE ${PROJECT_SOURCE_DIR}/core/include)
-  foreach(layer ${name} ${ARGN})
-    lynse_include_root(${layer})
-    target_include_directories(core_${name} PRIVATE ${PROJECT_BINARY_DIR}/include/${layer})
+  if(LYNSE_TINY)
+    list(APPEND targets core_${name}_shipped)
+    add_library(core_${name}_shipped OBJECT EXCLUDE_FROM_ALL ${sources})
+    target_compile_options(core_${name}_shipped PRIVATE -ULYNSE_TINY)
+  endif()
+  foreach(target ${targets})
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/core/include)
+    foreach(layer ${name} ${ARGN})
+      lynse_include_root(${layer})
+      target_include_directories(${target} PRIVATE ${PROJECT_BINARY_DIR}/include/${layer})
+    endforeach()
   endforeach()
   set_property(GLOBAL APPEND PROPERTY LYNSE_LAYERS ${name})
 endfunction()

@@ -2,11 +2,13 @@
 # Programs around the library.  A test is registered by one call and from then on belongs to
 # `./dev test` (which reads tests/manifest.txt of the build) and to ctest.
 #
-#   lynse_test(NAME unit/store/test_wal SOURCES test_wal.c [ARGS …] [LABELS …] [SLOW])
+#   lynse_test(NAME unit/store/test_wal SOURCES test_wal.c [ARGS …] [LABELS …] [SLOW]
+#              [SHIPPED_LIMITS])
 #     NAME     folder and program under <build>/tests/
-#     LABELS   the suites that build and run it, of: release tiny faults core-only asan tsan fuzz;
-#              without: all but fuzz
-#     SLOW     run by `./dev test --all` only
+#     LABELS   the suites that build and run it, of: release tiny faults core-only asan tsan fuzz.
+#              Without, it is of the C suite: all but fuzz run it, and all run as many cases of it
+#     SLOW     run by `./dev test --all` only; only with LABELS
+#     SHIPPED_LIMITS  built with these even where LYNSE_TINY is on
 #   lynse_fuzz(NAME x)      fuzz_x.c: a libFuzzer target under clang, elsewhere a test that replays
 #                           tests/corpus/x
 #   lynse_bench(NAME bench_x SOURCES …)
@@ -16,9 +18,14 @@ set(LYNSE_SUITES release tiny faults core-only asan tsan)
 set_property(GLOBAL PROPERTY LYNSE_MANIFEST "")
 
 function(lynse_test)
-  cmake_parse_arguments(TEST "SLOW" "NAME" "SOURCES;ARGS;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "SLOW;SHIPPED_LIMITS" "NAME" "SOURCES;ARGS;LABELS" ${ARGN})
+  set(kind apart)
   if(NOT TEST_LABELS)
+    set(kind c-suite)
     set(TEST_LABELS ${LYNSE_SUITES})
+    if(TEST_SLOW)
+      message(FATAL_ERROR "${TEST_NAME}: what is SLOW is not of the C suite and needs LABELS")
+    endif()
   endif()
   if(LYNSE_SUITE AND NOT LYNSE_SUITE IN_LIST TEST_LABELS)
     return()
@@ -27,7 +34,11 @@ function(lynse_test)
   cmake_path(GET TEST_NAME PARENT_PATH folder)
   cmake_path(GET TEST_NAME FILENAME program)
   add_executable(${target} ${TEST_SOURCES})
-  target_link_libraries(${target} PRIVATE test_support)
+  if(LYNSE_TINY AND TEST_SHIPPED_LIMITS)
+    target_link_libraries(${target} PRIVATE test_support_shipped)
+  else()
+    target_link_libraries(${target} PRIVATE test_support)
+  endif()
   set_target_properties(${target} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/${folder} OUTPUT_NAME ${program})
   add_test(NAME ${TEST_NAME} COMMAND ${target} ${TEST_ARGS})
@@ -37,11 +48,12 @@ function(lynse_test)
     set(pace slow)
   endif()
   list(JOIN TEST_ARGS "\t" arguments)
-  string(JOIN "\t" line ${TEST_NAME} ${target} ${pace} ${arguments})
+  string(JOIN "\t" line ${TEST_NAME} ${target} ${pace} ${kind} ${arguments})
   set_property(GLOBAL APPEND PROPERTY LYNSE_MANIFEST "${line}")
 endfunction()
 
-# At the end of tests/CMakeLists.txt: one line per test, "name TAB target TAB pace [TAB argument]…".
+# At the end of tests/CMakeLists.txt: one line per test,
+# "name TAB target TAB quick|slow TAB c-suite|apart [TAB argument]…".
 function(lynse_write_manifest)
   get_property(lines GLOBAL PROPERTY LYNSE_MANIFEST)
   list(JOIN lines "\n" text)

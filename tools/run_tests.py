@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Run the test programs of one build, or pytest, and count their cases.
+"""Run the test programs of one build, or pytest, count their cases, and compare the counts.
 
 A program is a cmocka program or prints `cases: N passed, N failed`.  One that crashes, hangs, ends
-with a non-zero status without naming a failed case, or runs no case counts as one failure more, and
-the end of its output is shown.  The suite's figures go to the counts file of ./dev test; the exit
+with a non-zero status without naming a failed case, skips one without a reason (skip_because), or
+runs no case counts as one failure more, and the end of its output is shown.  The suite's figures go
+to the counts file of ./dev test, those of each program to tests/results.txt of the build; the exit
 status is 0 unless this script itself fails.
 """
 
 import argparse
+import collections
 import concurrent.futures
+import contextlib
+import math
 import os
 import pathlib
 import re
@@ -17,12 +21,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import xml.etree.ElementTree
 
 TIMEOUT_S = int(os.environ.get("LYNSE_TEST_TIMEOUT_S", "300"))
 SLOW_TIMEOUT_S = 3600
 TAIL_LINES = 60
+SLOWEST = 10
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -33,21 +40,26 @@ CMOCKA = {
     "failed": re.compile(r"\[  FAILED  \] (\d+) test\(s\)"),
     "skipped": re.compile(r"\[  SKIPPED \] (\d+) test\(s\)"),
 }
+SKIPPED = re.compile(r"^skip: (.*)\n\[  SKIPPED \] (\S+)", re.MULTILINE)
 CMOCKA_OK = re.compile(r"^\[       OK \]", re.MULTILINE)
 CMOCKA_RUNNING = re.compile(r"^\[ RUN      \] (.*)", re.MULTILINE)
 CASES = re.compile(r"^cases: (\d+) passed, (\d+) failed$", re.MULTILINE)
 
 
+Program = collections.namedtuple("Program", "name pace kind arguments")
+
+
 class Result:
     """The figures of one program, and why it failed (empty: it did not)."""
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, program):
+        self.name = program.name
+        self.kind = program.kind
         self.passed = self.failed = self.skipped = 0
         self.reason = ""
         self.output = ""
         self.command = ""
-        self.seconds = 0.0
+        self.seconds = self.cpu_seconds = 0.0
 
     def read_counts(self, output):
         """Add what the output says; returns whether it said anything."""
@@ -61,6 +73,10 @@ class Result:
             self.failed += int(match[2])
             said = True
         return said
+
+    def case_count(self):
+        """Empty if something failed, for then it may not have come to all its cases."""
+        return "" if self.failed else str(self.passed + self.skipped)
 
 
 def describe_status(status):
@@ -82,6 +98,8 @@ def judge(result, output, status, timed_out):
         result.reason = f"{describe_status(status)} without a summary"
     elif status != 0 and result.failed == 0:
         result.reason = f"all cases passed, but {describe_status(status)}"
+    elif result.skipped != len(SKIPPED.findall(output)):
+        result.reason = "skips without saying why"
     elif result.passed + result.failed + result.skipped == 0:
         result.reason = "ran no case"
     if not said:
@@ -93,37 +111,50 @@ def judge(result, output, status, timed_out):
         result.reason = f"{result.failed} case(s) failed"
 
 
-def run_program(build, name, arguments, timeout):
-    """Run one program in a scratch folder of its own; its children die with it."""
-    result = Result(name)
-    scratch = build / "scratch" / name
+def run_to_end(command, scratch, output, timeout):
+    """Returns the status, whether time ran out, and the processor time of it and its children."""
+    process = subprocess.Popen(
+        command,
+        cwd=scratch,
+        env={**SANITIZER_OPTIONS, **os.environ, "TMPDIR": str(scratch)},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    timed_out = threading.Event()
+
+    def stop():
+        timed_out.set()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(timeout, stop)
+    timer.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    timer.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, timed_out.is_set(), usage.ru_utime + usage.ru_stime
+
+
+def run_program(build, program, timeout):
+    """Run one program in a scratch folder of its own; on a timeout its children die with it."""
+    result = Result(program)
+    scratch = build / "scratch" / program.name
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    command = [str(build / "tests" / name), *arguments]
+    command = [str(build / "tests" / program.name), *program.arguments]
     result.command = " ".join(command)
     started = time.monotonic()
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=scratch,
-            env={**SANITIZER_OPTIONS, **os.environ, "TMPDIR": str(scratch)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        judge(result, str(error), 127, False)
-        return result
-    timed_out = False
-    try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-    result.seconds = time.monotonic() - started
-    judge(result, output.decode(errors="replace"), process.returncode, timed_out)
+    with tempfile.TemporaryFile() as output:
+        try:
+            status, timed_out, result.cpu_seconds = run_to_end(command, scratch, output, timeout)
+        except OSError as error:
+            judge(result, str(error), 127, False)
+            return result
+        result.seconds = time.monotonic() - started
+        output.seek(0)
+        judge(result, output.read().decode(errors="replace"), status, timed_out)
     if not result.failed:
         shutil.rmtree(scratch, ignore_errors=True)
     return result
@@ -137,6 +168,8 @@ def report(result, verbose):
         print(f"    again: {result.command}", flush=True)
     elif verbose:
         print(f"    {result.name}: {result.passed} passed ({result.seconds:.1f} s)", flush=True)
+    for reason, case in SKIPPED.findall(result.output):
+        print(f"    skipped: {result.name}: {case}: {reason}", flush=True)
 
 
 def finish(suite, counts, passed, failed, skipped, started):
@@ -151,25 +184,64 @@ def finish(suite, counts, passed, failed, skipped, started):
 def read_manifest(path, match, pace):
     for line in path.read_text().splitlines():
         fields = line.split("\t")
-        if len(fields) < 3 or match not in fields[0]:
+        if len(fields) < 4 or match not in fields[0]:
             continue
         if fields[2] == "quick" or pace == "slow" or match:
-            yield fields[0], [field for field in fields[3:] if field], fields[2]
+            yield Program(fields[0], fields[2], fields[3], [field for field in fields[4:] if field])
+
+
+def read_results(build):
+    """What the last whole run left: name -> (kind, cases, seconds); cases is empty if unknown."""
+    path = build / "tests" / "results.txt"
+    if not path.exists():
+        return {}
+    lines = (line.split("\t") for line in path.read_text().splitlines())
+    return {name: (kind, cases, float(seconds)) for name, kind, cases, seconds in lines}
+
+
+def write_results(build, results):
+    lines = [
+        f"{r.name}\t{r.kind}\t{r.case_count()}\t{r.seconds:.2f}\n"
+        for r in sorted(results, key=lambda r: r.name)
+    ]
+    (build / "tests" / "results.txt").write_text("".join(lines))
+
+
+def report_slowest(results):
+    slowest = sorted(results, key=lambda r: -r.cpu_seconds)[:SLOWEST]
+    cpu = sum(r.cpu_seconds for r in results)
+    print(f"    {cpu:.0f} s of processor time; slowest {len(slowest)}: "
+          + ", ".join(f"{r.name} {r.cpu_seconds:.1f}" for r in slowest))
+
+
+def finish_programs(suite, options, results, started):
+    finish(
+        suite,
+        options.counts,
+        sum(result.passed for result in results),
+        sum(result.failed for result in results) or int(not results),
+        sum(result.skipped for result in results),
+        started,
+    )
 
 
 def programs(options):
     started = time.monotonic()
     build = pathlib.Path(options.build).resolve()
     wanted = list(read_manifest(build / "tests" / "manifest.txt", options.match, options.pace))
+    # What took long comes first, so that nothing is waited for at the end.
+    before = read_results(build)
+    wanted.sort(key=lambda p: -before[p.name][2] if p.name in before else -math.inf)
     if options.pace == "slow":
         os.environ["LYNSE_TEST_LONG"] = "1"
     os.environ["LYNSE_SOURCE_DIR"] = str(pathlib.Path(__file__).resolve().parent.parent)
     results = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        limits = {"quick": TIMEOUT_S, "slow": SLOW_TIMEOUT_S}
+        timeout = SLOW_TIMEOUT_S if options.pace == "slow" else TIMEOUT_S
         waiting = [
-            pool.submit(run_program, build, name, arguments, limits[pace])
-            for name, arguments, pace in wanted
+            pool.submit(run_program, build, program,
+                        SLOW_TIMEOUT_S if program.pace == "slow" else timeout)
+            for program in wanted
         ]
         for future in concurrent.futures.as_completed(waiting):
             results.append(future.result())
@@ -179,14 +251,37 @@ def programs(options):
     if not results:
         print(f"--- no test program matches '{options.match}'" if options.match else
               f"--- {build} has no test programs")
-    finish(
-        options.suite,
-        options.counts,
-        sum(result.passed for result in results),
-        sum(result.failed for result in results) or int(not results),
-        sum(result.skipped for result in results),
-        started,
-    )
+    if results and not options.match:
+        write_results(build, results)
+        report_slowest(results)
+    apart = [result for result in results if result.kind == "apart"]
+    if apart and len(apart) < len(results):
+        finish_programs(f"{options.suite}-apart", options, apart, started)
+        results = [result for result in results if result.kind != "apart"]
+    finish_programs(options.suite, options, results, started)
+
+
+def compare(options):
+    """The C suite is one list: every build ran the same programs, and of each as many cases.
+
+    A program that failed is reported already, and not compared.
+    """
+    started = time.monotonic()
+    known = {}
+    for build in map(pathlib.Path, options.builds):
+        results = read_results(build).items()
+        known[build.name] = {name: cases for name, (kind, cases, _) in results if kind == "c-suite"}
+    left_out = {tuple(pair.split("=", 1)) for pair in options.without}
+    different = 0
+    for name in sorted(set().union(*known.values())):
+        here = {build: cases.get(name, "none") for build, cases in known.items()
+                if (build, name) not in left_out}
+        if len({cases for cases in here.values() if cases}) > 1:
+            different += 1
+            print(f"--- {name}: " + ", ".join(f"{b} {n or 'failed'}" for b, n in here.items()))
+    sums = {build: sum(int(n or 0) for n in cases.values()) for build, cases in known.items()}
+    print("    cases of the C suite: " + ", ".join(f"{b} {n}" for b, n in sums.items()))
+    finish("equal-counts", options.counts, int(not different), different, 0, started)
 
 
 def pytest(options):
@@ -207,6 +302,9 @@ def pytest(options):
             skipped += int(suite.get("skipped", 0))
             failed += bad
             passed += int(suite.get("tests", 0)) - bad - int(suite.get("skipped", 0))
+            for case in suite.iter("testcase"):
+                for skip in case.iter("skipped"):
+                    print(f"    skipped: {case.get('name')}: {skip.get('message')}")
     if process.returncode != 0 and failed == 0:
         failed = 1
     if failed or options.verbose:
@@ -228,7 +326,11 @@ def main():
     two.add_argument("python")
     two.add_argument("tests")
     two.set_defaults(run=pytest)
-    for command in (one, two):
+    three = commands.add_parser("compare", help="the cases that several builds have run")
+    three.add_argument("--without", action="append", default=[], metavar="BUILD=PROGRAM")
+    three.add_argument("builds", nargs="+")
+    three.set_defaults(run=compare)
+    for command in (one, two, three):
         command.add_argument("--counts", required=True)
         command.add_argument("-v", dest="verbose", action="store_true")
     options = parser.parse_args()
