@@ -200,7 +200,8 @@ void collection_abandon(struct collection *c);
 int collection_write_check(struct alloc *a, const struct collection_write *w, struct error *err);
 /* Log and apply checked groups in order; one sync, one view; on_written for each, always. */
 void collection_write_batch(struct collection *c, struct collection_write **writes, size_t count);
-/* Everything applied so far is durable (not in level none: UNSUPPORTED... see collection_flush). */
+/* Everything applied so far is durable.  In level none nothing is in the log: *out_durable_lsn is
+ * what was flushed, and 0 is returned all the same (see collection_flush). */
 int collection_sync(struct collection *c, uint64_t *out_durable_lsn, struct error *err);
 /* A durable mark, when nothing was written for 100 ms (R3). */
 int collection_mark(struct collection *c, struct error *err);

@@ -97,7 +97,7 @@ int collection_publish(struct collection *c, struct error *err)
 
 /* ---- replay ---- */
 
-/* The edit of a part's tombstones that the replay goes on with; ended by collection_replay_end. */
+/* The row is dead, or alive, from this record on: the part has a version of its tombstones more. */
 static int replay_mark(struct collection *c, size_t part, uint32_t row, bool dead,
                        struct error *err)
 {

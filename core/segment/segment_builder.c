@@ -25,7 +25,6 @@
 #include "codec/vector_types.h"
 #include "store/ids_file.h"
 
-
 struct kept_row {
     struct record_id id; /* borrowed from the input */
     uint64_t lsn;

@@ -5,7 +5,7 @@
  *             fdatasync is all that a commit needs.
  * LAYOUT      FORMAT.md 6.
  * INVARIANTS  (1) No crash leaves a wal- name whose file has no header, is shorter than it says, or
- *                 holds records of its own salt that were not written after its header (R4, R8).
+ *                 holds records of its own salt that were not written for it (R4, R8).
  *             (2) At most one spare; it has no header, so that it is nothing under any name.
  *             (3) What a batch opens a file for is in it before it has its name: written once, not
  *                 over zeros, and made durable by the sync that the header needs anyway.
