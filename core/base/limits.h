@@ -40,6 +40,7 @@ enum {
     TAIL_CHUNK_ROWS = 4,        /* rows per allocation of the tail */
     WAL_FIRST_BYTES = 20 << 10, /* headers, 4 KiB of records, room for marks */
     WAL_MAX_BYTES = 28 << 10,
+    LOG_BULK_BYTES = 192, /* vectors of a group that the log writes from where they are */
     DOC_BLOCK_BYTES = 256,
     TOMBSTONE_CHUNK_BYTES = 8, /* copied on write */
     CHECKSUM_BLOCK_BYTES = 512,
@@ -58,6 +59,7 @@ enum {
     TAIL_CHUNK_ROWS = 4096,
     WAL_FIRST_BYTES = 32 << 10,
     WAL_MAX_BYTES = 16 << 20,
+    LOG_BULK_BYTES = 1 << 20,
     DOC_BLOCK_BYTES = 16 << 10,
     TOMBSTONE_CHUNK_BYTES = 4096,
     CHECKSUM_BLOCK_BYTES = 64 << 10,

@@ -33,16 +33,20 @@ static void encode_ids(struct buf *out, const struct record_id *ids, size_t coun
     tagged_end(out, begin);
 }
 
-static void encode_vectors(struct buf *out, const struct record_rows *rows)
+/* All but the first `left_out` bytes of the vectors.  Answers where those belong. */
+static size_t encode_vectors(struct buf *out, const struct record_rows *rows, size_t left_out)
 {
     size_t begin = tagged_begin(out, RECORD_VECTORS, TAGGED_REQUIRED, 0);
+    size_t bytes = rows->count * rows->dim * sizeof(float);
 
     buf_append_u8(out, VECTOR_DENSE);
     buf_append_u8(out, STORAGE_F32);
     buf_append_u16(out, 0);
     buf_append_u32(out, rows->dim);
-    buf_append(out, rows->vectors, rows->count * rows->dim * sizeof(float));
-    tagged_end(out, begin);
+    size_t at = out->size;
+    buf_append(out, (const uint8_t *)rows->vectors + left_out, bytes - left_out);
+    tagged_end_around(out, begin, left_out);
+    return at;
 }
 
 static void encode_documents(struct buf *out, const struct slice *documents, size_t count)
@@ -59,15 +63,32 @@ static void encode_documents(struct buf *out, const struct slice *documents, siz
     tagged_end(out, begin);
 }
 
-void record_encode_upsert(struct buf *out, const struct record_rows *rows)
+static size_t encode_upsert(struct buf *out, const struct record_rows *rows, size_t left_out)
 {
     bool has_documents = false;
 
     for (size_t i = 0; rows->documents && i < rows->count && !has_documents; i++)
         has_documents = rows->documents[i].size > 0;
     encode_ids(out, rows->ids, rows->count);
-    encode_vectors(out, rows);
+    size_t at = encode_vectors(out, rows, left_out);
     if (has_documents) encode_documents(out, rows->documents, rows->count);
+    return at;
+}
+
+void record_encode_upsert(struct buf *out, const struct record_rows *rows)
+{
+    (void)encode_upsert(out, rows, 0);
+}
+
+struct slice record_encode_upsert_around(struct buf *out, const struct record_rows *rows,
+                                         size_t *out_at)
+{
+    size_t begin = out->size;
+    /* Whole 8 bytes, so that what follows stays aligned in the buf as in the payload. */
+    size_t left_out = rows->count * rows->dim * sizeof(float) & ~(size_t)7;
+
+    *out_at = encode_upsert(out, rows, left_out) - begin;
+    return slice_of(rows->vectors, left_out);
 }
 
 void record_encode_delete(struct buf *out, const struct record_id *ids, size_t count)

@@ -23,10 +23,14 @@ struct record_rows {
 };
 
 void record_encode_upsert(struct buf *out, const struct record_rows *rows);
+/* The same without most of the vectors, for a log that writes them from where they are.  Returns
+ * what is left out, a slice of rows->vectors; *out_at: where it belongs in what was appended. */
+struct slice record_encode_upsert_around(struct buf *out, const struct record_rows *rows,
+                                         size_t *out_at);
 void record_encode_delete(struct buf *out, const struct record_id *ids, size_t count);
 void record_encode_restore(struct buf *out, const struct record_id *ids,
                            const uint64_t *version_lsns, size_t count);
-/* An upper bound of what record_encode_upsert appends, for limits before anything is built. */
+/* An upper bound of what record_encode_upsert appends. */
 size_t record_upsert_bytes(const struct record_rows *rows);
 
 /* A decoded record, walked row by row. */

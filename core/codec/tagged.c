@@ -22,9 +22,14 @@ size_t tagged_begin(struct buf *b, uint16_t tag, uint16_t flags, uint32_t number
 
 void tagged_end(struct buf *b, size_t begin)
 {
+    tagged_end_around(b, begin, 0);
+}
+
+void tagged_end_around(struct buf *b, size_t begin, size_t left_out)
+{
     if (!buf_ok(b)) return;
-    CHECK(begin + TAGGED_HEADER_BYTES <= b->size);
-    store_u64(b->data + begin + 8, b->size - begin - TAGGED_HEADER_BYTES);
+    CHECK(begin + TAGGED_HEADER_BYTES <= b->size && left_out % 8 == 0);
+    store_u64(b->data + begin + 8, b->size - begin - TAGGED_HEADER_BYTES + left_out);
     buf_align(b, 8);
 }
 

@@ -25,6 +25,8 @@ struct tagged_field {
  * themselves.  The run must start at a multiple of 8 of the buf.  Failure is the buf's. */
 size_t tagged_begin(struct buf *b, uint16_t tag, uint16_t flags, uint32_t number);
 void tagged_end(struct buf *b, size_t begin);
+/* The same where `left_out` bytes of the data, a multiple of 8, are not in the buf. */
+void tagged_end_around(struct buf *b, size_t begin, size_t left_out);
 /* The bytes that a field with this much data takes. */
 size_t tagged_bytes(size_t data_bytes);
 

@@ -299,22 +299,34 @@ static void batch_commit(struct collection *c)
     batch_reset(c);
 }
 
+static void encode_rows(struct collection_batch *b, const struct collection_write *w,
+                        struct commit_record *record)
+{
+    struct record_rows rows = {w->ids, w->count, w->vectors, w->dim, w->documents};
+    size_t bytes = record_upsert_bytes(&rows), vector_bytes = w->count * w->dim * sizeof(float);
+
+    if (vector_bytes < LOG_BULK_BYTES) {
+        buf_reserve(&b->payload, bytes);
+        record_encode_upsert(&b->payload, &rows);
+    } else {
+        buf_reserve(&b->payload, bytes - vector_bytes + sizeof(uint64_t));
+        record->bulk = record_encode_upsert_around(&b->payload, &rows, &record->bulk_at);
+    }
+}
+
 static int log_group(struct collection *c, struct collection_write *w, uint64_t lsn,
                      struct error *err)
 {
     struct collection_batch *b = &c->batch;
-    struct commit_record record = {RECORD_UPSERT, {NULL, 0}};
+    struct commit_record record = {.kind = RECORD_UPSERT};
 
     if (c->manifest.sync_level == SYNC_NONE) return 0;
     buf_reset(&b->payload);
     switch (w->kind) {
     case WRITE_ADD:
-    case WRITE_UPSERT: {
-        struct record_rows rows = {w->ids, w->count, w->vectors, w->dim, w->documents};
-        buf_reserve(&b->payload, record_upsert_bytes(&rows));
-        record_encode_upsert(&b->payload, &rows);
+    case WRITE_UPSERT:
+        encode_rows(b, w, &record);
         break;
-    }
     case WRITE_DELETE:
         record.kind = RECORD_DELETE;
         record_encode_delete(&b->payload, w->resolved_ids, (size_t)w->row_count);
@@ -328,7 +340,7 @@ static int log_group(struct collection *c, struct collection_write *w, uint64_t 
     if (!buf_ok(&b->payload)) return error_no_memory(err, b->payload.size);
     record.payload = buf_slice(&b->payload);
     if (c->log->ops->append(c->log, lsn, &record, 1, err) != 0) return -1;
-    b->pending_bytes += record.payload.size;
+    b->pending_bytes += record.payload.size + record.bulk.size;
     return 0;
 }
 
@@ -396,8 +408,7 @@ static int ready_tail(struct collection *c, const struct collection_write *w, st
         bool is_full = active_segment_is_full(c->tail);
         if (is_void || is_full) batch_commit(c);
         if (is_void) collection_close_tail(c);
-        else if (is_full && (collection_freeze(c, err) != 0 || batch_begin(c, err) != 0))
-            return -1;
+        else if (is_full && (collection_freeze(c, err) != 0 || batch_begin(c, err) != 0)) return -1;
     }
     if (c->tail) return 0;
     batch_commit(c);

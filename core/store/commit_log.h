@@ -19,6 +19,10 @@
 struct commit_record {
     enum record_kind kind;
     struct slice payload; /* borrowed until append returns */
+    /* A large part of the payload that is not copied: it belongs at byte bulk_at of `payload`.
+     * Borrowed until complete returns; size 0: none. */
+    struct slice bulk;
+    size_t bulk_at;
 };
 
 struct commit_log;

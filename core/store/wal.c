@@ -3,8 +3,9 @@
  *
  * WHAT        append frames groups into a buffer; complete writes the buffer, syncs once and tells
  *             how far the log is committed.
- * LAYOUT      FORMAT.md 6.  A batch is a run of chunks, one per file that it goes into; only the
- *             first may continue the current file.
+ * LAYOUT      FORMAT.md 6.  A batch is a run of chunks; one opens a file or continues the one that
+ *             the chunk before it is in.  A chunk holds at most one bulk, which is written from
+ *             where it is, between the two parts of the buffer that surround it.
  * INVARIANTS  (1) A group stands in one file (R4); files[file_count - 1] is the current file while
  *                 `file` is open.
  *             (2) Before a file gets a successor everything in it is durable (R4a), and the
@@ -40,11 +41,25 @@ static uint64_t group_bytes(const struct commit_record *records, size_t count)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        if (records[i].payload.size > LIMIT_GROUP_BYTES) return UINT64_MAX;
-        bytes += wal_record_bytes(records[i].payload.size);
+        if (records[i].payload.size > LIMIT_GROUP_BYTES || records[i].bulk.size > LIMIT_GROUP_BYTES)
+            return UINT64_MAX;
+        bytes += wal_record_bytes(records[i].payload.size + records[i].bulk.size);
         if (bytes > LIMIT_GROUP_BYTES) return UINT64_MAX;
     }
     return bytes;
+}
+
+/* Of the one record of a group that may have one. */
+static const struct slice *find_bulk(const struct commit_record *records, size_t count)
+{
+    const struct slice *found = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (records[i].bulk.size == 0) continue;
+        CHECK(!found);
+        found = &records[i].bulk;
+    }
+    return found;
 }
 
 /* Where the batch would go on in the file that it is in; false when there is none. */
@@ -64,15 +79,16 @@ static bool find_open_end(const struct wal *w, struct wal_chunk *out)
 
 /* The chunk for a group: one that continues, or the first of another file.  *out_is_new: it has to
  * be added to the batch. */
-static int choose_chunk(struct wal *w, uint64_t bytes, struct wal_chunk *out, bool *out_is_new,
-                        struct error *err)
+static int choose_chunk(struct wal *w, uint64_t bytes, bool has_bulk, struct wal_chunk *out,
+                        bool *out_is_new, struct error *err)
 {
     struct wal_chunk c;
     bool is_open = find_open_end(w, &c);
 
     *out_is_new = w->chunk_count == 0;
     if (!wal_may_sync(w)) {
-        if (!is_open || w->unsynced_bytes + w->batch.size >= UNSYNCED_BYTES_MAX)
+        if (!is_open ||
+            w->unsynced_bytes + w->batch.size + w->batch_bulk_bytes >= UNSYNCED_BYTES_MAX)
             return wal_fail_needs_sync(err); /* (6) */
     } else if (!is_open || c.at > c.data_end || bytes > c.data_end - c.at) {
         *out_is_new = true;
@@ -84,6 +100,12 @@ static int choose_chunk(struct wal *w, uint64_t bytes, struct wal_chunk *out, bo
             .begin = w->batch.size,
         };
         c.data_end = c.file_bytes - WAL_MARK_ROOM;
+    }
+    if (has_bulk && c.bulk.size > 0) {
+        *out_is_new = true;
+        c.opens_file = false;
+        c.begin = w->batch.size;
+        c.bulk = slice_of(NULL, 0);
     }
     *out = c;
     return 0;
@@ -117,14 +139,22 @@ static int log_append(struct commit_log *log, uint64_t lsn, const struct commit_
     if (bytes == UINT64_MAX)
         return error_set(err, LYNSE_TOO_LARGE, "a group has more than %llu bytes",
                          LIMIT_GROUP_BYTES);
-    if (choose_chunk(w, bytes, &c, &is_new, err) != 0) return -1;
-    if (reserve_batch(w, (size_t)bytes, err) != 0) return -1;
+    const struct slice *bulk = find_bulk(records, count);
+    uint64_t copied = bulk ? bytes - bulk->size : bytes;
+    if (choose_chunk(w, bytes, bulk != NULL, &c, &is_new, err) != 0) return -1;
+    if (reserve_batch(w, (size_t)copied, err) != 0) return -1;
 
     for (size_t i = 0; i < count; i++) {
         uint8_t flags = i == count - 1 ? WAL_GROUP_END : 0;
+        struct wal_payload payload = {records[i].payload, records[i].bulk, records[i].bulk_at};
         CHECK(record_kind_has_rows(records[i].kind));
-        c.chain = wal_record_encode(&w->batch, &c.salt, records[i].kind, flags, lsn, w->durable_lsn,
-                                    c.chain, records[i].payload);
+        if (payload.bulk.size > 0) {
+            c.bulk = payload.bulk;
+            c.bulk_at = w->batch.size + WAL_RECORD_HEADER_BYTES + payload.bulk_at;
+            w->batch_bulk_bytes += payload.bulk.size;
+        }
+        c.chain = wal_record_encode_around(&w->batch, &c.salt, records[i].kind, flags, lsn,
+                                           w->durable_lsn, c.chain, &payload);
     }
     c.at += bytes;
     c.end = w->batch.size;
@@ -137,10 +167,19 @@ static int log_append(struct commit_log *log, uint64_t lsn, const struct commit_
 
 /* ---- complete ---- */
 
-static int append_to_current(struct wal *w, struct slice records, struct error *err)
+static struct wal_run run_of(const struct wal *w, const struct wal_chunk *c)
 {
-    if (vfs_write(w->file, w->at, records.data, records.size, err) == 0) {
-        w->unsynced_bytes += records.size;
+    const uint8_t *data = w->batch.data;
+    size_t split = c->bulk.size > 0 ? c->bulk_at : c->end;
+
+    return (struct wal_run){{slice_of(data + c->begin, split - c->begin), c->bulk,
+                             slice_of(data + split, c->end - split)}};
+}
+
+static int append_to_current(struct wal *w, const struct wal_run *records, struct error *err)
+{
+    if (wal_run_write(records, w->file, w->at, err) == 0) {
+        w->unsynced_bytes += wal_run_bytes(records);
         return 0;
     }
     struct error unknown = *err;
@@ -150,17 +189,17 @@ static int append_to_current(struct wal *w, struct slice records, struct error *
 
 static int write_chunk(struct wal *w, const struct wal_chunk *c, struct error *err)
 {
-    struct slice records = slice_of(w->batch.data + c->begin, c->end - c->begin);
+    struct wal_run records = run_of(w, c);
     struct wal_file *f = NULL;
 
     if (c->opens_file) {
-        if (wal_current_open(w, &c->salt, c->file_bytes, records, err) != 0) return -1;
+        if (wal_current_open(w, &c->salt, c->file_bytes, &records, err) != 0) return -1;
         w->durable_lsn = c->last_lsn; /* (7) */
-    } else if (append_to_current(w, records, err) != 0) {
+    } else if (append_to_current(w, &records, err) != 0) {
         return -1;
     }
     f = &w->files[w->file_count - 1];
-    w->at += records.size;
+    w->at += wal_run_bytes(&records);
     w->chain = c->chain;
     w->last_lsn = c->last_lsn;
     w->prev = (struct wal_end){w->salt, c->last_lsn, c->chain};
@@ -179,6 +218,7 @@ static void clear_batch(struct wal *w)
         buf_init(&w->batch, w->alloc, MEM_LOG);
     }
     buf_reset(&w->batch);
+    w->batch_bulk_bytes = 0;
 }
 
 /* Tell the collection how far it got; the batch is over. */

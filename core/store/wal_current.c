@@ -89,8 +89,8 @@ int wal_reserve_files(struct wal *w, size_t more, struct error *err)
     return 0;
 }
 
-int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes, struct slice records,
-                     struct error *err)
+int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes,
+                     const struct wal_run *records, struct error *err)
 {
     bool is_fatal = false;
     struct error failure = {0};
@@ -107,7 +107,7 @@ int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes, str
 
     if (!FAULT(WAL_SKIP_R4A) && wal_current_sync(w, err) != 0) return -1;
     int rc = wal_files_make(&w->maker, &h, records, &file, &is_fatal, &failure);
-    uint64_t least = wal_next_file_bytes(0, false, records.size);
+    uint64_t least = wal_next_file_bytes(0, false, records ? wal_run_bytes(records) : 0);
     if (rc != 0 && !is_fatal && failure.code == LYNSE_DISK_FULL && least < bytes) {
         /* There may be room for what has to be logged now: a delete, say. */
         REACHED(WAL_MADE_SMALL);
@@ -166,6 +166,6 @@ int wal_current_cut_back(struct wal *w, struct error *err)
     if (is_cut) return wal_current_sync(w, err);
     /* A successor that says where this file ended does as well. */
     uint64_t bytes = wal_next_file_bytes(w->file_bytes, false, 0);
-    if (wal_current_open(w, &salt, bytes, slice_of(NULL, 0), &inner) == 0) return 0;
+    if (wal_current_open(w, &salt, bytes, NULL, &inner) == 0) return 0;
     return wal_poison(w, err);
 }

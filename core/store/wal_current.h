@@ -14,7 +14,9 @@ struct wal_chunk {
     uint64_t data_end;   /* in the file: groups end here at the latest */
     size_t begin;        /* in the batch buffer */
     size_t end;
-    uint32_t chain; /* CRC of its last record, which ends a group */
+    struct slice bulk; /* borrowed; size 0: none */
+    size_t bulk_at;    /* in the batch buffer, where it belongs */
+    uint32_t chain;    /* CRC of its last record, which ends a group */
     uint64_t last_lsn;
 };
 
@@ -53,6 +55,7 @@ struct wal {
     uint64_t vouched_lsn; /* a mark, successor or manifest for it is durable */
 
     struct buf batch;
+    uint64_t batch_bulk_bytes; /* beside it */
     struct wal_chunk *chunks;
     size_t chunk_count;
     size_t chunk_capacity;
@@ -79,10 +82,11 @@ uint64_t wal_next_file_bytes(uint64_t before, bool was_full, uint64_t group_byte
 /* Room for `more` files, so that opening them cannot fail for want of it. */
 int wal_reserve_files(struct wal *w, size_t more, struct error *err);
 /* Begin a new current file, after the old one is synced (R4a).  Its place is reserved; syncing is
- * allowed.  records: what it begins with, durable when this returns; the caller counts them.
+ * allowed.  records: what it begins with, durable when this returns; the caller counts them;
+ * NULL: nothing.
  * -1: nothing has changed, or poisoned. */
-int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes, struct slice records,
-                     struct error *err);
+int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes,
+                     const struct wal_run *records, struct error *err);
 
 /* A write at w->at failed with *err: an unknown part of it is in the file, which is given up.
  * 0: nothing of it can ever be replayed.  -1: OUTCOME_UNKNOWN in *err, poisoned or not. */

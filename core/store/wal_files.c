@@ -31,6 +31,21 @@ struct making {
     uint64_t zeros_from; /* what lies before is zero, or of another salt */
 };
 
+uint64_t wal_run_bytes(const struct wal_run *r)
+{
+    return (uint64_t)r->pieces[0].size + r->pieces[1].size + r->pieces[2].size;
+}
+
+int wal_run_write(const struct wal_run *r, struct vfs_file *file, uint64_t at, struct error *err)
+{
+    for (size_t i = 0; i < sizeof r->pieces / sizeof r->pieces[0]; i++) {
+        struct slice piece = r->pieces[i];
+        if (piece.size > 0 && vfs_write(file, at, piece.data, piece.size, err) != 0) return -1;
+        at += piece.size;
+    }
+    return 0;
+}
+
 static int write_zeros(struct wal_files *f, struct vfs_file *file, uint64_t from, uint64_t to,
                        struct error *err)
 {
@@ -90,9 +105,9 @@ static bool take_spare(struct wal_files *f, struct making *m, struct wal_header 
 
 /* The file under its tmp name as (1) wants it. */
 static int prepare_tmp(struct wal_files *f, struct making *m, struct wal_header *header,
-                       struct slice records, bool *out_is_fatal, struct error *err)
+                       const struct wal_run *records, bool *out_is_fatal, struct error *err)
 {
-    uint64_t records_end = WAL_RECORDS + records.size;
+    uint64_t records_end = WAL_RECORDS + (records ? wal_run_bytes(records) : 0);
 
     if (!take_spare(f, m, header)) {
         temporary_name(m->tmp, f->rng);
@@ -100,9 +115,7 @@ static int prepare_tmp(struct wal_files *f, struct making *m, struct wal_header 
         if (vfs_open(f->dir, m->tmp, VFS_WRITE | VFS_CREATE, &m->file, err) != 0) return -1;
     }
     if (m->zeros_from < records_end) m->zeros_from = records_end;
-    if (records.size > 0 &&
-        vfs_write(m->file, WAL_RECORDS, records.data, records.size, err) != 0) /* (3) */
-        return -1;
+    if (records && wal_run_write(records, m->file, WAL_RECORDS, err) != 0) return -1; /* (3) */
     if (write_zeros(f, m->file, m->zeros_from, header->file_bytes, err) != 0) return -1;
     if (FAULT(WAL_SKIP_HEADER_SYNC) && vfs_sync(m->file, err) != 0) return -1;
     if (write_headers(f, m->file, header, err) != 0) return -1;
@@ -126,7 +139,7 @@ static int rename_to_name(struct wal_files *f, struct making *m, bool *out_is_fa
     return -1;
 }
 
-int wal_files_make(struct wal_files *f, struct wal_header *header, struct slice records,
+int wal_files_make(struct wal_files *f, struct wal_header *header, const struct wal_run *records,
                    struct vfs_file **out_file, bool *out_is_fatal, struct error *err)
 {
     int rc = -1;
@@ -135,7 +148,7 @@ int wal_files_make(struct wal_files *f, struct wal_header *header, struct slice 
 
     *out_is_fatal = false;
     CHECK(header->file_bytes % WAL_BLOCK_BYTES == 0);
-    CHECK(records.size <= header->file_bytes - WAL_RECORDS - WAL_MARK_ROOM);
+    CHECK(!records || wal_run_bytes(records) <= header->file_bytes - WAL_RECORDS - WAL_MARK_ROOM);
     file_header_init(&header->base, MAGIC_WAL, WAL_HEADER_BYTES, &f->owner, &salt);
     numbered_name(m.name, WAL_PREFIX, header->sequence);
     if (prepare_tmp(f, &m, header, records, out_is_fatal, err) != 0) goto out;

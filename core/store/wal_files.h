@@ -11,6 +11,13 @@
 #include "store/twin_file.h"
 #include "store/wal_replay.h"
 
+/* What goes into a file at one place: three pieces end to end, each of which may be empty. */
+struct wal_run {
+    struct slice pieces[3];
+};
+uint64_t wal_run_bytes(const struct wal_run *r);
+int wal_run_write(const struct wal_run *r, struct vfs_file *file, uint64_t at, struct error *err);
+
 struct wal_files {
     struct alloc *alloc;
     struct vfs_dir *dir;
@@ -26,10 +33,10 @@ struct uuid wal_files_salt(struct wal_files *f);
 
 /* Make wal-<sequence>, from the spare when there is one.  header: everything but owner and version,
  * which are filled in; file_bytes is what is wanted and afterwards what there is.  records: the
- * first ones, at most file_bytes - WAL_RECORDS - WAL_MARK_ROOM bytes; may be none.
+ * first ones, at most file_bytes - WAL_RECORDS - WAL_MARK_ROOM bytes; NULL: none.
  * -1: nothing of that name exists, unless *out_is_fatal: a sync failed or it is unknown what the
  * directory holds; then the log must be poisoned (R9). */
-int wal_files_make(struct wal_files *f, struct wal_header *header, struct slice records,
+int wal_files_make(struct wal_files *f, struct wal_header *header, const struct wal_run *records,
                    struct vfs_file **out_file, bool *out_is_fatal, struct error *err);
 
 /* Remove wal-<sequence>, or keep it as the spare.  Best effort. */

@@ -137,23 +137,36 @@ uint32_t wal_record_encode(struct buf *out, const struct uuid *salt, enum record
                            uint8_t flags, uint64_t lsn, uint64_t durable_lsn, uint32_t prev_crc,
                            struct slice payload)
 {
-    size_t body_bytes = align_up(payload.size, 8);
-    uint8_t *p = buf_extend(out, WAL_RECORD_HEADER_BYTES + body_bytes);
+    const struct wal_payload whole = {.around = payload};
+
+    return wal_record_encode_around(out, salt, kind, flags, lsn, durable_lsn, prev_crc, &whole);
+}
+
+uint32_t wal_record_encode_around(struct buf *out, const struct uuid *salt, enum record_kind kind,
+                                  uint8_t flags, uint64_t lsn, uint64_t durable_lsn,
+                                  uint32_t prev_crc, const struct wal_payload *payload)
+{
+    struct slice around = payload->around;
+    size_t payload_bytes = around.size + payload->bulk.size;
+    size_t padded = around.size + align_up(payload_bytes, 8) - payload_bytes;
+    uint8_t *p = buf_extend(out, WAL_RECORD_HEADER_BYTES + padded);
     uint32_t salt_crc = crc_of_salt(salt);
 
-    CHECK(payload.size <= UINT32_MAX);
+    CHECK(payload_bytes <= UINT32_MAX && payload->bulk_at <= around.size);
     if (!p) return 0;
     uint8_t *body = p + WAL_RECORD_HEADER_BYTES;
-    store_u32(p + AT_PAYLOAD_BYTES, (uint32_t)payload.size);
+    store_u32(p + AT_PAYLOAD_BYTES, (uint32_t)payload_bytes);
     p[AT_KIND] = (uint8_t)kind;
     p[AT_FLAGS] = flags;
     store_u64(p + AT_LSN, lsn);
     store_u64(p + AT_DURABLE_LSN, durable_lsn);
     store_u32(p + AT_PREV_CRC, prev_crc);
     store_u16(p + AT_CHECK, header_check(salt_crc, p));
-    if (payload.size > 0) memcpy(body, payload.data, payload.size);
-    memset(body + payload.size, 0, body_bytes - payload.size);
-    uint32_t crc = crc32c(crc32c(salt_crc, p, AT_CRC), body, body_bytes);
+    if (around.size > 0) memcpy(body, around.data, around.size);
+    memset(body + around.size, 0, padded - around.size);
+    uint32_t crc = crc32c(crc32c(salt_crc, p, AT_CRC), body, payload->bulk_at);
+    crc = crc32c(crc, payload->bulk.data, payload->bulk.size);
+    crc = crc32c(crc, body + payload->bulk_at, padded - payload->bulk_at);
     store_u32(p + AT_CRC, crc);
     return crc;
 }

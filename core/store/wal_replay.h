@@ -67,5 +67,15 @@ size_t wal_record_bytes(size_t payload_bytes);
 uint32_t wal_record_encode(struct buf *out, const struct uuid *salt, enum record_kind kind,
                            uint8_t flags, uint64_t lsn, uint64_t durable_lsn, uint32_t prev_crc,
                            struct slice payload);
+/* A payload with a part that is not appended: it belongs at byte bulk_at of `around`, which is byte
+ * WAL_RECORD_HEADER_BYTES + bulk_at of what is. */
+struct wal_payload {
+    struct slice around;
+    struct slice bulk;
+    size_t bulk_at;
+};
+uint32_t wal_record_encode_around(struct buf *out, const struct uuid *salt, enum record_kind kind,
+                                  uint8_t flags, uint64_t lsn, uint64_t durable_lsn,
+                                  uint32_t prev_crc, const struct wal_payload *payload);
 
 #endif

@@ -111,8 +111,7 @@ int wal_prepare(struct wal *w, struct error *err)
     if (!wal_may_sync(w)) return wal_fail_needs_sync(err);
     if (wal_reserve_files(w, 1, err) != 0) return -1;
     bool was_full = w->file && !w->wants_new_file;
-    return wal_current_open(w, &salt, wal_next_file_bytes(w->file_bytes, was_full, 0),
-                            slice_of(NULL, 0), err);
+    return wal_current_open(w, &salt, wal_next_file_bytes(w->file_bytes, was_full, 0), NULL, err);
 }
 
 /* ---- retiring ---- */

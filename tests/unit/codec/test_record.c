@@ -108,6 +108,32 @@ static void rows_come_back_as_they_were_written(void **state)
     }
 }
 
+static void what_is_left_out_belongs_where_it_says(void **state)
+{
+    (void)state;
+    struct rng rng;
+    static struct sample s;
+    rng_init(&rng, test_seed(3));
+    for (int i = 0; i < 200; i++) {
+        struct buf whole, around;
+        size_t at = 0;
+        make_sample(&s, &rng);
+        encode(&whole, RECORD_UPSERT, &s);
+        buf_init(&around, alloc_libc(), MEM_LOG);
+        buf_append_zeros(&around, 16);
+        struct slice bulk = record_encode_upsert_around(&around, &s.rows, &at);
+        assert_int_equal(bulk.size % 8, 0);
+        assert_true(bulk.size + 8 > s.rows.count * s.rows.dim * sizeof(float));
+        assert_int_equal(around.size - 16 + bulk.size, whole.size);
+        assert_memory_equal(whole.data, around.data + 16, at);
+        assert_memory_equal(whole.data + at, bulk.data, bulk.size);
+        assert_memory_equal(whole.data + at + bulk.size, around.data + 16 + at,
+                            whole.size - at - bulk.size);
+        buf_deinit(&whole);
+        buf_deinit(&around);
+    }
+}
+
 static void a_payload_that_is_cut_short_is_corrupt(void **state)
 {
     (void)state;
@@ -314,6 +340,7 @@ static void what_a_later_version_writes_is_named(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(rows_come_back_as_they_were_written),
+    cmocka_unit_test(what_is_left_out_belongs_where_it_says),
     cmocka_unit_test(a_payload_that_is_cut_short_is_corrupt),
     cmocka_unit_test(a_bit_that_is_flipped_is_refused_or_gives_readable_rows),
     cmocka_unit_test(fields_that_are_missing_or_doubled_are_corrupt),

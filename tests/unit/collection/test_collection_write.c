@@ -322,7 +322,7 @@ static void a_logged_group_with_an_id_twice_is_damage(void **state)
     struct buf payload;
     buf_init(&payload, f->alloc, MEM_LOG);
     record_encode_upsert(&payload, &rows);
-    struct commit_record record = {RECORD_UPSERT, buf_slice(&payload)};
+    struct commit_record record = {.kind = RECORD_UPSERT, .payload = buf_slice(&payload)};
     struct commit_log *log = f->bed.c->log;
     log->on_complete = pass_over; /* as a writer without our checks would */
     assert_ok(log->ops->append(log, 1, &record, 1, &f->err), &f->err);

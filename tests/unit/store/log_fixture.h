@@ -237,7 +237,7 @@ static inline int try_append(struct log_fixture *f, uint64_t lsn, struct error *
     size_t bytes = expected_bytes(f, lsn);
     uint8_t *payload = malloc(bytes + 1);
     expected_payload(lsn, payload, bytes);
-    struct commit_record record = {RECORD_UPSERT, slice_of(payload, bytes)};
+    struct commit_record record = {.kind = RECORD_UPSERT, .payload = slice_of(payload, bytes)};
     int rc = f->log->ops->append(f->log, lsn, &record, 1, err);
     free(payload);
     return rc;

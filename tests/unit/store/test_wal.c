@@ -147,13 +147,54 @@ static void a_group_fits_to_the_last_byte_before_the_room_for_a_mark(void **stat
     assert_survives(f);
 }
 
+/* One group, half of its payload a bulk; it need not outlive `complete`. */
+static void append_with_bulk(struct log_fixture *f, uint64_t lsn, uint8_t *payload, size_t split)
+{
+    struct error err = {0};
+    size_t bytes = expected_bytes(f, lsn), bulk = (bytes - split) / 2;
+    expected_payload(lsn, payload, bytes);
+    uint8_t *around = malloc(bytes - bulk + 1);
+    memcpy(around, payload, split);
+    memcpy(around + split, payload + split + bulk, bytes - split - bulk);
+    struct commit_record record = {.kind = RECORD_UPSERT,
+                                   .payload = slice_of(around, bytes - bulk),
+                                   .bulk = slice_of(payload + split, bulk),
+                                   .bulk_at = split};
+    assert_ok(f->log->ops->append(f->log, lsn, &record, 1, &err), &err);
+    free(around);
+}
+
+static void a_bulk_is_written_from_where_it_is(void **state)
+{
+    struct log_fixture *f = *state;
+    struct error err = {0};
+    uint8_t payloads[6][WAL_FIRST_BYTES];
+    const size_t splits[] = {0, 8, 40, 24};
+    f->payload_bytes = 600;
+    assert_ok(try_append(f, 1, &err), &err);
+    for (uint64_t i = 0; i < 4; i++) append_with_bulk(f, 2 + i, payloads[i], splits[i]);
+    assert_ok(try_append(f, 6, &err), &err);
+    assert_ok(f->log->ops->complete(f->log, true, &err), &err);
+    assert_int_equal(wal_file_count(f->wal), 1);
+    /* In a file that is there, and over the edge into the next. */
+    f->payload_bytes = 7000;
+    append_with_bulk(f, 7, payloads[4], 16);
+    append_with_bulk(f, 8, payloads[5], 6000);
+    assert_ok(try_append(f, 9, &err), &err);
+    assert_ok(f->log->ops->complete(f->log, true, &err), &err);
+    assert_true(wal_file_count(f->wal) > 1);
+    assert_int_equal(f->committed_lsn, 9);
+    assert_survives(f);
+}
+
 static void a_group_over_the_limit_is_refused_alone(void **state)
 {
     struct log_fixture *f = *state;
     struct error err = {0};
     static const uint8_t byte;
-    struct commit_record huge[2] = {{RECORD_UPSERT, slice_of(&byte, LIMIT_GROUP_BYTES / 2)},
-                                    {RECORD_UPSERT, slice_of(&byte, LIMIT_GROUP_BYTES / 2)}};
+    const struct commit_record half = {.kind = RECORD_UPSERT,
+                                       .payload = slice_of(&byte, LIMIT_GROUP_BYTES / 2)};
+    struct commit_record huge[2] = {half, half};
     assert_ok(try_append(f, 1, &err), &err);
     assert_fails(f->log->ops->append(f->log, 2, huge, 2, &err), &err, LYNSE_TOO_LARGE);
     huge[0].payload.size = SIZE_MAX - 7;
@@ -400,6 +441,7 @@ static const struct CMUnitTest tests[] = {
     CASE(files_double_up_to_their_limit),
     CASE(a_large_group_gets_a_file_of_its_size),
     CASE(a_group_fits_to_the_last_byte_before_the_room_for_a_mark),
+    CASE(a_bulk_is_written_from_where_it_is),
     CASE(a_group_over_the_limit_is_refused_alone),
     CASE(a_restart_goes_on_in_a_new_file),
     CASE(a_mark_starts_a_block_and_vouches),
