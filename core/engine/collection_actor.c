@@ -52,6 +52,7 @@ static int end_host_call(struct host *h, int rc, struct error *err)
     if (base_may_sync(h) || !c) return rc;
     if (rc == 0 && c->wal && !c->is_poisoned && c->manifest.sync_level != SYNC_NONE) {
         rc = wal_prepare(c->wal, err);
+        if (rc != 0 && engine_frees_space(h->engine, err)) rc = wal_prepare(c->wal, err);
         if (rc != 0) error_wrap(err, "done, but there is no log file for the next writes");
     }
     set_may_sync(h, false);
@@ -240,7 +241,6 @@ static void on_sync(struct host *h, struct order_message *m)
     if (rc == 0) rc = collection_sync(h->collection, &durable, &err);
     if (rc == 0) space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
     rc = end_host_call(h, rc, &err);
-    if (rc != 0 && engine_frees_space(h->engine, &err)) rc = end_host_call(h, 0, &err);
     engine_name_collection(h, &err);
     order_answer(m, rc, &err);
 }

@@ -461,6 +461,33 @@ static void inline_no_frame_makes_the_reserve(void **state)
     assert_done(add_row(f, 100), f);
 }
 
+/* At level none what was flushed is all there is. */
+static void inline_a_sync_that_cannot_flush_says_so(void **state)
+{
+    struct fixture *f = *state;
+    const struct faulty_plan full = {
+        .kinds = FAULTY_WRITE, .os_errno = ENOSPC, .mode = FAULTY_STICKY, .nth = 1};
+    struct lynse_collection_desc desc = {.name = "notes/none", .dim = 1, .sync = LYNSE_SYNC_NONE};
+    float *vectors = calloc(SEAL_ROWS, sizeof *vectors);
+    struct lynse_rows rows = {.dim = 1, .count = SEAL_ROWS / 2 + 1, .vectors = vectors};
+    struct lynse_collection *none;
+    uint64_t durable = 77;
+    fill_disk(f, &frames);
+    leave_free(f, 1ull << 40);
+    assert_done(lynse_collection_create(f->db, &desc, &none, &f->err), f);
+    for (int i = 0; i < 3; i++) assert_done(lynse_add(none, &rows, NULL, NULL, &f->err), f);
+    vfs_faulty_arm(f->fs, &full);
+    assert_int_equal(lynse_collection_sync(none, &durable, &f->err), LYNSE_DISK_FULL);
+    assert_non_null(strstr(f->err.text, "notes/none"));
+    assert_int_equal(durable, 77);
+    assert_false(has_reserve(f));
+    vfs_faulty_disarm(f->fs);
+    manual_clock_advance(&f->clock, 1000000);
+    assert_done(lynse_collection_sync(none, &durable, &f->err), f);
+    assert_true(durable > 0);
+    free(vectors);
+}
+
 static void what_was_dropped_can_be_dropped_on_a_full_disk(void **state)
 {
     struct fixture *f = *state;
@@ -569,6 +596,7 @@ static const struct CMUnitTest tests[] = {
     CASE(a_delete_that_finds_the_disk_full_is_done_with_the_reserve),
     CASE(a_quota_is_tried_once_a_second),
     CASE(inline_no_frame_makes_the_reserve),
+    CASE(inline_a_sync_that_cannot_flush_says_so),
     CASE(what_was_dropped_can_be_dropped_on_a_full_disk),
     CASE(closing_a_full_root_says_that_all_is_durable),
     CASE(the_log_takes_small_files_where_large_ones_have_no_room),
