@@ -9,8 +9,9 @@
  * INVARIANTS  (1) Only a disk that was asked just now refuses; what is remembered may only admit.
  *             (2) Once the mark was reached, writes go on only when an eighth of it more is free:
  *                 what a delete gives back must not be gone with the next write.
- *             (3) Once the reserve was given up, writes go on only after it was made again.  That
- *                 is also how a quota is noticed to have room, which no file system tells.
+ *             (3) Once the reserve was given up, writes go on only after it was made again, or
+ *                 nothing is known of the disk any more.  That is also how a quota is noticed to
+ *                 have room, which no file system tells.
  *             (4) One thread at a time makes the reserve, without the mutex: others go on.
  * THREADS     Any, under the mutex.
  * FAILURE     None of its own: a disk that does not answer is one that nothing is known of, and a
@@ -79,17 +80,18 @@ static uint64_t resume_bytes(const struct space *s)
 
 /* ---- the reserve ---- */
 
-/* What a crash left of one takes room and gives none. */
+/* What a crash left of one takes room and gives none.  What cannot be looked at, or removed now, may
+ * be removed when its room is needed. */
 static bool find_reserve(struct vfs_dir *root)
 {
+    struct error err = {0};
     struct vfs_file *f;
     uint64_t size = 0;
 
-    if (vfs_open(root, RESERVE_NAME, VFS_READ, &f, NULL) != 0) return false;
-    bool is_whole = vfs_size(f, &size, NULL) == 0 && size == RESERVE_BYTES;
+    if (vfs_open(root, RESERVE_NAME, VFS_READ, &f, &err) != 0) return err.code != LYNSE_NOT_FOUND;
+    bool is_part = vfs_size(f, &size, NULL) == 0 && size != RESERVE_BYTES;
     (void)vfs_close(f, NULL); /* only read */
-    if (!is_whole) (void)vfs_unlink(root, RESERVE_NAME, NULL);
-    return is_whole;
+    return !is_part || vfs_unlink(root, RESERVE_NAME, NULL) != 0;
 }
 
 /* Bytes that no file system can store in less than their number. */
@@ -163,20 +165,28 @@ void space_keep_reserve(struct space *s, uint64_t now_us)
     mutex_unlock(&s->mutex);
 }
 
-bool space_release_reserve(struct space *s)
+/* Under the mutex: its room is free, or it is as it was. */
+static void give_up(struct space *s)
 {
     struct error err = {0};
 
+    if (vfs_unlink(s->desc.root, RESERVE_NAME, &err) != 0 && err.code != LYNSE_NOT_FOUND) {
+        log_event(LOG_ERROR, "reserve_not_released root=\"%s\" reason=\"%s\"", s->desc.path,
+                  err.text);
+        return;
+    }
+    s->has_reserve = false;
+    s->was_released = s->is_full = true;
+    REACHED(RESERVE_RELEASED);
+    log_event(LOG_WARN, "reserve_released root=\"%s\"", s->desc.path);
+}
+
+bool space_release_reserve(struct space *s)
+{
     if (!s->desc.root) return false;
     mutex_lock(&s->mutex);
     s->must_look = true;
-    if (s->has_reserve) {
-        int rc = vfs_unlink(s->desc.root, RESERVE_NAME, &err);
-        s->has_reserve = rc != 0 && err.code != LYNSE_NOT_FOUND;
-        s->was_released = s->is_full = true;
-        REACHED(RESERVE_RELEASED);
-        log_event(LOG_WARN, "reserve_released root=\"%s\"", s->desc.path);
-    }
+    if (s->has_reserve) give_up(s);
     bool is_there = s->was_released && !s->has_reserve;
     mutex_unlock(&s->mutex);
     return is_there;
@@ -187,7 +197,9 @@ bool space_release_reserve(struct space *s)
 /* Writes were stopped: may they go on? */
 static bool can_resume(struct space *s, uint64_t now_us, bool may_wait)
 {
-    if (s->free_bytes != UINT64_MAX && s->free_bytes < resume_bytes(s)) return false;
+    /* Nothing is known of this disk (any more): the write itself finds out. */
+    if (s->free_bytes == UINT64_MAX) s->was_released = false;
+    else if (s->free_bytes < resume_bytes(s)) return false;
     if (!s->was_released) return true;
     if (!may_wait || !can_make(s, now_us)) return false;
     make_and_note(s, now_us); /* (3) */

@@ -447,6 +447,63 @@ static void a_quota_is_tried_once_a_second(void **state)
     assert_int_equal(count_rows(f), FILL_ROWS + 1);
 }
 
+static void a_reserve_that_cannot_be_removed_stops_nothing(void **state)
+{
+    struct fixture *f = *state;
+    const struct faulty_plan stuck = {
+        .kinds = FAULTY_UNLINK, .os_errno = ENOSPC, .mode = FAULTY_STICKY, .nth = 1};
+    fill_disk(f, &waits);
+    vfs_faulty_arm(f->fs, &stuck);
+    assert_int_equal(lynse_flush(f->docs, &f->err), LYNSE_DISK_FULL);
+    assert_true(has_reserve(f));
+    vfs_faulty_disarm(f->fs);
+    leave_free(f, MIB); /* what others made room for */
+    assert_done(add_row(f, 100), f);
+    leave_free(f, 0);
+    assert_done(lynse_flush(f->docs, &f->err), f); /* now it can */
+    assert_false(has_reserve(f));
+}
+
+static void a_reserve_that_cannot_be_looked_at_is_used_all_the_same(void **state)
+{
+    struct fixture *f = *state;
+    const struct faulty_plan mute = {
+        .kinds = FAULTY_SIZE, .os_errno = EIO, .mode = FAULTY_STICKY, .nth = 1};
+    open_db(f, &waits, 1);
+    assert_done(close_db(f), f);
+    put_reserve(f, RESERVE_BYTES);
+    struct vfs_dir *root;
+    struct error err = {0};
+    struct space s;
+    space_init(&s);
+    assert_ok(vfs_dir_open(f->fs, "/root", 0, &root, &err), &err);
+    vfs_faulty_arm(f->fs, &mute);
+    space_watch(&s, &(struct space_desc){.alloc = f->disk, .root = root, .path = "/root"});
+    vfs_faulty_disarm(f->fs);
+    assert_true(has_reserve(f));
+    assert_true(space_release_reserve(&s));
+    assert_false(has_reserve(f));
+    space_deinit(&s);
+    vfs_dir_close(root);
+}
+
+/* The reserve was made when the disk still told what it has. */
+static void a_disk_that_stopped_answering_is_not_full(void **state)
+{
+    struct fixture *f = *state;
+    const struct faulty_plan once = {
+        .kinds = FAULTY_WRITE, .os_errno = EDQUOT, .mode = FAULTY_ONCE, .nth = 1};
+    const struct vfs_space unknown = {UINT64_MAX, UINT64_MAX};
+    fill_disk(f, &waits);
+    leave_free(f, 1ull << 40);
+    vfs_faulty_set_space(f->fs, &unknown);
+    vfs_faulty_arm(f->fs, &once);
+    assert_done(delete_row(f, 7), f);
+    assert_false(has_reserve(f));
+    assert_done(add_row(f, 100), f);
+    assert_int_equal(count_rows(f), FILL_ROWS);
+}
+
 static void inline_no_frame_makes_the_reserve(void **state)
 {
     struct fixture *f = *state;
@@ -595,6 +652,9 @@ static const struct CMUnitTest tests[] = {
     CASE(writes_go_on_by_themselves_once_the_reserve_is_back),
     CASE(a_delete_that_finds_the_disk_full_is_done_with_the_reserve),
     CASE(a_quota_is_tried_once_a_second),
+    CASE(a_reserve_that_cannot_be_removed_stops_nothing),
+    CASE(a_reserve_that_cannot_be_looked_at_is_used_all_the_same),
+    CASE(a_disk_that_stopped_answering_is_not_full),
     CASE(inline_no_frame_makes_the_reserve),
     CASE(inline_a_sync_that_cannot_flush_says_so),
     CASE(what_was_dropped_can_be_dropped_on_a_full_disk),
