@@ -145,7 +145,9 @@ void engine_stir(struct rng *r, uint64_t epoch, uint64_t number)
 /* Memory has a bound of its own, the budget. */
 static void watch_space(struct engine *e)
 {
-    const struct space_desc desc = {e->alloc, e->root, e->desc.path, e->desc.low_water_bytes};
+    struct rng copy = e->rng; /* itself it goes on with the numbers that a seed always gave */
+    const struct space_desc desc = {e->alloc, e->root, e->desc.path, e->desc.low_water_bytes,
+                                    hash_u64(rng_u64(&copy))};
     if (!is_in_memory(&e->desc)) space_watch(&e->space, &desc);
 }
 

@@ -27,8 +27,6 @@
 enum {
     LOOK_US = 500000,
     RETRY_US = 1000000, /* a reserve that could not be made costs what was written of it */
-
-    RESERVE_SEED = 1,
 };
 #define RESERVE_CHUNK_BYTES ((size_t)(256 << 10))
 #define LOOK_BYTES (16ull << 20)
@@ -94,20 +92,19 @@ static bool find_reserve(struct vfs_dir *root)
     return !is_part || vfs_unlink(root, RESERVE_NAME, NULL) != 0;
 }
 
-/* Bytes that no file system can store in less than their number. */
+/* Bytes that no file system can store in less than their number, nor share with others. */
 static int fill_reserve(struct space *s, struct vfs_file *f, struct error *err)
 {
     const size_t most =
         RESERVE_CHUNK_BYTES < (size_t)RESERVE_BYTES ? RESERVE_CHUNK_BYTES : (size_t)RESERVE_BYTES;
     uint8_t *chunk = mem_alloc(s->desc.alloc, MEM_GENERAL, most);
-    struct rng rng;
     int rc = 0;
 
     if (!chunk) return error_no_memory(err, most);
-    rng_init(&rng, RESERVE_SEED);
-    rng_bytes(&rng, chunk, most);
-    for (uint64_t at = 0; rc == 0 && at < RESERVE_BYTES; at += most)
+    for (uint64_t at = 0; rc == 0 && at < RESERVE_BYTES; at += most) {
+        rng_bytes(&s->rng, chunk, most);
         rc = vfs_write(f, at, chunk, most, err);
+    }
     mem_free(s->desc.alloc, chunk);
     /* Room that was only promised may turn out not to be there when the bytes go to the disk. */
     return rc == 0 ? vfs_sync(f, err) : rc;
@@ -284,6 +281,7 @@ void space_init(struct space *s)
 void space_watch(struct space *s, const struct space_desc *desc)
 {
     s->desc = *desc;
+    rng_init(&s->rng, desc->seed);
     s->has_reserve = find_reserve(desc->root);
 }
 

@@ -9,6 +9,7 @@
 #ifndef ENGINE_SPACE_H
 #define ENGINE_SPACE_H
 
+#include "base/rng.h"
 #include "base/thread.h"
 #include "os/vfs.h"
 
@@ -19,10 +20,12 @@ struct space_desc {
     struct vfs_dir *root;     /* borrowed; opened for writing, its LOCK held */
     const char *path;         /* borrowed; for the log */
     uint64_t low_water_bytes; /* 0: the default (space_default_mark) */
+    uint64_t seed;            /* of the reserve's bytes: another one for each root */
 };
 
 struct space {
     struct space_desc desc; /* constant once it is watched; root NULL: it is not */
+    struct rng rng;         /* the maker's of the reserve */
     struct mutex mutex;     /* of all below */
     uint64_t mark_bytes;    /* writes leave so much free */
     uint64_t free_bytes; /* at the last look, less what was admitted since; UINT64_MAX: unknown */

@@ -344,6 +344,59 @@ static void a_large_root_gets_one_and_keeps_it(void **state)
     free(vector);
 }
 
+enum { BLOCK_BYTES = 4096, BLOCKS = RESERVE_BYTES / BLOCK_BYTES };
+
+/* The first bytes of each block of the reserve that is there. */
+static void read_blocks(struct fixture *f, uint64_t first_bytes[BLOCKS])
+{
+    struct vfs_file *file;
+    struct error err = {0};
+    assert_true(has_reserve(f));
+    assert_ok(vfs_open(f->root, RESERVE_NAME, VFS_READ, &file, &err), &err);
+    for (uint64_t i = 0; i < BLOCKS; i++) {
+        size_t size = 0;
+        assert_ok(
+            vfs_read(file, i * BLOCK_BYTES, &first_bytes[i], sizeof *first_bytes, &size, &err),
+            &err);
+        assert_int_equal(size, sizeof *first_bytes);
+    }
+    assert_ok(vfs_close(file, &err), &err);
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+/* A store that keeps equal blocks once, in one file or in all, would hold no room. */
+static void no_block_of_a_reserve_is_like_another(void **state)
+{
+    struct fixture *f = *state;
+    enum { RESERVES = 4 };
+    uint64_t *blocks = calloc((size_t)RESERVES * BLOCKS, sizeof *blocks), held = 0;
+    struct space s;
+    vfs_memory_set_total(f->memory, HUGE_DISK);
+    for (uint64_t i = 0; i < RESERVES; i++) {
+        const struct space_desc desc = {f->disk, f->root, "/root", 1, i / 2};
+        if (i % 2 == 0) { /* another root; else made again */
+            space_init(&s);
+            space_watch(&s, &desc);
+            held = 0;
+            space_set_held(&s, &held, RESERVE_FROM_BYTES);
+        }
+        space_keep_reserve(&s, 0);
+        read_blocks(f, blocks + i * BLOCKS);
+        assert_true(space_release_reserve(&s));
+        if (i % 2 == 1) space_deinit(&s);
+    }
+    qsort(blocks, (size_t)RESERVES * BLOCKS, sizeof *blocks, compare_u64);
+    for (size_t i = 1; i < (size_t)RESERVES * BLOCKS; i++) assert_true(blocks[i] != blocks[i - 1]);
+    free(blocks);
+}
+
 static void a_part_of_a_reserve_is_removed(void **state)
 {
     struct fixture *f = *state;
@@ -647,6 +700,7 @@ static const struct CMUnitTest tests[] = {
     CASE(a_disk_that_does_not_answer_is_not_full),
     CASE(a_small_root_has_no_reserve),
     CASE(a_large_root_gets_one_and_keeps_it),
+    CASE(no_block_of_a_reserve_is_like_another),
     CASE(a_part_of_a_reserve_is_removed),
     CASE(the_reserve_lets_a_full_disk_flush_delete_and_close),
     CASE(writes_go_on_by_themselves_once_the_reserve_is_back),
