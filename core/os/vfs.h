@@ -35,10 +35,11 @@ struct vfs_dir;
 struct vfs_file;
 
 enum vfs_open_flags {
-    VFS_READ = 1,       /* for reading only */
-    VFS_WRITE = 2,      /* for reading and writing */
-    VFS_CREATE = 4,     /* with VFS_WRITE: make it, fail with ALREADY_EXISTS if it is there */
-    VFS_CREATE_ANY = 8, /* with VFS_WRITE: make it or open it (LOCK only) */
+    VFS_READ = 1,          /* for reading only */
+    VFS_WRITE = 2,         /* for reading and writing */
+    VFS_CREATE = 4,        /* with VFS_WRITE: make it, fail with ALREADY_EXISTS if it is there */
+    VFS_CREATE_ANY = 8,    /* with VFS_WRITE: make it or open it (LOCK only) */
+    VFS_WRITE_BEHIND = 16, /* advice: written by one thread from its front on and synced once */
 };
 enum vfs_lock_kind { VFS_LOCK_SHARED, VFS_LOCK_EXCLUSIVE };
 enum vfs_dir_flags { VFS_DIR_CREATE = 1 }; /* make the last component when absent */

@@ -9,7 +9,8 @@
  *             (3) A descriptor that may carry a lock is in the fork registry from before the lock
  *                 until its close, and opening and closing such a file excludes forks (L2).
  *             (4) A failed sync or close is reported once and never retried (R9).
- * THREADS     Handles hold a descriptor and constants only; the kernel orders the rest.
+ * THREADS     Handles hold a descriptor and constants only (but for files that are written behind,
+ *             which one thread writes); the kernel orders the rest.
  * FAILURE     Errors carry the operation, the name and the errno.  file_close frees the handle
  *             whatever it answers.
  */
@@ -51,6 +52,8 @@ struct posix_file {
     struct vfs_file base; /* first */
     int fd;
     bool is_registered; /* in the fork registry (3) */
+    bool writes_behind; /* VFS_WRITE_BEHIND */
+    uint64_t begun;     /* writes_behind: the disk was told of all before */
     char name[];        /* for error texts */
 };
 
@@ -308,6 +311,8 @@ static int posix_file_open(struct vfs_dir *dir, const char *name, unsigned flags
     f->base = (struct vfs_file){&POSIX_OPS, &posix_vfs};
     f->fd = -1;
     f->is_registered = false;
+    f->writes_behind = (flags & VFS_WRITE_BEHIND) != 0;
+    f->begun = 0;
     memcpy(f->name, name, name_bytes);
 
     bool is_lock_file = (flags & VFS_CREATE_ANY) != 0;
@@ -372,15 +377,18 @@ static int posix_file_read(struct vfs_file *f, uint64_t offset, void *data, size
     return 0;
 }
 
-/* Of a large write: the disk begins with each part while the next one is copied, and the sync that
- * follows has less to wait for.  Advice: what it answers does not matter, a failed write of the
- * disk is the sync's to report. */
+/* The disk begins with what is written while more is copied, and the sync that follows has less to
+ * wait for.  Advice: what it answers does not matter, a failed write of the disk is the sync's to
+ * report. */
 enum { WRITE_PART_BYTES = 4 << 20, WRITE_BEHIND_BYTES = 1 << 20 };
 
-static void write_behind(int fd, uint64_t offset, size_t size)
+static void write_behind(struct posix_file *f, uint64_t offset, size_t size)
 {
-    if (size >= WRITE_BEHIND_BYTES)
-        (void)sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+    uint64_t from = f->writes_behind ? f->begun : offset;
+
+    if (offset + size < from + WRITE_BEHIND_BYTES) return;
+    (void)sync_file_range(f->fd, (off_t)from, (off_t)(offset + size - from), SYNC_FILE_RANGE_WRITE);
+    if (f->writes_behind) f->begun = offset + size;
 }
 
 static int posix_file_write(struct vfs_file *f, uint64_t offset, const void *data, size_t size,
@@ -394,7 +402,7 @@ static int posix_file_write(struct vfs_file *f, uint64_t offset, const void *dat
         if (n < 0 && errno == EINTR) continue;
         if (n == 0) errno = EIO; /* no progress and no reason: do not spin */
         if (n <= 0) return fail_errno(err, "write", file_name(f));
-        write_behind(file_fd(f), offset + done, (size_t)n);
+        write_behind((struct posix_file *)f, offset + done, (size_t)n);
         done += (size_t)n;
     }
     return 0;

@@ -78,7 +78,8 @@ int part_writer_create(struct alloc *a, struct vfs_dir *dir, const struct file_o
     w->block = (uint8_t *)mem_alloc(a, MEM_GENERAL, CHECKSUM_BLOCK_BYTES);
     if (!w->block) {
         error_no_memory(err, CHECKSUM_BLOCK_BYTES);
-    } else if (vfs_open(dir, w->tmp_name, VFS_WRITE | VFS_CREATE, &w->file, err) != 0) {
+    } else if (vfs_open(dir, w->tmp_name, VFS_WRITE | VFS_CREATE | VFS_WRITE_BEHIND, &w->file,
+                        err) != 0) {
         w->file = NULL;
     } else {
         w->has_tmp = true;
