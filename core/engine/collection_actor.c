@@ -44,6 +44,11 @@ static void set_may_sync(struct host *h, bool may_sync)
     if (h->collection->wal) wal_set_rules(h->collection->wal, may_sync ? WAL_MAY_SYNC : 0);
 }
 
+static int try_prepare(void *ctx, struct error *err)
+{
+    return wal_prepare(ctx, err);
+}
+
 /* The host's own call is over: make the next log file ahead, so that no write needs a sync. */
 static int end_host_call(struct host *h, int rc, struct error *err)
 {
@@ -51,8 +56,7 @@ static int end_host_call(struct host *h, int rc, struct error *err)
 
     if (base_may_sync(h) || !c) return rc;
     if (rc == 0 && c->wal && !c->is_poisoned && c->manifest.sync_level != SYNC_NONE) {
-        rc = wal_prepare(c->wal, err);
-        if (rc != 0 && engine_frees_space(h->engine, err)) rc = wal_prepare(c->wal, err);
+        rc = engine_try_surely(h->engine, try_prepare, c->wal, err);
         if (rc != 0) error_wrap(err, "done, but there is no log file for the next writes");
     }
     set_may_sync(h, false);
@@ -175,9 +179,7 @@ static void make_room(struct host *h)
     if (!collection_is_stalled(h->collection) ||
         scheduler_now_us(h->engine->scheduler) < h->seal_not_before_us)
         return;
-    int rc = engine_flush_surely(h, h->collection, false, &err);
-    engine_heed_seal(h);
-    if (rc == 0) return;
+    if (engine_flush_surely(h, false, &err) == 0) return;
     log_event(LOG_ERROR, "seal_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, err.text);
 }
@@ -233,8 +235,7 @@ static void on_sync(struct host *h, struct order_message *m)
     /* R4b: full tails waited for this call.  Where they cannot be sealed the log still has them. */
     if (!base_may_sync(h) && collection_wants_seal(h->collection)) {
         set_may_sync(h, true);
-        rc = engine_flush_surely(h, h->collection, false, &err);
-        engine_heed_seal(h);
+        rc = engine_flush_surely(h, false, &err);
         if (h->collection->manifest.sync_level != SYNC_NONE) rc = 0;
     }
     set_may_sync(h, true);
@@ -250,8 +251,7 @@ static void on_flush(struct host *h, struct order_message *m)
     struct error err = {0};
 
     set_may_sync(h, true);
-    int rc = engine_flush_surely(h, h->collection, m->retire_log, &err);
-    engine_heed_seal(h);
+    int rc = engine_flush_surely(h, m->retire_log, &err);
     rc = end_host_call(h, rc, &err);
     engine_name_collection(h, &err);
     order_answer(m, rc, &err);
@@ -265,14 +265,29 @@ static void on_set_index(struct host *h, struct order_message *m)
     order_answer(m, collection_set_index(h->collection, m->index_kind, metric, &err), &err);
 }
 
+struct sync_change {
+    struct collection *collection;
+    uint8_t level;
+    uint32_t interval_ms;
+};
+
+static int try_set_sync(void *ctx, struct error *err)
+{
+    const struct sync_change *change = ctx;
+    return collection_set_sync(change->collection, change->level, change->interval_ms, err);
+}
+
 static void on_set_sync(struct host *h, struct order_message *m)
 {
+    struct sync_change change = {h->collection, m->level, m->interval_ms};
     struct error err = {0};
 
     set_may_sync(h, true);
-    int rc = collection_set_sync(h->collection, m->level, m->interval_ms, &err);
+    int rc = engine_try_surely(h->engine, try_set_sync, &change, &err);
     engine_heed_seal(h);
+    engine_note_held(h, h->collection); /* leaving `none` flushes */
     rc = end_host_call(h, rc, &err);
+    engine_name_collection(h, &err);
     order_answer(m, rc, &err);
 }
 
@@ -343,6 +358,11 @@ static void on_info(struct host *h, struct order_message *m)
     order_free(m);
 }
 
+static int try_open(void *ctx, struct error *err)
+{
+    return engine_open_collection(ctx, err);
+}
+
 static void on_open(struct host *h, struct order_message *m)
 {
     struct error err = {0};
@@ -351,8 +371,7 @@ static void on_open(struct host *h, struct order_message *m)
     /* A drop may overtake the open of another thread. */
     if (h->is_closed) rc = error_set(&err, LYNSE_SHUTTING_DOWN, "the collection is closed");
     else if (!h->collection) {
-        rc = engine_open_collection(h, &err);
-        if (rc != 0 && engine_frees_space(h->engine, &err)) rc = engine_open_collection(h, &err);
+        rc = engine_try_surely(h->engine, try_open, h, &err);
         if (rc == 0) engine_note_held(h, h->collection);
     }
     order_answer(m, rc, &err);
@@ -365,6 +384,11 @@ static void on_refresh(struct host *h, struct order_message *m)
     order_answer(m, engine_refresh_collection(h, &err), &err);
 }
 
+static int try_settle(void *ctx, struct error *err)
+{
+    return collection_settle(ctx, err);
+}
+
 static void on_close(struct host *h, struct order_message *m)
 {
     struct error err = {0};
@@ -375,8 +399,7 @@ static void on_close(struct host *h, struct order_message *m)
     h->is_closed = true;
     if (c && m->is_drop) collection_abandon(c);
     else if (c) {
-        rc = collection_settle(c, &err);
-        if (rc != 0 && engine_frees_space(h->engine, &err)) rc = collection_settle(c, &err);
+        rc = engine_try_surely(h->engine, try_settle, c, &err);
         if (rc != 0) {
             collection_explain_unsettled(c, &err);
             error_wrap(&err, "collection '%.64s/%.64s'", h->entry.database, h->entry.name);

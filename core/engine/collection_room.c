@@ -22,13 +22,25 @@ void engine_note_held(struct host *h, const struct collection *c)
     space_set_held(&h->engine->space, &h->held_bytes, c ? collection_disk_bytes(c) : 0);
 }
 
-int engine_flush_surely(struct host *h, struct collection *c, bool retire_log, struct error *err)
-{
-    int rc = collection_flush(c, retire_log, err);
+struct flush {
+    struct collection *collection;
+    bool retire_log;
+};
 
-    if (rc != 0 && engine_frees_space(h->engine, err)) rc = collection_flush(c, retire_log, err);
+static int try_flush(void *ctx, struct error *err)
+{
+    const struct flush *f = ctx;
+    return collection_flush(f->collection, f->retire_log, err);
+}
+
+int engine_flush_surely(struct host *h, bool retire_log, struct error *err)
+{
+    struct flush f = {h->collection, retire_log};
+    int rc = engine_try_surely(h->engine, try_flush, &f, err);
+
+    engine_heed_seal(h);
     if (rc != 0) return rc;
-    engine_note_held(h, c);
+    engine_note_held(h, h->collection);
     space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
     return 0;
 }

@@ -156,6 +156,16 @@ bool engine_frees_space(struct engine *e, const struct error *why)
     return why->code == LYNSE_DISK_FULL && space_release_reserve(&e->space);
 }
 
+int engine_try_surely(struct engine *e, engine_try_fn *try, void *ctx, struct error *err)
+{
+    struct error failed = {0};
+    int rc = try(ctx, &failed);
+
+    if (rc != 0 && engine_frees_space(e, &failed)) rc = try(ctx, &failed);
+    if (rc != 0 && err) *err = failed;
+    return rc;
+}
+
 /* What earlier processes left, and the promise that what is there stays (2). */
 static int clean_root(struct engine *e, struct error *err)
 {

@@ -153,6 +153,9 @@ unsigned engine_search_threads(const struct engine *e);
 /* What has to work on a full disk failed with `why`: true if that was for want of room, and the
  * reserve gives some.  Then it is tried once more. */
 bool engine_frees_space(struct engine *e, const struct error *why);
+/* Try it, and once more if that helps.  0, or the last try's failure. */
+typedef int engine_try_fn(void *ctx, struct error *err);
+int engine_try_surely(struct engine *e, engine_try_fn *try, void *ctx, struct error *err);
 
 extern const struct actor_ops collection_actor_ops;
 extern const struct actor_ops catalog_actor_ops;
@@ -186,7 +189,7 @@ void engine_name_collection(const struct host *h, struct error *err);
 /* What it has on the disk has changed; NULL: it is closed. */
 void engine_note_held(struct host *h, const struct collection *c);
 /* collection_flush, with the room of the reserve if it must; afterwards there is one again. */
-int engine_flush_surely(struct host *h, struct collection *c, bool retire_log, struct error *err);
+int engine_flush_surely(struct host *h, bool retire_log, struct error *err);
 /* collection_write_batch; a delete that finds the disk full is tried again with the reserve. */
 void engine_write_batch(struct host *h, struct collection_write **writes, size_t count);
 /* A write of such a batch is decided.  true: it is not to be answered yet. */

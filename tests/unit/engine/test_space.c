@@ -414,7 +414,7 @@ static void fill_disk(struct fixture *f, const struct engine_desc *how)
 {
     open_db(f, how, 1);
     assert_done(close_db(f), f);
-    put_reserve(f, RESERVE_BYTES);
+    if (!has_reserve(f)) put_reserve(f, RESERVE_BYTES);
     open_db(f, how, 1);
     assert_true(has_reserve(f));
     add_rows(f, 0, FILL_ROWS);
@@ -571,6 +571,70 @@ static void inline_no_frame_makes_the_reserve(void **state)
     assert_done(add_row(f, 100), f);
 }
 
+/* ---- orders that find the disk full ---- */
+
+static int checkpoint(struct fixture *f)
+{
+    return lynse_checkpoint(f->docs, &f->err);
+}
+
+static int enter_none(struct fixture *f)
+{
+    return lynse_set_sync(f->docs, LYNSE_SYNC_NONE, 100, &f->err);
+}
+
+static int leave_none(struct fixture *f)
+{
+    return lynse_set_sync(f->docs, LYNSE_SYNC_OS, 100, &f->err);
+}
+
+static int close_and_open(struct fixture *f)
+{
+    assert_done(close_db(f), f);
+    open_db(f, &frames, 1);
+    return LYNSE_OK;
+}
+
+/* Whichever of their writes finds it full first, the reserve has room for it and the others. */
+static void one_that_finds_the_disk_full_is_done_with_the_reserve(void **state)
+{
+    struct fixture *f = *state;
+    int (*const orders[])(struct fixture *) = {checkpoint, enter_none, leave_none, close_and_open};
+    struct faulty_plan once = {
+        .kinds = FAULTY_WRITE | FAULTY_RENAME, .os_errno = ENOSPC, .mode = FAULTY_ONCE};
+    const struct engine_desc *const ways[] = {&waits, &frames};
+    for (size_t i = 0; i < 2 * (sizeof orders / sizeof *orders); i++) {
+        bool is_fired = true;
+        for (once.nth = 1; is_fired; once.nth++) {
+            fill_disk(f, ways[i % 2]);
+            leave_free(f, 1ull << 40);
+            if (orders[i / 2] == leave_none) assert_done(enter_none(f), f);
+            add_rows(f, FILL_ROWS, 1);
+            vfs_faulty_arm(f->fs, &once);
+            assert_done(orders[i / 2](f), f);
+            is_fired = vfs_faulty_fired(f->fs) > 0;
+            vfs_faulty_disarm(f->fs);
+            assert_int_equal(count_rows(f), FILL_ROWS + 1);
+            assert_done(close_db(f), f);
+        }
+        assert_true(once.nth > 2);
+    }
+}
+
+static void a_level_that_cannot_be_left_says_whose(void **state)
+{
+    struct fixture *f = *state;
+    const struct faulty_plan full = {
+        .kinds = FAULTY_WRITE, .os_errno = ENOSPC, .mode = FAULTY_STICKY, .nth = 1};
+    open_db(f, &waits, 1);
+    assert_done(lynse_set_sync(f->docs, LYNSE_SYNC_NONE, 100, &f->err), f);
+    add_rows(f, 0, 1);
+    vfs_faulty_arm(f->fs, &full);
+    assert_int_equal(lynse_set_sync(f->docs, LYNSE_SYNC_OS, 100, &f->err), LYNSE_DISK_FULL);
+    assert_non_null(strstr(f->err.text, "notes/docs"));
+    vfs_faulty_disarm(f->fs);
+}
+
 /* At level none what was flushed is all there is. */
 static void inline_a_sync_that_cannot_flush_says_so(void **state)
 {
@@ -710,6 +774,8 @@ static const struct CMUnitTest tests[] = {
     CASE(a_reserve_that_cannot_be_looked_at_is_used_all_the_same),
     CASE(a_disk_that_stopped_answering_is_not_full),
     CASE(inline_no_frame_makes_the_reserve),
+    CASE(one_that_finds_the_disk_full_is_done_with_the_reserve),
+    CASE(a_level_that_cannot_be_left_says_whose),
     CASE(inline_a_sync_that_cannot_flush_says_so),
     CASE(what_was_dropped_can_be_dropped_on_a_full_disk),
     CASE(closing_a_full_root_says_that_all_is_durable),
