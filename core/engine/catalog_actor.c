@@ -59,21 +59,38 @@ static void answer(struct catalog_message *m, int rc, const struct error *err)
     catalog_message_free(m);
 }
 
-/* After a rename whose sync failed nobody knows which catalog rules: only a new start can tell. */
-static int publish(struct engine *e, struct catalog *c, struct error *err)
+struct publication {
+    struct engine *engine;
+    struct catalog *catalog;
+};
+
+static int try_publish(void *ctx, struct error *err)
 {
+    struct engine *e = ((struct publication *)ctx)->engine;
+    struct catalog *c = ((struct publication *)ctx)->catalog;
     bool is_renamed = false;
+
+    if (catalog_publish(c, e->root, &e->catalog_rng, &is_renamed, err) == 0) return 0;
+    if (is_renamed) err->code = LYNSE_OUTCOME_UNKNOWN;
+    return -1;
+}
+
+int engine_publish_catalog(struct engine *e, struct catalog *c, bool frees_space, struct error *err)
+{
+    struct publication p = {e, c};
+    return frees_space ? engine_try_surely(e, try_publish, &p, err) : try_publish(&p, err);
+}
+
+/* After a rename whose sync failed only a new start can tell which catalog rules. */
+static int publish(struct engine *e, struct catalog *c, bool frees_space, struct error *err)
+{
     struct error failed = {0};
 
-    if (catalog_publish(c, e->root, &e->catalog_rng, &is_renamed, &failed) == 0) return 0;
-    if (!is_renamed && engine_frees_space(e, &failed) &&
-        catalog_publish(c, e->root, &e->catalog_rng, &is_renamed, &failed) == 0)
-        return 0;
-    if (is_renamed) {
+    if (engine_publish_catalog(e, c, frees_space, &failed) == 0) return 0;
+    if (failed.code == LYNSE_OUTCOME_UNKNOWN) {
         error_set(&e->poison, LYNSE_READ_ONLY,
                   "the catalog cannot be changed until the root is opened again: its sync failed");
         log_event(LOG_ERROR, "catalog_poisoned reason=\"%s\"", failed.text);
-        failed.code = LYNSE_OUTCOME_UNKNOWN;
     }
     if (err) *err = failed;
     return -1;
@@ -92,10 +109,11 @@ static void replace_catalog(struct engine *e, struct catalog *take_next)
         log_event(LOG_WARN, "catalog_clean_failed reason=\"%s\"", left.text);
 }
 
-/* Publish `next` and make it the catalog; frees it on failure. */
-static int swap_catalog(struct engine *e, struct catalog *next, struct error *err)
+/* Publish `next` and make it the catalog; frees it on failure.  frees_space: what is dropped needs no
+ * room of its own. */
+static int swap_catalog(struct engine *e, struct catalog *next, bool frees_space, struct error *err)
 {
-    if (publish(e, next, err) != 0) {
+    if (publish(e, next, frees_space, err) != 0) {
         catalog_deinit(next);
         return -1;
     }
@@ -131,7 +149,7 @@ static void on_create_database(struct engine *e, struct catalog_message *m)
     if (rc == 0) rc = begin_change(e, &next, &err);
     if (rc == 0 && (rc = catalog_add_database(&next, m->database, &err)) != 0)
         catalog_deinit(&next);
-    else if (rc == 0) rc = swap_catalog(e, &next, &err);
+    else if (rc == 0) rc = swap_catalog(e, &next, true, &err);
     answer(m, rc, &err);
 }
 
@@ -189,7 +207,7 @@ static int create_collection(struct engine *e, const struct catalog_message *m, 
         return -1;
     }
     if (make_directory(e, &entry, &m->options, err) != 0) catalog_deinit(&next);
-    else if (swap_catalog(e, &next, err) == 0) return 0;
+    else if (swap_catalog(e, &next, true, err) == 0) return 0;
     /* No catalog names it, unless nobody knows which one rules. */
     if (!e->poison.code && engine_remove_directory(e, &entry.uuid, &left) != 0)
         log_event(LOG_WARN, "create_left_files reason=\"%s\"", left.text);
@@ -215,7 +233,7 @@ static void end_drop(struct engine *e, struct catalog_message *m)
     if (begin_change(e, &next, &err) == 0) {
         /* R14: gone means durably gone before the list forgets it. */
         if (engine_remove_dropped(e, &next, &removed, &err) == 0 && removed > 0 &&
-            publish(e, &next, &err) == 0)
+            publish(e, &next, true, &err) == 0)
             replace_catalog(e, &next);
         else catalog_deinit(&next);
     }
@@ -279,7 +297,7 @@ static int drop_names(struct engine *e, const struct catalog_message *m, struct 
     if (FAULT(DROP_WITHOUT_CATALOG) && entry) (void)engine_remove_directory(e, &entry->uuid, err);
     if (m->base.kind == KIND_DROP_DATABASE) rc = catalog_drop_database(&next, m->database, err);
     else rc = catalog_drop_collection(&next, m->database, m->name, err);
-    if (rc == 0) return swap_catalog(e, &next, err);
+    if (rc == 0) return swap_catalog(e, &next, true, err);
     catalog_deinit(&next);
     return -1;
 }

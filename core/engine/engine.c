@@ -169,19 +169,24 @@ int engine_try_surely(struct engine *e, engine_try_fn *try, void *ctx, struct er
 /* What earlier processes left, and the promise that what is there stays (2). */
 static int clean_root(struct engine *e, struct error *err)
 {
+    struct error failed = {0};
     size_t removed;
-    bool is_renamed;
 
     if (!FAULT(ROOT_SKIP_R3B) && vfs_dir_sync(e->root, err) != 0) return -1;
     if (catalog_clean(&e->catalog, e->root, err) != 0) return -1;
     if (engine_remove_stillborn(e, &e->catalog, err) != 0) return -1;
     if (engine_remove_dropped(e, &e->catalog, &removed, err) != 0) return -1;
     if (removed == 0) return 0;
-    int rc = catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err);
-    if (rc != 0 && engine_frees_space(e, err))
-        rc = catalog_publish(&e->catalog, e->root, &e->catalog_rng, &is_renamed, err);
-    if (rc != 0) return -1;
-    return catalog_clean(&e->catalog, e->root, err);
+    if (engine_publish_catalog(e, &e->catalog, true, &failed) == 0)
+        return catalog_clean(&e->catalog, e->root, err);
+    if (failed.code == LYNSE_DISK_FULL) {
+        /* What is listed and gone already does no harm; the next change forgets it. */
+        log_event(LOG_WARN, "dropped_not_forgotten count=%zu reason=\"%s\"", removed, failed.text);
+        return 0;
+    }
+    if (failed.code == LYNSE_OUTCOME_UNKNOWN) failed.code = LYNSE_IO; /* either will do */
+    if (err) *err = failed;
+    return -1;
 }
 
 static int open_catalog(struct engine *e, struct error *err)

@@ -157,6 +157,11 @@ bool engine_frees_space(struct engine *e, const struct error *why);
 typedef int engine_try_fn(void *ctx, struct error *err);
 int engine_try_surely(struct engine *e, engine_try_fn *try, void *ctx, struct error *err);
 
+/* catalog_actor.c: catalog_publish; frees_space: with the room of the reserve if it must.  After
+ * OUTCOME_UNKNOWN nobody knows which catalog rules: it was renamed, and the sync failed. */
+int engine_publish_catalog(struct engine *e, struct catalog *c, bool frees_space,
+                           struct error *err);
+
 extern const struct actor_ops collection_actor_ops;
 extern const struct actor_ops catalog_actor_ops;
 void engine_lock(struct engine *e);

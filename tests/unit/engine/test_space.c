@@ -76,19 +76,26 @@ static int tear_down(void **state)
 static const struct engine_desc waits = {.is_inline = true, .poll_may_sync = true};
 static const struct engine_desc frames = {.is_inline = true};
 
-static void open_db(struct fixture *f, const struct engine_desc *how, uint64_t low_water_bytes)
+static struct engine_desc describe(struct fixture *f, const struct engine_desc *how,
+                                   uint64_t low_water_bytes, struct alloc *a)
 {
     struct engine_desc desc = *how;
-    struct error err = {0};
-    struct alloc *a = alloc_create(NULL, 0);
-    struct api_memory *memory = mem_zalloc(a, MEM_GENERAL, sizeof *memory);
-    struct lynse *db = mem_zalloc(a, MEM_GENERAL, sizeof *db);
     desc.path = "/root";
     desc.vfs = f->fs;
     desc.alloc = a;
     desc.clock = &f->clock.base;
     desc.seed = 1;
     desc.low_water_bytes = low_water_bytes;
+    return desc;
+}
+
+static void open_db(struct fixture *f, const struct engine_desc *how, uint64_t low_water_bytes)
+{
+    struct error err = {0};
+    struct alloc *a = alloc_create(NULL, 0);
+    struct api_memory *memory = mem_zalloc(a, MEM_GENERAL, sizeof *memory);
+    struct lynse *db = mem_zalloc(a, MEM_GENERAL, sizeof *db);
+    struct engine_desc desc = describe(f, how, low_water_bytes, a);
     mutex_init(&memory->mutex);
     memory->reference_count = 1;
     memory->alloc = a;
@@ -673,6 +680,86 @@ static void what_was_dropped_can_be_dropped_on_a_full_disk(void **state)
     assert_false(there);
 }
 
+static size_t count_listed(struct fixture *f)
+{
+    struct catalog c;
+    struct twin_info info;
+    struct error err = {0};
+    bool found = false;
+    catalog_init(&c, f->disk, &(struct uuid){{0}});
+    assert_ok(catalog_load(&c, f->root, &found, &info, &err), &err);
+    size_t count = c.dropped_count;
+    catalog_deinit(&c);
+    return count;
+}
+
+/* A closed root whose catalog lists a collection that was dropped, and a reserve. */
+static void leave_dropped(struct fixture *f)
+{
+    const struct faulty_plan second = {
+        .kinds = FAULTY_RENAME, .os_errno = EIO, .mode = FAULTY_ONCE, .nth = 2};
+    struct lynse_collection_desc more = {.name = "notes/more", .dim = DIM};
+    struct lynse_collection *c;
+    open_db(f, &waits, 1);
+    assert_done(lynse_collection_create(f->db, &more, &c, &f->err), f);
+    vfs_faulty_arm(f->fs, &second);
+    assert_done(lynse_collection_drop(f->db, "notes/more", &f->err), f);
+    assert_int_equal(vfs_faulty_fired(f->fs), 1);
+    vfs_faulty_disarm(f->fs);
+    assert_done(close_db(f), f);
+    assert_int_equal(count_listed(f), 1);
+}
+
+static void a_full_disk_keeps_no_root_from_being_opened(void **state)
+{
+    struct fixture *f = *state;
+    leave_dropped(f);
+    leave_free(f, 0);
+    open_db(f, &waits, 1);
+    assert_int_equal(count_listed(f), 1);
+    leave_free(f, MIB);
+    assert_done(lynse_database_create(f->db, "other", &f->err), f);
+    assert_int_equal(count_listed(f), 0);
+}
+
+static void the_list_of_the_dropped_is_forgotten_with_the_reserve(void **state)
+{
+    struct fixture *f = *state;
+    leave_dropped(f);
+    put_reserve(f, RESERVE_BYTES);
+    leave_free(f, 0);
+    open_db(f, &waits, 1);
+    assert_int_equal(count_listed(f), 0);
+    assert_false(has_reserve(f));
+}
+
+/* Once it was renamed a catalog is not written again, whatever the sync answers. */
+static void no_failed_sync_takes_the_reserve(void **state)
+{
+    struct fixture *f = *state;
+    struct faulty_plan once = {
+        .kinds = FAULTY_DIR_SYNC, .os_errno = ENOSPC, .mode = FAULTY_ONCE, .nth = 1};
+    struct engine *e;
+    struct error err = {0};
+    leave_dropped(f);
+    put_reserve(f, RESERVE_BYTES);
+    struct alloc *a = alloc_create(NULL, 0);
+    struct engine_desc desc = describe(f, &waits, 1, a);
+    for (;; once.nth++) {
+        vfs_faulty_arm(f->fs, &once);
+        int rc = engine_open(&desc, &e, &err);
+        if (rc == 0) assert_ok(engine_close(e, &err), &err);
+        if (vfs_faulty_fired(f->fs) == 0) break;
+        assert_int_equal(rc, -1);
+        assert_true(has_reserve(f));
+    }
+    vfs_faulty_disarm(f->fs);
+    assert_int_equal(err.code, LYNSE_IO);
+    assert_int_equal(count_listed(f), 0);
+    assert_int_equal(once.nth, 4); /* the root's, the removal's, the catalog's */
+    alloc_destroy(a);
+}
+
 /* Nothing is lost whatever operation fails for want of room, and closing says what it means. */
 static void closing_a_full_root_says_that_all_is_durable(void **state)
 {
@@ -778,6 +865,9 @@ static const struct CMUnitTest tests[] = {
     CASE(a_level_that_cannot_be_left_says_whose),
     CASE(inline_a_sync_that_cannot_flush_says_so),
     CASE(what_was_dropped_can_be_dropped_on_a_full_disk),
+    CASE(a_full_disk_keeps_no_root_from_being_opened),
+    CASE(the_list_of_the_dropped_is_forgotten_with_the_reserve),
+    CASE(no_failed_sync_takes_the_reserve),
     CASE(closing_a_full_root_says_that_all_is_durable),
     CASE(the_log_takes_small_files_where_large_ones_have_no_room),
     CASE(a_write_that_waited_too_long_is_not_begun),
