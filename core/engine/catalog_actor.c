@@ -149,7 +149,7 @@ static void on_create_database(struct engine *e, struct catalog_message *m)
     if (rc == 0) rc = begin_change(e, &next, &err);
     if (rc == 0 && (rc = catalog_add_database(&next, m->database, &err)) != 0)
         catalog_deinit(&next);
-    else if (rc == 0) rc = swap_catalog(e, &next, true, &err);
+    else if (rc == 0) rc = swap_catalog(e, &next, false, &err);
     answer(m, rc, &err);
 }
 
@@ -207,7 +207,7 @@ static int create_collection(struct engine *e, const struct catalog_message *m, 
         return -1;
     }
     if (make_directory(e, &entry, &m->options, err) != 0) catalog_deinit(&next);
-    else if (swap_catalog(e, &next, true, err) == 0) return 0;
+    else if (swap_catalog(e, &next, false, err) == 0) return 0;
     /* No catalog names it, unless nobody knows which one rules. */
     if (!e->poison.code && engine_remove_directory(e, &entry.uuid, &left) != 0)
         log_event(LOG_WARN, "create_left_files reason=\"%s\"", left.text);

@@ -760,6 +760,20 @@ static void no_failed_sync_takes_the_reserve(void **state)
     alloc_destroy(a);
 }
 
+static void what_is_new_does_not_take_the_reserve(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_collection_desc more = {.name = "notes/more", .dim = DIM};
+    struct lynse_collection *c;
+    fill_disk(f, &waits);
+    leave_free(f, 1);
+    assert_int_equal(lynse_database_create(f->db, "other", &f->err), LYNSE_DISK_FULL);
+    assert_int_equal(lynse_collection_create(f->db, &more, &c, &f->err), LYNSE_DISK_FULL);
+    assert_true(has_reserve(f));
+    leave_free(f, MIB);
+    assert_done(add_row(f, 100), f);
+}
+
 /* Nothing is lost whatever operation fails for want of room, and closing says what it means. */
 static void closing_a_full_root_says_that_all_is_durable(void **state)
 {
@@ -868,6 +882,7 @@ static const struct CMUnitTest tests[] = {
     CASE(a_full_disk_keeps_no_root_from_being_opened),
     CASE(the_list_of_the_dropped_is_forgotten_with_the_reserve),
     CASE(no_failed_sync_takes_the_reserve),
+    CASE(what_is_new_does_not_take_the_reserve),
     CASE(closing_a_full_root_says_that_all_is_durable),
     CASE(the_log_takes_small_files_where_large_ones_have_no_room),
     CASE(a_write_that_waited_too_long_is_not_begun),
