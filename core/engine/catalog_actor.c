@@ -109,8 +109,8 @@ static void replace_catalog(struct engine *e, struct catalog *take_next)
         log_event(LOG_WARN, "catalog_clean_failed reason=\"%s\"", left.text);
 }
 
-/* Publish `next` and make it the catalog; frees it on failure.  frees_space: what is dropped needs no
- * room of its own. */
+/* Publish `next` and make it the catalog; frees it on failure.  frees_space: with the room of the
+ * reserve if it must. */
 static int swap_catalog(struct engine *e, struct catalog *next, bool frees_space, struct error *err)
 {
     if (publish(e, next, frees_space, err) != 0) {

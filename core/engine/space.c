@@ -78,8 +78,8 @@ static uint64_t resume_bytes(const struct space *s)
 
 /* ---- the reserve ---- */
 
-/* What a crash left of one takes room and gives none.  What cannot be looked at, or removed now, may
- * be removed when its room is needed. */
+/* What a crash left of one takes room and gives none.  What cannot be looked at, or removed now,
+ * may be removed when its room is needed. */
 static bool find_reserve(struct vfs_dir *root)
 {
     struct error err = {0};
