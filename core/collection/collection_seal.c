@@ -11,6 +11,8 @@
  *             (4) All memory that publishing needs is there before the manifest is.
  *             (5) Files are removed after the manifest that no longer names them is durable
  *                 (R7, R8).
+ *             (6) The log's current file is given up after that too: where the manifest finds no
+ *                 room, its own is what deletions go on with (R4).
  * THREADS     The collection's actor; the build in between on any.
  * FAILURE     Before the manifest: files of the build are removed and the frozen tail stays, so
  *             that it can be tried again; while that fails, no more than FROZEN_MAX full ones wait.
@@ -353,10 +355,20 @@ static int save_maps(struct collection *c, const struct segment_build *build, st
     return 0;
 }
 
+static bool does_without_log(const struct manifest *m)
+{
+    return m->sync_level == SYNC_NONE && !FAULT(NONE_KEEP_LOG);
+}
+
+/* Does the log's current file end with this manifest? */
+static bool closes_log(const struct collection *c, const struct manifest *m, bool retire_log)
+{
+    return does_without_log(m) || (retire_log && manifest_replay_from(m) == c->applied_lsn);
+}
+
 static int make_manifest(struct collection *c, const struct next_parts *n, bool retire_log,
                          struct manifest *out, struct error *err)
 {
-    bool is_none = c->manifest.sync_level == SYNC_NONE && !FAULT(NONE_KEEP_LOG);
     size_t count = 0;
 
     manifest_init(out, c->desc.alloc);
@@ -384,9 +396,9 @@ static int make_manifest(struct collection *c, const struct next_parts *n, bool 
     out->max_int_id = c->max_int_id;
     out->has_int_id = c->has_int_id;
     out->fields[0].dim = c->dim;
-    if (is_none || (retire_log && manifest_replay_from(out) == c->applied_lsn))
-        wal_close_current(c->wal);
-    out->wal_first = wal_first_needed(c->wal, is_none ? UINT64_MAX : manifest_replay_from(out));
+    uint64_t upto = does_without_log(out) ? UINT64_MAX : manifest_replay_from(out);
+    out->wal_first = closes_log(c, out, retire_log) ? wal_first_after_close(c->wal, upto)
+                                                    : wal_first_needed(c->wal, upto);
     return 0;
 }
 
@@ -443,8 +455,13 @@ static int publish_seal(struct collection *c, struct segment_build *build, bool 
     if (view_create(c->desc.alloc, next.count, &view, err) != 0) goto out;
     if (!FAULT(SEGMENT_SKIP_DIRSYNC) && vfs_dir_sync(c->dir, err) != 0) goto out; /* R5, R10 */
     if (make_manifest(c, &next, retire_log, &manifest, err) != 0) goto out;
-    if (FAULT(EARLY_UNLINK)) wal_retire(c->wal, manifest.wal_first);
+    bool is_closed = closes_log(c, &manifest, retire_log);
+    if (FAULT(EARLY_UNLINK)) {
+        if (is_closed) wal_close_current(c->wal);
+        wal_retire(c->wal, manifest.wal_first);
+    }
     if (collection_swap_manifest(c, &manifest, err) != 0) goto out;
+    if (is_closed) wal_close_current(c->wal); /* (6) */
     take_next_parts(c, &next, view);
     view = NULL;
     release_files(c);

@@ -76,10 +76,13 @@ bool wal_is_vouched(const struct wal *w);
 /* A durable manifest says durable_lsn. */
 void wal_vouched_by_manifest(struct wal *w, uint64_t durable_lsn);
 
-/* The next batch opens a new file (checkpoint). */
+/* The next batch opens a new file (checkpoint).  The room that the current one has is given up:
+ * called when the manifest that does without it is durable. */
 void wal_close_current(struct wal *w);
-/* Which sequence the manifest may name as wal_first when everything up to `lsn` is flushed. */
+/* Which sequence the manifest may name as wal_first when everything up to `lsn` is flushed; and
+ * which when wal_close_current is going to follow. */
 uint64_t wal_first_needed(const struct wal *w, uint64_t lsn);
+uint64_t wal_first_after_close(const struct wal *w, uint64_t lsn);
 /* Forget files below wal_first: one becomes the spare, the others are unlinked (R8).  Called after
  * the manifest that says wal_first is durable, and only if no reader pins an older one.  What
  * cannot be removed is garbage for file_gc. */

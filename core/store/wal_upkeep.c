@@ -127,11 +127,22 @@ static bool is_current(const struct wal *w, size_t index)
     return w->file && !w->wants_new_file && index == w->file_count - 1;
 }
 
-uint64_t wal_first_needed(const struct wal *w, uint64_t lsn)
+static uint64_t first_needed(const struct wal *w, uint64_t lsn, bool needs_current)
 {
     for (size_t i = 0; i < w->file_count; i++)
-        if (w->files[i].last_lsn > lsn || is_current(w, i)) return w->files[i].sequence;
+        if (w->files[i].last_lsn > lsn || (needs_current && is_current(w, i)))
+            return w->files[i].sequence;
     return w->next_sequence;
+}
+
+uint64_t wal_first_needed(const struct wal *w, uint64_t lsn)
+{
+    return first_needed(w, lsn, true);
+}
+
+uint64_t wal_first_after_close(const struct wal *w, uint64_t lsn)
+{
+    return first_needed(w, lsn, false);
 }
 
 void wal_retire(struct wal *w, uint64_t wal_first)

@@ -429,7 +429,62 @@ static void syncs_may_fail_one_by_one(void **state)
     sweep(FAULTY_SYNC | FAULTY_DIR_SYNC, EIO, FAULTY_STICKY, false);
 }
 
+/* A life whose checkpoint finds the disk full at one operation, for good; then rows are deleted.
+ * Returns whether the checkpoint failed. */
+static bool checkpoint_on_full_disk(uint64_t nth)
+{
+    static const struct script_step life[] = {ADD_(1, 1, 0, 1, 2, 130), DO(VERB_CHECKPOINT),
+                                              PUT_(2, 2, 1, 2, 3), DO(VERB_CHECKPOINT),
+                                              DELETE_(1, 130)};
+    const struct faulty_plan full = {
+        .kinds = FAULTY_OPEN | FAULTY_WRITE | FAULTY_TRUNCATE | FAULTY_RENAME,
+        .os_errno = ENOSPC,
+        .mode = FAULTY_STICKY,
+        .nth = nth,
+    };
+    const struct faulty_plan nothing_new = {
+        .kinds = FAULTY_OPEN, .os_errno = ENOSPC, .mode = FAULTY_STICKY, .nth = 1};
+    struct vfs *memory = vfs_memory_create(alloc_libc()),
+               *faulty = vfs_faulty_create(alloc_libc(), memory);
+    struct run r = {.level = SYNC_ALWAYS, .expected = {LYNSE_DISK_FULL}};
+    struct error err = {0};
+    assert_ok(bed_create(&r.bed, alloc_libc(), faulty, SYNC_ALWAYS, 1, &err), &err);
+    assert_ok(bed_open(&r.bed, &err), &err);
+    run_writes(&r, &life[0], 1);
+    run_order(&r, &life[1]);
+    run_writes(&r, &life[2], 1);
+    vfs_faulty_arm(faulty, &full);
+    uint64_t epoch = r.bed.c->manifest.epoch;
+    run_order(&r, &life[3]);
+    bool has_failed = r.bed.c->manifest.epoch == epoch;
+    vfs_faulty_disarm(faulty);
+    if (has_failed) {
+        uint64_t lsn = r.sure.lsn;
+        vfs_faulty_arm(faulty, &nothing_new);
+        run_writes(&r, &life[4], 1);
+        vfs_faulty_disarm(faulty);
+        assert_int_equal(r.sure.lsn, lsn + 1); /* it was not refused */
+    }
+    assert_bed_is(&r.bed, &r.sure);
+    bed_abandon(&r.bed);
+    assert_ok(bed_open(&r.bed, &err), &err);
+    assert_bed_is(&r.bed, &r.sure);
+    bed_destroy(&r.bed);
+    vfs_faulty_destroy(faulty);
+    vfs_memory_destroy(memory);
+    return has_failed;
+}
+
+static void a_failed_checkpoint_leaves_deletes_the_room_of_the_log(void **state)
+{
+    (void)state;
+    uint64_t nth = 1;
+    while (checkpoint_on_full_disk(nth)) nth++;
+    assert_true(nth > 5); /* the last of them are the manifest's */
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_failed_checkpoint_leaves_deletes_the_room_of_the_log),
     cmocka_unit_test(every_allocation_may_fail),
     cmocka_unit_test(every_operation_of_the_disk_may_fail),
     cmocka_unit_test(the_disk_may_fail_and_never_come_back),

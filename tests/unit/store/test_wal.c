@@ -404,6 +404,8 @@ static void only_files_below_what_the_manifest_says_are_retired(void **state)
     assert_int_equal(wal_first_needed(f->wal, 2), 2);
     assert_int_equal(wal_first_needed(f->wal, 7), 4);
     assert_int_equal(wal_first_needed(f->wal, 8), 4); /* the current one stays */
+    assert_int_equal(wal_first_after_close(f->wal, 8), 5);
+    assert_int_equal(wal_first_after_close(f->wal, 7), 4);
     wal_retire(f->wal, 3);
     assert_int_equal(wal_file_count(f->wal), 2);
     assert_false(is_there(f, "wal-2"));
