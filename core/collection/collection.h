@@ -271,7 +271,9 @@ void collection_unstage(struct collection *c, const struct staged_group *before)
 int collection_find(struct collection *c, const struct record_id *id, struct overlay_entry *out,
                     struct error *err);
 
-/* collection_fields.c: the metrics and index kinds of m are those that there are; or `code`. */
+/* collection_fields.c: the metric and index kind of m are among those that there are; or `code`.
+ * UNSUPPORTED: another number of vector fields than one, or one that is not of dense f32 vectors.
+ */
 int collection_check_fields(const struct manifest *m, int code, struct error *err);
 
 /* collection_options.c: publish manifest `next` as the ruling one; takes it. */

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collection_fields.c — may a manifest say that of its vector fields?  The registries decide: what
- * is in none of them can neither be published nor opened. */
+ * is in none of them can neither be published nor opened.  Nor can what the format has words for
+ * and this version no code. */
 #include "collection/collection.h"
 #include "index/index.h"
 #include "simd/metrics.h"
+
+/* Returns what no code is there for, or NULL. */
+static const char *check_support(const struct manifest_field *f)
+{
+    if (f->kind != VECTOR_DENSE) return "is not of dense vectors";
+    if (f->storage != STORAGE_F32) return "is not stored as f32";
+    return NULL;
+}
 
 /* Returns what is wrong, or NULL. */
 static const char *check_field(const struct manifest_field *f)
@@ -16,9 +25,16 @@ static const char *check_field(const struct manifest_field *f)
 
 int collection_check_fields(const struct manifest *m, int code, struct error *err)
 {
-    for (uint32_t i = 0; i < m->field_count; i++) {
-        const char *wrong = check_field(&m->fields[i]);
-        if (wrong) return error_set(err, code, "manifest: vector field %u %s", i, wrong);
-    }
-    return 0;
+    if (m->field_count != 1)
+        return error_set(err, LYNSE_UNSUPPORTED,
+                         "manifest: %u vector fields; this version reads collections with one",
+                         m->field_count);
+    const struct manifest_field *f = &m->fields[0];
+    const char *missing = check_support(f);
+    if (missing)
+        return error_set(err, LYNSE_UNSUPPORTED,
+                         "manifest: vector field '%s' %s; this version reads nothing else", f->name,
+                         missing);
+    const char *wrong = check_field(f);
+    return wrong ? error_set(err, code, "manifest: vector field '%s' %s", f->name, wrong) : 0;
 }

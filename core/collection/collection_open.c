@@ -7,8 +7,8 @@
  *             (2) Garbage is removed last; a crash at any step leaves the same state for the next
  *                 open.
  * THREADS     The collection's actor.
- * FAILURE     CORRUPT, FORMAT_TOO_NEW, IO, NO_MEMORY: nothing that counts is changed on disk, the
- *             handle is gone.
+ * FAILURE     CORRUPT, FORMAT_TOO_NEW, UNSUPPORTED, IO, NO_MEMORY: nothing that counts is changed
+ *             on disk, the handle is gone.
  */
 #include "base/check.h"
 #include "base/faults.h"
