@@ -231,7 +231,7 @@ static int check_existing(const struct creation *c, const struct collection_stat
         return error_set(err, LYNSE_DIMENSION, "dim: %u, collection '%s/%s' has %u", asked->dim,
                          c->database, c->name, s->dim);
     if (asked->metric && asked->metric != s->metric) return refuse_metric(c, s->metric, err);
-    if (asked->sync && asked->sync < s->sync_level)
+    if (asked->sync && sync_level_is_weaker(s->sync_level, asked->sync))
         return error_set(err, LYNSE_INVALID,
                          "sync: %u, collection '%s/%s' has %u, which promises less; set_sync "
                          "changes it",

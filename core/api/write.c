@@ -248,10 +248,8 @@ static int run(struct lynse_collection *c, const struct write_request *r,
     if (api_copy_desc("options", &o, sizeof o, options, options->struct_bytes, sizeof o, &failed) !=
         0)
         return api_fail(&failed, err);
-    if (o.sync > LYNSE_SYNC_OS)
-        error_set(&failed, LYNSE_INVALID,
-                  "sync: %u; a write may ask for 1 (always) to 3 (os), none is per collection",
-                  o.sync);
+    if (o.sync && !sync_level_is_for_writes(o.sync))
+        error_set(&failed, LYNSE_INVALID, "sync: %u is no level that a write may ask for", o.sync);
     else if (api_deadline(c->db->engine, o.timeout_us, &deadline, &failed) == 0)
         m = make_message(c, r, (uint8_t)o.sync, &failed);
     if (!m) return api_fail(&failed, err);

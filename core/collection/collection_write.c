@@ -92,9 +92,9 @@ int collection_write_check(struct alloc *a, const struct collection_write *w, st
         return error_set(err, LYNSE_LIMIT, "ids: %zu rows, at most %d a call", w->count,
                          LIMIT_BATCH_ROWS);
     if (!w->ids && w->kind != WRITE_ADD) return error_set(err, LYNSE_INVALID, "ids: missing");
-    if (w->sync > SYNC_OS)
-        return error_set(err, LYNSE_INVALID,
-                         "sync: level %u, a request may ask for 1 (always) to 3 (os)", w->sync);
+    if (w->sync && !sync_level_is_for_writes(w->sync))
+        return error_set(err, LYNSE_INVALID, "sync: %u is no level that a write may ask for",
+                         w->sync);
     for (size_t i = 0; w->ids && i < w->count; i++)
         if (id_check(&w->ids[i], err) != 0) return error_wrap(err, "id at %zu", i);
     if (!has_rows) return 0;

@@ -127,7 +127,7 @@ enum lynse_mode { LYNSE_THREADS = 0, LYNSE_INLINE = 1 };
  */
 enum lynse_sync_level {
     LYNSE_SYNC_DEFAULT = 0, /* threads ALWAYS, inline OS, ":memory:" NONE */
-#define LYNSE_SYNC_LEVEL_ENUM(name, number) LYNSE_SYNC_##name = number,
+#define LYNSE_SYNC_LEVEL_ENUM(name, number, promise, of_writes) LYNSE_SYNC_##name = number,
     LYNSE_SYNC_LEVELS(LYNSE_SYNC_LEVEL_ENUM)
 #undef LYNSE_SYNC_LEVEL_ENUM
 };

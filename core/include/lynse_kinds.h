@@ -9,12 +9,17 @@
 #define LYNSE_KINDS_H
 
 /* What a write's answer means; lynse.h has the table.
- *    name      number */
+ *
+ *    name      number  promise  a write may ask for it
+ *
+ * promise: the larger, the more; no two are the same.  Only lines are compared by it: it is in no
+ * file, and a new level may move the others.
+ * a write may ask for it: false: it is a property of collections alone. */
 #define LYNSE_SYNC_LEVELS(_)                                                                       \
-    _(ALWAYS, 1)                                                                                   \
-    _(INTERVAL, 2)                                                                                 \
-    _(OS, 3)                                                                                       \
-    _(NONE, 4)
+    _(ALWAYS, 1, 4, true)                                                                          \
+    _(INTERVAL, 2, 3, true)                                                                        \
+    _(OS, 3, 2, true)                                                                              \
+    _(NONE, 4, 1, false)
 
 /* How near two vectors are.  The scores: IP the dot product, L2 the squared Euclidean distance,
  * COSINE 1 - cos of the angle.  Several words in a string are separated by one space; the first is

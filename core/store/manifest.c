@@ -28,6 +28,26 @@ enum manifest_tag { TAG_STATE = 1, TAG_VECTOR_FIELD = 2, TAG_OPTIONS = 3, TAG_SE
 
 static const char WHAT[] = "manifest";
 
+static const struct {
+    int promise;
+    bool is_for_writes;
+} LEVELS[SYNC_LEVEL_MAX + 1] = {
+#define SYNC_LEVEL_LINE(name, number, promise, of_writes) [number] = {promise, of_writes},
+    LYNSE_SYNC_LEVELS(SYNC_LEVEL_LINE)
+#undef SYNC_LEVEL_LINE
+};
+
+bool sync_level_is_weaker(unsigned level, unsigned than)
+{
+    CHECK(sync_level_is_known(level) && sync_level_is_known(than));
+    return LEVELS[level].promise < LEVELS[than].promise;
+}
+
+bool sync_level_is_for_writes(unsigned level)
+{
+    return sync_level_is_known(level) && LEVELS[level].is_for_writes;
+}
+
 void manifest_init(struct manifest *m, struct alloc *a)
 {
     *m = (struct manifest){.alloc = a};

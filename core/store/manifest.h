@@ -16,11 +16,11 @@
 
 /* SYNC_ALWAYS, …: what lynse.h calls LYNSE_SYNC_ALWAYS, …, of the same list. */
 enum sync_level {
-#define SYNC_LEVEL_ENUM(name, number) SYNC_##name = number,
+#define SYNC_LEVEL_ENUM(name, number, promise, of_writes) SYNC_##name = number,
     LYNSE_SYNC_LEVELS(SYNC_LEVEL_ENUM)
 #undef SYNC_LEVEL_ENUM
 };
-#define SYNC_LEVEL_ONE(name, number) +1
+#define SYNC_LEVEL_ONE(name, number, promise, of_writes) +1
 enum { SYNC_LEVEL_MAX = 0 LYNSE_SYNC_LEVELS(SYNC_LEVEL_ONE) }; /* the highest: there are no gaps */
 #undef SYNC_LEVEL_ONE
 enum { MANIFEST_FIELDS_MAX = 64, SEGMENT_PARTS_MAX = 8 };
@@ -72,6 +72,10 @@ static inline bool sync_level_is_known(unsigned level)
 {
     return level >= 1 && level <= SYNC_LEVEL_MAX;
 }
+/* Does it promise less than the other?  Both are known. */
+bool sync_level_is_weaker(unsigned level, unsigned than);
+/* May a single write ask for it?  Of an unknown one, 0 among them: false. */
+bool sync_level_is_for_writes(unsigned level);
 
 void manifest_init(struct manifest *m, struct alloc *a);
 void manifest_deinit(struct manifest *m); /* of a zeroed one: nothing */

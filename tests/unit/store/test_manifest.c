@@ -425,9 +425,27 @@ static void memory_may_run_out_while_loading(void **state)
     oom_sweep(f->alloc, load_once, f);
 }
 
+/* As the table of lynse.h has them. */
+static void levels_are_told_apart_by_what_they_promise(void **state)
+{
+    (void)state;
+    const unsigned levels[] = {SYNC_ALWAYS, SYNC_INTERVAL, SYNC_OS, SYNC_NONE}; /* ever less */
+    size_t count = sizeof levels / sizeof *levels;
+    assert_int_equal(count, SYNC_LEVEL_MAX);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++)
+            assert_int_equal(sync_level_is_weaker(levels[i], levels[j]), i > j);
+        assert_int_equal(sync_level_is_for_writes(levels[i]), levels[i] != SYNC_NONE);
+    }
+    assert_false(sync_level_is_for_writes(0));
+    assert_false(sync_level_is_for_writes(SYNC_LEVEL_MAX + 1));
+    assert_false(sync_level_is_for_writes(256 + SYNC_ALWAYS));
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     CASE(what_is_encoded_is_decoded_and_copied),
+    CASE(levels_are_told_apart_by_what_they_promise),
     CASE(replay_begins_after_the_least_complete_map),
     CASE(names_of_parts_are_those_of_the_format),
     CASE(what_breaks_a_rule_is_not_written),
