@@ -49,17 +49,25 @@ static int try_prepare(void *ctx, struct error *err)
     return wal_prepare(ctx, err);
 }
 
-/* The host's own call is over: make the next log file ahead, so that no write needs a sync. */
-static int end_host_call(struct host *h, int rc, struct error *err)
+/* Inline: make the next log file ahead, so that no write needs a sync. */
+static int prepare_log(struct host *h, int rc, struct error *err)
 {
     struct collection *c = h->collection;
 
-    if (base_may_sync(h) || !c) return rc;
+    if (base_may_sync(h)) return rc;
     if (rc == 0 && c->wal && !c->is_poisoned && c->manifest.sync_level != SYNC_NONE) {
         rc = engine_try_surely(h->engine, try_prepare, c->wal, err);
         if (rc != 0) error_wrap(err, "done, but there is no log file for the next writes");
     }
     set_may_sync(h, false);
+    return rc;
+}
+
+/* The host's own call, which could wait for the disk, is over. */
+static int end_host_call(struct host *h, int rc, struct error *err)
+{
+    rc = prepare_log(h, rc, err);
+    if (rc == 0) engine_keep_reserve(h);
     return rc;
 }
 
@@ -240,7 +248,6 @@ static void on_sync(struct host *h, struct order_message *m)
     }
     set_may_sync(h, true);
     if (rc == 0) rc = collection_sync(h->collection, &durable, &err);
-    if (rc == 0) space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
     rc = end_host_call(h, rc, &err);
     engine_name_collection(h, &err);
     order_answer(m, rc, &err);
@@ -265,27 +272,12 @@ static void on_set_index(struct host *h, struct order_message *m)
     order_answer(m, collection_set_index(h->collection, m->index_kind, metric, &err), &err);
 }
 
-struct sync_change {
-    struct collection *collection;
-    uint8_t level;
-    uint32_t interval_ms;
-};
-
-static int try_set_sync(void *ctx, struct error *err)
-{
-    const struct sync_change *change = ctx;
-    return collection_set_sync(change->collection, change->level, change->interval_ms, err);
-}
-
 static void on_set_sync(struct host *h, struct order_message *m)
 {
-    struct sync_change change = {h->collection, m->level, m->interval_ms};
     struct error err = {0};
 
     set_may_sync(h, true);
-    int rc = engine_try_surely(h->engine, try_set_sync, &change, &err);
-    engine_heed_seal(h);
-    engine_note_held(h, h->collection); /* leaving `none` flushes */
+    int rc = engine_set_sync_surely(h, m->level, m->interval_ms, &err);
     rc = end_host_call(h, rc, &err);
     engine_name_collection(h, &err);
     order_answer(m, rc, &err);
@@ -372,7 +364,10 @@ static void on_open(struct host *h, struct order_message *m)
     if (h->is_closed) rc = error_set(&err, LYNSE_SHUTTING_DOWN, "the collection is closed");
     else if (!h->collection) {
         rc = engine_try_surely(h->engine, try_open, h, &err);
-        if (rc == 0) engine_note_held(h, h->collection);
+        if (rc == 0) {
+            engine_note_held(h, h->collection);
+            engine_keep_reserve(h);
+        }
     }
     order_answer(m, rc, &err);
     engine_seal_if_due(h);
@@ -404,6 +399,9 @@ static void on_close(struct host *h, struct order_message *m)
             collection_explain_unsettled(c, &err);
             error_wrap(&err, "collection '%.64s/%.64s'", h->entry.database, h->entry.name);
             log_event(LOG_ERROR, "close_failed reason=\"%s\"", err.text);
+        } else {
+            engine_note_held(h, c);
+            engine_keep_reserve(h); /* for the next start */
         }
         collection_abandon(c);
     }

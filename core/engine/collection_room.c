@@ -33,6 +33,11 @@ static int try_flush(void *ctx, struct error *err)
     return collection_flush(f->collection, f->retire_log, err);
 }
 
+void engine_keep_reserve(struct host *h)
+{
+    space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
+}
+
 int engine_flush_surely(struct host *h, bool retire_log, struct error *err)
 {
     struct flush f = {h->collection, retire_log};
@@ -41,8 +46,30 @@ int engine_flush_surely(struct host *h, bool retire_log, struct error *err)
     engine_heed_seal(h);
     if (rc != 0) return rc;
     engine_note_held(h, h->collection);
-    space_keep_reserve(&h->engine->space, scheduler_now_us(h->engine->scheduler));
     return 0;
+}
+
+struct sync_change {
+    struct collection *collection;
+    uint8_t level;
+    uint32_t interval_ms;
+};
+
+static int try_set_sync(void *ctx, struct error *err)
+{
+    const struct sync_change *change = ctx;
+    return collection_set_sync(change->collection, change->level, change->interval_ms, err);
+}
+
+int engine_set_sync_surely(struct host *h, uint8_t level, uint32_t interval_ms, struct error *err)
+{
+    struct sync_change change = {h->collection, level, interval_ms};
+    int rc = engine_try_surely(h->engine, try_set_sync, &change, err);
+
+    /* Leaving `none` flushes. */
+    engine_heed_seal(h);
+    engine_note_held(h, h->collection);
+    return rc;
 }
 
 bool engine_keeps_delete(struct host *h, struct collection_write *w)
@@ -75,7 +102,7 @@ void engine_write_batch(struct host *h, struct collection_write **writes, size_t
 size_t engine_refuse_without_room(struct host *h, struct message **run, size_t count)
 {
     uint64_t now_us = scheduler_now_us(h->engine->scheduler);
-    bool may_wait = h->collection->desc.may_sync;
+    bool may_wait = !h->engine->desc.is_inline; /* 16 MiB are too much for any frame */
     size_t left = 0;
 
     for (size_t i = 0; i < count; i++) {

@@ -193,8 +193,13 @@ void engine_cancel_seal(struct host *h);
 void engine_name_collection(const struct host *h, struct error *err);
 /* What it has on the disk has changed; NULL: it is closed. */
 void engine_note_held(struct host *h, const struct collection *c);
-/* collection_flush, with the room of the reserve if it must; afterwards there is one again. */
+/* Have one again, if there can be: at the end of a call of the host that waits for the disk anyway.
+ * Never in a poll or, inline, in a write: it is 16 MiB and a sync. */
+void engine_keep_reserve(struct host *h);
+/* collection_flush, with the room of the reserve if it must. */
 int engine_flush_surely(struct host *h, bool retire_log, struct error *err);
+/* collection_set_sync, likewise. */
+int engine_set_sync_surely(struct host *h, uint8_t level, uint32_t interval_ms, struct error *err);
 /* collection_write_batch; a delete that finds the disk full is tried again with the reserve. */
 void engine_write_batch(struct host *h, struct collection_write **writes, size_t count);
 /* A write of such a batch is decided.  true: it is not to be answered yet. */

@@ -67,7 +67,7 @@ static bool seal_task_step(struct task *task, uint64_t budget_us)
     const struct scheduler *s = t->host->engine->scheduler;
     uint64_t began_us = scheduler_now_us(s);
 
-    if (!t->builder) space_keep_reserve(&t->host->engine->space, began_us);
+    if (!t->builder && !t->host->engine->desc.is_inline) engine_keep_reserve(t->host);
     /* A step counts as a microsecond at least: a simulated clock stands still meanwhile. */
     for (uint64_t steps = 1; advance(t); steps++) {
         uint64_t used_us = scheduler_now_us(s) - began_us;

@@ -52,8 +52,9 @@ uint64_t space_default_mark(uint64_t total_bytes);
 /* May a write of so many bytes be begun?  Mostly a look at what is remembered; the disk is asked
  * after 16 MiB, after half a second, and before anything is refused.
  *
- * may_wait  this call may wait for a disk (R4b): where the reserve had to be given up, writes go on
- *           only after it was made again, which a call that may not wait leaves to one that may.
+ * may_wait  make the reserve where that is all that is missing: once it was given up writes go on
+ *           only after it was made again.  A call that may not wait for that leaves it to
+ *           space_keep_reserve.
  * err       DISK_FULL with what is free and what has to be; nothing was written.
  */
 int space_admit(struct space *s, uint64_t bytes, uint64_t now_us, bool may_wait, struct error *err);
@@ -69,7 +70,8 @@ bool space_release_reserve(struct space *s);
 void space_set_held(struct space *s, uint64_t *held_bytes, uint64_t now_bytes);
 
 /* Make the reserve if the root is large enough to have one, it is not there, and there is room.
- * Waits for the disk.  What goes wrong is logged and tried again later. */
+ * Waits for the disk, so not in a poll, nor inline in a write.  What goes wrong is logged and tried
+ * again later. */
 void space_keep_reserve(struct space *s, uint64_t now_us);
 
 #endif

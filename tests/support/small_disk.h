@@ -76,6 +76,7 @@ static inline int tear_down(void **state)
 
 static const struct engine_desc waits = {.is_inline = true, .poll_may_sync = true};
 static const struct engine_desc frames = {.is_inline = true};
+static const struct engine_desc threads = {.job_threads = 1}; /* their clock is the system's */
 
 static inline struct engine_desc describe(struct fixture *f, const struct engine_desc *how,
                                           uint64_t low_water_bytes, struct alloc *a)
@@ -84,7 +85,7 @@ static inline struct engine_desc describe(struct fixture *f, const struct engine
     desc.path = "/root";
     desc.vfs = f->fs;
     desc.alloc = a;
-    desc.clock = &f->clock.base;
+    desc.clock = how->is_inline ? &f->clock.base : NULL;
     desc.seed = 1;
     desc.low_water_bytes = low_water_bytes;
     return desc;

@@ -37,6 +37,11 @@ static void a_large_root_gets_one_and_keeps_it(void **state)
     assert_true(has_reserve(f));
     open_db(f, &waits, 1);
     assert_true(has_reserve(f));
+    assert_done(close_db(f), f);
+    assert_ok(vfs_unlink(f->root, RESERVE_NAME, NULL), &(struct error){0});
+    open_db(f, &waits, 1);
+    assert_done(lynse_collection_open(f->db, "notes/wide", &wide, &f->err), f);
+    assert_true(has_reserve(f));
     free(vector);
 }
 
@@ -140,7 +145,7 @@ static void the_reserve_lets_a_full_disk_flush_delete_and_close(void **state)
 static void writes_go_on_by_themselves_once_the_reserve_is_back(void **state)
 {
     struct fixture *f = *state;
-    fill_disk(f, &waits);
+    fill_disk(f, &threads);
     assert_done(lynse_flush(f->docs, &f->err), f);
     assert_false(has_reserve(f));
     leave_free(f, RESERVE_BYTES);
@@ -170,8 +175,10 @@ static void a_delete_that_finds_the_disk_full_is_done_with_the_reserve(void **st
     assert_int_equal(vfs_faulty_fired(f->fs), 1);
     assert_false(has_reserve(f));
     assert_int_equal(count_rows(f), FILL_ROWS - 1);
-    assert_done(add_row(f, 100), f); /* the quota has room: the reserve could be made again */
-    assert_true(has_reserve(f));
+    assert_full(f, add_row(f, 100), "notes/docs", "reserve");
+    assert_done(lynse_sync(f->db, &f->err), f);
+    assert_true(has_reserve(f)); /* the quota has room */
+    assert_done(add_row(f, 100), f);
 }
 
 static void a_quota_is_tried_once_a_second(void **state)
@@ -184,15 +191,17 @@ static void a_quota_is_tried_once_a_second(void **state)
     vfs_faulty_arm(f->fs, &quota);
     assert_int_equal(lynse_flush(f->docs, &f->err), LYNSE_DISK_FULL);
     assert_false(has_reserve(f));
-    assert_full(f, add_row(f, 100), "notes/docs", "quota");
     uint64_t tried = vfs_faulty_fired(f->fs);
-    for (int i = 0; i < 10; i++) assert_full(f, add_row(f, 100), "notes/docs", "quota");
-    assert_int_equal(vfs_faulty_fired(f->fs), tried);
+    for (int i = 0; i < 10; i++) assert_done(lynse_sync(f->db, &f->err), f);
+    assert_int_equal(vfs_faulty_fired(f->fs), tried + 1);
+    assert_full(f, add_row(f, 100), "notes/docs", "quota");
     vfs_faulty_disarm(f->fs);
+    assert_done(lynse_sync(f->db, &f->err), f);
     assert_full(f, add_row(f, 100), "notes/docs", "quota");
     manual_clock_advance(&f->clock, 1000000);
-    assert_done(add_row(f, 100), f);
+    assert_done(lynse_sync(f->db, &f->err), f);
     assert_true(has_reserve(f));
+    assert_done(add_row(f, 100), f);
     assert_int_equal(count_rows(f), FILL_ROWS + 1);
 }
 
@@ -265,6 +274,77 @@ static void inline_no_frame_makes_the_reserve(void **state)
     assert_done(lynse_sync(f->db, &f->err), f);
     assert_true(has_reserve(f));
     assert_done(add_row(f, 100), f);
+}
+
+/* As if other collections held enough for a reserve. */
+static void feign_large_root(struct fixture *f)
+{
+    uint64_t held = 0;
+    vfs_memory_set_total(f->memory, HUGE_DISK);
+    space_set_held(&f->db->engine->space, &held, RESERVE_FROM_BYTES);
+}
+
+static void inline_seals_make_no_reserve(struct fixture *f, const struct engine_desc *how,
+                                         uint32_t sync)
+{
+    enum { CALLS_MAX = 10 };
+    struct lynse_collection_desc desc = {.name = "notes/long", .dim = 1, .sync = sync};
+    struct lynse_collection_info info = {0};
+    float *vectors = calloc(SEAL_ROWS, sizeof *vectors);
+    struct lynse_rows rows = {.dim = 1, .count = SEAL_ROWS / 2 + 1, .vectors = vectors};
+    struct lynse_collection *c;
+    open_db(f, how, 1);
+    assert_done(lynse_collection_create(f->db, &desc, &c, &f->err), f);
+    feign_large_root(f);
+    for (int i = 0; i < CALLS_MAX && info.segment_count == 0; i++) {
+        assert_done(lynse_add(c, &rows, NULL, NULL, &f->err), f);
+        while (lynse_poll(f->db, 1000) == LYNSE_MORE) continue;
+        assert_done(lynse_collection_info(c, &info, &f->err), f);
+    }
+    assert_true(info.segment_count > 0);
+    assert_false(has_reserve(f));
+    assert_done(lynse_sync(f->db, &f->err), f);
+    assert_true(has_reserve(f));
+    free(vectors);
+}
+
+static void no_poll_makes_the_reserve(void **state)
+{
+    inline_seals_make_no_reserve(*state, &waits, LYNSE_SYNC_OS);
+}
+
+static void no_inline_write_makes_the_reserve(void **state)
+{
+    inline_seals_make_no_reserve(*state, &frames, LYNSE_SYNC_ALWAYS);
+}
+
+static void a_job_thread_makes_the_reserve(void **state)
+{
+    struct fixture *f = *state;
+    enum { CALLS_MAX = 1000 };
+    struct lynse_collection_info info = {0};
+    float *vectors = calloc((size_t)DIM * SEAL_ROWS, sizeof *vectors);
+    struct lynse_rows rows = {.dim = DIM, .count = SEAL_ROWS / 2 + 1, .vectors = vectors};
+    open_db(f, &threads, 1);
+    feign_large_root(f);
+    for (int i = 0; i < CALLS_MAX && info.segment_count == 0; i++) {
+        assert_done(lynse_add(f->docs, &rows, NULL, NULL, &f->err), f);
+        assert_done(lynse_collection_info(f->docs, &info, &f->err), f);
+    }
+    assert_true(info.segment_count > 0);
+    assert_true(has_reserve(f)); /* it comes first */
+    free(vectors);
+}
+
+static void closing_makes_the_reserve_for_the_next_start(void **state)
+{
+    struct fixture *f = *state;
+    open_db(f, &waits, 1);
+    feign_large_root(f);
+    add_rows(f, 0, 1);
+    assert_false(has_reserve(f));
+    assert_done(close_db(f), f);
+    assert_true(has_reserve(f));
 }
 
 /* ---- orders that find the disk full ---- */
@@ -476,6 +556,10 @@ static const struct CMUnitTest tests[] = {
     CASE(a_reserve_that_cannot_be_looked_at_is_used_all_the_same),
     CASE(a_disk_that_stopped_answering_is_not_full),
     CASE(inline_no_frame_makes_the_reserve),
+    CASE(no_poll_makes_the_reserve),
+    CASE(no_inline_write_makes_the_reserve),
+    CASE(a_job_thread_makes_the_reserve),
+    CASE(closing_makes_the_reserve_for_the_next_start),
     CASE(one_that_finds_the_disk_full_is_done_with_the_reserve),
     CASE(a_level_that_cannot_be_left_says_whose),
     CASE(inline_a_sync_that_cannot_flush_says_so),
