@@ -6,7 +6,6 @@
  *                 dot, l2      blocks of 1024 rows, distances into a buffer that stays in L1
  *                 l2 top-10    the same with blocks of 512 and the comparison with the k-th best,
  *                              as a flat search does it
- *                 l2 gather    rows by number, in random order, 256 numbers a call
  *             and the limit: reading the same memory and adding it up, once by plain loads and once
  *             by two streams with prefetch, whichever is faster.
  * METHOD      Pages are huge where the system gives them, and touched before.  Every round runs
@@ -30,8 +29,8 @@
 #include <immintrin.h>
 #endif
 
-enum { THREADS_MAX = 2, CASES_MAX = 2 + 4 * SIMD_LEVEL_COUNT, ROUNDS_MAX = 99 };
-enum { BLOCK_ROWS = 1024, FUSED_BLOCK_ROWS = 512, GATHER_ROWS = 256, K = 10 };
+enum { THREADS_MAX = 2, CASES_MAX = 2 + 3 * SIMD_LEVEL_COUNT, ROUNDS_MAX = 99 };
+enum { BLOCK_ROWS = 1024, FUSED_BLOCK_ROWS = 512, K = 10 };
 
 struct shape {
     size_t row_count;
@@ -43,10 +42,8 @@ static const struct shape shapes[] = {{1000448, 128}, {262144, 384}, {131072, 76
 /* What one thread reads. */
 struct part {
     const float *query;
-    const float *rows;         /* its rows, contiguous */
-    const float *all_rows;     /* base of row_index */
-    const uint32_t *row_index; /* its share of all rows, shuffled */
-    size_t row_count;          /* a multiple of BLOCK_ROWS / 2 */
+    const float *rows; /* its rows, contiguous */
+    size_t row_count;  /* a multiple of BLOCK_ROWS / 2 */
     size_t dim;
     const struct simd_kernels *kernels;
     struct topk *topk;
@@ -157,13 +154,6 @@ static void run_l2_top(struct part *part)
     }
 }
 
-static void run_l2_gather(struct part *part)
-{
-    for (size_t i = 0; i < part->row_count; i += GATHER_ROWS)
-        part->kernels->dense_l2_rows_f32(part->query, part->all_rows, part->dim * 4,
-                                         part->row_index + i, GATHER_ROWS, part->dim, part->out);
-}
-
 static int compare_rows(void *ctx, const struct candidate *a, const struct candidate *b)
 {
     (void)ctx;
@@ -228,8 +218,7 @@ static size_t list_cases(struct bench_case *cases, const struct simd_kernels *ke
     static const struct {
         const char *name;
         case_fn *run;
-    } runs[] = {
-        {"dot", run_dot}, {"l2", run_l2}, {"l2 top-10", run_l2_top}, {"l2 gather", run_l2_gather}};
+    } runs[] = {{"dot", run_dot}, {"l2", run_l2}, {"l2 top-10", run_l2_top}};
     size_t count = 0;
 
     cases[count++] = (struct bench_case){.name = "read", .level = "-", .run = read_plain};
@@ -263,8 +252,7 @@ static void print_cases(const struct bench_case *cases, size_t case_count, size_
 }
 
 static void run_shape(const struct shape *shape, struct team *team, unsigned thread_count,
-                      size_t rounds, const float *query, const float *rows,
-                      const uint32_t *row_index)
+                      size_t rounds, const float *query, const float *rows)
 {
     struct simd_kernels kernels[SIMD_LEVEL_COUNT];
     static struct bench_case cases[CASES_MAX];
@@ -283,8 +271,6 @@ static void run_shape(const struct shape *shape, struct team *team, unsigned thr
         struct part *part = &team->parts[t];
         part->query = query;
         part->rows = rows + t * part_rows * shape->dim;
-        part->all_rows = rows;
-        part->row_index = row_index + t * part_rows;
         part->row_count = part_rows;
         part->dim = shape->dim;
         part->topk = &team->topks[t];
@@ -315,21 +301,10 @@ static uint32_t random_below(uint32_t bound)
     return (uint32_t)((state >> 32) * bound >> 32);
 }
 
-static void shuffle(uint32_t *row_index, size_t count)
-{
-    for (size_t i = 0; i < count; i++) row_index[i] = (uint32_t)i;
-    for (size_t i = count - 1; i > 0; i--) {
-        size_t other = random_below((uint32_t)(i + 1));
-        uint32_t keep = row_index[i];
-        row_index[i] = row_index[other];
-        row_index[other] = keep;
-    }
-}
-
 int main(int argc, char **argv)
 {
     size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 15;
-    size_t float_count = 0, row_count = 0;
+    size_t float_count = 0;
     struct alloc *alloc = alloc_libc();
     static struct team team;
 
@@ -340,24 +315,20 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         size_t floats = shapes[i].row_count * shapes[i].dim;
         if (floats > float_count) float_count = floats;
-        if (shapes[i].row_count > row_count) row_count = shapes[i].row_count;
     }
     float *rows = mem_alloc_aligned(alloc, MEM_GENERAL, float_count * 4, 64);
     float *query = mem_alloc_aligned(alloc, MEM_GENERAL, 1024 * 4, 64);
-    uint32_t *row_index = mem_alloc_aligned(alloc, MEM_GENERAL, row_count * 4, 64);
-    if (!rows || !query || !row_index) give_up("out of memory");
+    if (!rows || !query) give_up("out of memory");
     for (size_t i = 0; i < float_count; i++) rows[i] = (float)random_below(1000) / 1000;
     for (size_t i = 0; i < 1024; i++) query[i] = (float)random_below(1000) / 1000;
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (topk_init(&team.topks[t], alloc, K, compare_rows, NULL) != 0) give_up("out of memory");
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        shuffle(row_index, shapes[i].row_count);
         for (unsigned threads = 1; threads <= THREADS_MAX; threads++)
-            run_shape(&shapes[i], &team, threads, rounds, query, rows, row_index);
+            run_shape(&shapes[i], &team, threads, rounds, query, rows);
     }
     for (unsigned t = 0; t < THREADS_MAX; t++) topk_deinit(&team.topks[t]);
-    mem_free(alloc, row_index);
     mem_free(alloc, query);
     mem_free(alloc, rows);
     return 0;

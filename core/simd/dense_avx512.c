@@ -206,33 +206,6 @@ INLINE void scan_many(enum operation op, const float *query, const float *rows,
         out[i] = fold(sum_one(op, query, row_at(rows, row_stride_bytes, i), dim));
 }
 
-INLINE void scan_rows(enum operation op, const float *query, const float *base,
-                      size_t row_stride_bytes, const uint32_t *row_index, size_t index_count,
-                      size_t dim, float *out)
-{
-    /* At least the next four rows; the last four again near the end, which are in cache. */
-    size_t rows_ahead = 4 + PREFETCH_BYTES / (dim * 4 + 1) / 4 * 4;
-    size_t i = 0;
-
-    for (; i + 4 <= index_count; i += 4) {
-        const uint32_t *now = row_index + i;
-        size_t next = i + rows_ahead;
-        const uint32_t *ahead = row_index + (next + 4 <= index_count ? next : index_count - 4);
-        __m512 x0, x1, x2, x3;
-        sum_two(op, query, row_at(base, row_stride_bytes, now[0]),
-                row_at(base, row_stride_bytes, now[1]),
-                (const char *)row_at(base, row_stride_bytes, ahead[0]),
-                (const char *)row_at(base, row_stride_bytes, ahead[1]), dim, &x0, &x1);
-        sum_two(op, query, row_at(base, row_stride_bytes, now[2]),
-                row_at(base, row_stride_bytes, now[3]),
-                (const char *)row_at(base, row_stride_bytes, ahead[2]),
-                (const char *)row_at(base, row_stride_bytes, ahead[3]), dim, &x2, &x3);
-        _mm_storeu_ps(out + i, fold_four(x0, x1, x2, x3));
-    }
-    for (; i < index_count; i++)
-        out[i] = fold(sum_one(op, query, row_at(base, row_stride_bytes, row_index[i]), dim));
-}
-
 float dense_dot_f32_avx512(const float *a, const float *b, size_t dim)
 {
     return fold(sum_one(DOT, a, b, dim));
@@ -253,18 +226,5 @@ void dense_l2_many_f32_avx512(const float *query, const float *rows, size_t row_
                               size_t row_count, size_t dim, float *out)
 {
     scan_many(L2, query, rows, row_stride_bytes, row_count, dim, out);
-}
-
-void dense_dot_rows_f32_avx512(const float *query, const float *base, size_t row_stride_bytes,
-                               const uint32_t *row_index, size_t index_count, size_t dim,
-                               float *out)
-{
-    scan_rows(DOT, query, base, row_stride_bytes, row_index, index_count, dim, out);
-}
-
-void dense_l2_rows_f32_avx512(const float *query, const float *base, size_t row_stride_bytes,
-                              const uint32_t *row_index, size_t index_count, size_t dim, float *out)
-{
-    scan_rows(L2, query, base, row_stride_bytes, row_index, index_count, dim, out);
 }
 #endif

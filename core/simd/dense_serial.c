@@ -53,15 +53,7 @@ static void scan_many(dense_pair_f32_fn *pair, const float *query, const float *
         out[i] = pair(query, row_at(rows, row_stride_bytes, i), dim);
 }
 
-static void scan_rows(dense_pair_f32_fn *pair, const float *query, const float *base,
-                      size_t row_stride_bytes, const uint32_t *row_index, size_t index_count,
-                      size_t dim, float *out)
-{
-    for (size_t i = 0; i < index_count; i++)
-        out[i] = pair(query, row_at(base, row_stride_bytes, row_index[i]), dim);
-}
-
-/* The forms of a batch are the pair's, row by row. */
+/* A batch is the pair, row by row. */
 #define SERIAL_BATCHES(kernel)                                                                     \
     void dense_##kernel##_many_f32_serial(const float *query, const float *rows,                   \
                                           size_t row_stride_bytes, size_t row_count, size_t dim,   \
@@ -69,12 +61,5 @@ static void scan_rows(dense_pair_f32_fn *pair, const float *query, const float *
     {                                                                                              \
         scan_many(dense_##kernel##_f32_serial, query, rows, row_stride_bytes, row_count, dim,      \
                   out);                                                                            \
-    }                                                                                              \
-    void dense_##kernel##_rows_f32_serial(const float *query, const float *base,                   \
-                                          size_t row_stride_bytes, const uint32_t *row_index,      \
-                                          size_t index_count, size_t dim, float *out)              \
-    {                                                                                              \
-        scan_rows(dense_##kernel##_f32_serial, query, base, row_stride_bytes, row_index,           \
-                  index_count, dim, out);                                                          \
     }
 DENSE_F32_SERIAL(SERIAL_BATCHES)

@@ -3,21 +3,20 @@
  *
  * WHAT        A kernel is named family_op_type_isa.  A slot of struct simd_kernels holds the
  *             fastest one that the machine has.  Family dense, type f32: dot and l2 (the squared
- *             Euclidean distance), each in three forms: one pair, one query against many
- *             contiguous rows, one query against rows by number.  A cosine is made of dot and
- *             norms (dense_norm_f32, metric_cosine_distance).
+ *             Euclidean distance), each in two forms: one pair, and one query against many
+ *             contiguous rows.  A cosine is made of dot and norms (dense_norm_f32,
+ *             metric_cosine_distance).
  *
- * ARGUMENTS   Pointers need the alignment of float only; 64 bytes are fastest.  dim, row_count and
- *             index_count may be 0: a sum is then 0, and nothing is written.  Any dim up to
- *             LIMIT_DIM; tails are handled inside, and no byte outside the dim floats of a row is
- *             read (prefetches, which cannot fault, go further).  row_stride_bytes >= 4 * dim, a
- *             multiple of 4; it may be anything when there is one row.  out may not overlap an
- *             input.
+ * ARGUMENTS   Pointers need the alignment of float only; 64 bytes are fastest.  dim and row_count
+ *             may be 0: a sum is then 0, and nothing is written.  Any dim up to LIMIT_DIM; tails
+ *             are handled inside, and no byte outside the dim floats of a row is read (prefetches,
+ *             which cannot fault, go further).  row_stride_bytes >= 4 * dim, a multiple of 4; it
+ *             may be anything when there is one row.  out may not overlap an input.
  *
  * VALUES      Accumulators are f32: `accumulators x lanes` partial sums, added by a fixed tree.
  *                 serial 8 x 1, and one for the tail     avx2 4 x 8 (FMA)     avx512 4 x 16 (FMA)
  *
- * INVARIANTS  (1) Within one level the three forms give bit-identical values for equal floats (a
+ * INVARIANTS  (1) Within one level both forms give bit-identical values for equal floats (a
  *                 NaN's payload excepted), whatever the alignment, stride, place in the batch or
  *                 batch size: a scan's value is the score that is returned (P7).
  *             (2) dot(a, b) and dot(b, a), l2(a, b) and l2(b, a) are bit-identical; l2(a, a) = 0
@@ -51,14 +50,8 @@ typedef float dense_pair_f32_fn(const float *a, const float *b, size_t dim);
 typedef void dense_many_f32_fn(const float *query, const float *rows, size_t row_stride_bytes,
                                size_t row_count, size_t dim, float *out);
 
-/* out[i] = value of query and row row_index[i] of base, i < index_count.  Numbers may repeat and
- * come in any order; later rows are prefetched while earlier ones are computed. */
-typedef void dense_rows_f32_fn(const float *query, const float *base, size_t row_stride_bytes,
-                               const uint32_t *row_index, size_t index_count, size_t dim,
-                               float *out);
-
 /* To add a kernel: its serial function of a pair, and its name at the end of the first list; a
- * faster one: its three functions, and its name in the list of their level.  What a level leaves
+ * faster one: its two functions, and its name in the list of their level.  What a level leaves
  * out is done by the functions of the level below. */
 #define DENSE_F32_SERIAL(_) _(dot) _(l2)
 #define DENSE_F32_AVX2(_) _(dot) _(l2)
@@ -68,8 +61,7 @@ struct simd_kernels {
     enum simd_level level; /* the highest whose kernels may be in the slots; no slot is NULL */
 #define DENSE_F32_SLOTS(kernel)                                                                    \
     dense_pair_f32_fn *dense_##kernel##_f32;                                                       \
-    dense_many_f32_fn *dense_##kernel##_many_f32;                                                  \
-    dense_rows_f32_fn *dense_##kernel##_rows_f32;
+    dense_many_f32_fn *dense_##kernel##_many_f32;
     DENSE_F32_SERIAL(DENSE_F32_SLOTS)
 #undef DENSE_F32_SLOTS
 };
@@ -99,8 +91,7 @@ static inline double dense_f32_error_factor(size_t dim)
 /* The kernels themselves; only select.c and the ISA files use these names. */
 #define DENSE_F32_DECLARE(kernel, isa)                                                             \
     dense_pair_f32_fn dense_##kernel##_f32_##isa;                                                  \
-    dense_many_f32_fn dense_##kernel##_many_f32_##isa;                                             \
-    dense_rows_f32_fn dense_##kernel##_rows_f32_##isa;
+    dense_many_f32_fn dense_##kernel##_many_f32_##isa;
 #define DENSE_F32_DECLARE_SERIAL(kernel) DENSE_F32_DECLARE(kernel, serial)
 DENSE_F32_SERIAL(DENSE_F32_DECLARE_SERIAL)
 #undef DENSE_F32_DECLARE_SERIAL

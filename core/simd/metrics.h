@@ -33,7 +33,6 @@ enum { METRIC_DEFAULT = METRIC_IP };
 struct metric_kernels {
     dense_pair_f32_fn *pair;
     dense_many_f32_fn *many;
-    dense_rows_f32_fn *rows;
 };
 
 struct metric_info {

@@ -138,11 +138,10 @@ static void test_pair_is_within_the_stated_bound(void **state) /* (3) */
     for_each_level(check_pairs_of_level);
 }
 
-/* The three forms of one kernel. */
+/* The forms of one kernel. */
 struct forms {
     dense_pair_f32_fn *pair;
     dense_many_f32_fn *many;
-    dense_rows_f32_fn *rows;
 };
 
 #define KERNEL_ONE(kernel) +1
@@ -153,28 +152,21 @@ static void forms_of(const struct simd_kernels *k, struct forms out[KERNEL_COUNT
 {
     size_t i = 0;
 #define TAKE_FORMS(kernel)                                                                         \
-    out[i++] = (struct forms){k->dense_##kernel##_f32, k->dense_##kernel##_many_f32,               \
-                              k->dense_##kernel##_rows_f32};
+    out[i++] = (struct forms){k->dense_##kernel##_f32, k->dense_##kernel##_many_f32};
     DENSE_F32_SERIAL(TAKE_FORMS)
 }
 
 static void check_forms(const struct forms *f, size_t dim, size_t stride, size_t row_count,
                         const float *query, const float *rows)
 {
-    float values[ROWS_MAX + 1], values_by_row[ROWS_MAX + 1];
-    uint32_t row_index[ROWS_MAX];
+    float values[ROWS_MAX + 1];
     const float untouched = 12345;
 
-    values[row_count] = values_by_row[row_count] = untouched;
-    for (size_t i = 0; i < row_count; i++) row_index[i] = random_bits() % (uint32_t)row_count;
+    values[row_count] = untouched;
     f->many(query, rows, stride * 4, row_count, dim, values);
-    f->rows(query, rows, stride * 4, row_index, row_count, dim, values_by_row);
-    for (size_t i = 0; i < row_count; i++) {
-        const float *row = rows + i * stride, *chosen = rows + row_index[i] * stride;
-        assert_int_equal(bits_of(values[i]), bits_of(f->pair(query, row, dim)));
-        assert_int_equal(bits_of(values_by_row[i]), bits_of(f->pair(query, chosen, dim)));
-    }
-    assert_true(values[row_count] == untouched && values_by_row[row_count] == untouched);
+    for (size_t i = 0; i < row_count; i++)
+        assert_int_equal(bits_of(values[i]), bits_of(f->pair(query, rows + i * stride, dim)));
+    assert_true(values[row_count] == untouched);
 }
 
 static void check_batch(const struct simd_kernels *k, size_t dim, size_t stride, size_t row_count,
@@ -337,7 +329,6 @@ static float *guarded_end; /* the byte here may not be read */
 
 static void check_guarded(const struct simd_kernels *k)
 {
-    const uint32_t row_index[] = {5, 0, 4, 1, 5};
     struct forms forms[KERNEL_COUNT];
     forms_of(k, forms);
     for (size_t dim = 1; dim < SMALL_DIMS; dim++) {
@@ -349,8 +340,6 @@ static void check_guarded(const struct simd_kernels *k)
             assert_true(isfinite(forms[i].pair(last, left, dim)));
             forms[i].many(left, rows, dim * 4, 6, dim, out);
             forms[i].many(last, rows, dim * 4, 6, dim, out);
-            forms[i].rows(left, rows, dim * 4, row_index, 5, dim, out);
-            forms[i].rows(last, rows, dim * 4, row_index, 5, dim, out);
         }
     }
 }
@@ -395,7 +384,7 @@ static void test_active_table_is_one_of_the_levels(void **state)
     forms_of(active, forms);
     forms_of(&same_level, same_forms);
     for (size_t i = 0; i < KERNEL_COUNT; i++) {
-        assert_true(forms[i].pair && forms[i].many && forms[i].rows);
+        assert_true(forms[i].pair && forms[i].many);
         assert_memory_equal(&forms[i], &same_forms[i], sizeof forms[i]);
     }
 }
