@@ -213,12 +213,9 @@ int lynse_collection_open(struct lynse *db, const char *name, struct lynse_colle
 
 static int refuse_metric(const struct creation *c, uint8_t metric, struct error *err)
 {
-    const char *asked = metric_find(c->asked.metric)->names, *has = metric_find(metric)->names;
-
-    /* The first of the names is the canonical one. */
     return error_set(
-        err, LYNSE_INVALID, "metric: %.*s, collection '%s/%s' has %.*s; build_index changes it",
-        (int)strcspn(asked, " "), asked, c->database, c->name, (int)strcspn(has, " "), has);
+        err, LYNSE_INVALID, "metric: %s, collection '%s/%s' has %s; build_index changes it",
+        metric_find(c->asked.metric)->name, c->database, c->name, metric_find(metric)->name);
 }
 
 /* (2) */

@@ -22,17 +22,18 @@
     _(NONE, 4, 1, false)
 
 /* How near two vectors are.  The scores: IP the dot product, L2 the squared Euclidean distance,
- * COSINE 1 - cos of the angle.  Several words in a string are separated by one space; the first is
- * written and printed, the others are accepted too, in upper or lower case.
+ * COSINE 1 - cos of the angle.
  *
- *    name    number  names                       in index modes  kernel  its value is
+ *    name    number  in texts  in index modes  kernel  its value is
  *
+ * in index modes: words separated by one space; the first is written, the others are read too, in
+ * upper or lower case.
  * kernel: the family dense_<kernel>_<type> of simd/kernels.h.
  * its value is: a DISTANCE, which is the score; a PRODUCT, which is the score, and larger is
  * nearer; the product of an ANGLE, whose score is 1 - cos and needs the norms of both vectors. */
 #define LYNSE_METRICS(_)                                                                           \
-    _(IP, 1, "ip inner_product inner dot", "IP", dot, PRODUCT)                                     \
-    _(L2, 2, "l2 l2sq l2_squared euclidean", "L2", l2, DISTANCE)                                   \
-    _(COSINE, 3, "cosine cos cosine_distance", "COS COSINE", dot, ANGLE)
+    _(IP, 1, "ip", "IP", dot, PRODUCT)                                                             \
+    _(L2, 2, "l2", "L2", l2, DISTANCE)                                                             \
+    _(COSINE, 3, "cosine", "COS COSINE", dot, ANGLE)
 
 #endif

@@ -23,7 +23,6 @@ struct oracle_desc {
 };
 
 struct quantizer_vtab {
-    const char *name; /* as the user writes it */
     /* What an oracle needs for vectors of dim floats, a multiple of ALIGN_VECTOR. */
     size_t (*oracle_bytes)(uint32_t dim);
     /* An oracle in `memory`, which is aligned to ALIGN_VECTOR.  Cheap: a batch makes one for each
@@ -37,7 +36,5 @@ QUANTIZER_KINDS(QUANTIZER_DECLARE)
 
 /* By number; NULL for one that is none, as a damaged file may hold. */
 const struct quantizer_vtab *quantizer_find(unsigned kind);
-/* By name; *out_kind gets the number.  NULL when there is none. */
-const struct quantizer_vtab *quantizer_find_name(const char *name, enum quantizer_kind *out_kind);
 
 #endif

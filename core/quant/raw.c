@@ -126,7 +126,6 @@ static struct oracle *raw_oracle_init(void *memory, const struct oracle_desc *de
 }
 
 const struct quantizer_vtab quantizer_raw = {
-    .name = "raw",
     .oracle_bytes = raw_oracle_bytes,
     .oracle_init = raw_oracle_init,
 };

@@ -6,9 +6,9 @@
 
 /* By number; the place of 0 is empty. */
 static const struct metric_info metric_table[METRIC_MAX + 1] = {
-#define METRIC_INFO(kind, number, names, mode_words, kernel, what)                                 \
+#define METRIC_INFO(kind, number, name, mode_words, kernel, what)                                  \
     [number] = {METRIC_##kind,                                                                     \
-                names,                                                                             \
+                name,                                                                              \
                 mode_words,                                                                        \
                 METRIC_VALUE_##what,                                                               \
                 METRIC_VALUE_##what == METRIC_VALUE_PRODUCT ? NEARER_IS_LARGER                     \
@@ -18,12 +18,6 @@ static const struct metric_info metric_table[METRIC_MAX + 1] = {
 #undef METRIC_INFO
 };
 
-const struct metric_info *metric_list(size_t *out_count)
-{
-    *out_count = METRIC_MAX;
-    return &metric_table[1];
-}
-
 const struct metric_info *metric_find(unsigned number)
 {
     return number >= 1 && number <= METRIC_MAX ? &metric_table[number] : NULL;
@@ -32,7 +26,7 @@ const struct metric_info *metric_find(unsigned number)
 struct metric_kernels metric_kernels(enum metric metric, const struct simd_kernels *kernels)
 {
     switch (metric) {
-#define METRIC_KERNELS(kind, number, names, mode_words, kernel, value)                             \
+#define METRIC_KERNELS(kind, number, name, mode_words, kernel, value)                              \
     case METRIC_##kind:                                                                            \
         return (struct metric_kernels){kernels->dense_##kernel##_f32,                              \
                                        kernels->dense_##kernel##_many_f32};
@@ -52,13 +46,6 @@ static bool has_word(const char *words, struct slice name)
         if (*words == ' ') words++;
     }
     return false;
-}
-
-const struct metric_info *metric_find_name(const char *name, size_t length)
-{
-    for (unsigned i = 1; i <= METRIC_MAX; i++)
-        if (has_word(metric_table[i].names, slice_of(name, length))) return &metric_table[i];
-    return NULL;
 }
 
 const struct metric_info *metric_find_mode(const char *word, size_t length)

@@ -20,11 +20,11 @@ enum metric_value { METRIC_VALUE_DISTANCE, METRIC_VALUE_PRODUCT, METRIC_VALUE_AN
 
 /* METRIC_IP, …: what lynse.h calls LYNSE_IP, …, of the same list. */
 enum metric {
-#define METRIC_NUMBER(kind, number, names, mode_words, kernel, value) METRIC_##kind = number,
+#define METRIC_NUMBER(kind, number, name, mode_words, kernel, value) METRIC_##kind = number,
     LYNSE_METRICS(METRIC_NUMBER)
 #undef METRIC_NUMBER
 };
-#define METRIC_ONE(kind, number, names, mode_words, kernel, value) +1
+#define METRIC_ONE(kind, number, name, mode_words, kernel, value) +1
 enum { METRIC_MAX = 0 LYNSE_METRICS(METRIC_ONE) }; /* the highest: there are no gaps */
 #undef METRIC_ONE
 enum { METRIC_DEFAULT = METRIC_IP };
@@ -37,24 +37,20 @@ struct metric_kernels {
 
 struct metric_info {
     enum metric metric;
-    const char *names;      /* lower case, separated by one space; the first is canonical */
-    const char *mode_words; /* of index modes: upper case, likewise */
+    const char *name;       /* lower case */
+    const char *mode_words; /* of index modes: upper case, separated by one space; the first is
+                               canonical */
     enum metric_value value;
     enum metric_order order;
     bool needs_norm; /* the norm of every row is kept beside it */
 };
 
-/* All metrics by number; *out_count of them.  Static storage. */
-const struct metric_info *metric_list(size_t *out_count);
-
 /* The description of a metric, static storage; NULL for a number that is none, as a damaged file
  * may hold. */
 const struct metric_info *metric_find(unsigned number);
 
-/* The metric that is called so, ASCII case ignored, `length` bytes without NUL; NULL when there is
- * none. */
-const struct metric_info *metric_find_name(const char *name, size_t length);
-/* The same for a word of index modes: "L2" of "FLAT-L2". */
+/* The metric that a word of index modes stands for ("L2" of "FLAT-L2"), ASCII case ignored, of
+ * `length` bytes without NUL; NULL when there is none. */
 const struct metric_info *metric_find_mode(const char *word, size_t length);
 
 /* The kernels whose value metric_value speaks of. */

@@ -149,25 +149,18 @@ static void damage_is_reported(void **state)
     assert_ok(oracle_gather(o, rows, 2, out, &err), &err);
 }
 
-static void quantizers_are_found_by_number_and_name(void **state)
+static void quantizers_are_found_by_number(void **state)
 {
     (void)state;
-    enum quantizer_kind kind;
-    for (unsigned i = 0; i < QUANTIZER_COUNT; i++) {
-        const struct quantizer_vtab *q = quantizer_find(i);
-        assert_non_null(q);
-        assert_ptr_equal(quantizer_find_name(q->name, &kind), q);
-        assert_int_equal(kind, i);
-    }
-    assert_ptr_equal(quantizer_find_name("raw", &kind), &quantizer_raw);
+    for (unsigned i = 0; i < QUANTIZER_COUNT; i++) assert_non_null(quantizer_find(i));
+    assert_ptr_equal(quantizer_find(QUANTIZER_RAW), &quantizer_raw);
     assert_null(quantizer_find(QUANTIZER_COUNT));
-    assert_null(quantizer_find_name("rawer", &kind));
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(distances_are_those_of_the_pair_kernel),
     cmocka_unit_test(an_overflow_is_far_away_and_not_nan),
     cmocka_unit_test(damage_is_reported),
-    cmocka_unit_test(quantizers_are_found_by_number_and_name),
+    cmocka_unit_test(quantizers_are_found_by_number),
 };
 TEST_MAIN(tests)

@@ -6,11 +6,6 @@
 
 #include "simd/metrics.h"
 
-static const struct metric_info *find(const char *name)
-{
-    return metric_find_name(name, strlen(name));
-}
-
 static void test_numbers_are_those_of_the_file_format(void **state)
 {
     (void)state;
@@ -19,57 +14,29 @@ static void test_numbers_are_those_of_the_file_format(void **state)
     assert_int_equal(METRIC_COSINE, 3);
 }
 
-static void test_every_name_and_alias_finds_its_metric(void **state)
+static const struct metric_info *find_mode(const char *word)
 {
-    (void)state;
-    static const struct {
-        const char *name;
-        enum metric metric;
-    } names[] = {
-        {"l2", METRIC_L2},
-        {"l2sq", METRIC_L2},
-        {"l2_squared", METRIC_L2},
-        {"euclidean", METRIC_L2},
-        {"ip", METRIC_IP},
-        {"inner_product", METRIC_IP},
-        {"inner", METRIC_IP},
-        {"dot", METRIC_IP},
-        {"cosine", METRIC_COSINE},
-        {"cos", METRIC_COSINE},
-        {"IP", METRIC_IP},
-        {"Cosine", METRIC_COSINE},
-        {"cosine_distance", METRIC_COSINE},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const struct metric_info *info = find(names[i].name);
-        assert_non_null(info);
-        assert_int_equal(info->metric, names[i].metric);
-    }
+    return metric_find_mode(word, strlen(word));
 }
 
-static void test_other_names_and_numbers_find_nothing(void **state)
+static void test_other_words_and_numbers_find_nothing(void **state)
 {
     (void)state;
-    static const char *const names[] = {"",    " ",       "l",    "l2 ",      "l2sq l2_squared",
-                                        "i p", "cosines", "l2\n", "distance", "dot inner"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) assert_null(find(names[i]));
-    assert_null(metric_find_name("ip", 1));
-    assert_int_equal(metric_find_name("ip_and_more", 2)->metric, METRIC_IP);
+    static const char *const words[] = {"",           " ",   "L",       "L2 ",
+                                        "COS COSINE", "I P", "COSINES", "L2\n"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) assert_null(find_mode(words[i]));
+    assert_null(metric_find_mode("ip", 1));
+    assert_int_equal(metric_find_mode("IP_AND_MORE", 2)->metric, METRIC_IP);
     assert_null(metric_find(0));
     assert_null(metric_find(METRIC_MAX + 1));
     assert_null(metric_find(UINT32_MAX));
 }
 
-static void test_list_has_each_metric_once(void **state)
+static void test_every_number_up_to_the_last_is_a_metric(void **state)
 {
     (void)state;
-    size_t count;
-    const struct metric_info *list = metric_list(&count);
-    assert_int_equal(count, METRIC_MAX);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(list[i].metric, i + 1); /* the texts of errors say "1 to METRIC_MAX" */
-        assert_ptr_equal(metric_find((unsigned)list[i].metric), &list[i]);
-    }
+    for (unsigned i = 1; i <= METRIC_MAX; i++) /* the texts of errors say "1 to METRIC_MAX" */
+        assert_int_equal(metric_find(i)->metric, i);
     assert_int_equal(metric_find(METRIC_IP)->order, NEARER_IS_LARGER);
     assert_int_equal(metric_find(METRIC_L2)->order, NEARER_IS_SMALLER);
     assert_int_equal(metric_find(METRIC_COSINE)->order, NEARER_IS_SMALLER);
@@ -77,18 +44,18 @@ static void test_list_has_each_metric_once(void **state)
     assert_false(metric_find(METRIC_IP)->needs_norm || metric_find(METRIC_L2)->needs_norm);
 }
 
-/* Each of `words`, in either case, finds `info` and none before it in the table. */
-static void assert_words_find(const char *words, const struct metric_info *info,
-                              const struct metric_info *(*find_word)(const char *, size_t))
+/* Each of the words of `info`, in either case, finds it and none before it in the table. */
+static void assert_words_find(const struct metric_info *info)
 {
+    const char *words = info->mode_words;
     while (*words) {
         char other_case[64];
         size_t length = strcspn(words, " ");
         assert_in_range(length, 1, sizeof other_case);
         for (size_t i = 0; i < length; i++)
             other_case[i] = isalpha((unsigned char)words[i]) ? (char)(words[i] ^ 0x20) : words[i];
-        assert_ptr_equal(find_word(words, length), info);
-        assert_ptr_equal(find_word(other_case, length), info);
+        assert_ptr_equal(metric_find_mode(words, length), info);
+        assert_ptr_equal(metric_find_mode(other_case, length), info);
         words += length;
         if (*words) assert_true(*words++ == ' ' && *words != ' ' && *words != '\0');
     }
@@ -97,15 +64,12 @@ static void assert_words_find(const char *words, const struct metric_info *info,
 static void test_no_name_or_mode_word_means_two_metrics(void **state)
 {
     (void)state;
-    size_t count;
-    const struct metric_info *list = metric_list(&count);
-    for (size_t i = 0; i < count; i++) {
-        assert_true(list[i].names[0] && list[i].mode_words[0]);
-        assert_words_find(list[i].names, &list[i], metric_find_name);
-        assert_words_find(list[i].mode_words, &list[i], metric_find_mode);
+    for (unsigned i = 1; i <= METRIC_MAX; i++) {
+        const struct metric_info *info = metric_find(i);
+        assert_true(info->name[0] && info->mode_words[0]);
+        assert_words_find(info);
+        for (unsigned j = 1; j < i; j++) assert_string_not_equal(info->name, metric_find(j)->name);
     }
-    assert_null(metric_find_mode("", 0));
-    assert_null(metric_find_mode("COS COSINE", 10));
 }
 
 static void test_kernels_of_a_metric_are_those_of_its_formula(void **state)
@@ -177,9 +141,8 @@ static void test_cosine_distance_stays_in_its_range(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_numbers_are_those_of_the_file_format),
-    cmocka_unit_test(test_every_name_and_alias_finds_its_metric),
-    cmocka_unit_test(test_other_names_and_numbers_find_nothing),
-    cmocka_unit_test(test_list_has_each_metric_once),
+    cmocka_unit_test(test_other_words_and_numbers_find_nothing),
+    cmocka_unit_test(test_every_number_up_to_the_last_is_a_metric),
     cmocka_unit_test(test_no_name_or_mode_word_means_two_metrics),
     cmocka_unit_test(test_kernels_of_a_metric_are_those_of_its_formula),
     cmocka_unit_test(test_every_metric_has_kernels_at_every_level),
