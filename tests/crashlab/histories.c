@@ -48,7 +48,7 @@ const char *const lab_root_histories[] = {
     "create:0 w:a1 create:1 w:b2 use:0 drop:1 w:c3 close create:1 w:a1",
     "create:0 w:a1 create:1 w:b2 create:2 drop:all create:1 w:c3",
     "create:0 w:a1 create:2 w:b2 close drop:0 drop:all",
-    "create:0 W:a1,b2,c3 seal full w:-a seal room w:d4 close w:e5",
+    "create:0 W:a1,b2,c3 seal full w:-a seal room seal w:d4 close w:e5",
     "create:0 W:a1,b2,c3 seal close full w:-a w:-b ckpt close w:-c drop:0 room create:0 w:f6",
     NULL,
 };
