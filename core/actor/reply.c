@@ -40,20 +40,16 @@ void answer_deinit(struct answer *a)
     a->destroy_result = NULL;
 }
 
-static void reply_init(struct reply *r, struct scheduler *s, reply_fn *deliver, void *ctx)
+static void reply_init(struct reply *r, struct scheduler *s, reply_fn *deliver, void *ctx,
+                       void (*free_end)(struct reply *))
 {
     r->scheduler = s;
     r->alloc = s->alloc;
     r->deliver = deliver;
     r->ctx = ctx;
-    r->free = NULL;
+    r->free = free_end;
     atomic_store_relaxed(&r->is_complete, 0);
     atomic_store_relaxed(&r->is_cancelled, false);
-}
-
-void reply_init_callback(struct reply *r, struct scheduler *s, reply_fn *deliver, void *ctx)
-{
-    reply_init(r, s, deliver, ctx);
 }
 
 static void free_callback(struct reply *r)
@@ -69,8 +65,7 @@ struct reply *reply_create_callback(struct scheduler *s, reply_fn *deliver, void
         error_no_memory(err, sizeof *r);
         return NULL;
     }
-    reply_init(r, s, deliver, ctx);
-    r->free = free_callback;
+    reply_init(r, s, deliver, ctx, free_callback);
     return r;
 }
 
@@ -108,7 +103,7 @@ void reply_release(struct reply *r)
         error_set(&answer.error, LYNSE_INTERNAL, "the request was given up without an answer");
         reply_complete(r, &answer);
     }
-    if (r->free) r->free(r);
+    r->free(r);
 }
 
 void reply_cancel(struct reply *r)
@@ -151,8 +146,7 @@ struct future *future_create(struct scheduler *s, struct error *err)
         error_no_memory(err, sizeof *f);
         return NULL;
     }
-    reply_init(&f->reply, s, deliver_to_future, f);
-    f->reply.free = free_completer_end;
+    reply_init(&f->reply, s, deliver_to_future, f, free_completer_end);
     atomic_store_relaxed(&f->reference_count, 2);
     atomic_store_relaxed(&f->is_answered, 0);
     f->answer = (struct answer){0};

@@ -48,14 +48,12 @@ struct reply {
     struct alloc *alloc; /* the scheduler's, which may be gone before the requester's end is */
     reply_fn *deliver;
     void *ctx;
-    void (*free)(struct reply *r); /* completer's end; NULL: the memory is somebody else's */
+    void (*free)(struct reply *r); /* completer's end */
     _Atomic(uint32_t) is_complete;
     _Atomic(bool) is_cancelled;
 };
 
-/* A callback, in memory of the caller that lives until reply_release (inside a message, say). */
-void reply_init_callback(struct reply *r, struct scheduler *s, reply_fn *deliver, void *ctx);
-/* The same on the heap, freed by reply_release.  NULL: NO_MEMORY. */
+/* A callback, freed by reply_release.  NULL: NO_MEMORY. */
 struct reply *reply_create_callback(struct scheduler *s, reply_fn *deliver, void *ctx,
                                     struct error *err);
 

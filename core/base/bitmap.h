@@ -36,13 +36,7 @@ static inline void bitmap_clear(struct bitmap *b, size_t i)
     b->words[i / 64] &= ~(1ull << (i % 64));
 }
 
-size_t bitmap_count(const struct bitmap *b); /* set bits */
 /* The first set bit at or after `from`; bit_count when there is none. */
 size_t bitmap_next(const struct bitmap *b, size_t from);
-/* a op= b; both of the same bit_count. */
-void bitmap_and(struct bitmap *a, const struct bitmap *b);
-void bitmap_or(struct bitmap *a, const struct bitmap *b);
-void bitmap_andnot(struct bitmap *a, const struct bitmap *b);
-void bitmap_fill(struct bitmap *b, bool value); /* bits past bit_count stay zero */
 
 #endif

@@ -153,9 +153,3 @@ bool uuid_equal(const struct uuid *a, const struct uuid *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
-
-bool uuid_is_zero(const struct uuid *a)
-{
-    static const struct uuid zero;
-    return uuid_equal(a, &zero);
-}

@@ -33,6 +33,5 @@ enum { UUID_TEXT_BYTES = 33 }; /* 32 lower-case hex digits and a NUL */
 void uuid_format(const struct uuid *u, char out[UUID_TEXT_BYTES]);
 bool uuid_parse(const char *text, size_t size, struct uuid *out); /* exactly 32 hex digits */
 bool uuid_equal(const struct uuid *a, const struct uuid *b);
-bool uuid_is_zero(const struct uuid *a);
 
 #endif

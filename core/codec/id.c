@@ -18,7 +18,6 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/utf8.h"
-#include "codec/msgpack.h"
 #include "codec/quote.h"
 
 int id_check(const struct record_id *id, struct error *err)
@@ -37,43 +36,6 @@ int id_check(const struct record_id *id, struct error *err)
     if (!utf8_is_valid(id->text.data, id->text.size))
         return error_set(err, LYNSE_INVALID, "id %s is not UTF-8", id_format(id, quoted));
     return 0;
-}
-
-int id_from_value(const struct value *v, struct record_id *out_id, struct error *err)
-{
-    struct record_id id;
-    switch (v->type) {
-    case VALUE_INT:
-        if (v->as.integer < 0)
-            return error_set(err, LYNSE_INVALID, "id %lld is negative", (long long)v->as.integer);
-        id = id_of_number((uint64_t)v->as.integer);
-        break;
-    case VALUE_UINT:
-        id = id_of_number(v->as.uinteger);
-        break;
-    case VALUE_TEXT:
-        id = id_of_text(v->as.text);
-        break;
-    case VALUE_NULL:
-    case VALUE_BOOL:
-    case VALUE_FLOAT:
-    case VALUE_BYTES:
-    case VALUE_ARRAY:
-    case VALUE_MAP:
-    case VALUE_DATETIME:
-    default:
-        return error_set(err, LYNSE_INVALID, "id must be an integer or text, not %s",
-                         value_type_name(v->type));
-    }
-    if (id_check(&id, err) != 0) return -1;
-    *out_id = id;
-    return 0;
-}
-
-void id_write_msgpack(const struct record_id *id, struct buf *out)
-{
-    if (id->is_text) msgpack_write_text(out, id->text);
-    else msgpack_write_uint(out, id->number);
 }
 
 int id_compare(const struct record_id *a, const struct record_id *b)

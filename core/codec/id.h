@@ -14,7 +14,6 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/slice.h"
-#include "codec/value.h"
 
 struct record_id {
     uint64_t number;   /* integer ids; 0 for text */
@@ -34,11 +33,6 @@ static inline struct record_id id_of_text(struct slice text)
 /* err: INVALID for empty text, text that is not UTF-8, and UINT64_MAX; LIMIT for text over
  * LIMIT_ID_BYTES. */
 int id_check(const struct record_id *id, struct error *err);
-
-/* The id that a field value stands for.  err: INVALID for any other type and for negative
- * numbers; and as id_check. */
-int id_from_value(const struct value *v, struct record_id *out_id, struct error *err);
-void id_write_msgpack(const struct record_id *id, struct buf *out);
 
 int id_compare(const struct record_id *a, const struct record_id *b); /* <0, 0, >0 */
 bool id_equal(const struct record_id *a, const struct record_id *b);

@@ -351,11 +351,6 @@ void active_segment_drop_staged(struct active_segment *t, uint32_t row_count)
     t->staged_count = row_count;
 }
 
-uint32_t active_segment_rows(const struct active_segment *t)
-{
-    return t->committed_count;
-}
-
 uint64_t active_segment_bytes(const struct active_segment *t)
 {
     return (uint64_t)t->committed_count * t->rows.dim * sizeof(float);

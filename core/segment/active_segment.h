@@ -38,8 +38,6 @@ void active_segment_commit(struct active_segment *t, uint32_t row_count);
 /* Back to row_count rows, none of them a committed one. */
 void active_segment_drop_staged(struct active_segment *t, uint32_t row_count);
 
-uint32_t active_segment_rows(const struct active_segment *t);  /* committed; writer only (readers:
-                                                                  the view) */
 uint64_t active_segment_bytes(const struct active_segment *t); /* of committed vectors */
 bool active_segment_is_full(const struct active_segment *t);   /* SEAL_ROWS or SEAL_BYTES reached */
 

@@ -369,11 +369,6 @@ bool wal_is_poisoned(const struct wal *w)
     return w->is_poisoned;
 }
 
-uint64_t wal_unsynced_bytes(const struct wal *w)
-{
-    return w->unsynced_bytes;
-}
-
 size_t wal_file_count(const struct wal *w)
 {
     return w->file_count;

@@ -91,7 +91,6 @@ void wal_retire(struct wal *w, uint64_t wal_first);
 const char *wal_spare_name(const struct wal *w);
 
 bool wal_is_poisoned(const struct wal *w);
-uint64_t wal_unsynced_bytes(const struct wal *w);
 size_t wal_file_count(const struct wal *w);
 
 #endif

@@ -43,7 +43,7 @@ static bool entomb_live(struct test_view *t, const struct record_id *id)
 {
     struct error err = {0};
     for (size_t i = t->part_count; i-- > 0;) {
-        uint32_t row, row_count = active_segment_rows(t->parts[i]);
+        uint32_t row, row_count = active_segment_staged(t->parts[i]); /* all are committed */
         if (segment_find(active_segment_base(t->parts[i]), id, row_count, &row, &err) != 1)
             continue;
         if (tombstones_get(t->dead[i], row)) return false;
@@ -97,7 +97,7 @@ struct view *test_view_take(const struct test_view *t)
         v->parts[i] = (struct view_part){
             .segment = segment_acquire(active_segment_base(t->parts[i])),
             .dead = tombstones_acquire(t->dead[i]),
-            .row_count = active_segment_rows(t->parts[i]),
+            .row_count = active_segment_staged(t->parts[i]),
         };
         v->dead_count += tombstones_count(t->dead[i]);
         v->live_count += v->parts[i].row_count;

@@ -59,17 +59,16 @@ static void a_callback_gets_the_answer(void **state)
     scheduler_destroy(s);
 }
 
-static void a_callback_in_memory_of_the_caller_is_not_freed(void **state)
+static void a_callback_may_keep_or_destroy_the_result(void **state)
 {
     struct scheduler *s = make_inline(NULL);
     struct outcome o = {0};
-    struct reply r;
+    struct reply *r = reply_create_callback(s, remember, &o, NULL);
     int destroyed = 0;
 
     (void)state;
-    reply_init_callback(&r, s, remember, &o);
-    complete_with(&r, &destroyed);
-    reply_release(&r);
+    complete_with(r, &destroyed);
+    reply_release(r);
     assert_ptr_equal(o.result, &destroyed);
     assert_int_equal(destroyed, 1);
     scheduler_destroy(s);
@@ -165,21 +164,21 @@ static void broken_promises_fail_a_check(void **state)
 {
     struct scheduler *s = make_inline(NULL);
     struct outcome o = {0};
-    struct reply r;
+    struct reply *r = reply_create_callback(s, remember, &o, NULL);
 
     (void)state;
     check_set_panic_hook(jump_out, NULL);
-    reply_init_callback(&r, s, remember, &o);
     if (setjmp(panicked) == 0) {
-        reply_release(&r);
+        reply_release(r);
         fail_msg("a forgotten reply went unnoticed");
     }
-    reply_complete_code(&r, LYNSE_OK);
+    reply_complete_code(r, LYNSE_OK);
     if (setjmp(panicked) == 0) {
-        reply_complete_code(&r, LYNSE_OK);
+        reply_complete_code(r, LYNSE_OK);
         fail_msg("a second answer went unnoticed");
     }
     check_set_panic_hook(NULL, NULL);
+    reply_release(r);
     assert_int_equal(o.delivered_count, 1);
     scheduler_destroy(s);
 }
@@ -190,19 +189,19 @@ static void broken_promises_fail_a_check(void **state)
 {
     struct scheduler *s = make_inline(NULL);
     struct outcome o = {0};
-    struct reply r;
+    struct reply *r = reply_create_callback(s, remember, &o, NULL);
     int destroyed = 0;
 
     (void)state;
-    reply_init_callback(&r, s, remember, &o);
-    reply_complete_code(&r, LYNSE_OK);
-    complete_with(&r, &destroyed);
+    reply_complete_code(r, LYNSE_OK);
+    complete_with(r, &destroyed);
     assert_int_equal(o.delivered_count, 1);
     assert_int_equal(destroyed, 1);
     assert_int_equal(atomic_load(&s->replies.completed_twice), 1);
+    reply_release(r);
 
-    reply_init_callback(&r, s, remember, &o);
-    reply_release(&r);
+    r = reply_create_callback(s, remember, &o, NULL);
+    reply_release(r);
     assert_int_equal(o.delivered_count, 2);
     assert_int_equal(o.code, LYNSE_INTERNAL);
     assert_int_equal(atomic_load(&s->replies.forgotten), 1);
@@ -243,7 +242,7 @@ static void without_memory_creation_fails_cleanly(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_callback_gets_the_answer),
-    cmocka_unit_test(a_callback_in_memory_of_the_caller_is_not_freed),
+    cmocka_unit_test(a_callback_may_keep_or_destroy_the_result),
     cmocka_unit_test(a_future_hands_out_the_result_once),
     cmocka_unit_test(an_answer_nobody_takes_is_destroyed_with_the_future),
     cmocka_unit_test(a_requester_that_gave_up_is_not_hit_by_the_late_answer),

@@ -4,7 +4,6 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "codec/id.h"
-#include "codec/msgpack.h"
 
 static struct record_id text_id(const char *text)
 {
@@ -105,32 +104,6 @@ static void error_texts_are_bounded_and_printable(void **state)
     }
 }
 
-static void field_values_become_ids(void **state)
-{
-    (void)state;
-    struct error err;
-    struct record_id id;
-    struct buf b;
-    struct value v;
-    buf_init(&b, alloc_libc(), MEM_GENERAL);
-    struct record_id ids[] = {id_of_number(7), id_of_number(UINT64_MAX - 1), text_id("x")};
-    for (size_t i = 0; i < 3; i++) {
-        buf_reset(&b);
-        id_write_msgpack(&ids[i], &b);
-        assert_true(value_read(buf_slice(&b), &v));
-        assert_ok(id_from_value(&v, &id, &err), &err);
-        assert_true(id_equal(&id, &ids[i]));
-    }
-    v = (struct value){.type = VALUE_INT, .as.integer = -1};
-    assert_fails(id_from_value(&v, &id, &err), &err, LYNSE_INVALID);
-    v = (struct value){.type = VALUE_FLOAT, .as.number = 1.0};
-    assert_fails(id_from_value(&v, &id, &err), &err, LYNSE_INVALID);
-    assert_string_equal(err.text, "id must be an integer or text, not float");
-    v = (struct value){.type = VALUE_UINT, .as.uinteger = UINT64_MAX};
-    assert_fails(id_from_value(&v, &id, &err), &err, LYNSE_INVALID);
-    buf_deinit(&b);
-}
-
 static struct slice exact_copy(const void *data, size_t size)
 {
     uint8_t *p = test_malloc(size ? size : 1);
@@ -227,7 +200,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(integers_come_first_by_value_then_text_by_bytes),
     cmocka_unit_test(number_five_and_text_five_differ),
     cmocka_unit_test(error_texts_are_bounded_and_printable),
-    cmocka_unit_test(field_values_become_ids),
     cmocka_unit_test(columns_have_the_bytes_of_the_format),
     cmocka_unit_test(columns_come_back_as_they_were_and_every_cut_is_seen),
     cmocka_unit_test(damaged_columns_are_corrupt),
