@@ -190,6 +190,8 @@ int collection_settle(struct collection *c, struct error *err);
 void collection_explain_unsettled(const struct collection *c, struct error *err);
 /* Bytes of its files: segments, and log that would be replayed. */
 uint64_t collection_disk_bytes(const struct collection *c);
+/* Bytes that a flush would write, about: of rows that are in no segment yet. */
+uint64_t collection_waiting_bytes(const struct collection *c);
 /* Free without writing: what a crash or a failed start leaves is recovered at the next open. */
 void collection_abandon(struct collection *c);
 

@@ -304,6 +304,16 @@ uint64_t collection_disk_bytes(const struct collection *c)
     return bytes;
 }
 
+uint64_t collection_waiting_bytes(const struct collection *c)
+{
+    uint64_t logged = c->log ? c->log->ops->replay_bytes(c->log) : 0, vectors = 0;
+
+    for (size_t i = 0; i < c->part_count; i++)
+        if (c->parts[i].state != PART_SEALED)
+            vectors += (uint64_t)c->parts[i].row_count * c->dim * sizeof(float);
+    return logged > vectors ? logged : vectors;
+}
+
 int collection_close(struct collection *c, struct error *err)
 {
     struct error failed = {0};

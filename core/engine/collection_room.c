@@ -20,6 +20,7 @@ void engine_name_collection(const struct host *h, struct error *err)
 void engine_note_held(struct host *h, const struct collection *c)
 {
     space_set_held(&h->engine->space, &h->held_bytes, c ? collection_disk_bytes(c) : 0);
+    space_set_waiting(&h->engine->space, &h->waiting_bytes, c ? collection_waiting_bytes(c) : 0);
 }
 
 struct flush {
@@ -110,6 +111,8 @@ size_t engine_refuse_without_room(struct host *h, struct message **run, size_t c
         struct error err = {0};
         if (m->write.kind == WRITE_DELETE ||
             space_admit(&h->engine->space, m->base.bytes, now_us, may_wait, &err) == 0) {
+            space_set_waiting(&h->engine->space, &h->waiting_bytes,
+                              h->waiting_bytes + m->base.bytes);
             run[left++] = run[i];
             continue;
         }

@@ -90,6 +90,7 @@ struct host {
     uint64_t pinned_epoch;          /* read-only */
     struct seal_task *seal;         /* under way */
     uint64_t held_bytes;            /* of space: what the collection has on the disk */
+    uint64_t waiting_bytes;         /* of space: what it still has to write there */
     struct kept_deletes *kept;      /* a batch is being written that may need the reserve */
     struct actor_timer *seal_timer; /* one that failed is tried again */
     uint64_t seal_not_before_us;    /* after one that failed */

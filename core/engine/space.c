@@ -13,6 +13,8 @@
  *                 nothing is known of the disk any more.  That is also how a quota is noticed to
  *                 have room, which no file system tells.
  *             (4) One thread at a time makes the reserve, without the mutex: others go on.
+ *             (5) What waits to be sealed is kept free above the mark: else a disk could be full of
+ *                 log, with no room to seal it.
  * THREADS     Any, under the mutex.
  * FAILURE     None of its own: a disk that does not answer is one that nothing is known of, and a
  *             reserve that cannot be made is missing.
@@ -29,7 +31,8 @@ enum {
     RETRY_US = 1000000, /* a reserve that could not be made costs what was written of it */
 };
 #define RESERVE_CHUNK_BYTES ((size_t)(256 << 10))
-#define LOOK_BYTES (16ull << 20)
+#define LOOK_BYTES_MAX (16ull << 20)
+#define LOOK_BYTES_MIN (64ull << 10)
 #define DEFAULT_MARK_BYTES (64ull << 20)
 
 /* ---- asking the disk ---- */
@@ -58,21 +61,44 @@ static void look(struct space *s, uint64_t now_us)
     s->must_look = false;
 }
 
+/* What was admitted takes more than its bytes (log files are made ahead): the mark has to hold it. */
+static uint64_t look_bytes(const struct space *s)
+{
+    uint64_t bytes = s->mark_bytes / 4;
+
+    if (bytes > LOOK_BYTES_MAX) return LOOK_BYTES_MAX;
+    return bytes > LOOK_BYTES_MIN ? bytes : LOOK_BYTES_MIN;
+}
+
 static bool is_stale(const struct space *s, uint64_t now_us)
 {
-    return s->must_look || s->admitted_bytes >= LOOK_BYTES || now_us - s->looked_us >= LOOK_US;
+    return s->must_look || s->admitted_bytes >= look_bytes(s) || now_us - s->looked_us >= LOOK_US;
+}
+
+/* A mark of one byte says: until the disk is full, whatever comes then. */
+static bool goes_to_the_end(const struct space *s)
+{
+    return s->desc.low_water_bytes == 1;
+}
+
+/* Below this writes stop: the mark, and what waits to be sealed. */
+static uint64_t floor_bytes(const struct space *s)
+{
+    return s->mark_bytes + (goes_to_the_end(s) ? 0 : s->waiting_bytes);
 }
 
 static bool leaves_mark(const struct space *s, uint64_t bytes)
 {
+    uint64_t taken = goes_to_the_end(s) ? bytes : 2 * bytes; /* in the log, later in a segment */
+
     return s->free_bytes == UINT64_MAX ||
-           (bytes <= s->free_bytes && s->free_bytes - bytes >= s->mark_bytes);
+           (taken <= s->free_bytes && s->free_bytes - taken >= floor_bytes(s));
 }
 
 /* What has to be free before writes go on: (2). */
 static uint64_t resume_bytes(const struct space *s)
 {
-    uint64_t bytes = s->mark_bytes + s->mark_bytes / 8;
+    uint64_t bytes = floor_bytes(s) + s->mark_bytes / 8;
     return s->was_released ? bytes + RESERVE_BYTES : bytes;
 }
 
@@ -219,21 +245,22 @@ static void follow_disk(struct space *s, uint64_t now_us, bool may_wait)
 
 static int refuse(const struct space *s, uint64_t bytes, struct error *err)
 {
-    unsigned long long free = s->free_bytes, mark = s->mark_bytes, more = resume_bytes(s);
+    unsigned long long free = s->free_bytes, mark = s->mark_bytes, waiting = s->waiting_bytes;
 
     if (!s->is_full)
         return error_set(err, LYNSE_DISK_FULL,
-                         "low_water_bytes: %llu bytes more would leave less than %llu free of %llu",
-                         (unsigned long long)bytes, mark, free);
-    if (s->free_bytes >= more)
+                         "low_water_bytes: %llu bytes more, in log and segment, and %llu that wait "
+                         "to be sealed would leave less than %llu free of %llu",
+                         (unsigned long long)bytes, waiting, mark, free);
+    if (s->free_bytes >= resume_bytes(s))
         return error_set(err, LYNSE_DISK_FULL,
                          "low_water_bytes: the disk or the quota was full, and the reserve of %d "
                          "bytes is not back; deleting, flushing and closing work",
                          RESERVE_BYTES);
     return error_set(err, LYNSE_DISK_FULL,
-                     "low_water_bytes: %llu bytes are free, writes stop below %llu and go on at "
-                     "%llu; deleting, flushing and closing work",
-                     free, mark, more);
+                     "low_water_bytes %llu: %llu bytes are free, with %llu that wait to be sealed "
+                     "writes go on at %llu; deleting, flushing and closing work",
+                     mark, free, waiting, (unsigned long long)resume_bytes(s));
 }
 
 int space_admit(struct space *s, uint64_t bytes, uint64_t now_us, bool may_wait, struct error *err)
@@ -262,12 +289,22 @@ void space_doubt(struct space *s)
     mutex_unlock(&s->mutex);
 }
 
-void space_set_held(struct space *s, uint64_t *held_bytes, uint64_t now_bytes)
+static void set_share(struct space *s, uint64_t *sum, uint64_t *share, uint64_t now_bytes)
 {
     mutex_lock(&s->mutex);
-    s->held_bytes += now_bytes - *held_bytes; /* both ways, modulo 2^64 */
+    *sum += now_bytes - *share; /* both ways, modulo 2^64 */
     mutex_unlock(&s->mutex);
-    *held_bytes = now_bytes;
+    *share = now_bytes;
+}
+
+void space_set_held(struct space *s, uint64_t *held_bytes, uint64_t now_bytes)
+{
+    set_share(s, &s->held_bytes, held_bytes, now_bytes);
+}
+
+void space_set_waiting(struct space *s, uint64_t *waiting_bytes, uint64_t now_bytes)
+{
+    set_share(s, &s->waiting_bytes, waiting_bytes, now_bytes);
 }
 
 /* ---- life ---- */

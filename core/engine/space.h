@@ -31,8 +31,9 @@ struct space {
     uint64_t free_bytes; /* at the last look, less what was admitted since; UINT64_MAX: unknown */
     uint64_t admitted_bytes; /* since the last look */
     uint64_t looked_us;
-    uint64_t retry_us;   /* the reserve is not tried again before */
-    uint64_t held_bytes; /* on the disk, by the collections that are open */
+    uint64_t retry_us;      /* the reserve is not tried again before */
+    uint64_t held_bytes;    /* on the disk, by the collections that are open */
+    uint64_t waiting_bytes; /* of theirs that are logged and still to be written into segments */
     bool must_look;
     bool is_full; /* nothing new is admitted until there is clearly more than the mark */
     bool has_reserve;
@@ -68,6 +69,10 @@ bool space_release_reserve(struct space *s);
 
 /* What a collection has on the disk has changed: *held_bytes is its own share, 0 at first. */
 void space_set_held(struct space *s, uint64_t *held_bytes, uint64_t now_bytes);
+
+/* What a collection has in no segment yet has changed.  So much is kept free above the mark: else a
+ * disk could be full of log that nothing is left to seal. */
+void space_set_waiting(struct space *s, uint64_t *waiting_bytes, uint64_t now_bytes);
 
 /* Make the reserve if the root is large enough to have one, it is not there, and there is room.
  * Waits for the disk, so not in a poll, nor inline in a write.  What goes wrong is logged and tried

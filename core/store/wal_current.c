@@ -89,17 +89,29 @@ int wal_reserve_files(struct wal *w, size_t more, struct error *err)
     return 0;
 }
 
+/* Room that a log file takes ahead is room that sealing may need: an eighth of it at most. */
+static uint64_t fit_to_disk(const struct wal *w, uint64_t bytes, uint64_t least)
+{
+    struct vfs_space space;
+
+    if (bytes <= least || vfs_dir_space(w->maker.dir, &space, NULL) != 0) return bytes;
+    uint64_t most = space.free_bytes / 8 / WAL_BLOCK_BYTES * WAL_BLOCK_BYTES;
+    if (bytes <= most) return bytes;
+    return most > least ? most : least;
+}
+
 int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes,
                      const struct wal_run *records, struct error *err)
 {
     bool is_fatal = false;
     struct error failure = {0};
     struct vfs_file *file = NULL;
+    uint64_t least = wal_next_file_bytes(0, false, records ? wal_run_bytes(records) : 0);
     struct wal_header h = {
         .base.file = *salt,
         .sequence = w->next_sequence,
         .first_lsn = w->prev.last_lsn + 1,
-        .file_bytes = bytes,
+        .file_bytes = fit_to_disk(w, bytes, least),
         .prev_uuid = w->prev.uuid,
         .prev_last_lsn = w->prev.last_lsn,
         .prev_last_crc = w->prev.last_crc,
@@ -107,8 +119,7 @@ int wal_current_open(struct wal *w, const struct uuid *salt, uint64_t bytes,
 
     if (!FAULT(WAL_SKIP_R4A) && wal_current_sync(w, err) != 0) return -1;
     int rc = wal_files_make(&w->maker, &h, records, &file, &is_fatal, &failure);
-    uint64_t least = wal_next_file_bytes(0, false, records ? wal_run_bytes(records) : 0);
-    if (rc != 0 && !is_fatal && failure.code == LYNSE_DISK_FULL && least < bytes) {
+    if (rc != 0 && !is_fatal && failure.code == LYNSE_DISK_FULL && least < h.file_bytes) {
         /* There may be room for what has to be logged now: a delete, say. */
         REACHED(WAL_MADE_SMALL);
         h.file_bytes = least;

@@ -246,7 +246,7 @@ static int faulty_dir_identity(struct vfs_dir *dir, uint64_t out[2], struct erro
 static int faulty_dir_space(struct vfs_dir *dir, struct vfs_space *out, struct error *err)
 {
     const struct faulty_vfs *fs = (const struct faulty_vfs *)dir->fs;
-    if (fault(dir->fs, FAULTY_SIZE, "ask for free space in", ".", err) != 0) return -1;
+    if (fault(dir->fs, FAULTY_SPACE, "ask for free space in", ".", err) != 0) return -1;
     if (!fs->has_space) return vfs_dir_space(inner_dir(dir), out, err);
     *out = fs->space;
     return 0;

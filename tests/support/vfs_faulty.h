@@ -26,13 +26,14 @@ enum faulty_kind {
     FAULTY_UNLINK = 1 << 5, /* files and directories */
     FAULTY_DIR_SYNC = 1 << 6,
     FAULTY_MAP = 1 << 7,
-    FAULTY_SIZE = 1 << 8, /* size, exists, identity, space */
+    FAULTY_SIZE = 1 << 8, /* size, exists, identity */
     FAULTY_LIST = 1 << 9,
     FAULTY_LOCK = 1 << 10, /* lock, unlock, lock_held */
     FAULTY_CLOSE = 1 << 11,
     FAULTY_TRUNCATE = 1 << 12,
     FAULTY_MAKE = 1 << 13, /* directories */
-    FAULTY_ALL = (1 << 14) - 1,
+    FAULTY_SPACE = 1 << 14,
+    FAULTY_ALL = (1 << 15) - 1,
 };
 
 enum faulty_mode {

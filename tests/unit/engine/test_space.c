@@ -41,6 +41,22 @@ static void a_write_below_the_mark_is_refused_before_it_is_logged(void **state)
     assert_int_equal(count_rows(f), 10);
 }
 
+/* A small disk and nobody else on it: log must not take the room that its segment needs. */
+static void what_waits_to_be_sealed_can_be_sealed_when_writes_stop(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t number = 0;
+    open_db(f, &waits, 0);
+    vfs_memory_set_total(f->memory, 4 << 20);
+    for (int i = 0; i < 3; i++) {
+        while (add_row(f, number) == LYNSE_OK) number++;
+        assert_full(f, f->err.code, "notes/docs", "that wait");
+        assert_done(lynse_flush(f->docs, &f->err), f);
+        add_rows(f, number++, 1);
+    }
+    assert_int_equal(count_rows(f), number);
+}
+
 static void deleting_flushing_and_closing_go_on_below_the_mark(void **state)
 {
     struct fixture *f = *state;
@@ -217,6 +233,7 @@ static void a_write_that_waited_too_long_is_not_begun(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_default_mark_fits_the_file_system),
     CASE(a_write_below_the_mark_is_refused_before_it_is_logged),
+    CASE(what_waits_to_be_sealed_can_be_sealed_when_writes_stop),
     CASE(deleting_flushing_and_closing_go_on_below_the_mark),
     CASE(nothing_new_is_made_below_the_mark),
     CASE(a_write_that_would_cross_the_mark_is_refused_alone),
