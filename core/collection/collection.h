@@ -177,22 +177,20 @@ int collection_create(const struct collection_desc *desc, const struct collectio
                       struct error *err);
 /* Recover and publish the first view.  take_dir is taken on success and on failure. */
 int collection_open(const struct collection_desc *desc, struct collection **out, struct error *err);
-/* Settle, then free, and that in any case.  No seal is under way.  An error says first what is
- * durable, then what was not done: OUTCOME_UNKNOWN: acknowledged writes may be missing; any other
- * code: none is. */
-int collection_close(struct collection *c, struct error *err);
 /* The first half of closing: everything applied is durable, and vouched for by more than itself
  * (R3).  In `none` that is a flush; in other levels there is one when more than CLOSE_FLUSH_BYTES
  * would be replayed, unless no sync is allowed here (desc.may_sync): a frame never waits for more
  * than it must.  Nothing is freed, and after an error it may be done again. */
 int collection_settle(struct collection *c, struct error *err);
-/* After settling failed with *err: put what is durable before it; the codes of collection_close. */
+/* After settling failed with *err: put what is durable before it.  OUTCOME_UNKNOWN: acknowledged
+ * writes may be missing; any other code: none is. */
 void collection_explain_unsettled(const struct collection *c, struct error *err);
 /* Bytes of its files: segments, and log that would be replayed. */
 uint64_t collection_disk_bytes(const struct collection *c);
 /* Bytes that a flush would write, about: of rows that are in no segment yet. */
 uint64_t collection_waiting_bytes(const struct collection *c);
-/* Free without writing: what a crash or a failed start leaves is recovered at the next open. */
+/* The second half: free without writing.  No seal is under way.  What is not settled is as a crash
+ * would leave it, and recovered at the next open. */
 void collection_abandon(struct collection *c);
 
 /* ---- collection_write.c ---- */

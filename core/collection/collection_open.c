@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* collection_open.c — create, recover, close.
+/* collection_open.c — create, recover, settle, free.
  *
  * WHAT        open runs recovery, opens what the manifest names, replays the log into a fresh tail
- *             and publishes the first view.  close leaves nothing unvouched (R3).
+ *             and publishes the first view.  settle leaves nothing unvouched (R3).
  * INVARIANTS  (1) Nothing is shown before it is proved durable (R3b runs inside recovery_begin).
  *             (2) Garbage is removed last; a crash at any step leaves the same state for the next
  *                 open.
@@ -312,15 +312,4 @@ uint64_t collection_waiting_bytes(const struct collection *c)
         if (c->parts[i].state != PART_SEALED)
             vectors += (uint64_t)c->parts[i].row_count * c->dim * sizeof(float);
     return logged > vectors ? logged : vectors;
-}
-
-int collection_close(struct collection *c, struct error *err)
-{
-    struct error failed = {0};
-    int rc = collection_settle(c, &failed);
-
-    if (rc != 0) collection_explain_unsettled(c, &failed);
-    if (rc != 0 && err) *err = failed;
-    collection_abandon(c);
-    return rc;
 }

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "crashlab/batch.h"
 #include "store/doc_file.h"
+#include "support/close_collection.h"
 
 struct alone {
     struct collection *c;
@@ -221,7 +222,7 @@ static int close_and_open(struct target *t, struct error *err)
 
     if (s->c->seal.is_active && seal_finish(t, false, err) != 0) return -1;
     struct collection *c = s->c;
-    int rc = collection_close(c, err);
+    int rc = close_collection(c, err);
     s->c = NULL;
     if (rc == 0) {
         promise_all(o, o->lsn);
@@ -341,7 +342,7 @@ static int touch(struct target *t)
         abandon(t);
         return 0;
     }
-    int rc = collection_close(s->c, &err);
+    int rc = close_collection(s->c, &err);
     s->c = NULL;
     abandon(t);
     return rc == 0 ? 0 : target_fail(t, "close: %s", err.text);

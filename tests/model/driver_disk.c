@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "crashlab/images.h"
 #include "model/driver.h"
+#include "support/close_collection.h"
 
 static const struct file_owner owner = {{{3}}, {{4}}};
 
@@ -166,7 +167,7 @@ int driver_reopen(struct driver *d)
         bool must_succeed = !d->expects_errors && !d->c->is_poisoned;
         struct collection *c = d->c;
         d->c = NULL;
-        rc = collection_close(c, &err);
+        rc = close_collection(c, &err);
         view_slot_publish(&d->slot, NULL);
         if (rc != 0 && must_succeed)
             return driver_fail(d, "close: %s: %s", error_name(err.code), err.text);

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "collection/collection.h"
 #include "segment/sealed_segment.h"
+#include "support/close_collection.h"
 #include "support/test.h"
 
 enum { MODEL_INTS = 128, MODEL_IDS = 192, BED_DIM = 2, BED_WRITES_MAX = 8, BED_ROWS_MAX = 64 };
@@ -143,7 +144,7 @@ static inline void bed_abandon(struct bed *b)
 
 static inline int bed_close(struct bed *b, struct error *err)
 {
-    int rc = collection_close(b->c, err);
+    int rc = close_collection(b->c, err);
     b->c = NULL;
     view_slot_publish(&b->slot, NULL);
     return rc;
