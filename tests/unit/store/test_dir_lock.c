@@ -2,6 +2,7 @@
 #include "store/dir_lock.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -220,6 +221,25 @@ static void a_forked_child_can_do_no_harm(void **state)
     dir_lock_release(&l);
 }
 
+static void a_release_does_not_wait_for_a_child_that_is_being_forked(void **state)
+{
+    struct place *p = *state;
+    struct dir_lock l = {0};
+    struct error err = {0};
+    assert_ok(acquire(p, &l, &err), &err);
+    /* As between the fork and its handler: the child still has the descriptor. */
+    pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0)
+        for (;;) pause();
+    assert_true(pid > 0);
+    dir_lock_release(&l);
+    int rc = acquire(p, &l, &err);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_ok(rc, &err);
+    dir_lock_release(&l);
+}
+
 static void a_reader_needs_a_lock_file(void **state)
 {
     struct place *p = *state;
@@ -285,6 +305,7 @@ static const struct CMUnitTest tests[] = {
     CASE(damaged_text_changes_nothing),
     CASE(a_lock_that_outlived_its_opener_is_explained),
     CASE(a_forked_child_can_do_no_harm),
+    CASE(a_release_does_not_wait_for_a_child_that_is_being_forked),
     CASE(a_reader_needs_a_lock_file),
     CASE(a_pin_is_seen_by_the_writer_until_it_goes),
     CASE(a_root_in_memory_is_locked_as_well),
