@@ -227,7 +227,10 @@ class VectorDBClient:
 
     Clients of one folder in one process share it.  Another process that has it open for writing
     makes this raise Locked, and names it.  What was opened here is closed by ``close``, by the end
-    of a ``with`` block, or when nothing refers to it any more.  After a fork, open anew.
+    of a ``with`` block, or when nothing refers to it any more.
+
+    After a fork, what the parent opened raises Forked in the child, and stays the parent's.  The
+    child opens for itself: read-only, or once the parent has closed; before that it is Locked.
     """
 
     def __init__(
@@ -283,7 +286,10 @@ class VectorDBClient:
         return f"VectorDBClient({self._root.path!r}{mode})"
 
     def close(self) -> None:
-        """Closes what was opened through this client; everything acknowledged is kept."""
+        """Closes what was opened through this client; everything acknowledged is kept.
+
+        In a forked child, nothing: it is the parent's to close.
+        """
         self._root.close()
 
     def create_database(self, database_name: str, drop_if_exists: bool = False) -> Database:

@@ -4,6 +4,9 @@
 A root is opened once in a process and shared by all clients of the same folder; it is closed when
 the last of them is.  A client's hold on it is a `LocalRoot`.  A handle of the library is never
 freed under a call that uses it: `Guard` counts the calls.
+
+A forked child forgets what it inherited: nothing of it is shared, closed or freed there, the
+library answers Forked for it, and the child opens for itself.
 """
 
 from __future__ import annotations
@@ -68,9 +71,10 @@ class Guard:
         return pointer
 
     def renew_in_child(self) -> None:
-        """After a fork: a lock may have been held by a thread that does not exist here."""
+        """After a fork: threads that held the lock, or were about to close, do not exist here."""
         self._lock = threading.RLock()
         self._users = set()
+        self.is_closing = self._pointer is None
 
 
 _guards: weakref.WeakSet[Guard] = weakref.WeakSet()
@@ -81,10 +85,9 @@ _roots: dict[tuple[str, bool], SharedRoot] = {}
 def _after_fork_in_child() -> None:
     global _registry_lock
     _registry_lock = threading.RLock()
+    _roots.clear()
     for guard in list(_guards):
         guard.renew_in_child()
-    for root in list(_roots.values()):
-        root.lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
@@ -103,6 +106,11 @@ class SharedRoot:
         self.holder_count = 0
         self._collections: set[Guard] = set()
 
+    @property
+    def is_inherited(self) -> bool:
+        """Of the process that forked this one, whose locks and threads are not here."""
+        return os.getpid() != self.owner_pid
+
     def adopt(self, collection: Any) -> Guard:
         guard = Guard(collection, "collection")
         with self.lock:
@@ -111,7 +119,7 @@ class SharedRoot:
 
     def close_collection(self, guard: Guard) -> None:
         """Closes the handle unless it is closed already, by itself or with the root."""
-        if os.getpid() != self.owner_pid:
+        if self.is_inherited:
             return
         pointer = guard.take()
         with self.lock:
@@ -121,7 +129,7 @@ class SharedRoot:
 
     def release(self) -> None:
         """One holder fewer; the last one closes."""
-        if os.getpid() != self.owner_pid:
+        if self.is_inherited:
             return
         with _registry_lock:
             self.holder_count -= 1
@@ -248,6 +256,8 @@ class LocalRoot:
 
     def close(self) -> None:
         """Closing twice is fine.  An error says what was not made durable."""
+        if self._root.is_inherited:
+            return
         for collection in list(self._collections):
             collection.close()
         self._release()

@@ -37,12 +37,17 @@ def random():
     return np.random.default_rng(seed)
 
 
+# From Python 3.12 on, a fork beside the library's threads is worth a warning to it.
+NO_FORK_WARNING = ("-W", "ignore:This process:DeprecationWarning")
+
+
 class Child:
     """A Python process that runs `code`; `say` reads its lines."""
 
     def __init__(self, code, *arguments):
+        command = [sys.executable, "-u", *NO_FORK_WARNING, "-c", textwrap.dedent(code)]
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-c", textwrap.dedent(code), *map(str, arguments)],
+            [*command, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

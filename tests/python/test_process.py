@@ -99,6 +99,156 @@ def test_a_forked_child_is_told_to_open_anew(tmp_path, child):
     assert status == 0
 
 
+FORKING = """
+import gc, multiprocessing, os, sys, lynse
+from lynse.errors import Forked, Locked
+
+ROW = [1, 2, 3, 4]
+path = sys.argv[1]
+client = lynse.VectorDBClient(path)
+database = client.create_database("notes")
+docs = database.require_collection("docs", dim=4)
+docs.add(ids=1, vectors=ROW)
+docs.checkpoint()  # readers of other processes see it from here on
+
+def ids(client):
+    return client.get_database("notes").get_collection("docs").search(ROW).ids.tolist()
+
+def count_forked():
+    calls = (
+        client.list_databases,
+        lambda: client.create_database("more"),
+        lambda: client.get_database("notes"),
+        database.show_collections,
+        lambda: database.get_collection("docs"),
+        lambda: database.drop_collection("docs"),
+        docs.stats,
+        docs.commit,
+        lambda: docs.search(ROW),
+        lambda: docs.add(ids=9, vectors=ROW),
+    )
+    count = 0
+    for call in calls:
+        try:
+            call()
+        except Forked:
+            count += 1
+    return count == len(calls)
+"""
+
+
+def test_a_forked_child_opens_for_itself(tmp_path, child):
+    forking = child(
+        FORKING
+        + """
+to_child, to_parent = os.pipe(), os.pipe()
+pid = os.fork()
+if pid == 0:
+    try:
+        lynse.VectorDBClient(path)
+    except Locked as error:
+        print("locked", f"process {os.getppid()} " in str(error))
+    with lynse.VectorDBClient(path, read_only=True) as reader:
+        print("read-only", ids(reader))
+    os.write(to_parent[1], b".")
+    os.read(to_child[0], 1)
+    print("forked", count_forked())
+    mine = lynse.VectorDBClient(path)
+    client.close()
+    print("forked", count_forked())
+    try:
+        docs.close()
+    except Forked:
+        print("not committed")
+    del client, database, docs
+    gc.collect()
+    print("writes", mine.get_database("notes").get_collection("docs").add(ids=3, vectors=ROW))
+    print("shared", ids(lynse.VectorDBClient(path)))
+    sys.exit(0)
+os.read(to_parent[0], 1)
+docs.add(ids=2, vectors=ROW)
+print("parent", ids(client))
+client.close()
+os.write(to_child[1], b".")
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+with lynse.VectorDBClient(path) as client:
+    print("parent", ids(client))
+""",
+        tmp_path / "root",
+    )
+    output, status = forking.finish()
+    assert output.splitlines() == [
+        "locked True",
+        "read-only [1]",
+        "parent [1, 2]",
+        "forked True",
+        "forked True",
+        "not committed",
+        "writes 3",
+        "shared [1, 2, 3]",
+        "0",
+        "parent [1, 2, 3]",
+    ]
+    assert status == 0
+
+
+def test_a_forked_child_that_forgets_leaves_the_parent_its_lock(tmp_path, child):
+    forking = child(
+        FORKING
+        + """
+for leave in (sys.exit, os._exit):
+    pid = os.fork()
+    if pid == 0:
+        with client:
+            own = lynse.VectorDBClient(":memory:").create_collection("notes", "docs", dim=4)
+            own.add(ids=7, vectors=ROW)
+            print(own.search(ROW).ids.tolist())
+        del client, database, docs
+        gc.collect()
+        leave(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    docs.add(vectors=ROW)
+print(ids(client), flush=True)
+sys.stdin.readline()
+""",
+        tmp_path / "root",
+    )
+    assert [forking.line() for _ in range(5)] == ["[7]", "0", "[7]", "0", "[1, 2, 3]"]
+    with pytest.raises(Locked, match=rf"\b{forking.pid}\b"):
+        lynse.VectorDBClient(tmp_path / "root")
+    assert forking.finish() == ("", 0)
+    with lynse.VectorDBClient(tmp_path / "root") as client:
+        docs = client.get_database("notes").get_collection("docs")
+        assert docs.head().ids.tolist() == [1, 2, 3]
+
+
+def test_a_pool_of_forked_workers_reads_beside_the_parent(tmp_path, child):
+    forking = child(
+        FORKING
+        + """
+def work(n):
+    with lynse.VectorDBClient(path, read_only=True) as reader:
+        found = ids(reader)
+    try:
+        lynse.VectorDBClient(path)
+    except Locked:
+        return found == list(range(1, n + 1)) and count_forked()
+
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    for n in range(1, 4):
+        print(pool.map(work, [n] * 8, chunksize=1) == [True] * 8)
+        docs.add(ids=n + 1, vectors=ROW)
+        docs.checkpoint()
+    pool.close()
+    pool.join()
+print(ids(client))
+client.close()
+""",
+        tmp_path / "root",
+    )
+    assert forking.finish() == ("True\nTrue\nTrue\n[1, 2, 3, 4]\n", 0)
+
+
 def test_what_was_acknowledged_survives_a_kill(tmp_path, child):
     for turn in range(3):
         writer = child(
