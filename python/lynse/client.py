@@ -224,6 +224,9 @@ class VectorDBClient:
                    and "os" once the system has it, "none" at once; of collections made here
     memory_budget  bytes, 1..2^63; beyond it calls raise NoMemory
     threads        of searches and of collections, 1..256; default: one per core
+    low_water      bytes of the disk that writes leave free, up to 2^50; what would leave less
+                   raises DiskFull, but reads and deletes go on.  0, the default: 64 MiB or one
+                   per cent, whichever is more, but at most an eighth; 1: until it is full
 
     Clients of one folder in one process share it.  Another process that has it open for writing
     makes this raise Locked, and names it.  What was opened here is closed by ``close``, by the end
@@ -242,6 +245,7 @@ class VectorDBClient:
         sync: str | None = None,
         memory_budget: int | None = None,
         threads: int | None = None,
+        low_water: int | None = None,
     ) -> None:
         path = default_root() if uri is None else uri
         if not isinstance(path, (str, os.PathLike)):
@@ -265,6 +269,7 @@ class VectorDBClient:
             sync=sync,
             memory_budget=memory_budget,
             threads=threads,
+            low_water=low_water,
         )
 
     def __enter__(self) -> VectorDBClient:

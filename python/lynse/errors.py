@@ -99,7 +99,7 @@ class OutcomeUnknown(LynseError, RuntimeError):
 
 
 class DiskFull(LynseError, OSError):
-    """No space is left; nothing was applied."""
+    """No space is left, or less than ``low_water`` would be; nothing was applied."""
 
 
 class Io(LynseError, OSError):

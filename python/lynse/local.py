@@ -27,6 +27,7 @@ from .types import METRICS, SYNC_LEVELS, CollectionBackend, Path
 
 MEMORY = ":memory:"
 CLOSE_WAIT_S = 60.0
+LARGEST_LOW_WATER = 2**50  # of the library
 
 
 class Guard:
@@ -153,12 +154,15 @@ class SharedRoot:
 class Options:
     """What belongs to the open root and not to one client of it."""
 
-    def __init__(self, memory_budget: int | None, threads: int | None) -> None:
-        self.memory_budget = _whole("memory_budget", memory_budget, 2**63)
-        self.threads = _whole("threads", threads, 256)
+    def __init__(
+        self, memory_budget: int | None, threads: int | None, low_water: int | None
+    ) -> None:
+        self.memory_budget = _whole("memory_budget", memory_budget, 1, 2**63)
+        self.threads = _whole("threads", threads, 1, 256)
+        self.low_water = _whole("low_water", low_water, 0, LARGEST_LOW_WATER)
 
     def refuse_others(self, wanted: Options, path: str) -> None:
-        for name in ("memory_budget", "threads"):
+        for name in ("memory_budget", "threads", "low_water"):
             value = getattr(wanted, name)
             if value and value != getattr(self, name):
                 raise Invalid(
@@ -167,13 +171,13 @@ class Options:
                 )
 
 
-def _whole(name: str, value: int | None, largest: int) -> int:
+def _whole(name: str, value: int | None, smallest: int, largest: int) -> int:
     if value is None:
         return 0
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
-    if not 1 <= value <= largest:
-        raise Invalid(f"{name} must be 1..{largest}, not {value}")
+    if not smallest <= value <= largest:
+        raise Invalid(f"{name} must be {smallest}..{largest}, not {value}")
     return value
 
 
@@ -190,6 +194,7 @@ def _open_root(path: str, read_only: bool, options: Options) -> Any:
     desc.actor_threads = options.threads
     desc.search_threads = options.threads
     desc.memory_budget_bytes = options.memory_budget
+    desc.low_water_bytes = options.low_water
     out = ffi.new("struct lynse **")
     error = new_error()
     check(lib.lynse_open(desc, out, error), error)
@@ -235,12 +240,13 @@ class LocalRoot:
         sync: str | None = None,
         memory_budget: int | None = None,
         threads: int | None = None,
+        low_water: int | None = None,
     ) -> None:
         self._path = os.fspath(path)
         self._read_only = read_only
         self._sync = sync_level(sync)
         self._collections: weakref.WeakSet[LocalCollection] = weakref.WeakSet()
-        options = Options(memory_budget, threads)
+        options = Options(memory_budget, threads, low_water)
         with _registry_lock:
             self._root = _share_root(self._path, read_only, options)
             self._root.holder_count += 1

@@ -11,6 +11,7 @@ from lynse.client import default_root
 from lynse.errors import (
     DatabaseNotFound,
     Dimension,
+    DiskFull,
     Invalid,
     NotFound,
     ReadOnly,
@@ -131,6 +132,12 @@ def test_options_are_checked(database, tmp_path):
         lynse.VectorDBClient(tmp_path / "x", threads=0)
     with pytest.raises(TypeError, match="memory_budget"):
         lynse.VectorDBClient(tmp_path / "x", memory_budget="1G")
+    for low_water in (-1, 2**50 + 1):
+        with pytest.raises(Invalid, match=r"low_water must be 0\.\.1125899906842624"):
+            lynse.VectorDBClient(tmp_path / "x", low_water=low_water)
+    for low_water in ("1G", 1e9, True):
+        with pytest.raises(TypeError, match="low_water"):
+            lynse.VectorDBClient(tmp_path / "x", low_water=low_water)
     assert database.show_collections() == []
     assert database.require_collection("any", dtypes=np.float32).vector_dtype == "float32"
     assert not (tmp_path / "x").exists()
@@ -284,6 +291,32 @@ def test_a_memory_budget_is_an_ordinary_error(tmp_path):
         count = docs.stats()["n_live"]
         assert count % 5000 == 0
         assert len(docs.search(block[0], k=1)) == (1 if count else 0)
+
+
+def test_below_the_low_water_mark_searches_and_deletes_go_on(tmp_path):
+    with lynse.VectorDBClient(tmp_path / "root", low_water=0) as client:
+        client.create_collection("notes", "docs", dim=4).add(ids=[1, 2], vectors=[ROW, ROW])
+    with lynse.VectorDBClient(tmp_path / "root", low_water=2**50) as client:
+        docs = client.get_database("notes").get_collection("docs")
+        for write in (
+            lambda: docs.add(ids=3, vectors=ROW),
+            lambda: docs.upsert(ids=1, vectors=ROW),
+            lambda: client.create_database("more"),
+        ):
+            with pytest.raises(DiskFull, match="low_water_bytes"):
+                write()
+        assert docs.search(ROW).ids.tolist() == [1, 2]
+        docs.delete([2])
+        docs.flush()
+        assert docs.search(ROW).ids.tolist() == [1]
+        assert client.list_databases() == ["notes"]
+        with pytest.raises(Invalid, match="low_water=1125899906842624, not 1;"):
+            lynse.VectorDBClient(tmp_path / "root", low_water=1)
+        lynse.VectorDBClient(tmp_path / "root").close()
+    with lynse.VectorDBClient(tmp_path / "root", low_water=1) as client:
+        docs = client.get_database("notes").get_collection("docs")
+        docs.add(ids=3, vectors=ROW)
+        assert docs.search(ROW).ids.tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("level", ["always", "interval", "os", "none"])
