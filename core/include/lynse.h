@@ -46,8 +46,8 @@
  *              root from one thread at a time.
  *   SCORES     ip: the dot product, larger is nearer; l2: squared distance; cosine: 1 - cos, where
  *              a zero vector has distance 1, and so has one shorter than 1e-19; sums of products
- *              beyond a float's range (3e38) end as infinities.  Ties are ordered by id: integers by
- *              value, then text.
+ *              beyond a float's range (3e38) end as infinities.  Ties are ordered by id:
+ *              integers by value, then text.
  *   LIFETIME   What a hits object points to lives until lynse_hits_free.  Close what you opened
  *              from a root before, or let lynse_close do it: it makes later calls on them invalid.
  *
