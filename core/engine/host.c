@@ -282,21 +282,35 @@ void engine_release_host(struct host *h)
     engine_unlock(e);
 }
 
-struct host *engine_detach_unnamed(struct engine *e)
+/* The open ones that the catalog does not name any more are dropped from now on, and the first of
+ * the list: one pass for all, as a database may have had thousands. */
+static void bring_dropped_forward(struct engine *e)
 {
-    struct host **at = &e->hosts, *h;
+    struct host *named = NULL, *dropped = NULL;
+    struct host **named_end = &named, **dropped_end = &dropped;
 
-    engine_lock(e);
-    for (; (h = *at) != NULL; at = &h->next) {
+    for (struct host *h = e->hosts; h; h = h->next) {
         const struct catalog_collection *entry =
             catalog_find(&e->catalog, h->entry.database, h->entry.name);
-        if (!entry || entry->number != h->entry.number) break;
+        h->is_dropped = !entry || entry->number != h->entry.number;
+        struct host ***end = h->is_dropped ? &dropped_end : &named_end;
+        **end = h;
+        *end = &h->next;
     }
+    *named_end = NULL;
+    *dropped_end = named;
+    e->hosts = dropped;
+}
+
+struct host *engine_detach_unnamed(struct engine *e)
+{
+    engine_lock(e);
+    if (e->hosts && !e->hosts->is_dropped) bring_dropped_forward(e);
+    struct host *h = e->hosts && e->hosts->is_dropped ? e->hosts : NULL;
     if (h) {
-        *at = h->next;
+        e->hosts = h->next;
         h->next = e->dropped_hosts;
         e->dropped_hosts = h;
-        h->is_dropped = true;
     }
     engine_unlock(e);
     return h;
@@ -312,14 +326,21 @@ void engine_mark_idle(struct engine *e, uint32_t number)
 
 void engine_reap(struct engine *e)
 {
-    for (;;) {
-        engine_lock(e);
-        struct host **at = &e->dropped_hosts;
-        while (*at && !((*at)->handle_count == 0 && (*at)->is_idle)) at = &(*at)->next;
-        struct host *h = *at;
-        if (h) *at = h->next;
-        engine_unlock(e);
-        if (!h) return;
+    struct host *done = NULL, *h;
+
+    engine_lock(e);
+    for (struct host **at = &e->dropped_hosts; (h = *at) != NULL;) {
+        if (h->handle_count > 0 || !h->is_idle) {
+            at = &h->next;
+            continue;
+        }
+        *at = h->next;
+        h->next = done;
+        done = h;
+    }
+    engine_unlock(e);
+    while ((h = done) != NULL) {
+        done = h->next;
         engine_free_host(h);
     }
 }

@@ -122,6 +122,49 @@ static void a_database_takes_open_and_closed_collections_along(void **state)
     assert_int_equal(lynse_close(db, NULL), LYNSE_OK);
 }
 
+static void drop_box(struct lynse *db, struct lynse_collection *const *boxed,
+                     struct lynse_collection *const *others, size_t count)
+{
+    struct lynse_error err = {0};
+    uint64_t live;
+
+    assert_int_equal(lynse_database_drop(db, "box", NULL), LYNSE_OK);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(lynse_count(boxed[i], &live, &err), LYNSE_NOT_FOUND);
+        assert_int_equal(lynse_count(others[i], &live, &err), LYNSE_OK);
+        assert_int_equal(live, 1);
+    }
+}
+
+static void a_database_of_many_open_collections_leaves_those_of_others(void **state)
+{
+    enum { COUNT = 40 };
+    struct fixture *f = *state;
+    struct lynse *db = open_root(f);
+    struct lynse_collection *boxed[COUNT], *others[COUNT];
+    size_t before = entry_count(f->root);
+    float vector[] = {1, 2};
+    struct lynse_rows rows = {.count = 1, .dim = 2, .vectors = vector};
+
+    for (size_t i = 0; i < COUNT; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "other/%zu", i);
+        make_in(db, name, &others[i]);
+        assert_int_equal(lynse_add(others[i], &rows, NULL, NULL, NULL), LYNSE_OK);
+    }
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "box/%zu", i);
+            make_in(db, name, &boxed[i]);
+        }
+        drop_box(db, boxed, others, COUNT);
+        for (size_t i = 0; i < COUNT; i += 2) lynse_collection_close(boxed[i]);
+        assert_int_equal(entry_count(f->root), before + COUNT);
+    }
+    assert_int_equal(lynse_close(db, NULL), LYNSE_OK);
+}
+
 static void a_directory_that_resists_goes_at_a_later_start(void **state)
 {
     struct fixture *f = *state;
@@ -153,6 +196,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_drop_takes_the_directory_along, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_database_takes_open_and_closed_collections_along, set_up,
                                     tear_down),
+    cmocka_unit_test_setup_teardown(a_database_of_many_open_collections_leaves_those_of_others,
+                                    set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_directory_that_resists_goes_at_a_later_start, set_up,
                                     tear_down),
     cmocka_unit_test_setup_teardown(garbage_that_resists_keeps_no_collection_closed, set_up,
