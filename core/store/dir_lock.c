@@ -226,7 +226,7 @@ void dir_lock_unpin(struct dir_lock *l, uint64_t collection_number, uint64_t epo
 void dir_lock_release(struct dir_lock *l)
 {
     if (!l->file) return;
-    /* A child that is being forked has a copy of the descriptor until its handler has run; the close
+    /* A child that is being forked has a copy of the descriptor until its handler has run: a close
      * of ours alone would leave the root locked as long. */
     if (l->is_writer && fork_check(l->opener_pid, NULL) == 0) (void)vfs_unlock(l->file, 0, 1, NULL);
     (void)vfs_close(l->file, NULL);
