@@ -61,7 +61,7 @@ static void look(struct space *s, uint64_t now_us)
     s->must_look = false;
 }
 
-/* What was admitted takes more than its bytes (log files are made ahead): the mark has to hold it. */
+/* What was admitted takes more than its bytes, log files made ahead: the mark has to hold it. */
 static uint64_t look_bytes(const struct space *s)
 {
     uint64_t bytes = s->mark_bytes / 4;
