@@ -21,6 +21,8 @@ int lynse_database_create(struct lynse *db, const char *database, struct lynse_e
 
     if (!db) return api_missing("db", err);
     if (!database) return api_missing("database", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_create_database(db->engine, database, &failed) != 0) return api_fail(&failed, err);
     return LYNSE_OK;
 }
@@ -31,6 +33,8 @@ int lynse_database_drop(struct lynse *db, const char *database, struct lynse_err
 
     if (!db) return api_missing("db", err);
     if (!database) return api_missing("database", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_drop_database(db->engine, database, &failed) != 0) return api_fail(&failed, err);
     return LYNSE_OK;
 }
@@ -42,6 +46,8 @@ int lynse_database_exists(struct lynse *db, const char *database, int *out, stru
     if (!db) return api_missing("db", err);
     if (!database) return api_missing("database", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_check(db->engine, &failed) != 0) return api_fail(&failed, err);
     if (name_check("database", slice_of_text(database), &failed) != 0)
         return api_fail(&failed, err);
@@ -86,6 +92,8 @@ int lynse_database_list(struct lynse *db, struct lynse_names **out, struct lynse
 
     if (!db) return api_missing("db", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_check(db->engine, &failed) != 0 || list_names(db, NULL, out, &failed) != 0)
         return api_fail(&failed, err);
     return LYNSE_OK;
@@ -99,6 +107,8 @@ int lynse_collection_list(struct lynse *db, const char *database, struct lynse_n
     if (!db) return api_missing("db", err);
     if (!database) return api_missing("database", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_check(db->engine, &failed) != 0 ||
         name_check("database", slice_of_text(database), &failed) != 0 ||
         list_names(db, database, out, &failed) != 0)
@@ -187,6 +197,8 @@ int lynse_collection_create(struct lynse *db, const struct lynse_collection_desc
 
     if (!db) return api_missing("db", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (check_creation(db, desc, &c, &failed) != 0 ||
         engine_create_collection(db->engine, c.database, c.name, &c.options, &failed) != 0)
         return api_fail(&failed, err);
@@ -204,6 +216,8 @@ int lynse_collection_open(struct lynse *db, const char *name, struct lynse_colle
 
     if (!db) return api_missing("db", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_check(db->engine, &failed) != 0 ||
         api_name(name, database, collection, &failed) != 0 ||
         open_handle(db, database, collection, out, &failed) != 0)
@@ -252,6 +266,8 @@ int lynse_collection_require(struct lynse *db, const struct lynse_collection_des
 
     if (!db) return api_missing("db", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (check_creation(db, desc, &c, &failed) != 0) return api_fail(&failed, err);
     if (open_handle(db, c.database, c.name, &handle, &failed) != 0) {
         if (failed.code != LYNSE_NOT_FOUND) return api_fail(&failed, err);
@@ -281,6 +297,8 @@ int lynse_collection_drop(struct lynse *db, const char *name, struct lynse_error
     struct error failed = {0};
 
     if (!db) return api_missing("db", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_check(db->engine, &failed) != 0 ||
         api_name(name, database, collection, &failed) != 0 ||
         engine_drop_collection(db->engine, database, collection, &failed) != 0)
@@ -295,6 +313,8 @@ int lynse_collection_exists(struct lynse *db, const char *name, int *out, struct
 
     if (!db) return api_missing("db", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_check(db->engine, &failed) != 0 ||
         api_name(name, database, collection, &failed) != 0)
         return api_fail(&failed, err);

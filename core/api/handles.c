@@ -60,38 +60,6 @@ int api_missing(const char *argument, struct lynse_error *err)
     return api_fail(&failed, err);
 }
 
-/* ---- children ---- */
-
-void api_adopt(struct lynse *db, struct api_child *child, void (*end)(struct api_child *child))
-{
-    child->db = db;
-    child->end = end;
-    child->previous = NULL;
-    mutex_lock(&db->mutex);
-    child->next = db->children;
-    if (child->next) child->next->previous = child;
-    db->children = child;
-    mutex_unlock(&db->mutex);
-}
-
-void api_disown(struct api_child *child)
-{
-    struct lynse *db = child->db;
-
-    mutex_lock(&db->mutex);
-    if (child->previous) child->previous->next = child->next;
-    else db->children = child->next;
-    if (child->next) child->next->previous = child->previous;
-    mutex_unlock(&db->mutex);
-}
-
-void api_end(struct api_child *child)
-{
-    if (engine_check(child->db->engine, NULL) != 0) return;
-    api_disown(child);
-    child->end(child);
-}
-
 /* ---- descs ---- */
 
 int api_desc_bytes(const char *what, uint32_t bytes, size_t v1_bytes, size_t *out,

@@ -3,6 +3,7 @@
 #ifndef API_HANDLES_H
 #define API_HANDLES_H
 
+#include "base/atomic.h"
 #include "engine/engine.h"
 #include "lynse.h"
 
@@ -17,13 +18,20 @@ struct api_memory {
 struct api_child {
     struct api_child *previous, *next; /* of the root's list */
     struct lynse *db;
-    void (*end)(struct api_child *child); /* let go of everything and free it; it is in no list */
+    /* Let go of everything and free it; it is in no list, and the root's mutex is held. */
+    void (*end)(struct api_child *child);
+    _Atomic(uint32_t) calls; /* see calls.c */
+    bool is_ended;           /* root's mutex; by its own function */
 };
 
 struct lynse {
+    struct api_child self; /* for calls on the root; in no list */
     struct engine *engine;
     struct api_memory *memory;
-    struct mutex mutex; /* of the list */
+    int opener_pid;
+    _Atomic(bool) is_closing; /* the cancel flag of its searches */
+    struct mutex mutex;       /* of the list */
+    struct condition left;    /* a handle that is ending was left */
     struct api_child *children;
 };
 
@@ -33,10 +41,34 @@ struct lynse_collection {
     struct host *host;
 };
 
+/* ---- calls.c ---- */
+
+/* A call begins.  NULL: SHUTTING_DOWN, or FORKED when the parent was closing.  Until it is left the
+ * handle and its root are there. */
+struct api_child *api_enter(struct api_child *child, struct error *err);
+/* *inside is what api_enter gave, NULL too. */
+void api_leave(struct api_child **inside);
+/* Before the variable that keeps it: the call is left at the end of the block, on every way out. */
+#define API_CALL __attribute__((cleanup(api_leave)))
+
+void api_init_child(struct lynse *db, struct api_child *child,
+                    void (*end)(struct api_child *child));
 void api_adopt(struct lynse *db, struct api_child *child, void (*end)(struct api_child *child));
-void api_disown(struct api_child *child);
-/* The caller's own end of it: nothing in a forked child, whose locks may be held by nobody. */
+/* The caller's own end of it, which calls that are inside survive: nothing in a forked child, whose
+ * locks may be held by nobody, nor while lynse_close runs, which does it. */
 void api_end(struct api_child *child);
+
+/* open.c.  A root as desc says, but in take_alloc (NULL: NO_MEMORY), which ends with the root and
+ * its results, or on failure. */
+int api_open(const struct engine_desc *desc, struct alloc *take_alloc, struct lynse **out,
+             struct error *err);
+
+/* lynse_close.  From now on calls are refused and searches cancelled; false: they were already. */
+bool api_refuse_calls(struct lynse *db);
+void api_await_calls(struct lynse *db); /* until nobody is inside */
+void api_end_children(struct lynse *db);
+
+/* ---- handles.c ---- */
 
 struct api_memory *api_memory_acquire(struct api_memory *m);
 void api_memory_release(struct api_memory *m);

@@ -4,7 +4,9 @@
  * WHAT        Version, log sink, panic handler; a root is an engine with its allocator.
  * INVARIANTS  (1) A root that could not be opened leaves nothing allocated.
  *             (2) The log sink and the panic handler are the only state of the process here.
- * THREADS     Any; a root is closed by one thread, when no other is in a call on it.
+ *             (3) lynse_close: no call begins any more; what waits is answered; nobody is inside;
+ *                 no actor runs; then handles go, and the engine last.
+ * THREADS     Any; a root is closed by one thread, others may be in calls on it.
  * FAILURE     lynse_close closes in any case and says what was not made durable.
  */
 #include <string.h>
@@ -98,20 +100,44 @@ static int check_desc(const struct lynse_open_desc *d, struct error *err)
     return 0;
 }
 
-static struct api_memory *create_memory(const struct lynse_open_desc *d)
+static struct api_memory *create_memory(struct alloc *take_alloc)
 {
-    struct alloc_hooks hooks = {d->allocator.alloc, d->allocator.free, d->allocator.ctx};
-    struct alloc *alloc = alloc_create(&hooks, (size_t)d->memory_budget_bytes);
-    struct api_memory *m = alloc ? mem_zalloc(alloc, MEM_GENERAL, sizeof *m) : NULL;
+    struct api_memory *m = take_alloc ? mem_zalloc(take_alloc, MEM_GENERAL, sizeof *m) : NULL;
 
     if (!m) {
-        if (alloc) alloc_destroy(alloc);
+        if (take_alloc) alloc_destroy(take_alloc);
         return NULL;
     }
     mutex_init(&m->mutex);
     m->reference_count = 1;
-    m->alloc = alloc;
+    m->alloc = take_alloc;
     return m;
+}
+
+int api_open(const struct engine_desc *desc, struct alloc *take_alloc, struct lynse **out,
+             struct error *err)
+{
+    struct engine_desc e = *desc;
+    struct api_memory *memory = create_memory(take_alloc);
+    struct lynse *db = memory ? mem_zalloc(take_alloc, MEM_GENERAL, sizeof *db) : NULL;
+
+    if (!db) {
+        if (memory) api_memory_release(memory);
+        return error_no_memory(err, sizeof *db);
+    }
+    e.alloc = take_alloc;
+    if (engine_open(&e, &db->engine, err) != 0) {
+        mem_free(take_alloc, db);
+        api_memory_release(memory);
+        return -1;
+    }
+    db->memory = memory;
+    db->opener_pid = db->engine->opener_pid;
+    api_init_child(db, &db->self, NULL);
+    mutex_init(&db->mutex);
+    condition_init(&db->left);
+    *out = db;
+    return 0;
 }
 
 /* Whose LOCK, whose catalog: texts from below know names in the folder only. */
@@ -138,13 +164,6 @@ int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct ly
         check_desc(&d, &failed) != 0)
         return api_fail(&failed, err);
 
-    struct api_memory *memory = create_memory(&d);
-    struct lynse *db = memory ? mem_zalloc(memory->alloc, MEM_GENERAL, sizeof *db) : NULL;
-    if (!db) {
-        if (memory) api_memory_release(memory);
-        error_no_memory(&failed, sizeof *db);
-        return api_fail(&failed, err);
-    }
     struct engine_desc e = {
         .path = d.path,
         .read_only = d.flags & LYNSE_OPEN_READ_ONLY,
@@ -160,18 +179,22 @@ int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct ly
         .search_threads = d.search_threads,
         .job_threads = d.job_threads ? d.job_threads : 1,
         .seed = d.seed,
-        .alloc = memory->alloc,
     };
-    db->memory = memory;
-    if (engine_open(&e, &db->engine, &failed) != 0) {
-        mem_free(memory->alloc, db);
-        api_memory_release(memory);
-        name_root(&failed, d.path);
-        return api_fail(&failed, err);
-    }
-    mutex_init(&db->mutex);
-    *out = db;
-    return LYNSE_OK;
+    const struct alloc_hooks hooks = {d.allocator.alloc, d.allocator.free, d.allocator.ctx};
+    struct alloc *alloc = alloc_create(&hooks, (size_t)d.memory_budget_bytes);
+    if (api_open(&e, alloc, out, &failed) == 0) return LYNSE_OK;
+    name_root(&failed, d.path);
+    return api_fail(&failed, err);
+}
+
+/* Of several that close a root one does; it is not counted then, for it waits for the others. */
+static int begin_close(struct lynse *db, struct error *err)
+{
+    API_CALL struct api_child *inside = api_enter(&db->self, err);
+
+    if (!inside || engine_check(db->engine, err) != 0) return -1;
+    if (api_refuse_calls(db)) return 0;
+    return error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
 }
 
 int lynse_close(struct lynse *db, struct lynse_error *err)
@@ -179,14 +202,15 @@ int lynse_close(struct lynse *db, struct lynse_error *err)
     struct error failed = {0};
 
     if (!db) return LYNSE_OK;
-    if (engine_check(db->engine, &failed) != 0) return api_fail(&failed, err);
+    if (begin_close(db, &failed) != 0) return api_fail(&failed, err);
     struct api_memory *memory = db->memory;
-    while (db->children) {
-        struct api_child *child = db->children;
-        api_disown(child);
-        child->end(child);
-    }
+    engine_stop(db->engine); /* (3) */
+    api_await_calls(db);
+    engine_end_actors(db->engine); /* and with them the last done callbacks */
+    api_end_children(db);
     int rc = engine_close(db->engine, &failed);
+    api_await_calls(db); /* those that came too late, and are refused */
+    condition_deinit(&db->left);
     mutex_deinit(&db->mutex);
     mem_free(memory->alloc, db);
     api_memory_release(memory);
@@ -198,6 +222,8 @@ int lynse_refresh(struct lynse *db, struct lynse_error *err)
     struct error failed = {0};
 
     if (!db) return api_missing("db", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     return engine_refresh(db->engine, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 
@@ -206,7 +232,8 @@ int lynse_poll(struct lynse *db, uint64_t budget_us)
     struct error failed = {0};
 
     if (!db) return api_missing("db", NULL);
-    if (engine_check(db->engine, &failed) != 0) return failed.code;
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside || engine_check(db->engine, &failed) != 0) return failed.code;
     if (!db->engine->desc.is_inline) return LYNSE_OK; /* threads do the work */
     return engine_poll(db->engine, budget_us) ? LYNSE_MORE : LYNSE_OK;
 }
@@ -216,10 +243,14 @@ int lynse_sync(struct lynse *db, struct lynse_error *err)
     struct error failed = {0};
 
     if (!db) return api_missing("db", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
     return engine_sync_all(db->engine, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 
 uint64_t lynse_memory_bytes(const struct lynse *db)
 {
-    return db ? alloc_used_bytes(db->memory->alloc) : 0;
+    struct lynse *root = (struct lynse *)(uintptr_t)db;
+    API_CALL struct api_child *inside = root ? api_enter(&root->self, NULL) : NULL;
+    return inside ? alloc_used_bytes(root->memory->alloc) : 0;
 }

@@ -50,6 +50,8 @@ int lynse_get(struct lynse_collection *c, const struct lynse_id *ids, size_t cou
 
     if (!c) return api_missing("c", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside) return api_fail(&failed, err);
     return get(c, ids, count, flags, out, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 
@@ -63,6 +65,8 @@ int lynse_exists(struct lynse_collection *c, const struct lynse_id *id, int *out
     if (!c) return api_missing("c", err);
     if (!id) return api_missing("id", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (api_id(id, &r, &failed) != 0 || engine_view(c->host, &view, &failed) != 0)
         return api_fail(&failed, err);
     int found = fetch_exists(view, &r, &failed);
@@ -79,6 +83,8 @@ int lynse_count(struct lynse_collection *c, uint64_t *out, struct lynse_error *e
 
     if (!c) return api_missing("c", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_view(c->host, &view, &failed) != 0) return api_fail(&failed, err);
     *out = view->live_count;
     view_release(view);
@@ -104,6 +110,8 @@ int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_sc
 
     if (!c) return api_missing("c", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (check_flags(flags, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_SCAN_DELETED, &failed) !=
             0 ||
         engine_view(c->host, &view, &failed) != 0)
@@ -130,6 +138,8 @@ int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **ou
 
     if (!s) return api_missing("s", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&s->child, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (row_max == 0 || row_max > LIMIT_BATCH_ROWS) {
         error_set(&failed, LYNSE_LIMIT, "row_max: %zu, allowed are 1 to %d", row_max,
                   LIMIT_BATCH_ROWS);
@@ -144,7 +154,8 @@ int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **ou
 
 void lynse_scan_skip(struct lynse_scan *s, uint64_t row_count)
 {
-    if (s) fetch_skip(&s->cursor, row_count);
+    API_CALL struct api_child *inside = s ? api_enter(&s->child, NULL) : NULL;
+    if (inside && engine_check(s->db->engine, NULL) == 0) fetch_skip(&s->cursor, row_count);
 }
 
 void lynse_scan_free(struct lynse_scan *s)
@@ -162,6 +173,8 @@ int lynse_list_fields(struct lynse_collection *c, struct lynse_names **out, stru
 
     if (!c) return api_missing("c", err);
     if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (engine_view(c->host, &view, &failed) != 0) return api_fail(&failed, err);
     arena_init(&arena, c->db->memory->alloc, MEM_SEARCH);
     int rc = fetch_field_names(c->db->memory->alloc, view, &arena, &names, &count, &failed);

@@ -62,6 +62,7 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
         .threshold = d->threshold,
         .max_results = d->max_results ? d->max_results : 1000,
         .columns = api_columns(d->flags),
+        .cancel = &c->db->is_closing,
     };
 
     if (check_desc(d, err) != 0 || api_deadline(e, d->timeout_us, &r.deadline_us, err) != 0)
@@ -100,6 +101,14 @@ static int finish(struct lynse_search *s, struct lynse_hits **out, struct error 
     return rc == 0 ? api_hits(s->db, &result, out, err) : -1;
 }
 
+static int explain(const struct lynse_search *s, struct error *err)
+{
+    /* Nobody else cancels one.  Relaxed: the flag carries nothing with it. */
+    if (err->code == LYNSE_CANCELLED && atomic_load_relaxed(&s->db->is_closing))
+        error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
+    return api_fail(err, NULL);
+}
+
 static int step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **out,
                 struct error *err)
 {
@@ -107,13 +116,13 @@ static int step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **
     case SEARCH_MORE:
         return LYNSE_MORE;
     case SEARCH_DONE:
-        return finish(s, out, err) == 0 ? LYNSE_OK : api_fail(err, NULL);
+        return finish(s, out, err) == 0 ? LYNSE_OK : explain(s, err);
     default:
         break;
     }
     search_destroy(s->search);
     s->search = NULL;
-    return api_fail(err, NULL);
+    return explain(s, err);
 }
 
 int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *desc,
@@ -124,7 +133,8 @@ int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *des
 
     if (!c) return api_missing("c", error_of(desc));
     if (!out) return api_missing("out", error_of(desc));
-    if (begin(c, desc, &s, &failed) != 0) return api_fail(&failed, error_of(desc));
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside || begin(c, desc, &s, &failed) != 0) return api_fail(&failed, error_of(desc));
     int code = step(&s, 0, out, &failed);
     return code > 0 ? api_fail(&failed, s.error) : code;
 }
@@ -144,6 +154,8 @@ int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_des
 
     if (!c) return api_missing("c", error_of(desc));
     if (!out) return api_missing("out", error_of(desc));
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside) return api_fail(&failed, error_of(desc));
     struct lynse_search *s = mem_zalloc(c->db->memory->alloc, MEM_SEARCH, sizeof *s);
     if (!s) {
         error_no_memory(&failed, sizeof *s);
@@ -163,12 +175,15 @@ int lynse_search_step(struct lynse_search *s, uint64_t budget_us, struct lynse_h
     struct error failed = {0};
 
     if (!s) return api_missing("s", NULL);
-    if (!out) return api_missing("out", s->error);
+    struct lynse_error *error = s->error; /* it is gone after the last step, and when refused */
+    API_CALL struct api_child *inside = api_enter(&s->child, &failed);
+    if (!inside) return api_fail(&failed, error);
+    if (!out) return api_missing("out", error);
     /* A forked child must not so much as free it: its locks may be held by nobody. */
-    if (engine_check(s->db->engine, &failed) != 0) return api_fail(&failed, s->error);
+    if (engine_check(s->db->engine, &failed) != 0) return api_fail(&failed, error);
     int code = step(s, budget_us ? budget_us : 1, out, &failed);
     if (code == LYNSE_MORE) return LYNSE_MORE;
-    if (code > 0) api_fail(&failed, s->error);
+    if (code > 0) api_fail(&failed, error);
     api_end(&s->child);
     return code;
 }

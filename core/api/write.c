@@ -244,6 +244,8 @@ static int run(struct lynse_collection *c, const struct write_request *r,
     uint64_t deadline;
 
     if (!c) return api_missing("c", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside) return api_fail(&failed, err);
     if (!options) options = &defaults;
     if (api_copy_desc("options", &o, sizeof o, options, options->struct_bytes, sizeof o, &failed) !=
         0)

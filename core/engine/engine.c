@@ -318,12 +318,18 @@ static struct host *take_host(struct engine *e, struct host **list)
     return h;
 }
 
-int engine_close(struct engine *e, struct error *err)
+/* The first failure is told, but what may be missing weighs more. */
+static void note_failure(struct engine *e, const struct error *failed)
 {
-    struct error worst = {0}; /* the first one, but what may be missing weighs more */
+    if (!e->close_error.code ||
+        (failed->code == LYNSE_OUTCOME_UNKNOWN && e->close_error.code != LYNSE_OUTCOME_UNKNOWN))
+        e->close_error = *failed;
+}
+
+void engine_stop(struct engine *e)
+{
     struct host *h;
 
-    if (fork_check(e->opener_pid, err) != 0) return -1; /* the parent's threads are not here */
     engine_lock(e);
     e->is_closing = true;
     engine_unlock(e);
@@ -332,19 +338,43 @@ int engine_close(struct engine *e, struct error *err)
     actor_stop_and_wait(e->catalog_actor);
     while ((h = take_host(e, &e->hosts)) != NULL) {
         struct error failed = {0};
-        if (engine_close_host(h, false, &failed) != 0 &&
-            (!worst.code || (failed.code == LYNSE_OUTCOME_UNKNOWN && worst.code != failed.code)))
-            worst = failed;
-        engine_free_host(h);
+        if (engine_close_host(h, false, &failed) != 0) note_failure(e, &failed);
+        h->next = e->closed_hosts;
+        e->closed_hosts = h;
     }
-    while ((h = take_host(e, &e->dropped_hosts)) != NULL) {
-        /* Behind the drop's own, which may wait for a seal. */
+}
+
+static void end_actors(struct host *list)
+{
+    for (struct host *h = list; h; h = h->next) {
+        actor_destroy(h->actor);
+        h->actor = NULL;
+    }
+}
+
+void engine_end_actors(struct engine *e)
+{
+    engine_stop(e);
+    /* Behind the drop's own, which may wait for a seal. */
+    for (struct host *h = e->dropped_hosts; h; h = h->next)
         if (h->close_order) (void)engine_close_host(h, true, NULL);
-        engine_free_host(h);
-    }
+    end_actors(e->closed_hosts);
+    end_actors(e->dropped_hosts);
+}
+
+int engine_close(struct engine *e, struct error *err)
+{
+    struct error failed;
+    struct host *h;
+
+    if (fork_check(e->opener_pid, err) != 0) return -1; /* the parent's threads are not here */
+    engine_end_actors(e);
+    while ((h = take_host(e, &e->closed_hosts)) != NULL) engine_free_host(h);
+    while ((h = take_host(e, &e->dropped_hosts)) != NULL) engine_free_host(h);
+    failed = e->close_error;
     tear_down(e);
-    if (worst.code && err) *err = worst;
-    return worst.code ? -1 : 0;
+    if (failed.code && err) *err = failed;
+    return failed.code ? -1 : 0;
 }
 
 /* ---- calls ---- */
@@ -413,7 +443,7 @@ bool engine_poll(struct engine *e, uint64_t budget_us)
 }
 
 /* One order to every collection that is open now; the first failure, of which the others hear
- * nothing. */
+ * nothing.  A root that is being closed hides some from it: then it says so. */
 static int order_all(struct engine *e, enum message_kind kind, struct error *err)
 {
     struct error first = {0};
@@ -422,6 +452,8 @@ static int order_all(struct engine *e, enum message_kind kind, struct error *err
     for (;;) {
         struct host *h = NULL;
         engine_lock(e);
+        if (e->is_closing && !first.code)
+            error_set(&first, LYNSE_SHUTTING_DOWN, "the database is being closed");
         for (struct host *i = e->hosts; i; i = i->next)
             if (i->is_open && i->entry.number > last && (!h || i->entry.number < h->entry.number))
                 h = i;

@@ -62,8 +62,10 @@ struct engine {
     struct rng rng;
     struct host *hosts;
     struct host *dropped_hosts;
+    struct host *closed_hosts; /* who closes: their actors have closed the collections */
     struct rng catalog_rng; /* the catalog actor's */
     bool is_closing;
+    struct error close_error; /* who closes: what engine_close is going to say */
     struct error poison; /* code 0, or why the catalog cannot be written any more */
 };
 
@@ -106,6 +108,12 @@ struct host {
 };
 
 int engine_open(const struct engine_desc *desc, struct engine **out, struct error *err);
+/* Close, in three parts; each does the ones before it if they were not done. */
+/* Nothing begins any more, what waits for an answer gets one, every collection is settled.  Calls
+ * of other threads may be inside: what they hold is still there. */
+void engine_stop(struct engine *e);
+/* No call is inside any more: every actor has ended, and with them the callbacks of writes. */
+void engine_end_actors(struct engine *e);
 int engine_close(struct engine *e, struct error *err);
 /* FORKED, INTERNAL (poisoned by a failed check), SHUTTING_DOWN. */
 int engine_check(struct engine *e, struct error *err);

@@ -46,10 +46,14 @@
  *              root from one thread at a time.
  *   SCORES     ip: the dot product, larger is nearer; l2: squared distance; cosine: 1 - cos, where
  *              a zero vector has distance 1, and so has one shorter than 1e-19; sums of products
- *              beyond a float's range (3e38) end as infinities.  Ties are ordered by id:
- *              integers by value, then text.
+ *              beyond a float's range (3e38) end as infinities.  Ties are ordered by id: integers
+ *              by value, then text.
  *   LIFETIME   What a hits object points to lives until lynse_hits_free.  Close what you opened
- *              from a root before, or let lynse_close do it: it makes later calls on them invalid.
+ *              from a root before, or let lynse_close do it.  Other threads may be inside calls
+ *              then: a call that waits is answered, a search ends, and lynse_close returns when
+ *              nobody is inside; what begins while it runs, and what it cuts short, answers
+ *              SHUTTING_DOWN.  A handle that is closed alone stays for the calls that are inside
+ *              it.  No call may begin on a root or handle once its close has returned.
  *
  *   CAVEATS
  *   - One writer per root: a second lynse_open of it, from this or another process, is LOCKED.
@@ -160,7 +164,8 @@ struct lynse_open_desc {
  * FORMAT_TOO_NEW, READ_ONLY (no permission), NOT_FOUND, CORRUPT, IO. */
 LYNSE_API int lynse_open(const struct lynse_open_desc *desc, struct lynse **out,
                          struct lynse_error *err);
-/* Drains, syncs, releases the lock; handles of this root are closed too.  db NULL is allowed.  On
+/* Drains, syncs, releases the lock; handles of this root are closed too, calls inside are ended
+ * and waited for: see LIFETIME.  Of several at once one closes it.  db NULL is allowed.  On
  * failure it is closed all the same (but for FORKED), and err says of which collection, what of it
  * is durable, and what was not done:
  *   OUTCOME_UNKNOWN     acknowledged writes may be missing at the next open: of INTERVAL and OS

@@ -95,19 +95,10 @@ static inline void open_db(struct fixture *f, const struct engine_desc *how,
                            uint64_t low_water_bytes)
 {
     struct error err = {0};
-    struct alloc *a = alloc_create(NULL, 0);
-    struct api_memory *memory = mem_zalloc(a, MEM_GENERAL, sizeof *memory);
-    struct lynse *db = mem_zalloc(a, MEM_GENERAL, sizeof *db);
-    struct engine_desc desc = describe(f, how, low_water_bytes, a);
-    mutex_init(&memory->mutex);
-    memory->reference_count = 1;
-    memory->alloc = a;
-    assert_ok(engine_open(&desc, &db->engine, &err), &err);
-    db->memory = memory;
-    mutex_init(&db->mutex);
-    f->db = db;
+    struct engine_desc desc = describe(f, how, low_water_bytes, NULL);
+    assert_ok(api_open(&desc, alloc_create(NULL, 0), &f->db, &err), &err);
     struct lynse_collection_desc docs = {.name = "notes/docs", .dim = DIM};
-    assert_done(lynse_collection_require(db, &docs, &f->docs, &f->err), f);
+    assert_done(lynse_collection_require(f->db, &docs, &f->docs, &f->err), f);
 }
 
 static inline int add_row(struct fixture *f, uint64_t number)

@@ -31,6 +31,7 @@ return {
    },
    ["core/api"] = {
       ["handles.[ch]"] = "what the opaque types of lynse.h are, and the small change of every call",
+      ["calls.c"] = "who is inside a handle, so that it can be closed under calls of others",
       ["open.c"] = "the library and its roots",
       ["admin.c"] = "orders to a collection, and what it says of itself",
       ["collections.c"] = "databases and collections: made, opened, listed, dropped",

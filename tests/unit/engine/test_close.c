@@ -34,22 +34,13 @@ static const struct faulty_plan no_sync = {
 static void open_root(struct fixture *f)
 {
     struct error err = {0};
-    struct alloc *a = alloc_create(NULL, 0);
-    struct api_memory *memory = mem_zalloc(a, MEM_GENERAL, sizeof *memory);
     struct engine_desc desc = {.path = "/root",
                                .is_inline = true,
                                .poll_may_sync = true,
                                .seed = 1,
                                .vfs = f->fs,
-                               .clock = &f->clock.base,
-                               .alloc = a};
-    f->db = mem_zalloc(a, MEM_GENERAL, sizeof *f->db);
-    mutex_init(&memory->mutex);
-    memory->reference_count = 1;
-    memory->alloc = a;
-    assert_ok(engine_open(&desc, &f->db->engine, &err), &err);
-    f->db->memory = memory;
-    mutex_init(&f->db->mutex);
+                               .clock = &f->clock.base};
+    assert_ok(api_open(&desc, alloc_create(NULL, 0), &f->db, &err), &err);
 }
 
 static int close_root(struct fixture *f)

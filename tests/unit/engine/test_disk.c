@@ -26,25 +26,11 @@ static int open_root(struct fixture *f, const struct engine_desc *how)
 {
     struct engine_desc desc = *how;
     struct error err = {0};
-    struct alloc *a = alloc_create(NULL, 0);
-    struct api_memory *memory = mem_zalloc(a, MEM_GENERAL, sizeof *memory);
-    struct lynse *db = mem_zalloc(a, MEM_GENERAL, sizeof *db);
     desc.path = "/root";
     desc.vfs = f->fs;
-    desc.alloc = a;
     desc.job_threads = 1;
-    mutex_init(&memory->mutex);
-    memory->reference_count = 1;
-    memory->alloc = a;
-    if (engine_open(&desc, &db->engine, &err) != 0) {
-        mem_free(a, db);
-        api_memory_release(memory);
-        return api_fail(&err, &f->err);
-    }
-    db->memory = memory;
-    mutex_init(&db->mutex);
-    f->db = db;
-    return LYNSE_OK;
+    if (api_open(&desc, alloc_create(NULL, 0), &f->db, &err) == 0) return LYNSE_OK;
+    return api_fail(&err, &f->err);
 }
 
 static int close_root(struct fixture *f)

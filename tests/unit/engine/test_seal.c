@@ -40,20 +40,11 @@ static void open_root(struct fixture *f, const struct engine_desc *how)
 {
     struct engine_desc desc = *how;
     struct error err = {0};
-    struct alloc *a = alloc_create(NULL, 0);
-    struct api_memory *memory = mem_zalloc(a, MEM_GENERAL, sizeof *memory);
-    f->db = mem_zalloc(a, MEM_GENERAL, sizeof *f->db);
     desc.path = "/root";
     desc.vfs = f->fs;
-    desc.alloc = a;
     desc.job_threads = 1;
     if (desc.is_inline) desc.clock = &f->clock.base;
-    mutex_init(&memory->mutex);
-    memory->reference_count = 1;
-    memory->alloc = a;
-    assert_ok(engine_open(&desc, &f->db->engine, &err), &err);
-    f->db->memory = memory;
-    mutex_init(&f->db->mutex);
+    assert_ok(api_open(&desc, alloc_create(NULL, 0), &f->db, &err), &err);
 }
 
 static void make_docs(struct fixture *f, uint32_t sync)
