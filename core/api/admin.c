@@ -47,7 +47,7 @@ int lynse_build_index(struct lynse_collection *c, const char *index_mode, struct
     if (!c) return api_missing("c", err);
     if (!index_mode) return api_missing("index_mode", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (index_mode_parse(index_mode, &mode, &failed) != 0) return api_fail(&failed, err);
     return set_index(c, (uint8_t)mode.kind, (uint8_t)mode.metric, err);
 }
@@ -58,7 +58,7 @@ int lynse_remove_index(struct lynse_collection *c, struct lynse_error *err)
 
     if (!c) return api_missing("c", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     return set_index(c, INDEX_NONE, 0, err); /* the metric stays: vectors are compared as before */
 }
 
@@ -69,7 +69,7 @@ int lynse_set_sync(struct lynse_collection *c, uint32_t sync, uint32_t interval_
 
     if (!c) return api_missing("c", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (!sync_level_is_known(sync)) {
         error_set(&failed, LYNSE_INVALID, "sync: %u, allowed are 1 to %d", sync, SYNC_LEVEL_MAX);
         return api_fail(&failed, err);
@@ -89,7 +89,7 @@ int lynse_collection_describe(struct lynse_collection *c, const char *descriptio
 
     if (!c) return api_missing("c", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     struct order_message *m = order(c, KIND_DESCRIBE, &failed);
     if (m && description) {
         m->text = mem_copy_text(m->alloc, MEM_GENERAL, description, strlen(description));
@@ -110,7 +110,7 @@ int lynse_collection_sync(struct lynse_collection *c, uint64_t *out_durable_lsn,
 
     if (!c) return api_missing("c", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     int code = send_order(c, order(c, KIND_SYNC, &failed), err, &failed);
     if (code != LYNSE_OK || !out_durable_lsn) return code;
     if (engine_host_status(c->host, &status, &failed) != 0) return api_fail(&failed, err);
@@ -119,13 +119,14 @@ int lynse_collection_sync(struct lynse_collection *c, uint64_t *out_durable_lsn,
     return LYNSE_OK;
 }
 
-static int flush(struct lynse_collection *c, bool retire_log, struct lynse_error *err)
+static int flush(struct lynse_collection *c, const char *name, bool retire_log,
+                 struct lynse_error *err)
 {
     struct error failed = {0};
 
     if (!c) return api_missing("c", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(name, &failed) != 0) return api_fail(&failed, err);
     struct order_message *m = order(c, KIND_FLUSH, &failed);
     if (m) m->retire_log = retire_log;
     return send_order(c, m, err, &failed);
@@ -133,11 +134,11 @@ static int flush(struct lynse_collection *c, bool retire_log, struct lynse_error
 
 int lynse_flush(struct lynse_collection *c, struct lynse_error *err)
 {
-    return flush(c, false, err);
+    return flush(c, __func__, false, err);
 }
 int lynse_checkpoint(struct lynse_collection *c, struct lynse_error *err)
 {
-    return flush(c, true, err);
+    return flush(c, __func__, true, err);
 }
 
 /* ---- what it says of itself ---- */
@@ -153,7 +154,7 @@ int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_in
     if (!c) return api_missing("c", err);
     if (!out) return api_missing("out", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (api_desc_bytes("info", out->struct_bytes, sizeof info, &bytes, &failed) != 0 ||
         engine_host_status(c->host, &s, &failed) != 0)
         return api_fail(&failed, err);
@@ -192,7 +193,7 @@ int lynse_collection_description(struct lynse_collection *c, struct lynse_names 
     if (!c) return api_missing("c", err);
     if (!out) return api_missing("out", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (engine_host_status(c->host, &s, &failed) != 0) return api_fail(&failed, err);
     struct slice text = slice_of_text(s->description);
     int rc = api_names(c->db, &text, s->description ? 1 : 0, out, &failed);

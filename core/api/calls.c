@@ -12,13 +12,16 @@
  *                 leave under that mutex: who waits for them may free what they touched.
  *             (3) Whoever is counted may touch the handle and its root.
  * THREADS     Any.
- * FAILURE     SHUTTING_DOWN for what comes too late.
+ * FAILURE     SHUTTING_DOWN for what comes too late; INVALID for a wait that would be for itself.
  */
 #include "api/handles.h"
 
+#include "base/check.h"
 #include "os/fork_registry.h"
 
 #define ENDING 0x80000000u
+
+static _Thread_local unsigned done_depth; /* done callbacks that this thread runs now */
 
 /* ---- one call ---- */
 
@@ -155,4 +158,24 @@ void api_end_children(struct lynse *db)
         child->end(child);
     }
     mutex_unlock(&db->mutex);
+}
+
+/* ---- callbacks ---- */
+
+void api_enter_done(void)
+{
+    done_depth++;
+}
+
+void api_leave_done(void)
+{
+    CHECK(done_depth > 0);
+    done_depth--;
+}
+
+int api_may_wait(const char *what, struct error *err)
+{
+    if (done_depth == 0) return 0;
+    return error_set(err, LYNSE_INVALID,
+                     "%s: it waits, so it cannot be called from a done callback", what);
 }

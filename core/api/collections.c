@@ -22,7 +22,7 @@ int lynse_database_create(struct lynse *db, const char *database, struct lynse_e
     if (!db) return api_missing("db", err);
     if (!database) return api_missing("database", err);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (engine_create_database(db->engine, database, &failed) != 0) return api_fail(&failed, err);
     return LYNSE_OK;
 }
@@ -34,7 +34,7 @@ int lynse_database_drop(struct lynse *db, const char *database, struct lynse_err
     if (!db) return api_missing("db", err);
     if (!database) return api_missing("database", err);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (engine_drop_database(db->engine, database, &failed) != 0) return api_fail(&failed, err);
     return LYNSE_OK;
 }
@@ -198,7 +198,7 @@ int lynse_collection_create(struct lynse *db, const struct lynse_collection_desc
     if (!db) return api_missing("db", err);
     if (!out) return api_missing("out", err);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (check_creation(db, desc, &c, &failed) != 0 ||
         engine_create_collection(db->engine, c.database, c.name, &c.options, &failed) != 0)
         return api_fail(&failed, err);
@@ -217,7 +217,7 @@ int lynse_collection_open(struct lynse *db, const char *name, struct lynse_colle
     if (!db) return api_missing("db", err);
     if (!out) return api_missing("out", err);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (engine_check(db->engine, &failed) != 0 ||
         api_name(name, database, collection, &failed) != 0 ||
         open_handle(db, database, collection, out, &failed) != 0)
@@ -267,7 +267,7 @@ int lynse_collection_require(struct lynse *db, const struct lynse_collection_des
     if (!db) return api_missing("db", err);
     if (!out) return api_missing("out", err);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (check_creation(db, desc, &c, &failed) != 0) return api_fail(&failed, err);
     if (open_handle(db, c.database, c.name, &handle, &failed) != 0) {
         if (failed.code != LYNSE_NOT_FOUND) return api_fail(&failed, err);
@@ -298,7 +298,7 @@ int lynse_collection_drop(struct lynse *db, const char *name, struct lynse_error
 
     if (!db) return api_missing("db", err);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     if (engine_check(db->engine, &failed) != 0 ||
         api_name(name, database, collection, &failed) != 0 ||
         engine_drop_collection(db->engine, database, collection, &failed) != 0)

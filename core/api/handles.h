@@ -68,6 +68,12 @@ bool api_refuse_calls(struct lynse *db);
 void api_await_calls(struct lynse *db); /* until nobody is inside */
 void api_end_children(struct lynse *db);
 
+/* Around a done callback. */
+void api_enter_done(void);
+void api_leave_done(void);
+/* INVALID in a done callback: the thread that would have to answer may be this one. */
+int api_may_wait(const char *what, struct error *err);
+
 /* ---- handles.c ---- */
 
 struct api_memory *api_memory_acquire(struct api_memory *m);

@@ -192,7 +192,8 @@ static int begin_close(struct lynse *db, struct error *err)
 {
     API_CALL struct api_child *inside = api_enter(&db->self, err);
 
-    if (!inside || engine_check(db->engine, err) != 0) return -1;
+    if (!inside || api_may_wait("lynse_close", err) != 0 || engine_check(db->engine, err) != 0)
+        return -1;
     if (api_refuse_calls(db)) return 0;
     return error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
 }
@@ -223,7 +224,7 @@ int lynse_refresh(struct lynse *db, struct lynse_error *err)
 
     if (!db) return api_missing("db", err);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     return engine_refresh(db->engine, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 
@@ -233,7 +234,8 @@ int lynse_poll(struct lynse *db, uint64_t budget_us)
 
     if (!db) return api_missing("db", NULL);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside || engine_check(db->engine, &failed) != 0) return failed.code;
+    if (!inside || api_may_wait(__func__, &failed) != 0 || engine_check(db->engine, &failed) != 0)
+        return failed.code;
     if (!db->engine->desc.is_inline) return LYNSE_OK; /* threads do the work */
     return engine_poll(db->engine, budget_us) ? LYNSE_MORE : LYNSE_OK;
 }
@@ -244,7 +246,7 @@ int lynse_sync(struct lynse *db, struct lynse_error *err)
 
     if (!db) return api_missing("db", err);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
     return engine_sync_all(db->engine, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 

@@ -167,6 +167,7 @@ static void deliver(void *ctx, struct answer *take_answer)
     struct pending p = *(struct pending *)ctx;
 
     mem_free(p.alloc, ctx);
+    api_enter_done();
     if (take_answer->code == LYNSE_OK) {
         struct lynse_write_result result = result_of(take_answer->result);
         p.done(p.ctx, &result, NULL);
@@ -175,6 +176,7 @@ static void deliver(void *ctx, struct answer *take_answer)
         api_fail(&take_answer->error, &error);
         p.done(p.ctx, NULL, &error);
     }
+    api_leave_done();
     answer_deinit(take_answer);
 }
 
@@ -252,7 +254,8 @@ static int run(struct lynse_collection *c, const struct write_request *r,
         return api_fail(&failed, err);
     if (o.sync && !sync_level_is_for_writes(o.sync))
         error_set(&failed, LYNSE_INVALID, "sync: %u is no level that a write may ask for", o.sync);
-    else if (api_deadline(c->db->engine, o.timeout_us, &deadline, &failed) == 0)
+    else if ((o.done || api_may_wait("a write without done", &failed) == 0) &&
+             api_deadline(c->db->engine, o.timeout_us, &deadline, &failed) == 0)
         m = make_message(c, r, (uint8_t)o.sync, &failed);
     if (!m) return api_fail(&failed, err);
     m->base.deadline_us = deadline;

@@ -292,7 +292,12 @@ struct lynse_write_result {
     uint32_t sync_reached; /* enum lynse_sync_level */
     uint32_t reserved;
 };
-/* For writes that do not wait: called once, on a thread of the library (inline: in lynse_poll). */
+/* For writes that do not wait: called once, on a thread of the library; inline in lynse_poll, or in
+ * a call that waits; where the write is refused at once, in that call.  It must be quick: it holds
+ * up the collection.  In it whatever waits for an answer is INVALID at once, in both modes and for
+ * any root: lynse_close, poll, sync, refresh, flush, checkpoint; to create, open, require or drop;
+ * describe, info, description; index and sync level; a write without done.  Allowed are writes with
+ * done, reads, searches, and closing a handle. */
 typedef void lynse_write_done(void *ctx, const struct lynse_write_result *result,
                               const struct lynse_error *error);
 struct lynse_write_options {

@@ -270,10 +270,93 @@ static void a_callback_under_close_is_refused(void **state)
     assert_int_equal(v.code, LYNSE_SHUTTING_DOWN);
 }
 
+static void refused_in_a_callback(int code, const struct lynse_error *err, const char *call)
+{
+    if (code == LYNSE_INVALID && strstr(err->text, "from a done callback") &&
+        strstr(err->text, call))
+        return;
+    print_error("%s: %s: %s\n", call, lynse_error_name(code), err->text);
+    atomic_fetch_add(&panic_count, 1);
+}
+#define TRY(name, ...)                                                                             \
+    do {                                                                                           \
+        struct lynse_error err = {0};                                                              \
+        refused_in_a_callback(name(__VA_ARGS__, &err), &err, #name);                               \
+    } while (0)
+
+static void make_waiting_calls(const struct visit *v)
+{
+    struct lynse *db = v->f->db;
+    struct lynse_collection_desc desc = {.name = "another", .dim = 3};
+    struct lynse_collection_info info = {0};
+    struct lynse_collection *c;
+    struct lynse_names *names;
+    TRY(lynse_flush, v->c);
+    TRY(lynse_checkpoint, v->c);
+    TRY(lynse_collection_sync, v->c, NULL);
+    TRY(lynse_build_index, v->c, "FLAT-IP");
+    TRY(lynse_remove_index, v->c);
+    TRY(lynse_set_sync, v->c, LYNSE_SYNC_OS, 0);
+    TRY(lynse_collection_describe, v->c, NULL);
+    TRY(lynse_collection_info, v->c, &info);
+    TRY(lynse_collection_description, v->c, &names);
+    TRY(lynse_collection_create, db, &desc, &c);
+    TRY(lynse_collection_require, db, &desc, &c);
+    TRY(lynse_collection_open, db, "docs", &c);
+    TRY(lynse_collection_drop, db, "docs");
+    TRY(lynse_database_create, db, "d");
+    TRY(lynse_database_drop, db, "default");
+    TRY(lynse_sync, db);
+    TRY(lynse_refresh, db);
+    TRY(lynse_close, db);
+}
+
+static void count_visit(void *ctx, const struct lynse_write_result *result,
+                        const struct lynse_error *error)
+{
+    (void)error;
+    if (result) atomic_fetch_add(&((struct visit *)ctx)->done, 1);
+}
+
+static void try_everything(void *ctx, const struct lynse_write_result *result,
+                           const struct lynse_error *error)
+{
+    struct visit *v = ctx;
+    struct lynse_id id = number_id(1);
+    float vector[] = {1, 2, 3};
+    struct lynse_rows rows = {.dim = 3, .count = 1, .vectors = vector};
+    struct lynse_write_options later = {.done = count_visit, .done_ctx = v};
+    struct lynse_error err = {0};
+    make_waiting_calls(v);
+    refused_in_a_callback(lynse_add(v->c, &rows, NULL, NULL, &err), &err, "a write");
+    refused_in_a_callback(lynse_delete(v->c, &id, 1, NULL, NULL, &err), &err, "a write");
+    if (lynse_poll(v->f->db, 0) != LYNSE_INVALID || search_once(v->c, &err) != LYNSE_OK ||
+        scan_a_little(v->c, &err) != LYNSE_OK ||
+        lynse_add(v->c, &rows, &later, NULL, &err) != LYNSE_OK)
+        atomic_fetch_add(&panic_count, 1);
+    count_visit(ctx, result, error);
+}
+
+static void a_callback_waits_for_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct visit v = {.f = f};
+    struct lynse_write_options later = {.done = try_everything, .done_ctx = &v};
+    float vector[] = {1, 2, 3};
+    struct lynse_rows rows = {.dim = 3, .count = 1, .vectors = vector};
+    fixture_make_docs(f);
+    v.c = f->docs;
+    assert_done(lynse_add(f->docs, &rows, &later, NULL, &f->err), f);
+    if (f->variant->mode == LYNSE_INLINE)
+        while (lynse_poll(f->db, 1000) == LYNSE_MORE) continue;
+    while (atomic_load(&v.done) < 2) sched_yield(); /* its own, and the one that it queued */
+    assert_done(lynse_flush(f->docs, &f->err), f);  /* after it, everything goes */
+}
+
 #define IN_FOLDER(_) _(a_root_is_closed_under_calls)
 #define WITH_THREADS(_) _(of_two_that_close_a_root_one_does)
 #define INLINE(_) _(a_callback_under_close_is_refused)
-#define EVERYWHERE(_) _(a_handle_is_closed_under_a_call)
+#define EVERYWHERE(_) _(a_handle_is_closed_under_a_call) _(a_callback_waits_for_nothing)
 
 static const struct CMUnitTest tests[] = {
     IN_FOLDER(API_THREADS_FOLDER) IN_FOLDER(API_THREADS_MEMORY) WITH_THREADS(API_THREADS_FOLDER)
