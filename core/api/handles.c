@@ -108,8 +108,15 @@ int api_name(const char *text, char database[NAME_ROOM], char name[NAME_ROOM], s
     return 0;
 }
 
+int api_check_id(const struct lynse_id *id, struct error *err)
+{
+    if (id->reserved == 0) return 0;
+    return error_set(err, LYNSE_INVALID, "reserved: %u, must be 0", id->reserved);
+}
+
 int api_id(const struct lynse_id *from, struct record_id *to, struct error *err)
 {
+    if (api_check_id(from, err) != 0) return -1;
     *to = from->text ? id_of_text(slice_of(from->text, from->text_bytes))
                      : id_of_number(from->number);
     return id_check(to, err);

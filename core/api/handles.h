@@ -100,6 +100,8 @@ int api_deadline(const struct engine *e, uint64_t timeout_us, uint64_t *out, str
 /* "database/collection" or "collection", checked, into two NUL-terminated names. */
 int api_name(const char *text, char database[NAME_ROOM], char name[NAME_ROOM], struct error *err);
 
+/* INVALID: what must be 0 of an id is not. */
+int api_check_id(const struct lynse_id *id, struct error *err);
 int api_id(const struct lynse_id *from, struct record_id *to, struct error *err);
 /* Ids of a request, checked; allocated from a. */
 int api_ids(struct alloc *a, const struct lynse_id *from, size_t count, struct record_id **out,

@@ -74,7 +74,8 @@ static int check_desc(const struct lynse_open_desc *d, struct error *err)
     const uint32_t known = LYNSE_OPEN_READ_ONLY | LYNSE_OPEN_IMMUTABLE | LYNSE_OPEN_NO_CREATE |
                            LYNSE_OPEN_NETWORK_FS | LYNSE_POLL_MAY_SYNC;
 
-    if (!d->path || !d->path[0]) return error_set(err, LYNSE_INVALID, "path: missing");
+    if (!d->path) return error_set(err, LYNSE_INVALID, "path: missing");
+    if (!d->path[0]) return error_set(err, LYNSE_INVALID, "path: empty");
     if (d->flags & ~known)
         return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", d->flags & ~known);
     if ((d->flags & LYNSE_OPEN_READ_ONLY) && strcmp(d->path, ":memory:") == 0)

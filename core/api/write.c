@@ -47,6 +47,7 @@ static int measure(const struct write_request *r, size_t *out, struct error *err
     size_t bytes = r->count * (sizeof(struct record_id) + sizeof(struct slice)) + 64;
 
     for (size_t i = 0; r->ids && i < r->count; i++) {
+        if (api_check_id(&r->ids[i], err) != 0) return error_wrap(err, "id at %zu", i);
         if (!r->ids[i].text) continue;
         if (r->ids[i].text_bytes == 0 || r->ids[i].text_bytes > LIMIT_ID_BYTES)
             return error_set(err, r->ids[i].text_bytes ? LYNSE_LIMIT : LYNSE_INVALID,
@@ -136,7 +137,7 @@ static struct write_message *make_message(struct lynse_collection *c, const stru
                                           uint8_t sync, struct error *err)
 {
     struct engine *e = c->db->engine;
-    size_t bytes;
+    size_t bytes = 0;
 
     if (engine_check(e, err) != 0 || check_sizes(r, err) != 0 || measure(r, &bytes, err) != 0)
         return NULL;

@@ -270,7 +270,7 @@ struct lynse_id {
     uint64_t number;  /* 0..2^64-2 */
     const char *text; /* not NULL: a text id of 1..255 bytes of UTF-8, number is ignored */
     uint32_t text_bytes;
-    uint32_t reserved;
+    uint32_t reserved; /* 0 */
 };
 struct lynse_bytes {
     const void *data;

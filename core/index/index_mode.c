@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/slice.h"
+#include "codec/quote.h"
 
 enum { MODES_TEXT_BYTES = 160 }; /* what an error says there is */
 
@@ -48,7 +49,7 @@ static bool is_planned(struct slice kind)
 
 int index_mode_parse(const char *text, struct index_mode *out, struct error *err)
 {
-    char modes[MODES_TEXT_BYTES];
+    char modes[MODES_TEXT_BYTES], quoted[QUOTE_BYTES];
     size_t kind_bytes = strcspn(text, "-");
     const char *word = text + kind_bytes;
     enum index_kind kind = index_find_name(text, kind_bytes);
@@ -60,9 +61,10 @@ int index_mode_parse(const char *text, struct index_mode *out, struct error *err
         return 0;
     }
     list_modes(modes);
+    quote_text(slice_of_text(text), quoted, sizeof quoted);
     if (kind != INDEX_NONE || is_planned(slice_of(text, kind_bytes)))
         return error_set(err, LYNSE_UNSUPPORTED,
-                         "index_mode: '%.40s' is not there yet; this version has %s", text, modes);
-    return error_set(err, LYNSE_INVALID, "index_mode: '%.40s' is unknown; this version has %s",
-                     text, modes);
+                         "index_mode: %s is not there yet; this version has %s", quoted, modes);
+    return error_set(err, LYNSE_INVALID, "index_mode: %s is unknown; this version has %s", quoted,
+                     modes);
 }

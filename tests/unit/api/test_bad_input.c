@@ -76,6 +76,8 @@ static void rows_that_are_wrong_are_refused_as_a_whole(void **state)
     ids[1].text_bytes = UINT32_MAX; /* must not be believed */
     REFUSED((r.numbers = NULL, r.ids = ids), LYNSE_LIMIT, "id at 1", "4294967295", "255");
     REFUSED_IDS(number_id(7), text_id("a\xff"), LYNSE_INVALID, "id at 1", "UTF-8");
+    ids[1] = (struct lynse_id){.number = 8, .reserved = 3};
+    REFUSED((r.numbers = NULL, r.ids = ids), LYNSE_INVALID, "id at 1", "reserved: 3");
     REFUSED_IDS(text_id("twice"), text_id("twice"), LYNSE_DUPLICATE_ID, "twice");
     REFUSED_IDS(number_id(9), number_id(9), LYNSE_DUPLICATE_ID, "9");
 
@@ -229,6 +231,10 @@ static void reads_that_are_wrong_are_refused(void **state)
     assert_refused(lynse_exists(f->docs, &id, &there, &f->err), f, LYNSE_INVALID,
                    "18446744073709551615");
     assert_refused(lynse_exists(f->docs, NULL, &there, &f->err), f, LYNSE_INVALID, "id");
+    id = (struct lynse_id){.number = 1, .reserved = 3};
+    assert_refused(lynse_get(f->docs, &id, 1, 0, &hits, &f->err), f, LYNSE_INVALID, "id at 0",
+                   "reserved: 3");
+    assert_refused(lynse_exists(f->docs, &id, &there, &f->err), f, LYNSE_INVALID, "reserved: 3");
     id = number_id(1);
     assert_refused(lynse_get(f->docs, &id, 1, 64, &hits, &f->err), f, LYNSE_INVALID, "flags",
                    "0x40");
@@ -351,6 +357,8 @@ static void orders_that_are_wrong_are_refused(void **state)
                    "FLAT-IP");
     assert_refused(lynse_build_index(f->docs, "IVF-L2-SQ8", &f->err), f, LYNSE_UNSUPPORTED,
                    "IVF-L2-SQ8");
+    assert_refused(lynse_build_index(f->docs, "junk\n\xff'", &f->err), f, LYNSE_INVALID,
+                   "'junk\\x0a\\xff\\x27'");
     assert_refused(lynse_build_index(f->docs, "QUICKLY", &f->err), f, LYNSE_INVALID, "QUICKLY");
     assert_refused(lynse_set_sync(f->docs, 0, 0, &f->err), f, LYNSE_INVALID, "sync", "0", "4");
     assert_refused(lynse_set_sync(f->docs, 5, 0, &f->err), f, LYNSE_INVALID, "sync", "5", "4");

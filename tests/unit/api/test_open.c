@@ -175,8 +175,8 @@ static void a_bad_open_desc_names_its_field(void **state)
     d.path = ":memory:";                                                                           \
     change;                                                                                        \
     assert_refused(lynse_open(&d, &db, &f->err), f, LYNSE_INVALID, __VA_ARGS__);
-    REFUSED(d.path = NULL, "path")
-    REFUSED(d.path = "", "path")
+    REFUSED(d.path = NULL, "path: missing")
+    REFUSED(d.path = "", "path: empty")
     REFUSED(d.flags = 1u << 30, "flags", "0x40000000")
     REFUSED(d.flags = LYNSE_OPEN_IMMUTABLE, "LYNSE_OPEN_IMMUTABLE")
     REFUSED(d.mode = 2, "mode", "2", "1")
