@@ -46,6 +46,7 @@ int engine_check(struct engine *e, struct error *err)
 struct foreign {
     const char *whose; /* NULL: nothing that we know */
     bool has_entries;
+    bool has_collections; /* names that our collections' directories would have */
 };
 
 static bool look_at(void *ctx, const char *name)
@@ -60,7 +61,9 @@ static bool look_at(void *ctx, const char *name)
     };
     struct foreign *f = ctx;
     size_t size = strlen(name);
+    struct uuid uuid;
 
+    f->has_collections |= uuid_parse(name, size, &uuid);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(name, known[i].name) == 0) f->whose = known[i].whose;
     if (size > 6 && strcmp(name + size - 6, ".lance") == 0) f->whose = "LanceDB";
@@ -79,6 +82,11 @@ static int check_empty(struct engine *e, struct error *err)
         return error_set(err, LYNSE_INVALID,
                          "path: '%s' is not a Lynse database, it looks like one of %s; left alone",
                          e->desc.path, f.whose);
+    if (f.has_collections && dir_lock_is_ours(e->root))
+        return error_set(err, LYNSE_CORRUPT,
+                         "path: the catalog of '%s' is missing, its collections are there; left "
+                         "alone",
+                         e->desc.path);
     if (f.has_entries)
         return error_set(err, LYNSE_INVALID,
                          "path: '%s' is not empty and is not a Lynse database; left alone",

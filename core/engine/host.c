@@ -76,7 +76,8 @@ static int open_state(struct host *h, struct collection **out, uint64_t *out_epo
 
     *out_epoch = 0;
     if (open_directory(h, &desc.take_dir, err) != 0) {
-        if (err && err->code == LYNSE_NOT_FOUND) err->code = LYNSE_CORRUPT;
+        if (err && (err->code == LYNSE_NOT_FOUND || err->code == LYNSE_INVALID))
+            err->code = LYNSE_CORRUPT;
         return error_wrap(err, "collection '%s/%s'", h->entry.database, h->entry.name);
     }
     if (pins && pin_newest(h, desc.take_dir, out_epoch, err) != 0) {

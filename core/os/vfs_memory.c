@@ -314,7 +314,8 @@ static struct memory_node *open_node(struct memory_vfs *fs, struct memory_node *
         return NULL;
     }
     if (e->node->is_directory) {
-        (void)error_set(err, LYNSE_INVALID, "'%s' is not a plain file", name);
+        (void)error_set(err, LYNSE_INVALID, "'%s' is not a plain file; links are not followed",
+                        name);
         return NULL;
     }
     return e->node;

@@ -290,14 +290,22 @@ static int open_mode(unsigned flags)
     return mode | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK; /* (2) */
 }
 
+static int fail_not_plain(const char *name, int os_errno, struct error *err)
+{
+    (void)error_set(err, LYNSE_INVALID, "'%s' is not a plain file; links are not followed", name);
+    if (err) err->os_errno = os_errno;
+    return -1;
+}
+
 static int open_descriptor(struct posix_file *f, int parent, unsigned flags, struct error *err)
 {
     f->fd = descriptor_open_at(parent, f->name, open_mode(flags));
+    if (f->fd < 0 && (errno == ELOOP || errno == EISDIR))
+        return fail_not_plain(f->name, errno, err);
     if (f->fd < 0) return fail_errno(err, "open", f->name);
     struct stat st;
     if (fstat(f->fd, &st) != 0) return fail_errno(err, "stat", f->name);
-    if (!S_ISREG(st.st_mode))
-        return error_set(err, LYNSE_INVALID, "'%s' is not a plain file", f->name);
+    if (!S_ISREG(st.st_mode)) return fail_not_plain(f->name, 0, err);
     return 0;
 }
 

@@ -24,6 +24,7 @@
 #include "os/fork_registry.h"
 #include "os/machine.h"
 
+#define TEXT_BEGIN "lynse 1\n"
 enum { TEXT_BYTES = 768, VALUE_BYTES = 80 };
 
 /* ---- the roots that this process writes to: (2) ---- */
@@ -79,13 +80,26 @@ static void write_text(struct vfs_file *f, const struct machine_identity *me,
 
     if (datetime_is_valid(now_us)) datetime_format(now_us - now_us % 1000000, since);
     int bytes = snprintf(text, sizeof text,
-                         "lynse 1\npid %lld\nprocess-start %llu\nboot %s\nhost %s\nuid %u\n"
-                         "since %s\n",
+                         TEXT_BEGIN "pid %lld\nprocess-start %llu\nboot %s\nhost %s\nuid %u\n"
+                                    "since %s\n",
                          (long long)me->pid, (unsigned long long)me->process_start, me->boot_id,
                          me->host, me->uid, since);
     if (bytes <= 0 || bytes >= TEXT_BYTES) return;
     if (vfs_write(f, 0, text, (size_t)bytes, NULL) == 0)
         (void)vfs_truncate(f, (uint64_t)bytes, NULL);
+}
+
+bool dir_lock_is_ours(struct vfs_dir *root)
+{
+    char text[sizeof TEXT_BEGIN - 1];
+    struct vfs_file *f = NULL;
+    size_t got = 0;
+
+    if (vfs_open(root, LOCK_NAME, VFS_READ, &f, NULL) != 0) return false;
+    bool is_ours = vfs_read(f, 0, text, sizeof text, &got, NULL) == 0 && got == sizeof text &&
+                   memcmp(text, TEXT_BEGIN, sizeof text) == 0;
+    (void)vfs_close(f, NULL);
+    return is_ours;
 }
 
 void dir_lock_write_uuid(struct dir_lock *l, const struct uuid *root)

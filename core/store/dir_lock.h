@@ -25,6 +25,8 @@ struct dir_lock {
  * LIMIT beyond DIR_LOCK_ROOTS_MAX. */
 int dir_lock_acquire_writer(struct dir_lock *l, struct vfs_dir *root, const struct clock *clock,
                             struct error *err);
+/* There is a LOCK, and a writer of ours wrote its text; what cannot be read is not. */
+bool dir_lock_is_ours(struct vfs_dir *root);
 /* Add the root's UUID to the text, when it is known. */
 void dir_lock_write_uuid(struct dir_lock *l, const struct uuid *root);
 /* A reader's handle on LOCK: no lock yet; see dir_lock_pin.  NOT_FOUND when there is no LOCK. */

@@ -95,3 +95,9 @@ int file_header_decode(const uint8_t bytes[FORMAT_HEADER_BYTES], const char *mag
     *out_read_only_needed = (h.read_only_compatible & ~FEATURES_READ_ONLY_COMPATIBLE) != 0;
     return 0;
 }
+
+int file_open_failed(struct error *err)
+{
+    if (err && err->code == LYNSE_INVALID) err->code = LYNSE_CORRUPT;
+    return -1;
+}

@@ -42,4 +42,8 @@ int file_header_decode(const uint8_t bytes[FORMAT_HEADER_BYTES], const char *mag
                        uint32_t header_bytes, const struct file_owner *owner, const char *name,
                        struct file_header *out, bool *out_read_only_needed, struct error *err);
 
+/* A file that the catalog, a manifest or the log needs could not be opened.  -1, CORRUPT instead of
+ * INVALID: a directory or a link is in its place. */
+int file_open_failed(struct error *err);
+
 #endif

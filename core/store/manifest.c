@@ -480,6 +480,7 @@ static int check_file(struct vfs_dir *dir, const char *name, uint64_t bytes, str
     if (vfs_open(dir, name, VFS_READ, &f, &inner) != 0) {
         if (inner.code == LYNSE_NOT_FOUND)
             return error_set(err, LYNSE_CORRUPT, "'%s' is missing", name);
+        (void)file_open_failed(&inner);
         if (err) *err = inner;
         return -1;
     }

@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "store/file_gc.h"
+#include "store/file_header.h"
 
 /* One log file while the ends are found. */
 struct log_file {
@@ -52,7 +53,7 @@ static int read_log(const struct recovery *r, uint64_t sequence, uint64_t most, 
     size_t got = 0;
 
     numbered_name(name, WAL_PREFIX, sequence);
-    if (vfs_open(r->desc.dir, name, VFS_READ, &f, err) != 0) return -1;
+    if (vfs_open(r->desc.dir, name, VFS_READ, &f, err) != 0) return file_open_failed(err);
     if (vfs_size(f, &size, err) != 0) goto out;
     if (size > most) size = most;
     uint8_t *data = size <= SIZE_MAX ? buf_extend(out, (size_t)size) : NULL;

@@ -278,7 +278,7 @@ static int read_whole(struct vfs_dir *dir, const char *name, struct buf *bytes, 
     uint64_t size = 0;
     size_t got = 0;
 
-    if (vfs_open(dir, name, VFS_READ, &f, err) != 0) return -1;
+    if (vfs_open(dir, name, VFS_READ, &f, err) != 0) return file_open_failed(err);
     if (vfs_size(f, &size, err) != 0) goto out;
     if (size > 2 * (TWIN_BODY_BYTES_MAX + TWIN_ALIGN)) {
         error_set(err, LYNSE_CORRUPT, "'%s' has %llu bytes, which no such file has", name,
