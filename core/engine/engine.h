@@ -63,10 +63,10 @@ struct engine {
     struct host *hosts;
     struct host *dropped_hosts;
     struct host *closed_hosts; /* who closes: their actors have closed the collections */
-    struct rng catalog_rng; /* the catalog actor's */
+    struct rng catalog_rng;    /* the catalog actor's */
     bool is_closing;
     struct error close_error; /* who closes: what engine_close is going to say */
-    struct error poison; /* code 0, or why the catalog cannot be written any more */
+    struct error poison;      /* code 0, or why the catalog cannot be written any more */
 };
 
 /* A collection that is open in this process.  Reference-counted by its handles and by the list. */
