@@ -17,10 +17,16 @@ void engine_name_collection(const struct host *h, struct error *err)
         (void)error_wrap(err, "collection '%.64s/%.64s'", h->entry.database, h->entry.name);
 }
 
+/* Asked of the collection, not summed up: what was admitted may still have been refused. */
+static void note_waiting(struct host *h, const struct collection *c)
+{
+    space_set_waiting(&h->engine->space, &h->waiting_bytes, c ? collection_waiting_bytes(c) : 0);
+}
+
 void engine_note_held(struct host *h, const struct collection *c)
 {
     space_set_held(&h->engine->space, &h->held_bytes, c ? collection_disk_bytes(c) : 0);
-    space_set_waiting(&h->engine->space, &h->waiting_bytes, c ? collection_waiting_bytes(c) : 0);
+    note_waiting(h, c);
 }
 
 struct flush {
@@ -93,6 +99,7 @@ void engine_write_batch(struct host *h, struct collection_write **writes, size_t
     h->kept = &kept;
     collection_write_batch(h->collection, writes, count);
     h->kept = NULL;
+    note_waiting(h, h->collection);
     if (kept.count == 0) return;
     if (!kept.are_overtaken && engine_frees_space(h->engine, &kept.writes[0]->error))
         collection_write_batch(h->collection, kept.writes, kept.count);
@@ -111,8 +118,6 @@ size_t engine_refuse_without_room(struct host *h, struct message **run, size_t c
         struct error err = {0};
         if (m->write.kind == WRITE_DELETE ||
             space_admit(&h->engine->space, m->base.bytes, now_us, may_wait, &err) == 0) {
-            space_set_waiting(&h->engine->space, &h->waiting_bytes,
-                              h->waiting_bytes + m->base.bytes);
             run[left++] = run[i];
             continue;
         }
