@@ -85,8 +85,8 @@ static void add_part(struct alloc *a, struct view *v, size_t i, uint32_t row_cou
         uint32_t count = row_count - first < BLOCK ? row_count - first : BLOCK;
         for (size_t j = 0; j < count * (size_t)DIM; j++) vectors[j] = (float)rng_unit(r);
         for (uint32_t j = 0; j < count; j++) ids[j] = id_of_number(i * PART_ROWS + first + j);
-        if (active_segment_stage_many(t, ids, count, 1, vectors, NULL, &row, &err) != 0)
-            give_up(err.text);
+        struct tail_rows rows = {.ids = ids, .count = count, .lsn = 1, .vectors = vectors};
+        if (active_segment_stage_many(t, &rows, &row, &err) != 0) give_up(err.text);
         active_segment_commit(t, first + count);
     }
     v->parts[i].segment = active_segment_base(t);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* write.c — add, upsert, delete, restore: copy the request, check it, send it, wait or not.
  *
- * WHAT        One copy from the caller's memory into one block of the message; the check runs on
- *             the copy, so that nothing the caller does meanwhile can matter.
+ * WHAT        One copy from the caller's memory into one block of the message, or two: many vectors
+ *             get one of their own, which the tail keeps.  The check runs on the copy, so that
+ *             nothing the caller does meanwhile can matter.
  * INVARIANTS  (1) The message holds no pointer into the caller's memory.
  *             (2) A wait that ends before the answer is OUTCOME_UNKNOWN, never success or failure
  *                 (P4).
@@ -41,7 +42,14 @@ static int check_sizes(const struct write_request *r, struct error *err)
     return 0;
 }
 
-/* Bytes of the copy; every addend is bounded before it is added. */
+/* Bytes of the vectors that get a block of their own; 0: they lie with the rest. */
+static size_t block_bytes(const struct write_request *r)
+{
+    size_t bytes = r->vectors ? r->count * r->dim * sizeof(float) : 0;
+    return bytes >= LOG_BULK_BYTES ? bytes : 0;
+}
+
+/* Bytes of the copy, all of it; every addend is bounded before it is added. */
 static int measure(const struct write_request *r, size_t *out, struct error *err)
 {
     size_t bytes = r->count * (sizeof(struct record_id) + sizeof(struct slice)) + 64;
@@ -94,7 +102,8 @@ static void copy_request(const struct write_request *r, struct write_message *m)
     w->kind = r->kind;
     w->count = r->count;
     w->dim = r->dim;
-    if (r->vectors) w->vectors = take_copy(&at, r->vectors, r->count * r->dim * sizeof(float));
+    if (w->take_vectors) w->vectors = memcpy(w->take_vectors, r->vectors, block_bytes(r));
+    else if (r->vectors) w->vectors = take_copy(&at, r->vectors, r->count * r->dim * sizeof(float));
     at = (uint8_t *)m->data + align_up((size_t)(at - (uint8_t *)m->data), 16);
     struct record_id *ids = take(&at, r->count * sizeof *ids);
     struct slice *documents = take(&at, r->count * sizeof *documents);
@@ -113,7 +122,8 @@ static void copy_request(const struct write_request *r, struct write_message *m)
 }
 
 /* The message with room for the copy, the copy not yet made. */
-static struct write_message *allocate_message(struct engine *e, size_t bytes, struct error *err)
+static struct write_message *allocate_message(struct engine *e, const struct write_request *r,
+                                              size_t bytes, struct error *err)
 {
     struct write_message *m = message_create(e->scheduler, sizeof *m, KIND_WRITE, MESSAGE_WRITE);
 
@@ -124,10 +134,12 @@ static struct write_message *allocate_message(struct engine *e, size_t bytes, st
     m->base.drop = write_message_drop;
     m->base.bytes += bytes;
     m->alloc = e->alloc;
-    m->data = mem_alloc(e->alloc, MEM_MESSAGE, bytes);
+    size_t own = block_bytes(r);
+    m->data = mem_alloc(e->alloc, MEM_MESSAGE, bytes - own);
+    if (own > 0) m->write.take_vectors = mem_alloc_aligned(e->alloc, MEM_TAIL, own, ALIGN_VECTOR);
     m->outcome = mem_zalloc(e->alloc, MEM_MESSAGE, sizeof *m->outcome);
     if (m->outcome) m->outcome->alloc = e->alloc;
-    if (m->data && m->outcome) return m;
+    if (m->data && m->outcome && (own == 0 || m->write.take_vectors)) return m;
     error_no_memory(err, bytes);
     message_drop(&m->base, LYNSE_NO_MEMORY);
     return NULL;
@@ -141,7 +153,7 @@ static struct write_message *make_message(struct lynse_collection *c, const stru
 
     if (engine_check(e, err) != 0 || check_sizes(r, err) != 0 || measure(r, &bytes, err) != 0)
         return NULL;
-    struct write_message *m = allocate_message(e, bytes, err);
+    struct write_message *m = allocate_message(e, r, bytes, err);
     if (!m) return NULL;
     copy_request(r, m);
     m->write.sync = sync;

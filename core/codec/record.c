@@ -11,10 +11,9 @@
  */
 #include "codec/record.h"
 
-#include <math.h>
-
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/finite.h"
 #include "base/limits.h"
 #include "base/planted.h"
 #include "codec/msgpack.h"
@@ -138,11 +137,10 @@ static int decode_ids(const struct tagged_field *f, struct record_view *out, str
 
 static int check_finite(const uint8_t *vectors, size_t component_count, struct error *err)
 {
-    /* An exponent of all ones is an infinity or a NaN. */
-    for (size_t i = 0; i < component_count; i++)
-        if ((load_u32(vectors + i * sizeof(float)) & 0x7f800000u) == 0x7f800000u)
-            return error_set(err, LYNSE_CORRUPT, "record: component %zu is not finite", i);
-    return 0;
+    size_t at = f32_find_not_finite(vectors, component_count);
+
+    if (at == component_count) return 0;
+    return error_set(err, LYNSE_CORRUPT, "record: component %zu is not finite", at);
 }
 
 static int decode_vectors(const struct tagged_field *f, struct record_view *out, struct error *err)

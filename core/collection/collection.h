@@ -44,6 +44,9 @@ struct collection_write {
     const struct record_id *ids; /* NULL with WRITE_ADD: given by the collection */
     size_t count;
     const float *vectors; /* ADD, UPSERT: count x dim */
+    /* NULL, or the block of the collection's allocator that vectors is all of: the tail may take
+     * it, which sets this to NULL.  The write's owner frees what is left. */
+    float *take_vectors;
     uint32_t dim;
     const struct slice *documents; /* NULL or size 0: add: empty; upsert: keep the old ones */
     uint8_t sync;                  /* enum sync_level; 0: the collection's */

@@ -208,9 +208,8 @@ static int stage_rows(struct collection *c, struct collection_write *w, uint64_t
         if (resolve_row(c, w, i, documents, err) != 0) return -1;
     w->documents = documents;
 
-    if (active_segment_stage_many(c->tail, w->ids, w->count, lsn, w->vectors, documents, &first_row,
-                                  err) != 0)
-        return -1;
+    struct tail_rows rows = {w->ids, w->count, lsn, w->vectors, documents, &w->take_vectors};
+    if (active_segment_stage_many(c->tail, &rows, &first_row, err) != 0) return -1;
     if (b->needs_overlay && stage_overlay_rows(c, w, lsn, first_row, err) != 0) return -1;
     raise_int_ids(b, w->ids, w->count);
     w->row_count = w->count;

@@ -12,10 +12,9 @@
  *             of the batch (the file was full, the next one failed): that prefix is applied, the
  *             rest undone.  A sync fails: outcome unknown, the collection is poisoned (R9).
  */
-#include <math.h>
-
 #include "base/check.h"
 #include "base/faults.h"
+#include "base/finite.h"
 #include "base/limits.h"
 #include "codec/msgpack.h"
 #include "collection/collection.h"
@@ -64,15 +63,11 @@ static int check_vectors(const struct collection_write *w, struct error *err)
         return error_set(err, w->dim == 0 ? LYNSE_DIMENSION : LYNSE_LIMIT,
                          "dim: %u, allowed are 1 to %d", w->dim, LIMIT_DIM);
     if (!w->vectors) return error_set(err, LYNSE_INVALID, "vectors: missing");
-    for (size_t i = 0; i < w->count; i++) {
-        const float *row = w->vectors + i * w->dim;
-        for (uint32_t j = 0; j < w->dim; j++)
-            if (!isfinite(row[j]))
-                return error_set(err, LYNSE_INVALID,
-                                 "vectors: component %u of row %zu is %f, it must be finite", j, i,
-                                 (double)row[j]);
-    }
-    return 0;
+    size_t at = f32_find_not_finite(w->vectors, w->count * w->dim);
+    if (at == w->count * w->dim) return 0;
+    return error_set(err, LYNSE_INVALID,
+                     "vectors: component %zu of row %zu is %f, it must be finite", at % w->dim,
+                     at / w->dim, (double)w->vectors[at]);
 }
 
 static int check_documents(const struct collection_write *w, struct error *err)

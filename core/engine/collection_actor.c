@@ -136,6 +136,7 @@ static struct write_message *message_of_write(struct collection_write *w)
 void write_message_free(struct write_message *m)
 {
     mem_free(m->alloc, m->data);
+    mem_free(m->alloc, m->write.take_vectors);
     if (m->outcome) write_outcome_destroy(m->outcome);
     message_destroy(&m->base);
 }

@@ -57,7 +57,7 @@ struct write_message {
     struct message base; /* first */
     struct alloc *alloc;
     struct collection_write write;
-    void *data; /* ids, vectors, documents: one block, owned */
+    void *data; /* what write points to but for write.take_vectors: one block, owned */
     struct write_outcome *outcome;
 };
 

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "base/bytes.h"
+#include "base/finite.h"
 #include "base/limits.h"
 
 static int check_count(const char *field, size_t value, size_t limit, struct error *err)
@@ -14,22 +14,12 @@ static int check_count(const char *field, size_t value, size_t limit, struct err
     return 0;
 }
 
-/* All exponents below that of infinity and NaN; branchless, so that it is done in vectors. */
-static bool is_finite(const float *vector, size_t dim)
-{
-    const uint32_t exponent = 0x7f800000;
-    int found = 0;
-    for (size_t i = 0; i < dim; i++) found |= (load_u32(&vector[i]) & exponent) == exponent;
-    return !found;
-}
-
 static int check_vectors(const struct search_request *r, struct error *err)
 {
     for (size_t i = 0; i < r->query_count; i++) {
         const float *vector = r->vectors + i * r->dim;
-        if (is_finite(vector, r->dim)) continue;
-        size_t at = 0;
-        while (isfinite(vector[at])) at++;
+        size_t at = f32_find_not_finite(vector, r->dim);
+        if (at == r->dim) continue;
         return error_set(err, LYNSE_INVALID,
                          "vectors: component %zu of query %zu is %f, it must be finite", at, i,
                          (double)vector[at]);

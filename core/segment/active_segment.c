@@ -275,7 +275,8 @@ static void fill_rows(struct active_segment *t, uint32_t row, uint32_t count, ui
         for (uint32_t k = 0; k < here; k++) {
             /* A row at a time, so that the norm finds it in the nearest cache. */
             float *to = c->vectors + (size_t)(i + k) * dim;
-            memcpy(to, vectors + (size_t)k * dim, dim * sizeof(float));
+            const float *from = vectors + (size_t)k * dim;
+            if (to != from) memcpy(to, from, dim * sizeof(float)); /* else it was adopted */
             c->norms[i + k] = dense_norm_f32(t->kernels, to, dim);
             c->lsns[i + k] = lsn;
         }
@@ -285,25 +286,28 @@ static void fill_rows(struct active_segment *t, uint32_t row, uint32_t count, ui
     }
 }
 
-int active_segment_stage_many(struct active_segment *t, const struct record_id *ids, size_t count,
-                              uint64_t lsn, const float *vectors, const struct slice *documents,
+int active_segment_stage_many(struct active_segment *t, const struct tail_rows *rows,
                               uint32_t *out_first_row, struct error *err)
 {
     uint32_t first = t->staged_count;
-    if (count > t->rows.row_capacity - first)
-        return error_set(err, LYNSE_LIMIT, "%zu more rows are over the %u that a tail holds", count,
-                         t->rows.row_capacity);
-    uint32_t end = first + (uint32_t)count;
-    if (reserve_ids(t, end, err) != 0 || row_chunks_grow(&t->rows, end, err) != 0) return -1;
-    for (size_t i = 0; i < count; i++) {
-        struct slice document = documents ? documents[i] : slice_of(NULL, 0);
+    if (rows->count > t->rows.row_capacity - first)
+        return error_set(err, LYNSE_LIMIT, "%zu more rows are over the %u that a tail holds",
+                         rows->count, t->rows.row_capacity);
+    uint32_t end = first + (uint32_t)rows->count;
+    if (reserve_ids(t, end, err) != 0) return -1;
+    int rc = rows->take_block && *rows->take_block
+                 ? row_chunks_grow_around(&t->rows, first, end, rows->take_block, err)
+                 : row_chunks_grow(&t->rows, end, err);
+    if (rc != 0) return -1;
+    for (size_t i = 0; i < rows->count; i++) {
+        struct slice document = rows->documents ? rows->documents[i] : slice_of(NULL, 0);
         uint32_t row = first + (uint32_t)i;
-        if (row_chunks_put(&t->rows, row, &ids[i], document, err) != 0) {
+        if (row_chunks_put(&t->rows, row, &rows->ids[i], document, err) != 0) {
             row_chunks_drop(&t->rows, first, row);
             return -1;
         }
     }
-    fill_rows(t, first, (uint32_t)count, lsn, vectors);
+    fill_rows(t, first, (uint32_t)rows->count, rows->lsn, rows->vectors);
     t->staged_count = end;
     *out_first_row = first;
     return 0;
@@ -313,7 +317,9 @@ int active_segment_stage(struct active_segment *t, const struct record_id *id, u
                          const float *vector, struct slice document, uint32_t *out_row,
                          struct error *err)
 {
-    return active_segment_stage_many(t, id, 1, lsn, vector, &document, out_row, err);
+    struct tail_rows rows = {
+        .ids = id, .count = 1, .lsn = lsn, .vectors = vector, .documents = &document};
+    return active_segment_stage_many(t, &rows, out_row, err);
 }
 
 uint32_t active_segment_staged(const struct active_segment *t)

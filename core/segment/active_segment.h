@@ -26,10 +26,20 @@ struct active_segment *active_segment_of(struct segment *base); /* one that was 
 int active_segment_stage(struct active_segment *t, const struct record_id *id, uint64_t lsn,
                          const float *vector, struct slice document, uint32_t *out_row,
                          struct error *err);
-/* A whole block of rows at once, for bulk loads: the same as count calls of stage with lsn, but all
- * or nothing.  documents NULL: empty.  count 0 is allowed. */
-int active_segment_stage_many(struct active_segment *t, const struct record_id *ids, size_t count,
-                              uint64_t lsn, const float *vectors, const struct slice *documents,
+/* A whole block of rows, for bulk loads. */
+struct tail_rows {
+    const struct record_id *ids;
+    size_t count;
+    uint64_t lsn;
+    const float *vectors;          /* count x dim */
+    const struct slice *documents; /* NULL: empty ones */
+    /* NULL, or: vectors is all of this block of the tail's allocator.  A tail that keeps it as its
+     * own, even when it stages nothing, sets *take_block to NULL; vectors can be read until the
+     * tail ends, or the giver's block does. */
+    float **take_block;
+};
+/* The same as count calls of stage, but all or nothing.  count 0 is allowed. */
+int active_segment_stage_many(struct active_segment *t, const struct tail_rows *rows,
                               uint32_t *out_first_row, struct error *err);
 uint32_t active_segment_staged(const struct active_segment *t); /* rows, visible and staged */
 /* Make all staged rows below `row_count` findable and committed; the rest stays staged.  Cannot

@@ -6,7 +6,9 @@
  *             F * 2^(i-1) while that is below C, and every further one at a multiple of C.
  * LAYOUT      A row_chunk is one block with its columns behind it, widest elements first, so that
  *             all are aligned; vectors are a block of their own, which alloc.c puts on huge pages.
- *             A heap chunk is filled from the front; an entry never spans two.
+ *             A heap chunk is filled from the front; an entry never spans two.  An adopted block
+ *             holds the vectors of whole chunks; what it has before and behind them is a copy's
+ *             source that nobody reads again.
  * INVARIANTS  (1) Nothing that was handed out moves or is freed before deinit, but for heap bytes
  *                 of rows that are dropped, which no reader was told of.
  *             (2) Heap entries lie in the order of their rows.
@@ -30,6 +32,11 @@ struct heap_chunk {
     size_t capacity;
     size_t used;
     uint8_t data[];
+};
+
+struct adopted_block {
+    struct adopted_block *older;
+    float *vectors;
 };
 
 static uint32_t log2_up(uint64_t n)
@@ -74,8 +81,14 @@ int row_chunks_init(struct row_chunks *c, struct alloc *a, uint32_t dim, uint32_
 void row_chunks_deinit(struct row_chunks *c)
 {
     for (size_t i = 0; i < c->chunk_count; i++) {
-        mem_free(c->alloc, c->chunks[i]->vectors);
+        if (!c->chunks[i]->is_adopted) mem_free(c->alloc, c->chunks[i]->vectors);
         mem_free(c->alloc, c->chunks[i]);
+    }
+    while (c->adopted) {
+        struct adopted_block *older = c->adopted->older;
+        mem_free(c->alloc, c->adopted->vectors);
+        mem_free(c->alloc, c->adopted);
+        c->adopted = older;
     }
     while (c->heap) {
         struct heap_chunk *older = c->heap->older;
@@ -86,20 +99,24 @@ void row_chunks_deinit(struct row_chunks *c)
     *c = (struct row_chunks){0};
 }
 
-static struct row_chunk *make_chunk(struct alloc *a, uint32_t dim, uint32_t row_count)
+/* vectors NULL: a block of its own. */
+static struct row_chunk *make_chunk(struct alloc *a, uint32_t dim, uint32_t row_count,
+                                    float *vectors)
 {
     size_t wide = 4 * sizeof(uint64_t), narrow = sizeof(float) + sizeof(uint32_t);
     size_t header = align_up(sizeof(struct row_chunk), 16);
+    bool is_adopted = vectors != NULL;
     uint8_t *block = (uint8_t *)mem_alloc(a, MEM_TAIL, header + row_count * (wide + narrow));
-    float *vectors = (float *)mem_alloc_aligned(
-        a, MEM_TAIL, (size_t)row_count * dim * sizeof(float), ALIGN_VECTOR);
+    if (block && !is_adopted)
+        vectors = (float *)mem_alloc_aligned(a, MEM_TAIL, (size_t)row_count * dim * sizeof(float),
+                                             ALIGN_VECTOR);
     if (!block || !vectors) {
         mem_free(a, block);
-        mem_free(a, vectors);
         return NULL;
     }
     struct row_chunk *c = (struct row_chunk *)block;
     c->vectors = vectors;
+    c->is_adopted = is_adopted;
     c->row_count = row_count;
     c->lsns = (uint64_t *)(block + header);
     c->numbers = c->lsns + row_count;
@@ -110,23 +127,65 @@ static struct row_chunk *make_chunk(struct alloc *a, uint32_t dim, uint32_t row_
     return c;
 }
 
-int row_chunks_grow(struct row_chunks *c, uint32_t row_end, struct error *err)
+static uint64_t first_row_of_chunk(const struct row_chunks *c, size_t i)
+{
+    size_t doublings = c->full_bits - c->first_bits;
+    if (i == 0) return 0;
+    return i <= doublings ? 1ull << (c->first_bits + i - 1)
+                          : (uint64_t)(i - doublings) << c->full_bits;
+}
+
+/* Rows [row, row_end) are in `vectors`; NULL: nothing is adopted. */
+static int grow(struct row_chunks *c, uint32_t row, uint32_t row_end, float *vectors,
+                struct error *err)
 {
     CHECK(row_end <= c->row_capacity);
     while (row_end > 0) {
         size_t i = c->chunk_count;
-        uint64_t first = i == 0 ? 0
-                         : i <= c->full_bits - c->first_bits
-                             ? 1ull << (c->first_bits + i - 1)
-                             : (uint64_t)(i - (c->full_bits - c->first_bits)) << c->full_bits;
+        uint64_t first = first_row_of_chunk(c, i);
         if (first >= row_end) break;
         uint32_t row_count = rows_of_chunk(c, i);
-        struct row_chunk *chunk = make_chunk(c->alloc, c->dim, row_count);
+        bool is_inside = vectors && first >= row && first + row_count <= row_end;
+        struct row_chunk *chunk = make_chunk(c->alloc, c->dim, row_count,
+                                             is_inside ? vectors + (first - row) * c->dim : NULL);
         if (!chunk) return error_no_memory(err, (size_t)row_count * c->dim * sizeof(float));
         c->chunks[i] = chunk;
         c->chunk_count++;
     }
     return 0;
+}
+
+int row_chunks_grow(struct row_chunks *c, uint32_t row_end, struct error *err)
+{
+    return grow(c, 0, row_end, NULL, err);
+}
+
+/* Is it worth it: would at most a quarter of the block be held for nothing?  Every chunk must begin
+ * where vectors are aligned. */
+static bool suits(const struct row_chunks *c, uint32_t row, uint32_t row_end, const float *vectors)
+{
+    uint64_t inside = 0, first;
+
+    for (size_t i = c->chunk_count; (first = first_row_of_chunk(c, i)) < row_end; i++) {
+        uint32_t row_count = rows_of_chunk(c, i);
+        if (first < row || first + row_count > row_end) continue;
+        if ((uintptr_t)(vectors + (first - row) * c->dim) % ALIGN_VECTOR != 0) return false;
+        inside += row_count;
+    }
+    return inside > 0 && inside >= (uint64_t)(row_end - row) / 4 * 3;
+}
+
+int row_chunks_grow_around(struct row_chunks *c, uint32_t row, uint32_t row_end,
+                           float **take_vectors, struct error *err)
+{
+    if (!suits(c, row, row_end, *take_vectors)) return grow(c, 0, row_end, NULL, err);
+    struct adopted_block *block =
+        (struct adopted_block *)mem_alloc(c->alloc, MEM_TAIL, sizeof *block);
+    if (!block) return error_no_memory(err, sizeof *block);
+    *block = (struct adopted_block){c->adopted, *take_vectors};
+    c->adopted = block; /* first: chunks that are made before memory runs out stay */
+    *take_vectors = NULL;
+    return grow(c, row, row_end, block->vectors, err);
 }
 
 /* ---- The heap ---- */

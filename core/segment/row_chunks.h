@@ -3,7 +3,8 @@
  *
  * The first chunk is small and each further one doubles the rows, up to about 2 MiB of vectors (one
  * huge page) or TAIL_CHUNK_ROWS.  The array of chunk pointers is made in full at the start.  Texts
- * of ids and documents lie behind one another in a heap of chunks of their own.
+ * of ids and documents lie behind one another in a heap of chunks of their own.  Vectors of many
+ * rows that come in a block of their own can stay in it: a bulk load is copied once.
  * THREADS  One writer.  A reader touches only rows that it was told of by something that orders its
  *          reads after the writes: a published view, or a slot of the id table.
  */
@@ -27,9 +28,11 @@ struct row_chunk {
     float *norms;              /* Euclidean norm of the vector */
     uint32_t *older;           /* row of the next older version of the id, or ROW_NONE */
     uint32_t row_count;        /* rows that fit */
+    bool is_adopted;           /* the vectors lie in a block of row_chunks.adopted */
 };
 
 struct heap_chunk;
+struct adopted_block;
 
 struct row_chunks {
     struct alloc *alloc;
@@ -38,8 +41,9 @@ struct row_chunks {
     uint32_t first_bits; /* log2 of the rows of the first chunk */
     uint32_t full_bits;  /* log2 of the rows of a full one */
     struct row_chunk **chunks;
-    size_t chunk_count;      /* made so far; the writer's */
-    struct heap_chunk *heap; /* newest first; the writer's */
+    size_t chunk_count;            /* made so far; the writer's */
+    struct heap_chunk *heap;       /* newest first; the writer's */
+    struct adopted_block *adopted; /* the writer's */
 };
 
 /* dim 1..LIMIT_DIM, row_capacity 1..UINT32_MAX - 1 (CHECK).  NO_MEMORY. */
@@ -49,6 +53,11 @@ void row_chunks_deinit(struct row_chunks *c); /* a zeroed one is allowed */
 
 /* Make the chunks of the rows below row_end.  NO_MEMORY: those made so far stay, unused. */
 int row_chunks_grow(struct row_chunks *c, uint32_t row_end, struct error *err);
+/* The same for rows [row, row_end), whose vectors fill the block *take_vectors of the same
+ * allocator: chunks that are made for these rows alone get theirs from it.  When enough do, the
+ * block is kept and *take_vectors becomes NULL.  What lies outside of those chunks is not copied. */
+int row_chunks_grow_around(struct row_chunks *c, uint32_t row, uint32_t row_end,
+                           float **take_vectors, struct error *err);
 
 /* Where a row lies: *out_index of the chunk that is returned.  The chunk was made. */
 static inline const struct row_chunk *row_chunks_at(const struct row_chunks *c, uint32_t row,

@@ -73,8 +73,8 @@ void test_view_put_many(struct test_view *t, uint64_t first_id, size_t count, co
     uint32_t row;
     assert_non_null(ids);
     for (size_t i = 0; i < count; i++) ids[i] = id_of_number(first_id + i);
-    assert_ok(active_segment_stage_many(tail, ids, count, ++t->lsn, vectors, NULL, &row, &err),
-              &err);
+    struct tail_rows rows = {.ids = ids, .count = count, .lsn = ++t->lsn, .vectors = vectors};
+    assert_ok(active_segment_stage_many(tail, &rows, &row, &err), &err);
     active_segment_commit(tail, row + (uint32_t)count);
     mem_free(t->alloc, ids);
 }

@@ -55,6 +55,7 @@ return {
       ["error.[ch]"] = "how a function says what went wrong",
       ["fault_points.h"] = "every named fault point and reach mark, sorted",
       ["faults.[ch]"] = "switches that make the engine break its own rules, for tests of the tests",
+      ["finite.h"] = "the first float that is an infinity or a NaN, at the speed of memory",
       ["hash.[ch]"] = "CRC32C of our own, and XXH3",
       ["hash_map.h"] = "two open-addressing maps: u64 → u64, and bytes → u64",
       ["int_map.c"] = "u64 → u64: linear probing with deletion by backward shift",

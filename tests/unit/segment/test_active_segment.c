@@ -5,6 +5,7 @@
 #include "segment/active_segment.h"
 #include "simd/kernels.h"
 #include "support/oom_sweep.h"
+#include "support/tail.h"
 #include "support/test.h"
 
 enum { DIM = 5, MODEL_ROWS = 3000, DOC_MAX = 300 };
@@ -16,28 +17,6 @@ struct model_row {
     uint64_t lsn;
     uint64_t seed; /* of vector and document */
 };
-
-struct fixture {
-    struct alloc *alloc;
-    struct active_segment *tail;
-    struct segment *base;
-};
-
-static void set_up(struct fixture *f, uint32_t dim, uint32_t row_capacity)
-{
-    struct error err = {0};
-    f->alloc = alloc_create(NULL, 0);
-    assert_non_null(f->alloc);
-    assert_ok(active_segment_create(f->alloc, dim, row_capacity, &f->tail, &err), &err);
-    f->base = active_segment_base(f->tail);
-}
-
-static void tear_down(struct fixture *f)
-{
-    segment_release(f->base);
-    assert_int_equal(alloc_used_bytes(f->alloc), 0);
-    alloc_destroy(f->alloc);
-}
 
 /* Every second id is text; 7 and "7" are two ids. */
 static struct record_id make_id(uint64_t number, char text[24])
@@ -59,7 +38,7 @@ static struct slice make_document(uint64_t seed, uint8_t bytes[DOC_MAX])
     return slice_of(bytes, size);
 }
 
-static void stage_row(struct fixture *f, const struct model_row *row, uint32_t expected_row)
+static void stage_row(struct test_tail *f, const struct model_row *row, uint32_t expected_row)
 {
     struct error err = {0};
     char text[24];
@@ -74,7 +53,16 @@ static void stage_row(struct fixture *f, const struct model_row *row, uint32_t e
     assert_int_equal(at, expected_row);
 }
 
-static void assert_row(struct fixture *f, const struct model_row *row, uint32_t at)
+static int stage_many(struct active_segment *t, const struct record_id *ids, size_t count,
+                      uint64_t lsn, const float *vectors, const struct slice *documents,
+                      uint32_t *out_first_row, struct error *err)
+{
+    struct tail_rows rows = {
+        .ids = ids, .count = count, .lsn = lsn, .vectors = vectors, .documents = documents};
+    return active_segment_stage_many(t, &rows, out_first_row, err);
+}
+
+static void assert_row(struct test_tail *f, const struct model_row *row, uint32_t at)
 {
     char text[24];
     float vector[DIM];
@@ -99,7 +87,7 @@ static void assert_row(struct fixture *f, const struct model_row *row, uint32_t 
 }
 
 /* Search in the model and in the tail agree for this id and this many visible rows. */
-static void assert_found(struct fixture *f, const struct model_row *rows, uint32_t row_count,
+static void assert_found(struct test_tail *f, const struct model_row *rows, uint32_t row_count,
                          uint64_t id_number)
 {
     char text[24];
@@ -120,8 +108,8 @@ static void assert_found(struct fixture *f, const struct model_row *rows, uint32
 static void staged_rows_are_found_once_committed(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, DIM, 1000);
+    struct test_tail f;
+    test_tail_set_up(&f, DIM, 1000);
     struct model_row row = {.id_number = 1, .lsn = 9, .seed = 77};
     struct record_id id = id_of_number(0);
     uint32_t at = 99;
@@ -137,13 +125,13 @@ static void staged_rows_are_found_once_committed(void **state)
     assert_int_equal(at, 0);
     assert_int_equal(segment_find(f.base, &id, 0, &at, NULL), 0);
     assert_int_equal(active_segment_bytes(f.tail), DIM * sizeof(float));
-    tear_down(&f);
+    test_tail_tear_down(&f);
 }
 
 static void random_batches_agree_with_a_list(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct test_tail f;
     struct rng rng;
     struct model_row *rows = (struct model_row *)calloc(MODEL_ROWS, sizeof *rows);
     uint32_t committed = 0, staged = 0;
@@ -151,7 +139,7 @@ static void random_batches_agree_with_a_list(void **state)
 
     assert_non_null(rows);
     rng_init(&rng, test_seed(1));
-    set_up(&f, DIM, MODEL_ROWS);
+    test_tail_set_up(&f, DIM, MODEL_ROWS);
     while (committed < MODEL_ROWS) {
         uint32_t more = 1 + (uint32_t)rng_below(&rng, rng_chance(&rng, 0.1) ? 300 : 5);
         if (more > MODEL_ROWS - staged) more = MODEL_ROWS - staged;
@@ -175,14 +163,14 @@ static void random_batches_agree_with_a_list(void **state)
     }
     for (uint64_t id = 0; id < 500; id++) assert_found(&f, rows, MODEL_ROWS, id);
     for (uint32_t row = 0; row < MODEL_ROWS; row++) assert_row(&f, &rows[row], row);
-    tear_down(&f);
+    test_tail_tear_down(&f);
     free(rows);
 }
 
 static void many_rows_at_once_equal_one_by_one(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct test_tail f;
     struct error err = {0};
     enum { COUNT = 700 };
     static struct record_id ids[COUNT];
@@ -192,17 +180,15 @@ static void many_rows_at_once_equal_one_by_one(void **state)
     static uint8_t bytes[COUNT][DOC_MAX];
     uint32_t first = 99;
 
-    set_up(&f, DIM, 2 * COUNT);
+    test_tail_set_up(&f, DIM, 2 * COUNT);
     for (uint64_t i = 0; i < COUNT; i++) {
         ids[i] = make_id(i, texts[i]);
         make_vector(i, vectors[i]);
         documents[i] = make_document(i, bytes[i]);
     }
-    assert_ok(active_segment_stage_many(f.tail, ids, COUNT, 4, vectors[0], documents, &first, &err),
-              &err);
+    assert_ok(stage_many(f.tail, ids, COUNT, 4, vectors[0], documents, &first, &err), &err);
     assert_int_equal(first, 0);
-    assert_ok(active_segment_stage_many(f.tail, ids, COUNT, 5, vectors[0], NULL, &first, &err),
-              &err);
+    assert_ok(stage_many(f.tail, ids, COUNT, 5, vectors[0], NULL, &first, &err), &err);
     assert_int_equal(first, COUNT);
     active_segment_commit(f.tail, 2 * COUNT);
     for (uint32_t i = 0; i < COUNT; i++) {
@@ -217,9 +203,9 @@ static void many_rows_at_once_equal_one_by_one(void **state)
         assert_int_equal(segment_document(f.base, COUNT + i, &doc, NULL), 0);
         assert_int_equal(doc.document.size, 0);
     }
-    assert_ok(active_segment_stage_many(f.tail, ids, 0, 5, vectors[0], NULL, &first, &err), &err);
+    assert_ok(stage_many(f.tail, ids, 0, 5, vectors[0], NULL, &first, &err), &err);
     assert_int_equal(active_segment_staged(f.tail), 2 * COUNT);
-    tear_down(&f);
+    test_tail_tear_down(&f);
 }
 
 static void runs_are_long_aligned_and_without_gaps(void **state)
@@ -227,12 +213,12 @@ static void runs_are_long_aligned_and_without_gaps(void **state)
     (void)state;
     static const uint32_t dims[] = {1, 3, 128, 1000, 32768};
     for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++) {
-        struct fixture f;
+        struct test_tail f;
         struct error err = {0};
         uint32_t dim = dims[d], row_count = dim > 1000 ? 100 : 20000;
         float *vector = (float *)calloc(dim, sizeof *vector);
         assert_non_null(vector);
-        set_up(&f, dim, row_count);
+        test_tail_set_up(&f, dim, row_count);
         for (uint32_t i = 0; i < row_count; i++) {
             struct record_id id = id_of_number(i);
             uint32_t row;
@@ -256,15 +242,15 @@ static void runs_are_long_aligned_and_without_gaps(void **state)
         }
         if (TAIL_CHUNK_ROWS >= 4096 && dim == 128) assert_in_range(runs, 1, 12);
         free(vector);
-        tear_down(&f);
+        test_tail_tear_down(&f);
     }
 }
 
 static void what_was_borrowed_never_moves(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, DIM, 10000);
+    struct test_tail f;
+    test_tail_set_up(&f, DIM, 10000);
     struct model_row row = {.id_number = 0, .lsn = 1, .seed = 7};
     stage_row(&f, &row, 0);
     active_segment_commit(f.tail, 1);
@@ -285,28 +271,27 @@ static void what_was_borrowed_never_moves(void **state)
     assert_memory_equal(run.vectors, vector, sizeof vector);
     assert_true(slice_equal(doc.document, make_document(7, bytes)));
     assert_true(slice_equal(id.text, slice_of_text("0")));
-    tear_down(&f);
+    test_tail_tear_down(&f);
 }
 
 static void a_full_tail_refuses_and_keeps_what_it_has(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct test_tail f;
     struct error err = {0};
     struct record_id ids[3] = {id_of_number(1), id_of_number(2), id_of_number(3)};
     float vectors[3][DIM] = {{0}};
     uint32_t row = 99;
-    set_up(&f, DIM, 2);
-    assert_fails(active_segment_stage_many(f.tail, ids, 3, 1, vectors[0], NULL, &row, &err), &err,
-                 LYNSE_LIMIT);
+    test_tail_set_up(&f, DIM, 2);
+    assert_fails(stage_many(f.tail, ids, 3, 1, vectors[0], NULL, &row, &err), &err, LYNSE_LIMIT);
     assert_int_equal(active_segment_staged(f.tail), 0);
-    assert_ok(active_segment_stage_many(f.tail, ids, 2, 1, vectors[0], NULL, &row, &err), &err);
+    assert_ok(stage_many(f.tail, ids, 2, 1, vectors[0], NULL, &row, &err), &err);
     assert_fails(
         active_segment_stage(f.tail, &ids[2], 1, vectors[0], slice_of(NULL, 0), &row, &err), &err,
         LYNSE_LIMIT);
     active_segment_commit(f.tail, 2);
     assert_int_equal(segment_find(f.base, &ids[1], 2, &row, NULL), 1);
-    tear_down(&f);
+    test_tail_tear_down(&f);
 }
 
 static void it_is_full_at_its_rows_or_its_bytes(void **state)
@@ -314,12 +299,12 @@ static void it_is_full_at_its_rows_or_its_bytes(void **state)
     (void)state;
     static const uint32_t dims[] = {1, LIMIT_DIM};
     for (int d = 0; d < 2; d++) {
-        struct fixture f;
+        struct test_tail f;
         struct error err = {0};
         float *vector = (float *)calloc(dims[d], sizeof *vector);
         uint64_t by_bytes = ((uint64_t)SEAL_BYTES + dims[d] * 4 - 1) / (dims[d] * 4);
         uint32_t limit = by_bytes < SEAL_ROWS ? (uint32_t)by_bytes : SEAL_ROWS;
-        set_up(&f, dims[d], SEAL_ROWS + 10);
+        test_tail_set_up(&f, dims[d], SEAL_ROWS + 10);
         for (uint32_t i = 0; i < limit; i++) {
             struct record_id id = id_of_number(i);
             uint32_t row;
@@ -330,15 +315,15 @@ static void it_is_full_at_its_rows_or_its_bytes(void **state)
         }
         assert_true(active_segment_is_full(f.tail));
         free(vector);
-        tear_down(&f);
+        test_tail_tear_down(&f);
     }
 }
 
 static void dropped_batches_leave_no_memory_behind(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, DIM, 10000);
+    struct test_tail f;
+    test_tail_set_up(&f, DIM, 10000);
     size_t used = 0;
     for (int round = 0; round < 50; round++) {
         for (uint32_t i = 0; i < 2000; i++) {
@@ -349,7 +334,7 @@ static void dropped_batches_leave_no_memory_behind(void **state)
         if (round == 0) used = alloc_used_bytes(f.alloc);
         assert_int_equal(alloc_used_bytes(f.alloc), used);
     }
-    tear_down(&f);
+    test_tail_tear_down(&f);
 }
 
 /* ---- Out of memory ---- */
@@ -372,7 +357,7 @@ static int create_and_fill(void *ctx, struct error *err)
     if (active_segment_create((struct alloc *)ctx, DIM, 1000, &t, err) != 0) return -1;
     if (active_segment_stage(t, &ids[0], 1, vectors, documents[5], &row, err) != 0) goto out;
     active_segment_commit(t, 1);
-    if (active_segment_stage_many(t, ids, 300, 2, vectors, documents, &row, err) != 0) {
+    if (stage_many(t, ids, 300, 2, vectors, documents, &row, err) != 0) {
         assert_int_equal(active_segment_staged(t), 1);
         goto out;
     }
@@ -401,7 +386,7 @@ static void a_refused_batch_can_be_tried_again(void **state)
 {
     (void)state;
     for (uint64_t n = 1;; n++) {
-        struct fixture f;
+        struct test_tail f;
         struct error err = {0};
         struct model_row row = {.id_number = 0, .lsn = 1, .seed = 7};
         struct record_id ids[200];
@@ -410,21 +395,19 @@ static void a_refused_batch_can_be_tried_again(void **state)
         struct slice documents[200];
         uint8_t bytes[DOC_MAX];
         uint32_t first = 0;
-        set_up(&f, DIM, 1000);
+        test_tail_set_up(&f, DIM, 1000);
         stage_row(&f, &row, 0);
         for (uint64_t i = 0; i < 200; i++) {
             ids[i] = make_id(i, texts[i]);
             documents[i] = make_document(299, bytes);
         }
         alloc_fail_after(f.alloc, n, false);
-        int rc = active_segment_stage_many(f.tail, ids, 200, 2, vectors, documents, &first, &err);
+        int rc = stage_many(f.tail, ids, 200, 2, vectors, documents, &first, &err);
         alloc_fail_after(f.alloc, 0, false);
         if (rc != 0) {
             assert_int_equal(err.code, LYNSE_NO_MEMORY);
             assert_int_equal(active_segment_staged(f.tail), 1);
-            assert_ok(
-                active_segment_stage_many(f.tail, ids, 200, 2, vectors, documents, &first, &err),
-                &err);
+            assert_ok(stage_many(f.tail, ids, 200, 2, vectors, documents, &first, &err), &err);
         }
         active_segment_commit(f.tail, 201);
         assert_row(&f, &row, 0);
@@ -436,7 +419,7 @@ static void a_refused_batch_can_be_tried_again(void **state)
             segment_document(f.base, at, &doc, NULL);
             assert_true(slice_equal(doc.document, slice_of(bytes, 299)));
         }
-        tear_down(&f);
+        test_tail_tear_down(&f);
         if (rc == 0) break;
     }
 }
