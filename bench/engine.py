@@ -446,7 +446,7 @@ def case_bulk(table: Table) -> None:
             "faster",
             f"{mine:.2f} s at `os`, {durable:.2f} s at `always`",
             f"{package} {peer_version(python, package)}: {theirs:.2f} s",
-            f"{quartile:.1f}",
+            f"{quartile:.2f}",
             quartile > 1.0,
         )
 
