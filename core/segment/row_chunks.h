@@ -55,7 +55,8 @@ void row_chunks_deinit(struct row_chunks *c); /* a zeroed one is allowed */
 int row_chunks_grow(struct row_chunks *c, uint32_t row_end, struct error *err);
 /* The same for rows [row, row_end), whose vectors fill the block *take_vectors of the same
  * allocator: chunks that are made for these rows alone get theirs from it.  When enough do, the
- * block is kept and *take_vectors becomes NULL.  What lies outside of those chunks is not copied. */
+ * block is kept and *take_vectors becomes NULL.  What lies outside of those chunks is not
+ * copied. */
 int row_chunks_grow_around(struct row_chunks *c, uint32_t row, uint32_t row_end,
                            float **take_vectors, struct error *err);
 

@@ -133,6 +133,10 @@ return {
       ["lynse_kinds.h"] =
          "the lists that callers, files and every layer share: metrics, sync levels",
    },
+   ["core/field"] = {
+      ["column.[ch]"] =
+         "one field of many rows, taken out of their documents: a type and eight bytes a row",
+   },
    ["core/index"] = {
       ["flat.c"] = "every row, by its exact distance",
       ["index.h"] =

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "field/column.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+
+enum {
+    HEAP_FIRST_BYTES = 1024,
+    HEAP_FULL_BYTES = 256 << 10,
+};
+
+struct column_part {
+    union column_cell cells[COLUMN_BLOCK_ROWS];
+    uint8_t types[COLUMN_BLOCK_ROWS];
+};
+
+struct heap_chunk {
+    struct heap_chunk *older;
+    size_t capacity;
+    size_t used;
+    _Alignas(8) uint8_t data[];
+};
+
+struct column {
+    struct alloc *alloc;
+    uint32_t row_capacity;
+    uint32_t row_count;
+    size_t part_count; /* made so far */
+    size_t memory_bytes;
+    struct heap_chunk *heap; /* newest first */
+    struct column_part *parts[];
+};
+
+int column_create(struct alloc *a, uint32_t row_capacity, struct column **out, struct error *err)
+{
+    size_t part_count = ((size_t)row_capacity + COLUMN_BLOCK_ROWS - 1) / COLUMN_BLOCK_ROWS;
+    size_t bytes = sizeof(struct column) + part_count * sizeof(struct column_part *);
+    struct column *c = (struct column *)mem_zalloc(a, MEM_CACHE, bytes);
+
+    if (!c) return error_no_memory(err, bytes);
+    c->alloc = a;
+    c->row_capacity = row_capacity;
+    c->memory_bytes = bytes;
+    *out = c;
+    return 0;
+}
+
+void column_destroy(struct column *c)
+{
+    if (!c) return;
+    for (size_t i = 0; i < c->part_count; i++) mem_free(c->alloc, c->parts[i]);
+    while (c->heap) {
+        struct heap_chunk *older = c->heap->older;
+        mem_free(c->alloc, c->heap);
+        c->heap = older;
+    }
+    mem_free(c->alloc, c);
+}
+
+static struct column_bytes *take_bytes(struct column *c, size_t size, struct error *err)
+{
+    size_t bytes = align_up(sizeof(struct column_bytes) + size, 8);
+    struct heap_chunk *h = c->heap;
+
+    if (!h || h->capacity - h->used < bytes) {
+        size_t capacity = h ? h->capacity * 2 : HEAP_FIRST_BYTES;
+        if (capacity > HEAP_FULL_BYTES) capacity = HEAP_FULL_BYTES;
+        if (capacity < bytes) capacity = bytes;
+        h = (struct heap_chunk *)mem_alloc(c->alloc, MEM_CACHE, sizeof *h + capacity);
+        if (!h) {
+            error_no_memory(err, sizeof *h + capacity);
+            return NULL;
+        }
+        *h = (struct heap_chunk){.older = c->heap, .capacity = capacity};
+        c->heap = h;
+        c->memory_bytes += sizeof *h + capacity;
+    }
+    struct column_bytes *at = (struct column_bytes *)(void *)(h->data + h->used);
+    h->used += bytes;
+    return at;
+}
+
+static int fill_cell(struct column *c, const struct value *v, union column_cell *out,
+                     struct error *err)
+{
+    struct slice content = v->raw;
+
+    switch (v->type) {
+    case VALUE_NULL:
+        return 0;
+    case VALUE_BOOL:
+        out->boolean = v->as.boolean;
+        return 0;
+    case VALUE_INT:
+        out->integer = v->as.integer;
+        return 0;
+    case VALUE_UINT:
+        out->uinteger = v->as.uinteger;
+        return 0;
+    case VALUE_FLOAT:
+        out->number = v->as.number;
+        return 0;
+    case VALUE_DATETIME:
+        out->datetime_us = v->as.datetime_us;
+        return 0;
+    case VALUE_TEXT:
+        content = v->as.text;
+        break;
+    case VALUE_BYTES:
+        content = v->as.bytes;
+        break;
+    case VALUE_ARRAY:
+    case VALUE_MAP:
+        break;
+    }
+    CHECK(content.size <= UINT32_MAX);
+    struct column_bytes *bytes = take_bytes(c, content.size, err);
+    if (!bytes) return -1;
+    bytes->size = (uint32_t)content.size;
+    if (content.size > 0) memcpy(bytes->data, content.data, content.size);
+    out->bytes = bytes;
+    return 0;
+}
+
+int column_append(struct column *c, const struct value *v, struct error *err)
+{
+    CHECK(c->row_count < c->row_capacity);
+    struct column_part **part = &c->parts[c->row_count / COLUMN_BLOCK_ROWS];
+    uint32_t i = c->row_count % COLUMN_BLOCK_ROWS;
+
+    if (!*part) {
+        *part = (struct column_part *)mem_alloc(c->alloc, MEM_CACHE, sizeof **part);
+        if (!*part) return error_no_memory(err, sizeof **part);
+        c->part_count++;
+        c->memory_bytes += sizeof **part;
+    }
+    union column_cell cell = {.uinteger = 0};
+    if (v && fill_cell(c, v, &cell, err) != 0) return -1;
+    (*part)->cells[i] = cell;
+    (*part)->types[i] = (uint8_t)(v ? v->type : VALUE_NULL);
+    c->row_count++;
+    return 0;
+}
+
+uint32_t column_row_count(const struct column *c)
+{
+    return c->row_count;
+}
+
+size_t column_memory_bytes(const struct column *c)
+{
+    return c->memory_bytes;
+}
+
+struct column_span column_block(const struct column *c, uint32_t row)
+{
+    CHECK_SLOW(row % COLUMN_BLOCK_ROWS == 0 && row < c->row_capacity);
+    const struct column_part *part = c->parts[row / COLUMN_BLOCK_ROWS];
+    return (struct column_span){part->types, part->cells};
+}
+
+struct value column_value(const struct column_span *span, uint32_t i)
+{
+    const union column_cell *cell = &span->cells[i];
+    struct value v = {.type = (enum value_type)span->types[i]};
+
+    switch (v.type) {
+    case VALUE_NULL:
+        break;
+    case VALUE_BOOL:
+        v.as.boolean = cell->boolean;
+        break;
+    case VALUE_INT:
+        v.as.integer = cell->integer;
+        break;
+    case VALUE_UINT:
+        v.as.uinteger = cell->uinteger;
+        break;
+    case VALUE_FLOAT:
+        v.as.number = cell->number;
+        break;
+    case VALUE_DATETIME:
+        v.as.datetime_us = cell->datetime_us;
+        break;
+    case VALUE_TEXT:
+        v.as.text = slice_of(cell->bytes->data, cell->bytes->size);
+        break;
+    case VALUE_BYTES:
+        v.as.bytes = slice_of(cell->bytes->data, cell->bytes->size);
+        break;
+    case VALUE_ARRAY:
+    case VALUE_MAP:
+        value_read(slice_of(cell->bytes->data, cell->bytes->size), &v);
+        break;
+    }
+    return v;
+}
