@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* column.c — blocks of cells and types, and a heap behind them.
+ *
+ * WHAT        Blocks of COLUMN_BLOCK_ROWS rows; texts and encoded containers lie in chunks that
+ *             double, and cells point to them.
+ * INVARIANTS  (1) The array of blocks is made in full at the start: neither it nor a block moves.
+ *             (2) What was appended never changes.
+ * THREADS     One appender; readers of rows that they were told of.
+ * FAILURE     NO_MEMORY appends nothing; a heap chunk that was made meanwhile stays.
+ */
 #include "field/column.h"
 
 #include <string.h>
