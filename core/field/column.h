@@ -4,7 +4,7 @@
  * Values keep their types; what does not fit eight bytes (text, bytes, arrays, maps) is copied
  * beside.  Rows are appended in order and never change; blocks never move, so that readers may use
  * rows that they were told of while more are appended.
- * THREADS  One appender.  Readers: rows that something ordered before them (column_cache.h).
+ * THREADS  One appender.  Readers: rows that something ordered before them.
  */
 #ifndef FIELD_COLUMN_H
 #define FIELD_COLUMN_H
@@ -28,8 +28,8 @@ union column_cell {
     int64_t datetime_us;
     const struct column_bytes *bytes;
 };
-/* Some rows, side by side: types[i] is an enum value_type, VALUE_NULL where the field is absent, and
- * says which member of cells[i] is set (of NULL: none). */
+/* Some rows, side by side: types[i] is an enum value_type, VALUE_NULL where the field is absent,
+ * and says which member of cells[i] is set (of NULL: none). */
 struct column_span {
     const uint8_t *types;
     const union column_cell *cells;
@@ -40,8 +40,8 @@ struct column;
 int column_create(struct alloc *a, uint32_t row_capacity, struct column **out, struct error *err);
 void column_destroy(struct column *c); /* NULL is allowed */
 
-/* The next row; v NULL: absent.  The value is copied.  NO_MEMORY: nothing is appended.  CHECK: below
- * row_capacity. */
+/* The next row; v NULL: absent.  The value is copied.  NO_MEMORY: nothing is appended.  CHECK:
+ * below row_capacity. */
 int column_append(struct column *c, const struct value *v, struct error *err);
 uint32_t column_row_count(const struct column *c);  /* the appender's */
 size_t column_memory_bytes(const struct column *c); /* likewise */
