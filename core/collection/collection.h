@@ -45,7 +45,8 @@ struct collection_write {
     size_t count;
     const float *vectors; /* ADD, UPSERT: count x dim */
     /* NULL, or the block of the collection's allocator that vectors is all of: the tail may take
-     * it, which sets this to NULL.  The write's owner frees what is left. */
+     * it, which sets this to NULL, and ends it if the group is refused later.  The write's owner
+     * frees what is left. */
     float *take_vectors;
     uint32_t dim;
     const struct slice *documents; /* NULL or size 0: add: empty; upsert: keep the old ones */

@@ -16,7 +16,8 @@
  *             under a lock after the commit) or through a slot (release, paired with the acquire in
  *             find_newest); the table's pointer likewise.  A reader that found an older table
  *             misses only rows newer than its view; tables are kept until the end for its sake.
- * FAILURE     NO_MEMORY and LIMIT at stage: no row is staged.
+ * FAILURE     NO_MEMORY and LIMIT at stage: no row is staged, and what was taken for rows is given
+ *             back.
  */
 #include "segment/active_segment.h"
 
@@ -298,14 +299,15 @@ int active_segment_stage_many(struct active_segment *t, const struct tail_rows *
     int rc = rows->take_block && *rows->take_block
                  ? row_chunks_grow_around(&t->rows, first, end, rows->take_block, err)
                  : row_chunks_grow(&t->rows, end, err);
-    if (rc != 0) return -1;
-    for (size_t i = 0; i < rows->count; i++) {
+    for (uint32_t row = first; rc == 0 && row < end; row++) {
+        uint32_t i = row - first;
         struct slice document = rows->documents ? rows->documents[i] : slice_of(NULL, 0);
-        uint32_t row = first + (uint32_t)i;
-        if (row_chunks_put(&t->rows, row, &rows->ids[i], document, err) != 0) {
-            row_chunks_drop(&t->rows, first, row);
-            return -1;
-        }
+        rc = row_chunks_put(&t->rows, row, &rows->ids[i], document, err);
+        if (rc != 0) row_chunks_drop(&t->rows, first, row);
+    }
+    if (rc != 0) {
+        row_chunks_trim(&t->rows, first);
+        return -1;
     }
     fill_rows(t, first, (uint32_t)rows->count, rows->lsn, rows->vectors);
     t->staged_count = end;
@@ -354,6 +356,7 @@ void active_segment_drop_staged(struct active_segment *t, uint32_t row_count)
 {
     CHECK(row_count >= t->committed_count && row_count <= t->staged_count);
     row_chunks_drop(&t->rows, row_count, t->staged_count);
+    row_chunks_trim(&t->rows, row_count);
     t->staged_count = row_count;
 }
 

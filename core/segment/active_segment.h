@@ -34,8 +34,9 @@ struct tail_rows {
     const float *vectors;          /* count x dim */
     const struct slice *documents; /* NULL: empty ones */
     /* NULL, or: vectors is all of this block of the tail's allocator.  A tail that keeps it as its
-     * own, even when it stages nothing, sets *take_block to NULL; vectors can be read until the
-     * tail ends, or the giver's block does. */
+     * own, even when it then stages nothing, sets *take_block to NULL; vectors can be read until
+     * the rows are dropped or the tail ends, or the giver's block does.  After an error they cannot
+     * if the block was taken. */
     float **take_block;
 };
 /* The same as count calls of stage, but all or nothing.  count 0 is allowed. */
@@ -45,7 +46,7 @@ uint32_t active_segment_staged(const struct active_segment *t); /* rows, visible
 /* Make all staged rows below `row_count` findable and committed; the rest stays staged.  Cannot
  * fail. */
 void active_segment_commit(struct active_segment *t, uint32_t row_count);
-/* Back to row_count rows, none of them a committed one. */
+/* Back to row_count rows; no committed one goes.  The memory of the others is given back. */
 void active_segment_drop_staged(struct active_segment *t, uint32_t row_count);
 
 uint64_t active_segment_bytes(const struct active_segment *t); /* of committed vectors */

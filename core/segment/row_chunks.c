@@ -9,11 +9,13 @@
  *             A heap chunk is filled from the front; an entry never spans two.  An adopted block
  *             holds the vectors of whole chunks; what it has before and behind them is a copy's
  *             source that nobody reads again.
- * INVARIANTS  (1) Nothing that was handed out moves or is freed before deinit, but for heap bytes
- *                 of rows that are dropped, which no reader was told of.
+ * INVARIANTS  (1) Nothing that was handed out moves or is freed before deinit, but for what rows
+ *                 held that are dropped, which no reader was told of.
  *             (2) Heap entries lie in the order of their rows.
+ *             (3) Blocks are adopted in the order of their rows: once trimmed, the newest one has a
+ *                 chunk.  The last chunk need not be one of its own.
  * THREADS     One writer; readers as row_chunks.h says.
- * FAILURE     NO_MEMORY leaves what is there as it was.
+ * FAILURE     NO_MEMORY leaves the rows as they were; what was made for others waits for trim.
  */
 #include "segment/row_chunks.h"
 
@@ -78,18 +80,28 @@ int row_chunks_init(struct row_chunks *c, struct alloc *a, uint32_t dim, uint32_
     return 0;
 }
 
+static void free_last_chunk(struct row_chunks *c)
+{
+    struct row_chunk *last = c->chunks[--c->chunk_count];
+
+    c->chunks[c->chunk_count] = NULL;
+    if (!last->block) mem_free(c->alloc, last->vectors);
+    mem_free(c->alloc, last);
+}
+
+static void free_newest_block(struct row_chunks *c)
+{
+    struct adopted_block *newest = c->adopted;
+
+    c->adopted = newest->older;
+    mem_free(c->alloc, newest->vectors);
+    mem_free(c->alloc, newest);
+}
+
 void row_chunks_deinit(struct row_chunks *c)
 {
-    for (size_t i = 0; i < c->chunk_count; i++) {
-        if (!c->chunks[i]->is_adopted) mem_free(c->alloc, c->chunks[i]->vectors);
-        mem_free(c->alloc, c->chunks[i]);
-    }
-    while (c->adopted) {
-        struct adopted_block *older = c->adopted->older;
-        mem_free(c->alloc, c->adopted->vectors);
-        mem_free(c->alloc, c->adopted);
-        c->adopted = older;
-    }
+    while (c->chunk_count > 0) free_last_chunk(c);
+    while (c->adopted) free_newest_block(c);
     while (c->heap) {
         struct heap_chunk *older = c->heap->older;
         mem_free(c->alloc, c->heap);
@@ -99,15 +111,14 @@ void row_chunks_deinit(struct row_chunks *c)
     *c = (struct row_chunks){0};
 }
 
-/* vectors NULL: a block of its own. */
+/* vectors NULL: memory of its own. */
 static struct row_chunk *make_chunk(struct alloc *a, uint32_t dim, uint32_t row_count,
                                     float *vectors)
 {
     size_t wide = 4 * sizeof(uint64_t), narrow = sizeof(float) + sizeof(uint32_t);
     size_t header = align_up(sizeof(struct row_chunk), 16);
-    bool is_adopted = vectors != NULL;
     uint8_t *block = (uint8_t *)mem_alloc(a, MEM_TAIL, header + row_count * (wide + narrow));
-    if (block && !is_adopted)
+    if (block && !vectors)
         vectors = (float *)mem_alloc_aligned(a, MEM_TAIL, (size_t)row_count * dim * sizeof(float),
                                              ALIGN_VECTOR);
     if (!block || !vectors) {
@@ -116,7 +127,7 @@ static struct row_chunk *make_chunk(struct alloc *a, uint32_t dim, uint32_t row_
     }
     struct row_chunk *c = (struct row_chunk *)block;
     c->vectors = vectors;
-    c->is_adopted = is_adopted;
+    c->block = NULL;
     c->row_count = row_count;
     c->lsns = (uint64_t *)(block + header);
     c->numbers = c->lsns + row_count;
@@ -135,8 +146,8 @@ static uint64_t first_row_of_chunk(const struct row_chunks *c, size_t i)
                           : (uint64_t)(i - doublings) << c->full_bits;
 }
 
-/* Rows [row, row_end) are in `vectors`; NULL: nothing is adopted. */
-static int grow(struct row_chunks *c, uint32_t row, uint32_t row_end, float *vectors,
+/* Rows [row, row_end) are in the block; NULL: nothing is adopted. */
+static int grow(struct row_chunks *c, uint32_t row, uint32_t row_end, struct adopted_block *block,
                 struct error *err)
 {
     CHECK(row_end <= c->row_capacity);
@@ -145,10 +156,11 @@ static int grow(struct row_chunks *c, uint32_t row, uint32_t row_end, float *vec
         uint64_t first = first_row_of_chunk(c, i);
         if (first >= row_end) break;
         uint32_t row_count = rows_of_chunk(c, i);
-        bool is_inside = vectors && first >= row && first + row_count <= row_end;
-        struct row_chunk *chunk = make_chunk(c->alloc, c->dim, row_count,
-                                             is_inside ? vectors + (first - row) * c->dim : NULL);
+        bool is_inside = block && first >= row && first + row_count <= row_end;
+        float *vectors = is_inside ? block->vectors + (first - row) * c->dim : NULL;
+        struct row_chunk *chunk = make_chunk(c->alloc, c->dim, row_count, vectors);
         if (!chunk) return error_no_memory(err, (size_t)row_count * c->dim * sizeof(float));
+        if (is_inside) chunk->block = block;
         c->chunks[i] = chunk;
         c->chunk_count++;
     }
@@ -185,7 +197,21 @@ int row_chunks_grow_around(struct row_chunks *c, uint32_t row, uint32_t row_end,
     *block = (struct adopted_block){c->adopted, *take_vectors};
     c->adopted = block; /* first: chunks that are made before memory runs out stay */
     *take_vectors = NULL;
-    return grow(c, row, row_end, block->vectors, err);
+    return grow(c, row, row_end, block, err);
+}
+
+static bool has_chunk(const struct row_chunks *c, const struct adopted_block *block)
+{
+    for (size_t i = c->chunk_count; i > 0; i--)
+        if (c->chunks[i - 1]->block == block) return true;
+    return false;
+}
+
+void row_chunks_trim(struct row_chunks *c, uint32_t row_end)
+{
+    while (c->chunk_count > 0 && first_row_of_chunk(c, c->chunk_count - 1) >= row_end)
+        free_last_chunk(c);
+    while (c->adopted && !has_chunk(c, c->adopted)) free_newest_block(c); /* (3) */
 }
 
 /* ---- The heap ---- */

@@ -18,6 +18,9 @@
 
 #define ROW_NONE UINT32_MAX
 
+struct heap_chunk;
+struct adopted_block;
+
 /* The columns of some rows; one block of memory for all but the vectors. */
 struct row_chunk {
     float *vectors;            /* dim floats a row; the first aligned to ALIGN_VECTOR */
@@ -27,12 +30,10 @@ struct row_chunk {
     const uint8_t **documents; /* u32 size, bytes; NULL: the empty map */
     float *norms;              /* Euclidean norm of the vector */
     uint32_t *older;           /* row of the next older version of the id, or ROW_NONE */
-    uint32_t row_count;        /* rows that fit */
-    bool is_adopted;           /* the vectors lie in a block of row_chunks.adopted */
+    /* That the vectors lie in, one of row_chunks.adopted; NULL: they have memory of their own. */
+    struct adopted_block *block;
+    uint32_t row_count; /* rows that fit */
 };
-
-struct heap_chunk;
-struct adopted_block;
 
 struct row_chunks {
     struct alloc *alloc;
@@ -51,7 +52,8 @@ int row_chunks_init(struct row_chunks *c, struct alloc *a, uint32_t dim, uint32_
                     struct error *err);
 void row_chunks_deinit(struct row_chunks *c); /* a zeroed one is allowed */
 
-/* Make the chunks of the rows below row_end.  NO_MEMORY: those made so far stay, unused. */
+/* Make the chunks of the rows below row_end.  NO_MEMORY: those made so far stay, unused, until
+ * row_chunks_trim. */
 int row_chunks_grow(struct row_chunks *c, uint32_t row_end, struct error *err);
 /* The same for rows [row, row_end), whose vectors fill the block *take_vectors of the same
  * allocator: chunks that are made for these rows alone get theirs from it.  When enough do, the
@@ -59,6 +61,9 @@ int row_chunks_grow(struct row_chunks *c, uint32_t row_end, struct error *err);
  * copied. */
 int row_chunks_grow_around(struct row_chunks *c, uint32_t row, uint32_t row_end,
                            float **take_vectors, struct error *err);
+/* Give back the chunks in which no row is below row_end, and the blocks that none of the others
+ * lies in.  Rows from row_end on are dropped, and no reader was told of them. */
+void row_chunks_trim(struct row_chunks *c, uint32_t row_end);
 
 /* Where a row lies: *out_index of the chunk that is returned.  The chunk was made. */
 static inline const struct row_chunk *row_chunks_at(const struct row_chunks *c, uint32_t row,
