@@ -143,6 +143,15 @@ def by_cmake(cases, stage):
             f"-DLYNSE_SOURCE={ROOT}", f"-DPROGRAM={PROGRAM}")
         expect(not (build / "lynse" / "tests").exists(), "tests are configured")
         expect(not (build / "lynse" / "package").exists(), "a package is made")
+    with cases.case("add_subdirectory builds with Makefiles too"):
+        build = stage.folder / "made"
+        run("cmake", "-S", HERE / "consumer", "-B", build, "-G", "Unix Makefiles",
+            "-DCMAKE_BUILD_TYPE=Debug", f"-DLYNSE_SOURCE={ROOT}", f"-DPROGRAM={PROGRAM}")
+        jobs = os.environ.get("LYNSE_JOBS") or str(os.cpu_count())
+        run("cmake", "--build", build, "--parallel", jobs)
+        expect_needs(build / "with_static", "libzstd.so.1")
+        for kind in ("lynse", "static"):
+            expect_says(stage, build / f"with_{kind}")
 
 
 def by_other_languages(cases, stage):
