@@ -52,7 +52,7 @@ static size_t block_bytes(const struct write_request *r)
 /* Bytes of the copy, all of it; every addend is bounded before it is added. */
 static int measure(const struct write_request *r, size_t *out, struct error *err)
 {
-    size_t bytes = r->count * (sizeof(struct record_id) + sizeof(struct slice)) + 64;
+    size_t group = r->vectors ? r->count * r->dim * sizeof(float) : 0;
 
     for (size_t i = 0; r->ids && i < r->count; i++) {
         if (api_check_id(&r->ids[i], err) != 0) return error_wrap(err, "id at %zu", i);
@@ -61,9 +61,8 @@ static int measure(const struct write_request *r, size_t *out, struct error *err
             return error_set(err, r->ids[i].text_bytes ? LYNSE_LIMIT : LYNSE_INVALID,
                              "id at %zu: %u bytes, allowed are 1 to %d", i, r->ids[i].text_bytes,
                              LIMIT_ID_BYTES);
-        bytes += r->ids[i].text_bytes;
+        group += r->ids[i].text_bytes;
     }
-    size_t group = r->vectors ? r->count * r->dim * sizeof(float) : 0;
     for (size_t i = 0; r->fields && i < r->count; i++) {
         if (r->fields[i].size > LIMIT_DOC_BYTES)
             return error_set(err, LYNSE_LIMIT, "fields of row %zu: %zu bytes, at most %d", i,
@@ -73,9 +72,10 @@ static int measure(const struct write_request *r, size_t *out, struct error *err
         group += r->fields[i].size;
     }
     if (group > LIMIT_GROUP_BYTES)
-        return error_set(err, LYNSE_TOO_LARGE, "vectors and fields: %zu bytes, at most %llu a call",
-                         group, (unsigned long long)LIMIT_GROUP_BYTES);
-    *out = bytes + group;
+        return error_set(err, LYNSE_TOO_LARGE,
+                         "ids, vectors and fields: %zu bytes, at most %llu a call", group,
+                         (unsigned long long)LIMIT_GROUP_BYTES);
+    *out = group + r->count * (sizeof(struct record_id) + sizeof(struct slice)) + 64;
     return 0;
 }
 

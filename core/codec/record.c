@@ -110,7 +110,8 @@ size_t record_upsert_bytes(const struct record_rows *rows)
     size_t documents = (rows->count + 1) * sizeof(uint32_t);
 
     for (size_t i = 0; i < rows->count; i++) {
-        ids += 1 + (rows->ids[i].is_text ? rows->ids[i].text.size : sizeof(uint64_t));
+        bool is_text = rows->ids && rows->ids[i].is_text;
+        ids += 1 + (is_text ? rows->ids[i].text.size : sizeof(uint64_t));
         if (rows->documents) documents += rows->documents[i].size;
     }
     return tagged_bytes(ids) + tagged_bytes(documents) +

@@ -30,7 +30,7 @@ struct slice record_encode_upsert_around(struct buf *out, const struct record_ro
 void record_encode_delete(struct buf *out, const struct record_id *ids, size_t count);
 void record_encode_restore(struct buf *out, const struct record_id *ids,
                            const uint64_t *version_lsns, size_t count);
-/* An upper bound of what record_encode_upsert appends. */
+/* An upper bound of what record_encode_upsert appends; ids NULL: integers. */
 size_t record_upsert_bytes(const struct record_rows *rows);
 
 /* A decoded record, walked row by row. */

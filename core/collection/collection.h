@@ -202,6 +202,10 @@ void collection_abandon(struct collection *c);
 /* What can be said without the state: counts, ids, finite components, sizes, duplicates.  Any
  * thread; callers do it before they send. */
 int collection_write_check(struct alloc *a, const struct collection_write *w, struct error *err);
+/* What an add or upsert takes in the log, at most; ids that are still to be given are integers. */
+size_t collection_group_bytes(const struct collection_write *w);
+/* TOO_LARGE beyond LIMIT_GROUP_BYTES. */
+int collection_check_group_bytes(size_t bytes, struct error *err);
 /* Log and apply checked groups in order; one sync, one view; on_written for each, always. */
 void collection_write_batch(struct collection *c, struct collection_write **writes, size_t count);
 /* Everything applied so far is durable.  In level none nothing is in the log: *out_durable_lsn is

@@ -148,9 +148,10 @@ out:
     return rc;
 }
 
-/* One row of an add or upsert against what is there: its old version is marked, its fields kept. */
+/* One row of an add or upsert against what is there: its old version is marked, its fields kept,
+ * and counted as if they had been given. */
 static int resolve_row(struct collection *c, struct collection_write *w, size_t i,
-                       struct slice *documents, struct error *err)
+                       struct slice *documents, size_t *group_bytes, struct error *err)
 {
     struct overlay_entry old;
     int found = collection_find(c, &w->ids[i], &old, err);
@@ -161,7 +162,11 @@ static int resolve_row(struct collection *c, struct collection_write *w, size_t 
     if (w->kind == WRITE_ADD)
         return error_set(err, LYNSE_ALREADY_EXISTS, "id %s already exists",
                          id_format(&w->ids[i], text));
-    if (documents[i].size == 0 && keep_document(c, &old, &documents[i], err) != 0) return -1;
+    if (documents[i].size == 0) {
+        if (keep_document(c, &old, &documents[i], err) != 0) return -1;
+        *group_bytes += documents[i].size;
+        if (collection_check_group_bytes(*group_bytes, err) != 0) return -1;
+    }
     return stage_mark(c, old.part, old.row, true, err);
 }
 
@@ -204,8 +209,9 @@ static int stage_rows(struct collection *c, struct collection_write *w, uint64_t
     struct slice *documents = arena_zalloc(&b->arena, w->count * sizeof *documents);
     if (!documents) return error_no_memory(err, w->count * sizeof *documents);
     if (w->documents) memcpy(documents, w->documents, w->count * sizeof *documents);
+    size_t bytes = collection_group_bytes(w);
     for (size_t i = 0; i < w->count; i++)
-        if (resolve_row(c, w, i, documents, err) != 0) return -1;
+        if (resolve_row(c, w, i, documents, &bytes, err) != 0) return -1;
     w->documents = documents;
 
     struct tail_rows rows = {w->ids, w->count, lsn, w->vectors, documents, &w->take_vectors};

@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "codec/msgpack.h"
 #include "collection/collection.h"
+#include "store/wal_replay.h"
 
 /* ---- what can be said without the state ---- */
 
@@ -78,6 +79,20 @@ static int check_documents(const struct collection_write *w, struct error *err)
     return 0;
 }
 
+size_t collection_group_bytes(const struct collection_write *w)
+{
+    struct record_rows rows = {w->ids, w->count, w->vectors, w->dim, w->documents};
+    return wal_record_bytes(record_upsert_bytes(&rows));
+}
+
+int collection_check_group_bytes(size_t bytes, struct error *err)
+{
+    if (bytes <= LIMIT_GROUP_BYTES) return 0;
+    return error_set(err, LYNSE_TOO_LARGE,
+                     "ids, vectors and fields: %zu bytes in the log, at most %llu a call", bytes,
+                     (unsigned long long)LIMIT_GROUP_BYTES);
+}
+
 int collection_write_check(struct alloc *a, const struct collection_write *w, struct error *err)
 {
     bool has_rows = w->kind == WRITE_ADD || w->kind == WRITE_UPSERT;
@@ -95,13 +110,7 @@ int collection_write_check(struct alloc *a, const struct collection_write *w, st
     if (!has_rows) return 0;
     if (check_vectors(w, err) != 0 || check_documents(w, err) != 0) return -1;
     if (w->ids && check_unique(a, w->ids, w->count, err) != 0) return -1;
-
-    size_t bytes = w->count * w->dim * sizeof(float);
-    for (size_t i = 0; w->documents && i < w->count; i++) bytes += w->documents[i].size;
-    if (bytes > LIMIT_GROUP_BYTES)
-        return error_set(err, LYNSE_TOO_LARGE, "vectors and fields: %zu bytes, at most %llu a call",
-                         bytes, (unsigned long long)LIMIT_GROUP_BYTES);
-    return 0;
+    return collection_check_group_bytes(collection_group_bytes(w), err);
 }
 
 /* ---- a batch ---- */

@@ -37,14 +37,14 @@ static struct wal *wal_of(struct commit_log *log)
 
 /* ---- append ---- */
 
+/* Of a group over the limit: of its records up to the one that is over it. */
 static uint64_t group_bytes(const struct commit_record *records, size_t count)
 {
     uint64_t bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (records[i].payload.size > LIMIT_GROUP_BYTES || records[i].bulk.size > LIMIT_GROUP_BYTES)
-            return UINT64_MAX;
+    for (size_t i = 0; i < count && bytes <= LIMIT_GROUP_BYTES; i++) {
+        if (records[i].payload.size > LIMIT_GROUP_BYTES) return records[i].payload.size;
+        if (records[i].bulk.size > LIMIT_GROUP_BYTES) return records[i].bulk.size;
         bytes += wal_record_bytes(records[i].payload.size + records[i].bulk.size);
-        if (bytes > LIMIT_GROUP_BYTES) return UINT64_MAX;
     }
     return bytes;
 }
@@ -136,9 +136,9 @@ static int log_append(struct commit_log *log, uint64_t lsn, const struct commit_
     if (w->is_poisoned) return wal_fail_poisoned(err);
     CHECK(lsn == w->appended_lsn + 1 && count > 0);
     uint64_t bytes = group_bytes(records, count);
-    if (bytes == UINT64_MAX)
-        return error_set(err, LYNSE_TOO_LARGE, "a group has more than %llu bytes",
-                         LIMIT_GROUP_BYTES);
+    if (bytes > LIMIT_GROUP_BYTES)
+        return error_set(err, LYNSE_TOO_LARGE, "a group of %llu bytes, at most %llu in the log",
+                         (unsigned long long)bytes, (unsigned long long)LIMIT_GROUP_BYTES);
     const struct slice *bulk = find_bulk(records, count);
     uint64_t copied = bulk ? bytes - bulk->size : bytes;
     if (choose_chunk(w, bytes, bulk != NULL, &c, &is_new, err) != 0) return -1;

@@ -138,7 +138,7 @@ static void a_group_over_the_limit_is_too_large(void **state)
     struct lynse_rows rows = {.dim = 3, .count = ROWS, .vectors = vectors, .fields = fields};
     begin(f);
     assert_refused(lynse_add(f->docs, &rows, NULL, NULL, &f->err), f, LYNSE_TOO_LARGE,
-                   "vectors and fields", "314576", "268435456");
+                   "ids, vectors and fields", "314576", "268435456");
     assert_untouched(f);
     free(document);
     free(vectors);

@@ -156,6 +156,71 @@ static void forget_dimension(struct fixture *f)
     assert_ok(bed_open(&f->bed, &f->err), &f->err);
 }
 
+/* ---- how large ---- */
+
+/* Of the longest vectors: they alone leave room for eight more. */
+enum { LONG_ROWS = 2040, LONG_ROOM = 8 * LIMIT_DIM * 4 };
+
+/* {"x": text}; the caller frees it. */
+static struct slice make_document(size_t bytes)
+{
+    uint8_t *document = malloc(bytes);
+    uint32_t text_bytes = (uint32_t)bytes - 8;
+    const uint8_t head[] = {0x81,
+                            0xa1,
+                            'x',
+                            0xdb,
+                            (uint8_t)(text_bytes >> 24),
+                            (uint8_t)(text_bytes >> 16),
+                            (uint8_t)(text_bytes >> 8),
+                            (uint8_t)text_bytes};
+    memcpy(document, head, sizeof head);
+    memset(document + sizeof head, 'y', text_bytes);
+    return slice_of(document, bytes);
+}
+
+static void assert_group_is_too_large(struct fixture *f, int rc)
+{
+    assert_fails(rc, &f->err, LYNSE_TOO_LARGE);
+    assert_non_null(strstr(f->err.text, "ids, vectors and fields: 2684"));
+    assert_non_null(strstr(f->err.text, "at most 268435456"));
+}
+
+static void ids_count_towards_the_limit_of_a_group(void **state)
+{
+    struct fixture *f = *state;
+    struct group g;
+    struct slice documents[LONG_ROWS] = {make_document(LONG_ROOM - LONG_ROWS * 4)};
+    make_group(&g, 0, LONG_ROWS, LIMIT_DIM);
+    g.base.documents = documents;
+    assert_group_is_too_large(f, collection_write_check(f->alloc, &g.base, &f->err));
+    g.base.ids = NULL; /* those that are given count as well */
+    assert_group_is_too_large(f, collection_write_check(f->alloc, &g.base, &f->err));
+    documents[0].size = 0;
+    assert_ok(collection_write_check(f->alloc, &g.base, &f->err), &f->err);
+    free((void *)(uintptr_t)documents[0].data);
+    free_group(&g);
+}
+
+static void fields_that_an_upsert_keeps_count_towards_the_limit_of_a_group(void **state)
+{
+    struct fixture *f = *state;
+    struct group one, all;
+    struct slice document = make_document(LONG_ROOM - LONG_ROWS * 4);
+    forget_dimension(f);
+    make_group(&one, 7, 1, LIMIT_DIM);
+    make_group(&all, 0, LONG_ROWS, LIMIT_DIM);
+    one.base.documents = &document;
+    assert_ok(write_one(f, &one), &f->err);
+    all.base.kind = WRITE_UPSERT;
+    assert_ok(collection_write_check(f->alloc, &all.base, &f->err), &f->err);
+    assert_group_is_too_large(f, write_one(f, &all));
+    assert_int_equal(live_count(f), 1);
+    free((void *)(uintptr_t)document.data);
+    free_group(&one);
+    free_group(&all);
+}
+
 static void a_dimension_holds_from_the_first_group_that_is_applied(void **state)
 {
     struct fixture *f = *state;
@@ -338,6 +403,8 @@ static const struct CMUnitTest tests[] = {
     CASE(a_batch_may_be_larger_than_a_tail),
     CASE(a_long_log_is_opened_where_no_sync_is_allowed),
     CASE(what_wants_the_disk_is_busy_where_that_is_not_allowed),
+    CASE(ids_count_towards_the_limit_of_a_group),
+    CASE(fields_that_an_upsert_keeps_count_towards_the_limit_of_a_group),
     CASE(a_dimension_holds_from_the_first_group_that_is_applied),
     CASE(a_refused_group_says_nothing_about_the_dimension),
     CASE(a_batch_agrees_on_one_dimension),

@@ -195,6 +195,7 @@ static void a_group_over_the_limit_is_refused_alone(void **state)
     struct commit_record huge[2] = {half, half};
     assert_ok(try_append(f, 1, &err), &err);
     assert_fails(f->log->ops->append(f->log, 2, huge, 2, &err), &err, LYNSE_TOO_LARGE);
+    assert_non_null(strstr(err.text, "268435520 bytes, at most 268435456"));
     huge[0].payload.size = SIZE_MAX - 7;
     assert_fails(f->log->ops->append(f->log, 2, huge, 2, &err), &err, LYNSE_TOO_LARGE);
     assert_ok(try_append(f, 2, &err), &err);
