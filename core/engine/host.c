@@ -42,7 +42,7 @@ static int pin_newest(struct host *h, struct vfs_dir *dir, uint64_t *out_epoch, 
 
     for (int i = 0; i < PIN_TRIES_MAX; i++) {
         if (twin_file_newest(dir, MANIFEST_PREFIX, &epoch, &found, err) != 0) return -1;
-        if (!found) return error_set(err, LYNSE_CORRUPT, "collection has no manifest");
+        if (!found) return error_set(err, LYNSE_CORRUPT, "there is no manifest");
         if (dir_lock_pin(&e->lock, h->entry.number, epoch, err) != 0) return -1;
         if (twin_file_newest(dir, MANIFEST_PREFIX, &again, &found, err) == 0 && found &&
             again == epoch) {
@@ -52,6 +52,13 @@ static int pin_newest(struct host *h, struct vfs_dir *dir, uint64_t *out_epoch, 
         unpin(h, epoch);
     }
     return error_set(err, LYNSE_BUSY, "the writer publishes faster than this reader can follow");
+}
+
+/* The catalog names the collection: what of it is not found is damage. */
+static int fail_open(struct host *h, struct error *err)
+{
+    if (err && err->code == LYNSE_NOT_FOUND) err->code = LYNSE_CORRUPT;
+    return error_wrap(err, "collection '%s/%s'", h->entry.database, h->entry.name);
 }
 
 static int open_state(struct host *h, struct collection **out, uint64_t *out_epoch,
@@ -76,17 +83,16 @@ static int open_state(struct host *h, struct collection **out, uint64_t *out_epo
 
     *out_epoch = 0;
     if (open_directory(h, &desc.take_dir, err) != 0) {
-        if (err && (err->code == LYNSE_NOT_FOUND || err->code == LYNSE_INVALID))
-            err->code = LYNSE_CORRUPT;
-        return error_wrap(err, "collection '%s/%s'", h->entry.database, h->entry.name);
+        if (err && err->code == LYNSE_INVALID) err->code = LYNSE_CORRUPT;
+        return fail_open(h, err);
     }
     if (pins && pin_newest(h, desc.take_dir, out_epoch, err) != 0) {
         vfs_dir_close(desc.take_dir);
-        return -1;
+        return fail_open(h, err);
     }
     if (collection_open(&desc, out, err) == 0) return 0;
     unpin(h, *out_epoch);
-    return error_wrap(err, "collection '%s/%s'", h->entry.database, h->entry.name);
+    return fail_open(h, err);
 }
 
 int engine_open_collection(struct host *h, struct error *err)

@@ -13,7 +13,16 @@ import numpy as np
 
 from ._records import check_flag, check_name
 from .collection import Collection
-from .errors import AlreadyExists, DatabaseNotFound, Invalid, NotFound, Unsupported
+from .errors import (
+    AlreadyExists,
+    Corrupt,
+    DatabaseNotFound,
+    FormatTooNew,
+    Invalid,
+    Io,
+    NotFound,
+    Unsupported,
+)
 from .local import MEMORY, LocalRoot
 from .planned import PlannedDatabaseMethods, later
 from .types import METRICS, Path, RootBackend
@@ -181,16 +190,25 @@ class Database(PlannedDatabaseMethods):
         return self._root.collection_list(self._name)
 
     def show_collections_details(self) -> Any:
-        """A row for each collection: a DataFrame where there is pandas, else a list of dicts."""
-        rows = [self._details(name) for name in self.show_collections()]
+        """A row for each collection: a DataFrame where there is pandas, else a list of dicts.
+
+        Of one that cannot be opened there is the name and, as "error", why.
+        """
+        rows = [row for name in self.show_collections() if (row := self._details(name))]
         try:
             import pandas
         except ImportError:
             return rows
         return pandas.DataFrame(rows)
 
-    def _details(self, name: str) -> dict[str, Any]:
-        backend = self._root.collection_open(self._name, name)
+    def _details(self, name: str) -> dict[str, Any] | None:
+        try:
+            backend = self._root.collection_open(self._name, name)
+        except NotFound:
+            return None  # dropped meanwhile
+        except (Corrupt, FormatTooNew, Io, Unsupported) as error:
+            none = dict.fromkeys(("shape", "index_mode", "dim", "dtypes", "description"))
+            return {"name": name, **none, "error": str(error)}
         try:
             info = backend.info()
             return {

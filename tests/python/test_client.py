@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from lynse.client import default_root
 from lynse.errors import (
+    Corrupt,
     DatabaseNotFound,
     Dimension,
     DiskFull,
@@ -104,6 +105,31 @@ def test_details(database):
     docs.update_description(None)
     assert database.show_collections_details()["description"].tolist() == [None]
     assert docs.list_vector_fields()[0]["name"] == "default"
+
+
+def test_a_damaged_collection_hides_no_other(tmp_path):
+    folder = tmp_path / "root"
+    with lynse.VectorDBClient(folder) as client:
+        database = client.create_database("notes")
+        database.require_collection("bad", dim=4).add(ids=1, vectors=ROW)
+        (directory,) = {path.parent for path in folder.glob("*/manifest-*")}
+        database.require_collection("good", dim=4).add(ids=1, vectors=ROW)
+    for manifest in directory.glob("manifest-*"):
+        manifest.unlink()
+    with lynse.VectorDBClient(folder) as client:
+        database = client.get_database("notes")
+        assert database.show_collections() == ["bad", "good"]
+        rows = database.show_collections_details()
+        if not isinstance(rows, list):
+            rows = rows.to_dict("records")
+        assert [row["name"] for row in rows] == ["bad", "good"]
+        assert "notes/bad" in rows[0]["error"] and rows[1]["shape"] == (1, 4)
+        with pytest.raises(Corrupt, match="notes/bad"):
+            database.get_collection("bad")
+        with pytest.raises(Corrupt, match="notes/bad"):
+            database.require_collection("bad")
+        fresh = database.require_collection("bad", dim=4, drop_if_exists=True)
+        assert fresh.shape[0] == 0
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 129, "é", "a b", "a\0b", "\ud800"])

@@ -85,6 +85,53 @@ static void a_catalog_that_is_gone_is_told(void **state)
     assert_int_equal(open_all(f), LYNSE_OK);
 }
 
+static void remove_manifests(const char *collection)
+{
+    char path[PATH_BYTES];
+    DIR *dir = opendir(collection);
+    assert_non_null(dir);
+    for (const struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+        if (strncmp(e->d_name, "manifest-", 9) != 0) continue;
+        int bytes = snprintf(path, sizeof path, "%s/%s", collection, e->d_name);
+        assert_in_range(bytes, 1, PATH_BYTES - 1);
+        assert_int_equal(unlink(path), 0);
+    }
+    closedir(dir);
+}
+
+/* Whoever opens it; the others are as healthy as before. */
+static void a_collection_without_manifests_is_damaged_not_absent(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_open_desc desc;
+    struct lynse_collection_desc other = {.name = "other", .dim = 2}, again = {.name = "docs"};
+    struct lynse_collection *c;
+    char collection[PATH_BYTES];
+    uint64_t count = 1;
+    int there = 0;
+    fill(f, collection);
+    remove_manifests(collection);
+    assert_refused(open_all(f), f, LYNSE_CORRUPT, "collection 'default/docs'", "no manifest");
+    fixture_open(f);
+    assert_refused(lynse_collection_require(f->db, &again, &c, &f->err), f, LYNSE_CORRUPT,
+                   "collection 'default/docs'", "no manifest");
+    assert_done(lynse_collection_exists(f->db, "docs", &there, &f->err), f);
+    assert_true(there); /* its name is taken */
+    assert_done(lynse_collection_create(f->db, &other, &c, &f->err), f);
+    assert_done(lynse_count(c, &count, &f->err), f);
+    assert_int_equal(count, 0);
+    fixture_close(f);
+    desc = fixture_desc(f);
+    desc.flags |= LYNSE_OPEN_READ_ONLY;
+    assert_done(lynse_open(&desc, &f->db, &f->err), f);
+    assert_refused(lynse_collection_open(f->db, "docs", &c, &f->err), f, LYNSE_CORRUPT,
+                   "collection 'default/docs'", "no manifest");
+    assert_done(lynse_collection_open(f->db, "other", &c, &f->err), f);
+    fixture_close(f);
+    fixture_open(f);
+    assert_done(lynse_collection_drop(f->db, "docs", &f->err), f);
+}
+
 /* A folder that has a name like a collection's is somebody's own all the same. */
 static void without_our_lock_it_is_not_ours(void **state)
 {
@@ -102,7 +149,8 @@ static void without_our_lock_it_is_not_ours(void **state)
 
 #define CASES(_)                                                                                   \
     _(a_link_or_a_directory_in_a_files_place_is_told)                                              \
-    _(a_catalog_that_is_gone_is_told) _(without_our_lock_it_is_not_ours)
+    _(a_catalog_that_is_gone_is_told)                                                              \
+    _(a_collection_without_manifests_is_damaged_not_absent) _(without_our_lock_it_is_not_ours)
 
 static const struct CMUnitTest tests[] = {API_IN_FOLDERS(CASES)};
 TEST_MAIN(tests)
