@@ -104,7 +104,8 @@ MEANINGS = {
     ),
     "NO_MEMORY": (
         "The system, the host's allocator or memory_budget_bytes refused; nothing was applied.",
-        "Free something, or give a larger budget; all that was there goes on working.",
+        "Rows that wait in memory leave it with lynse_flush, and by themselves before they take the"
+        " whole budget. Free something, or give a larger budget; all that was there goes on working.",
     ),
     "FORKED": (
         "A forked child uses what its parent opened.",

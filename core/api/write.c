@@ -169,6 +169,14 @@ static struct lynse_write_result result_of(const struct write_outcome *o)
     return (struct lynse_write_result){o->lsn, o->row_count, o->first_number, o->sync_reached, 0};
 }
 
+/* "cannot allocate N bytes" says little where the host itself has set the bound. */
+static void explain_budget(const struct alloc *a, struct error *err)
+{
+    if (err->code != LYNSE_NO_MEMORY || alloc_budget_bytes(a) == 0) return;
+    error_wrap(err, "memory_budget_bytes %zu, %zu in use", alloc_budget_bytes(a),
+               alloc_used_bytes(a));
+}
+
 struct pending {
     struct alloc *alloc;
     lynse_write_done *done;
@@ -186,6 +194,7 @@ static void deliver(void *ctx, struct answer *take_answer)
         p.done(p.ctx, &result, NULL);
     } else {
         struct lynse_error error;
+        explain_budget(p.alloc, &take_answer->error);
         api_fail(&take_answer->error, &error);
         p.done(p.ctx, NULL, &error);
     }
@@ -270,11 +279,15 @@ static int run(struct lynse_collection *c, const struct write_request *r,
     else if ((o.done || api_may_wait("a write without done", &failed) == 0) &&
              api_deadline(c->db->engine, o.timeout_us, &deadline, &failed) == 0)
         m = make_message(c, r, (uint8_t)o.sync, &failed);
-    if (!m) return api_fail(&failed, err);
-    m->base.deadline_us = deadline;
-    int rc =
-        o.done ? send_async(c, m, &o, &failed) : send_and_wait(c, m, deadline, result, &failed);
-    return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
+    int rc = -1;
+    if (m) {
+        m->base.deadline_us = deadline;
+        rc =
+            o.done ? send_async(c, m, &o, &failed) : send_and_wait(c, m, deadline, result, &failed);
+    }
+    if (rc == 0) return LYNSE_OK;
+    explain_budget(c->db->engine->alloc, &failed);
+    return api_fail(&failed, err);
 }
 
 static int run_rows(struct lynse_collection *c, enum write_kind kind, const struct lynse_rows *rows,

@@ -67,7 +67,8 @@ struct collection_desc {
     struct alloc *alloc;
     struct vfs_dir *take_dir; /* the collection's directory */
     struct file_owner owner;
-    uint64_t number; /* in the catalog */
+    uint64_t number;           /* in the catalog */
+    uint64_t tail_share_bytes; /* a tail that holds more is sealed; 0: no bound of this kind */
     const struct clock *clock;
     struct rng *rng;
     struct doc_cache *cache;
@@ -218,6 +219,9 @@ int collection_mark(struct collection *c, struct error *err);
 
 /* Freeze the tail if it has rows. NO_MEMORY leaves it as it is. */
 int collection_freeze(struct collection *c, struct error *err);
+/* Under a memory budget, as soon as the tail is over its share: a write that would do it, as it does
+ * with other full tails, may not fit any more. */
+void collection_freeze_over_share(struct collection *c);
 /* May a write add rows?  Not while as many full tails wait as may, and nothing takes them away: the
  * last seal failed, or no sync is allowed here (R4b).  BUSY, or DISK_FULL when that is why sealing
  * fails; with the reason and when it is tried again. */

@@ -50,6 +50,7 @@ int collection_open_tail(struct collection *c, uint32_t dim, struct error *err)
     }
     c->parts[c->part_count++] = (struct collection_part){
         .state = PART_TAIL, .segment = active_segment_base(tail), .dead = dead};
+    if (c->desc.tail_share_bytes > 0) active_segment_set_share(tail, c->desc.tail_share_bytes);
     c->tail = tail;
     c->tail_dim = dim;
     return 0;

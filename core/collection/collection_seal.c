@@ -58,6 +58,12 @@ int collection_freeze(struct collection *c, struct error *err)
     return 0;
 }
 
+void collection_freeze_over_share(struct collection *c)
+{
+    if (!c->tail || !active_segment_is_over_share(c->tail) || frozen_count(c) >= FROZEN_MAX) return;
+    (void)collection_freeze(c, NULL); /* without memory for it, the next write tries again */
+}
+
 /* Take the freeze of an earlier call back, if nothing was written since. */
 static void thaw(struct collection *c)
 {

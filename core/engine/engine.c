@@ -281,6 +281,13 @@ static uint8_t default_level(const struct engine_desc *desc)
     return desc->is_inline ? SYNC_OS : SYNC_ALWAYS;
 }
 
+/* Of decoded documents: no more than an eighth of a budget, for nothing else makes them leave. */
+static size_t cache_bytes(const struct alloc *a)
+{
+    size_t share = alloc_budget_bytes(a) / 8;
+    return share > 0 && share < DOC_CACHE_BYTES ? share : DOC_CACHE_BYTES;
+}
+
 int engine_open(const struct engine_desc *desc, struct engine **out, struct error *err)
 {
     struct alloc *alloc =
@@ -306,7 +313,7 @@ int engine_open(const struct engine_desc *desc, struct engine **out, struct erro
     if (!e->desc.sync_interval_ms) e->desc.sync_interval_ms = 100;
     if (seed_rng(e, err) != 0 || open_file_system(e, err) != 0 || open_lock(e, err) != 0 ||
         open_catalog(e, err) != 0 ||
-        doc_cache_create(alloc, DOC_CACHE_BYTES, &e->cache, err) != 0 ||
+        doc_cache_create(alloc, cache_bytes(alloc), &e->cache, err) != 0 ||
         start_actors(e, err) != 0) {
         tear_down(e);
         return -1;

@@ -61,6 +61,17 @@ static int fail_open(struct host *h, struct error *err)
     return error_wrap(err, "collection '%s/%s'", h->entry.database, h->entry.name);
 }
 
+/* A tail may hold this part of a memory budget.  Three of them, as two may wait to be sealed, then
+ * leave half of it and more to writes, which are there twice for a moment, and in the log's buffers,
+ * and which begin when a tail is not yet quite full.  In a root in memory nothing would be gained:
+ * a segment takes what its rows took. */
+enum { TAIL_SHARES = 8 };
+
+static uint64_t tail_share(const struct engine *e)
+{
+    return e->own_vfs ? 0 : alloc_budget_bytes(e->alloc) / TAIL_SHARES;
+}
+
 static int open_state(struct host *h, struct collection **out, uint64_t *out_epoch,
                       struct error *err)
 {
@@ -69,6 +80,7 @@ static int open_state(struct host *h, struct collection **out, uint64_t *out_epo
         .alloc = e->alloc,
         .owner = {e->uuid, h->entry.uuid},
         .number = h->entry.number,
+        .tail_share_bytes = tail_share(e),
         .clock = e->clock,
         .rng = &h->rng,
         .cache = e->cache,

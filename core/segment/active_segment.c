@@ -30,6 +30,8 @@
 enum {
     TABLE_SLOTS_MIN = 128,
     PREFETCH_ROWS = 12, /* that a commit hashes ahead: enough to hide one miss */
+    /* What a row takes besides its vector and the heap, and again while a segment is built of it. */
+    ROW_BYTES = 72 + 88,
 };
 
 struct id_table {
@@ -45,6 +47,7 @@ struct active_segment {
     uint32_t row_bits;        /* of a slot: row + 1 */
     uint32_t committed_count; /* the writer's */
     uint32_t staged_count;    /* the writer's */
+    uint64_t share_bytes;     /* the writer's; UINT64_MAX: no bound */
     _Atomic(struct id_table *) table;
 };
 
@@ -247,6 +250,7 @@ int active_segment_create(struct alloc *a, uint32_t dim, uint32_t row_capacity,
     t->base.vectors = (struct vector_source){.run = active_run, .dim = dim};
     t->base.row_capacity = row_capacity;
     t->kernels = kernels_active();
+    t->share_bytes = UINT64_MAX;
     t->row_bits = 32 - (uint32_t)__builtin_clz(row_capacity); /* the largest row + 1 fits */
     atomic_init(&t->table, table);
     *out = t;
@@ -365,7 +369,20 @@ uint64_t active_segment_bytes(const struct active_segment *t)
     return (uint64_t)t->committed_count * t->rows.dim * sizeof(float);
 }
 
+void active_segment_set_share(struct active_segment *t, uint64_t bytes)
+{
+    t->share_bytes = bytes;
+}
+
+bool active_segment_is_over_share(const struct active_segment *t)
+{
+    uint64_t rows = t->committed_count;
+    uint64_t held = active_segment_bytes(t) + rows * ROW_BYTES + t->rows.heap_bytes;
+    return rows > 0 && held > t->share_bytes;
+}
+
 bool active_segment_is_full(const struct active_segment *t)
 {
-    return t->committed_count >= SEAL_ROWS || active_segment_bytes(t) >= SEAL_BYTES;
+    return t->committed_count >= SEAL_ROWS || active_segment_bytes(t) >= SEAL_BYTES ||
+           active_segment_is_over_share(t);
 }

@@ -50,6 +50,11 @@ void active_segment_commit(struct active_segment *t, uint32_t row_count);
 void active_segment_drop_staged(struct active_segment *t, uint32_t row_count);
 
 uint64_t active_segment_bytes(const struct active_segment *t); /* of committed vectors */
-bool active_segment_is_full(const struct active_segment *t);   /* SEAL_ROWS or SEAL_BYTES reached */
+/* What it should hold at most, fields included; without this call there is no bound.  Writer. */
+void active_segment_set_share(struct active_segment *t, uint64_t bytes);
+/* Does it hold more than that? */
+bool active_segment_is_over_share(const struct active_segment *t);
+/* SEAL_ROWS or SEAL_BYTES reached, or over its share. */
+bool active_segment_is_full(const struct active_segment *t);
 
 #endif

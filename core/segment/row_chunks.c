@@ -98,15 +98,20 @@ static void free_newest_block(struct row_chunks *c)
     mem_free(c->alloc, newest);
 }
 
+static void free_newest_heap(struct row_chunks *c)
+{
+    struct heap_chunk *newest = c->heap;
+
+    c->heap = newest->older;
+    c->heap_bytes -= newest->capacity;
+    mem_free(c->alloc, newest);
+}
+
 void row_chunks_deinit(struct row_chunks *c)
 {
     while (c->chunk_count > 0) free_last_chunk(c);
     while (c->adopted) free_newest_block(c);
-    while (c->heap) {
-        struct heap_chunk *older = c->heap->older;
-        mem_free(c->alloc, c->heap);
-        c->heap = older;
-    }
+    while (c->heap) free_newest_heap(c);
     if (c->chunks) mem_free(c->alloc, c->chunks);
     *c = (struct row_chunks){0};
 }
@@ -230,6 +235,7 @@ static uint8_t *take_heap(struct row_chunks *c, size_t bytes, struct error *err)
         }
         *h = (struct heap_chunk){.older = c->heap, .capacity = capacity};
         c->heap = h;
+        c->heap_bytes += capacity;
     }
     uint8_t *at = h->data + h->used;
     h->used += bytes;
@@ -278,11 +284,7 @@ void row_chunks_drop(struct row_chunks *c, uint32_t row, uint32_t row_end)
         const uint8_t *first = chunk->texts[i] ? chunk->texts[i] : chunk->documents[i];
         if (!first) continue;
         /* Everything from here on belongs to dropped rows (2). */
-        while (!holds(c->heap, first)) {
-            struct heap_chunk *older = c->heap->older;
-            mem_free(c->alloc, c->heap);
-            c->heap = older;
-        }
+        while (!holds(c->heap, first)) free_newest_heap(c);
         c->heap->used = (size_t)(first - c->heap->data);
         return;
     }

@@ -44,6 +44,7 @@ struct row_chunks {
     struct row_chunk **chunks;
     size_t chunk_count;            /* made so far; the writer's */
     struct heap_chunk *heap;       /* newest first; the writer's */
+    uint64_t heap_bytes;           /* of all of them; the writer's */
     struct adopted_block *adopted; /* the writer's */
 };
 
