@@ -6,6 +6,7 @@
  * when the host's function gives NULL, a call answers NO_MEMORY, nothing of it is applied, and all
  * that was there goes on working.  After lynse_close every block is back.
  */
+#define _POSIX_C_SOURCE 200809L /* for -std=c11 */
 #include <lynse.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static void heap_free(void *ctx, void *block, size_t bytes)
 static int fill(struct lynse_collection *c, struct lynse_error *err)
 {
     static float vectors[ROWS][DIM];
-    struct lynse_rows rows = {.count = ROWS, .dim = DIM, .vectors = *vectors};
+    struct lynse_rows rows = {.dim = DIM, .count = ROWS, .vectors = *vectors};
     int code;
 
     do {

@@ -8,6 +8,7 @@
  *
  *   game_loop [FOLDER]     without a folder everything is in memory, and gone at the end
  */
+#define _POSIX_C_SOURCE 200809L /* for -std=c11 */
 #include <lynse.h>
 #include <stdio.h>
 #include <string.h>

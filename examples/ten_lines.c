@@ -15,9 +15,9 @@ int main(void)
     float vectors[3][3] = {{1, 0, 0}, {0, 1, 0}, {0.6f, 0.8f, 0}};
 
     struct lynse_open_desc root = {.path = "./data"};
-    struct lynse_collection_desc desc = {.name = "docs", .dim = 3};
-    struct lynse_rows rows = {.vectors = *vectors, .count = 3, .dim = 3};
-    struct lynse_search_desc query = {.vector = vectors[0], .dim = 3, .k = 2, .error = &err};
+    struct lynse_collection_desc desc = {.dim = 3, .name = "docs"};
+    struct lynse_rows rows = {.dim = 3, .count = 3, .vectors = *vectors};
+    struct lynse_search_desc query = {.dim = 3, .vector = vectors[0], .k = 2, .error = &err};
 
     if (lynse_open(&root, &db, &err) || lynse_collection_require(db, &desc, &docs, &err) ||
         lynse_add(docs, &rows, NULL, NULL, &err) || lynse_search(docs, &query, &hits))

@@ -99,6 +99,8 @@ int error_code_of_errno(int os_errno)
 const char *error_name(int code)
 {
     switch (code) {
+    case LYNSE_OK:
+        return "OK";
 #define ERROR_NAME(name, number, http, wire, sentence)                                             \
     case number:                                                                                   \
         return #name;

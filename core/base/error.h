@@ -53,7 +53,7 @@ int error_wrap(struct error *err, const char *format, ...) __attribute__((format
  * EROFS/EACCES/EPERM READ_ONLY, ENOMEM NO_MEMORY, EMFILE/ENFILE BUSY, everything else IO. */
 int error_code_of_errno(int os_errno);
 
-/* Static strings from the table; "unknown" for numbers that are not in it. */
+/* Static strings from the table, "OK" for 0; "unknown" for numbers that are not in it. */
 const char *error_name(int code); /* "NOT_FOUND" */
 const char *error_sentence(int code);
 

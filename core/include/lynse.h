@@ -12,12 +12,12 @@
  *       struct lynse_collection *docs;
  *       struct lynse_hits *hits;
  *       struct lynse_open_desc open = {.path = "./data"};
- *       struct lynse_collection_desc desc = {.name = "docs", .dim = 3};
+ *       struct lynse_collection_desc desc = {.dim = 3, .name = "docs"};
  *       float vectors[] = {1, 0, 0,  0, 1, 0};
  *       lynse_open(&open, &db, NULL);
  *       lynse_collection_require(db, &desc, &docs, NULL);
- *       struct lynse_rows rows = {.count = 2, .vectors = vectors, .dim = 3};
- *       struct lynse_search_desc query = {.vector = vectors, .dim = 3, .k = 1};
+ *       struct lynse_rows rows = {.dim = 3, .count = 2, .vectors = vectors};
+ *       struct lynse_search_desc query = {.dim = 3, .vector = vectors, .k = 1};
  *       lynse_add(docs, &rows, NULL, NULL, NULL);
  *       lynse_search(docs, &query, &hits);
  *       printf("%llu %f\n", (unsigned long long)hits->ids[0].number, hits->scores[0]);
@@ -309,8 +309,7 @@ struct lynse_write_options {
     void *done_ctx;
 };
 
-/* New records, all or none.  fields absent: none.  ALREADY_EXISTS names the first id that is live.
- * */
+/* New records, all or none.  fields absent: none.  ALREADY_EXISTS names the first live id. */
 LYNSE_API int lynse_add(struct lynse_collection *c, const struct lynse_rows *rows,
                         const struct lynse_write_options *options,
                         struct lynse_write_result *result, struct lynse_error *err);
@@ -328,8 +327,7 @@ LYNSE_API int lynse_restore(struct lynse_collection *c, const struct lynse_id *i
                             struct lynse_write_result *result, struct lynse_error *err);
 
 /* "FLAT-IP", "FLAT-L2", "FLAT-COS" (aliases as LynseDB has them): sets the metric.  UNSUPPORTED
- * names
- * a mode that is not there yet. */
+ * names a mode that is not there yet. */
 LYNSE_API int lynse_build_index(struct lynse_collection *c, const char *index_mode,
                                 struct lynse_error *err);
 /* The metric stays. */

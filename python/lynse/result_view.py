@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -100,6 +101,14 @@ def _plain_value(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return value.hex()
     return str(value)
+
+
+def _module(name: str, extra: str) -> Any:
+    """A package that only some applications want; ImportError says how to get it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"{error}: pip install lynse[{extra}]", name=name) from error
 
 
 class ResultView:
@@ -318,7 +327,7 @@ class ResultView:
 
     def to_pandas(self) -> Any:
         """A pandas.DataFrame with a row for each record."""
-        import pandas
+        pandas = _module("pandas", "pandas")
 
         columns = self._columns()
         if self._ids.dtype == object:
@@ -327,13 +336,13 @@ class ResultView:
 
     def to_polars(self) -> Any:
         """A polars.DataFrame with a row for each record; mixed ids are texts there."""
-        import polars
+        polars = _module("polars", "polars")
 
         return polars.DataFrame(self._columns(), strict=False)
 
     def to_arrow(self) -> Any:
         """A pyarrow.Table with a row for each record; mixed ids are texts there."""
-        import pyarrow
+        pyarrow = _module("pyarrow", "arrow")
 
         return pyarrow.table(self._columns())
 

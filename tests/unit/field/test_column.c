@@ -159,12 +159,9 @@ static void running_out_of_memory_appends_nothing(void **state)
     alloc_destroy(a);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_type_comes_back),
-        cmocka_unit_test(a_column_of_no_rows_can_be_made),
-        cmocka_unit_test(running_out_of_memory_appends_nothing),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(every_type_comes_back),
+    cmocka_unit_test(a_column_of_no_rows_can_be_made),
+    cmocka_unit_test(running_out_of_memory_appends_nothing),
+};
+TEST_MAIN(tests)
