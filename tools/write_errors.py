@@ -105,7 +105,7 @@ MEANINGS = {
     "NO_MEMORY": (
         "The system, the host's allocator or memory_budget_bytes refused; nothing was applied.",
         "Rows that wait in memory leave it with lynse_flush, and by themselves before they take the"
-        " whole budget. Free something, or give a larger budget; all that was there goes on working.",
+        " whole budget. Free something, or give a larger budget; what was there goes on working.",
     ),
     "FORKED": (
         "A forked child uses what its parent opened.",

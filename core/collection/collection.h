@@ -219,8 +219,8 @@ int collection_mark(struct collection *c, struct error *err);
 
 /* Freeze the tail if it has rows. NO_MEMORY leaves it as it is. */
 int collection_freeze(struct collection *c, struct error *err);
-/* Under a memory budget, as soon as the tail is over its share: a write that would do it, as it does
- * with other full tails, may not fit any more. */
+/* Under a memory budget, as soon as the tail is over its share: a write that would do it, as
+ * it does with other full tails, may not fit any more. */
 void collection_freeze_over_share(struct collection *c);
 /* May a write add rows?  Not while as many full tails wait as may, and nothing takes them away: the
  * last seal failed, or no sync is allowed here (R4b).  BUSY, or DISK_FULL when that is why sealing

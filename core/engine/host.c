@@ -62,7 +62,7 @@ static int fail_open(struct host *h, struct error *err)
 }
 
 /* A tail may hold this part of a memory budget.  Three of them, as two may wait to be sealed, then
- * leave half of it and more to writes, which are there twice for a moment, and in the log's buffers,
+ * leave half of it and more to writes, which are there twice for a moment, and in buffers,
  * and which begin when a tail is not yet quite full.  In a root in memory nothing would be gained:
  * a segment takes what its rows took. */
 enum { TAIL_SHARES = 8 };

@@ -30,7 +30,7 @@
 enum {
     TABLE_SLOTS_MIN = 128,
     PREFETCH_ROWS = 12, /* that a commit hashes ahead: enough to hide one miss */
-    /* What a row takes besides its vector and the heap, and again while a segment is built of it. */
+    /* Of a row besides its vector and the heap, and again while a segment is built of it. */
     ROW_BYTES = 72 + 88,
 };
 

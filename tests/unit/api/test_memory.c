@@ -83,7 +83,7 @@ static void rows_leave_memory_before_they_take_the_budget(void **state)
     struct lynse_bytes *fields = calloc(CALL_ROWS, sizeof *fields);
     struct lynse_rows rows = {.dim = 3, .count = CALL_ROWS, .vectors = vectors};
     open_with_budget(f);
-    /* Of vectors and what a row takes besides: five times the budget, and more than that of fields. */
+    /* Five times the budget of short rows, then as much and more of fields. */
     for (int i = 0; i < 80; i++) assert_done(add_patiently(f, &rows), f);
     for (size_t i = 0; i < CALL_ROWS; i++)
         fields[i] = (struct lynse_bytes){document, sizeof document};
