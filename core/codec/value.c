@@ -63,23 +63,63 @@ bool value_get(const struct value *map, struct slice key, struct value *out)
     return find_key(&c, map->count, key, out);
 }
 
+/* The bytes of the name that path begins with. */
+static size_t name_bytes(struct slice path)
+{
+    size_t size = 0;
+    while (size < path.size && path.data[size] != '.' && path.data[size] != '[') size++;
+    return size;
+}
+
+/* Takes "[n]" from the beginning of the path; false when it is none, or n has over nine digits. */
+static bool take_index(struct slice *path, uint32_t *out)
+{
+    size_t i = 1;
+    *out = 0;
+    while (i < path->size && i <= 9 && path->data[i] >= '0' && path->data[i] <= '9')
+        *out = *out * 10 + (uint32_t)(path->data[i++] - '0');
+    if (i == 1 || i >= path->size || path->data[i] != ']') return false;
+    *path = slice_of(path->data + i + 1, path->size - i - 1);
+    return true;
+}
+
+/* Follows the path's [n] from *at, an array then; false: they lead nowhere. */
+static bool follow_indexes(struct slice *path, struct value *at)
+{
+    while (path->size > 0 && path->data[0] == '[') {
+        uint32_t index;
+        if (!take_index(path, &index) || at->type != VALUE_ARRAY || index >= at->count)
+            return false;
+        struct msgpack_cursor c = msgpack_cursor_of(at->as.content);
+        for (; index > 0; index--)
+            if (!msgpack_skip(&c)) return false;
+        if (!msgpack_read(&c, at)) return false;
+    }
+    return true;
+}
+
 bool doc_get(struct slice doc, struct slice path, struct value *out)
 {
     struct msgpack_cursor start = msgpack_cursor_of(doc);
     for (;;) {
         /* Only the head of the map: its content is walked once, by find_key. */
-        struct value map;
+        struct value map, inner;
         if (!msgpack_next(&start, &map) || map.type != VALUE_MAP) return false;
         struct msgpack_cursor c = start;
         if (find_key(&c, map.count, path, out)) return true;
-        const uint8_t *dot = path.size ? memchr(path.data, '.', path.size) : NULL;
-        if (!dot) return false;
+        size_t first = name_bytes(path);
+        if (first == path.size) return false;
 
-        struct slice first = slice_of(path.data, (size_t)(dot - path.data));
-        struct value inner;
         c = start;
-        if (!find_key(&c, map.count, first, &inner)) return false;
+        if (!find_key(&c, map.count, slice_of(path.data, first), &inner)) return false;
+        path = slice_of(path.data + first, path.size - first);
+        if (!follow_indexes(&path, &inner)) return false;
+        if (path.size == 0) {
+            *out = inner;
+            return true;
+        }
+        if (path.data[0] != '.') return false;
+        path = slice_of(path.data + 1, path.size - 1);
         start = msgpack_cursor_of(inner.raw);
-        path = slice_of(dot + 1, path.size - first.size - 1);
     }
 }

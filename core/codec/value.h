@@ -71,8 +71,9 @@ bool value_walk_next(struct value_walk *w, struct value *out_key, struct value *
 bool value_get(const struct value *map, struct slice key, struct value *out);
 
 /* The value at a path in a document (an encoded map).  "a.b" is the key "a.b" where there is one,
- * else the key "b" of the map under "a".  false: absent, or the way leads through a value that
- * is no map. */
+ * else the key "b" of the map under "a"; "a[0]" is the key "a[0]" where there is one, else the
+ * first item of the array under "a"; and so on behind it.  false: absent, or the way leads through
+ * a value that is no map, or no array. */
 bool doc_get(struct slice doc, struct slice path, struct value *out);
 
 #endif

@@ -60,6 +60,91 @@ static void paths_lead_through_maps_and_whole_keys_win(void **state)
     buf_deinit(&b);
 }
 
+/* {"a": [10, {"b": [11, 12]}, [13]], "a[0]": 14, "m": {"x[1]": 15, "y": [16]}, "c[0]": [17]} */
+static void write_items(struct buf *b)
+{
+    msgpack_write_map(b, 4);
+    msgpack_write_text(b, text("a"));
+    msgpack_write_array(b, 3);
+    msgpack_write_int(b, 10);
+    msgpack_write_map(b, 1);
+    msgpack_write_text(b, text("b"));
+    msgpack_write_array(b, 2);
+    msgpack_write_int(b, 11);
+    msgpack_write_int(b, 12);
+    msgpack_write_array(b, 1);
+    msgpack_write_int(b, 13);
+    msgpack_write_text(b, text("a[0]"));
+    msgpack_write_int(b, 14);
+    msgpack_write_text(b, text("m"));
+    msgpack_write_map(b, 2);
+    msgpack_write_text(b, text("x[1]"));
+    msgpack_write_int(b, 15);
+    msgpack_write_text(b, text("y"));
+    msgpack_write_array(b, 1);
+    msgpack_write_int(b, 16);
+    msgpack_write_text(b, text("c[0]"));
+    msgpack_write_array(b, 1);
+    msgpack_write_int(b, 17);
+}
+
+static void paths_lead_into_arrays_and_whole_keys_win(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        int64_t number;
+    } found[] = {{"a[0]", 14},   {"a[1].b[0]", 11}, {"a[1].b[1]", 12},         {"a[2][0]", 13},
+                 {"m.x[1]", 15}, {"m.y[0]", 16},    {"a[01].b[000000001]", 12}};
+    static const char *const absent[] = {"a[3]",
+                                         "a[]",
+                                         "a[",
+                                         "a[0",
+                                         "a[-1]",
+                                         "a[+1]",
+                                         "a[ 1]",
+                                         "a[1",
+                                         "a[1]b",
+                                         "a[1].",
+                                         "a[1]..b",
+                                         "a[1].b[2]",
+                                         "a[2][0][0]",
+                                         "a[2].b",
+                                         "m[0]",
+                                         "m.y[1]",
+                                         "m.x[1][0]",
+                                         "[0]",
+                                         ".a",
+                                         "a[1]]",
+                                         "a[4294967297].b[0]",
+                                         "a[18446744073709551617].b",
+                                         "a[0000000001].b[0]",
+                                         "c[0][0]",
+                                         ""};
+    struct buf b;
+    struct value v;
+    buf_init(&b, alloc_libc(), MEM_GENERAL);
+    write_items(&b);
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
+        if (!doc_get(buf_slice(&b), text(found[i].path), &v)) fail_msg("%s", found[i].path);
+        assert_int_equal(v.as.integer, found[i].number);
+    }
+    for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++)
+        if (doc_get(buf_slice(&b), text(absent[i]), &v)) fail_msg("%s", absent[i]);
+    assert_true(doc_get(buf_slice(&b), text("a[1].b"), &v) && v.type == VALUE_ARRAY);
+    assert_true(doc_get(buf_slice(&b), text("a[1]"), &v) && v.type == VALUE_MAP);
+    /* Where the bytes end early there is nothing, and nothing is read behind them. */
+    for (size_t size = 0; size < b.size; size++) {
+        uint8_t *cut = malloc(size ? size : 1);
+        assert_non_null(cut);
+        memcpy(cut, b.data, size);
+        doc_get(slice_of(cut, size), text("a[2][0]"), &v);
+        doc_get(slice_of(cut, size), text("m.y[0]"), &v);
+        free(cut);
+    }
+    buf_deinit(&b);
+}
+
 static void a_walk_gives_the_items_in_order(void **state)
 {
     (void)state;
@@ -120,6 +205,7 @@ static void every_type_has_its_name(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(paths_lead_through_maps_and_whole_keys_win),
+    cmocka_unit_test(paths_lead_into_arrays_and_whole_keys_win),
     cmocka_unit_test(a_walk_gives_the_items_in_order),
     cmocka_unit_test(a_value_can_be_copied_into_another_message),
     cmocka_unit_test(every_type_has_its_name),
