@@ -28,6 +28,12 @@ enum {
     LIMIT_COLLECTIONS = 100000, /* of one root */
     LIMIT_SEGMENTS = 4096,      /* of one collection, named by one manifest */
     LIMIT_DESCRIPTION_BYTES = 4096,
+    LIMIT_WHERE_BYTES = 64 << 10, /* one expression's text */
+    LIMIT_WHERE_DEPTH = 128,      /* parentheses within parentheses: the parser's stack */
+    LIMIT_WHERE_NODES = 4096,     /* comparisons and what joins them: work for each row */
+    LIMIT_WHERE_PATHS = 256,      /* fields of one expression: a column each */
+    LIMIT_WHERE_ITEMS = 10000,    /* values of one IN */
+    LIMIT_WHERE_WILD_BYTES = 64,  /* of a LIKE, between two %, where a _ is among them */
 };
 #define LIMIT_GROUP_BYTES (256ull << 20) /* one group in the log; a body of the wire */
 #define LIMIT_INT_ID (UINT64_MAX - 1)    /* an auto id must have room above it */

@@ -137,6 +137,21 @@ return {
       ["column.[ch]"] =
          "one field of many rows, taken out of their documents: a type and eight bytes a row",
    },
+   ["core/filter"] = {
+      ["ast.[ch]"] = "what a `where` text says, as a tree in an array",
+      ["block.[ch]"] = "tests of two values over a block of rows, a bit a row",
+      ["caret.[ch]"] = "errors that show their place in the text of a filter",
+      ["filter.h"] = "a `where` text as a filter over columns",
+      ["match.c"] = "which rows of a block an expression is true for",
+      ["operand.c"] = "fields and literals of a `where` text",
+      ["order.[ch]"] = "which of two values comes first: SQLite's order without affinity",
+      ["parse.c"] = "`where` text to tree, by recursive descent",
+      ["parser.h"] = "the state of filter_parse, and what its two files call of each other",
+      ["pattern.[ch]"] = "the pattern of a LIKE",
+      ["print.c"] = "tree to text that parses to the same tree",
+      ["token.[ch]"] = "a `where` text, cut into words, names, literals and signs",
+      ["value_list.[ch]"] = "the values of an IN, sorted, so that each row asks a few of them only",
+   },
    ["core/index"] = {
       ["flat.c"] = "every row, by its exact distance",
       ["index.h"] =

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LIKE, against a table and against a matcher that tries everything. */
+#include "base/rng.h"
+#include "filter/pattern.h"
+#include "support/test.h"
+
+static bool like(struct slice text, const char *pattern, const char *escape)
+{
+    struct arena arena;
+    bool is_too_wide;
+    arena_init(&arena, alloc_libc(), MEM_GENERAL);
+    const struct pattern *p =
+        pattern_compile(&arena, slice_of_text(pattern), slice_of_text(escape), &is_too_wide);
+    assert_non_null(p);
+    bool matches = pattern_matches(p, text);
+    arena_deinit(&arena);
+    return matches;
+}
+
+static void a_pattern_is_that_of_sql(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *pattern, *escape;
+        bool matches;
+    } rows[] = {
+        {"abc", "abc", "", true},
+        {"abc", "ABC", "", true},
+        {"abc", "ab", "", false},
+        {"abc", "a%", "", true},
+        {"abc", "%c", "", true},
+        {"abc", "%b%", "", true},
+        {"abc", "a%c", "", true},
+        {"abc", "a%a", "", false},
+        {"aba", "ab%ba", "", false},
+        {"", "", "", true},
+        {"", "%", "", true},
+        {"", "_", "", false},
+        {"a", "", "", false},
+        {"a", "_%", "", true},
+        {"a", "__", "", false},
+        {"é", "_", "", true},
+        {"é", "__", "", false},
+        {"é", "É", "", false},
+        {"日本語", "_本_", "", true},
+        {"日本語", "%_語", "", true},
+        {"日本語", "%____%", "", false},
+        {"xaab", "%ab", "", true},
+        {"aab", "%a_%", "", true},
+        {"50%", "50!%", "!", true},
+        {"505", "50!%", "!", false},
+        {"a_b", "a\\_b", "\\", true},
+        {"axb", "a\\_b", "\\", false},
+        {"a\\b", "a\\b", "", true},
+        {"a", "a!", "!", false},
+        {"a!", "a!!", "!", true},
+        {"100%", "%é%", "é", true},
+        {"ab", "a%%b", "%", false},
+        {"a%b", "a%%b", "%", true},
+        {"line\nbreak", "line%break", "", true},
+        {"aXbXc", "a%x%X%c", "", true},
+        {"aXbc", "a%x%X%c", "", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (like(slice_of_text(rows[i].text), rows[i].pattern, rows[i].escape) != rows[i].matches)
+            fail_msg("'%s' LIKE '%s' ESCAPE '%s'", rows[i].text, rows[i].pattern, rows[i].escape);
+}
+
+/* By a table of which end of the pattern matches which end of the text. */
+static bool like_slowly(struct slice text, struct slice pattern)
+{
+    bool matches[32][32] = {{false}};
+    for (size_t p = pattern.size + 1; p-- > 0;) {
+        for (size_t t = text.size + 1; t-- > 0;) {
+            bool *m = &matches[p][t];
+            if (p == pattern.size) *m = t == text.size;
+            else if (pattern.data[p] == '%')
+                *m = matches[p + 1][t] || (t < text.size && matches[p][t + 1]);
+            else
+                *m = t < text.size && matches[p + 1][t + 1] &&
+                     (pattern.data[p] == '_' || (pattern.data[p] | 32) == (text.data[t] | 32));
+        }
+    }
+    return matches[0][0];
+}
+
+static void random_patterns_match_what_they_should(void **state)
+{
+    (void)state;
+    struct rng rng;
+    size_t match_count = 0;
+    rng_init(&rng, test_seed(3));
+    for (int round = test_rounds(200000); round > 0; round--) {
+        char text[24], pattern[24];
+        size_t text_size = rng_below(&rng, 20), pattern_size = rng_below(&rng, 10);
+        for (size_t i = 0; i < text_size; i++) text[i] = "abA"[rng_below(&rng, 3)];
+        for (size_t i = 0; i < pattern_size; i++) pattern[i] = "abB%_a%"[rng_below(&rng, 7)];
+        pattern[pattern_size] = '\0';
+        bool expected = like_slowly(slice_of(text, text_size), slice_of(pattern, pattern_size));
+        match_count += expected;
+        if (like(slice_of(text, text_size), pattern, "") != expected)
+            fail_msg("'%.*s' LIKE '%s'", (int)text_size, text, pattern);
+    }
+    assert_true(match_count > 0);
+}
+
+/* A document's text need not be UTF-8 where nothing has checked it. */
+static void bytes_that_are_no_text_are_matched_too(void **state)
+{
+    (void)state;
+    char bytes[2] = {(char)0x80, (char)0x80};
+    assert_true(like(slice_of(bytes, 2), "%", ""));
+    assert_false(like(slice_of(bytes, 2), "%_x", ""));
+    assert_false(like(slice_of(bytes, 2), "a_", ""));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_pattern_is_that_of_sql),
+    cmocka_unit_test(random_patterns_match_what_they_should),
+    cmocka_unit_test(bytes_that_are_no_text_are_matched_too),
+};
+TEST_MAIN(tests)
