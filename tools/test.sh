@@ -2,9 +2,9 @@
 # test.sh — `./dev test`.  Sourced by ./dev.  Each suite adds "name passed failed skipped" to
 # build/test-counts; the last line of the output is their sum.
 
-suites_push="tidy release symbols examples python docs asan core-only install tsan"
-suites_all="tidy release symbols examples python docs tiny faults asan asan-full core-only install \
-tsan tsan-full"
+suites_push="tidy release where symbols examples python docs asan core-only install tsan"
+suites_all="tidy release where symbols examples python docs tiny faults asan asan-full core-only \
+install tsan tsan-full"
 counts=$root/build/test-counts
 
 verb_test() {
@@ -33,7 +33,7 @@ verb_test() {
     compared=
     for suite in $suites; do
         case $suite in
-        tidy | symbols | examples | python | docs | install) "suite_$suite" ;;
+        tidy | where | symbols | examples | python | docs | install) "suite_$suite" ;;
         *)
             grep -q "\"name\": \"$suite\"" CMakePresets.json ||
                 die "no suite '$suite'; ./dev help says where they are"
@@ -104,6 +104,16 @@ suite_symbols() {
 suite_examples() {
     suite_needs examples release examples || return 0
     suite_cases examples "$(system_python)" tests/host/check_examples.py build/release
+}
+
+# Random expressions against SQLite; the long form is what an issue asks for.
+suite_where() {
+    suite_needs where release where_driver || return 0
+    expressions=4000
+    [ "$pace" = quick ] || expressions=120000
+    suite_cases where "$(system_python)" tests/filter/compare_sqlite.py build/release \
+        --expressions "$expressions"
+    sed -n 's/^seed /    seed /p' build/where.log
 }
 
 # What `cmake --install` gives to a host, with zstd and without.
