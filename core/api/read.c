@@ -91,6 +91,23 @@ int lynse_count(struct lynse_collection *c, uint64_t *out, struct lynse_error *e
     return LYNSE_OK;
 }
 
+int lynse_count_where(struct lynse_collection *c, const char *where, uint64_t *out,
+                      struct lynse_error *err)
+{
+    struct error failed = {0};
+    struct view *view;
+
+    if (!c) return api_missing("c", err);
+    if (!where) return api_missing("where", err);
+    if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside || engine_view(c->host, &view, &failed) != 0) return api_fail(&failed, err);
+    int rc = fetch_count(c->db->memory->alloc, view, slice_of_text(where), c->db->engine->fields,
+                         out, &failed);
+    view_release(view);
+    return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
+}
+
 /* ---- walks ---- */
 
 static void end_scan(struct api_child *child)
@@ -101,32 +118,59 @@ static void end_scan(struct api_child *child)
     mem_free(s->db->memory->alloc, s);
 }
 
-int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_scan **out,
-                     struct lynse_error *err)
+static int begin_scan(struct lynse_collection *c, const char *where, uint32_t flags,
+                      struct lynse_scan **out, struct error *err)
 {
-    struct error failed = {0};
-    struct lynse_scan *s;
+    struct alloc *a = c->db->memory->alloc;
     struct view *view;
 
-    if (!c) return api_missing("c", err);
-    if (!out) return api_missing("out", err);
-    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside) return api_fail(&failed, err);
-    if (check_flags(flags, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_SCAN_DELETED, &failed) !=
-            0 ||
-        engine_view(c->host, &view, &failed) != 0)
-        return api_fail(&failed, err);
-    s = mem_zalloc(c->db->memory->alloc, MEM_SEARCH, sizeof *s);
+    if (engine_view(c->host, &view, err) != 0) return -1;
+    struct lynse_scan *s = mem_zalloc(a, MEM_SEARCH, sizeof *s);
     if (!s) {
         view_release(view);
-        error_no_memory(&failed, sizeof *s);
-        return api_fail(&failed, err);
+        return error_no_memory(err, sizeof *s);
     }
     s->db = c->db;
     s->columns = api_columns(flags);
     fetch_cursor_init(&s->cursor, view, flags & LYNSE_SCAN_DELETED);
+    if (where &&
+        fetch_cursor_filter(&s->cursor, a, slice_of_text(where), c->db->engine->fields, err) != 0) {
+        fetch_cursor_deinit(&s->cursor);
+        mem_free(a, s);
+        return -1;
+    }
     api_adopt(c->db, &s->child, end_scan);
     *out = s;
+    return 0;
+}
+
+int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_scan **out,
+                     struct lynse_error *err)
+{
+    const uint32_t known = LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_SCAN_DELETED;
+    struct error failed = {0};
+
+    if (!c) return api_missing("c", err);
+    if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside || check_flags(flags, known, &failed) != 0 ||
+        begin_scan(c, NULL, flags, out, &failed) != 0)
+        return api_fail(&failed, err);
+    return LYNSE_OK;
+}
+
+int lynse_query_begin(struct lynse_collection *c, const char *where, uint32_t flags,
+                      struct lynse_scan **out, struct lynse_error *err)
+{
+    struct error failed = {0};
+
+    if (!c) return api_missing("c", err);
+    if (!where) return api_missing("where", err);
+    if (!out) return api_missing("out", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside || check_flags(flags, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS, &failed) != 0 ||
+        begin_scan(c, where, flags, out, &failed) != 0)
+        return api_fail(&failed, err);
     return LYNSE_OK;
 }
 

@@ -38,7 +38,6 @@ static int check_desc(const struct lynse_search_desc *d, struct error *err)
     if (d->flags & ~known)
         return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", d->flags & ~known);
     if (!d->vector) return error_set(err, LYNSE_INVALID, "vector: missing");
-    if (d->where) return error_set(err, LYNSE_UNSUPPORTED, "where: filters are not there yet");
     if (d->k > LIMIT_K) return error_set(err, LYNSE_LIMIT, "k: %u, at most %d", d->k, LIMIT_K);
     if (d->max_results > LIMIT_K)
         return error_set(err, LYNSE_LIMIT, "max_results: %u, at most %d", d->max_results, LIMIT_K);
@@ -62,6 +61,8 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
         .threshold = d->threshold,
         .max_results = d->max_results ? d->max_results : 1000,
         .columns = api_columns(d->flags),
+        .where = slice_of(d->where, d->where ? strlen(d->where) : 0),
+        .fields = e->fields,
         .cancel = &c->db->is_closing,
     };
 

@@ -12,6 +12,7 @@
  */
 #include "api/handles.h"
 #include "base/limits.h"
+#include "query/fetch.h"
 
 struct write_request {
     enum write_kind kind;
@@ -21,6 +22,7 @@ struct write_request {
     const float *vectors;
     uint32_t dim;
     const struct lynse_bytes *fields;
+    const uint64_t *lsns; /* DELETE: see collection_write.if_lsns; NULL: whatever their version */
 };
 
 static int check_sizes(const struct write_request *r, struct error *err)
@@ -52,6 +54,7 @@ static size_t block_bytes(const struct write_request *r)
 /* Bytes of the copy, all of it; every addend is bounded before it is added. */
 static int measure(const struct write_request *r, size_t *out, struct error *err)
 {
+    size_t row_bytes = sizeof(struct record_id) + sizeof(struct slice) + sizeof(uint64_t);
     size_t group = r->vectors ? r->count * r->dim * sizeof(float) : 0;
 
     for (size_t i = 0; r->ids && i < r->count; i++) {
@@ -75,7 +78,7 @@ static int measure(const struct write_request *r, size_t *out, struct error *err
         return error_set(err, LYNSE_TOO_LARGE,
                          "ids, vectors and fields: %zu bytes, at most %llu a call", group,
                          (unsigned long long)LIMIT_GROUP_BYTES);
-    *out = group + r->count * (sizeof(struct record_id) + sizeof(struct slice)) + 64;
+    *out = group + r->count * row_bytes + 64;
     return 0;
 }
 
@@ -107,6 +110,7 @@ static void copy_request(const struct write_request *r, struct write_message *m)
     at = (uint8_t *)m->data + align_up((size_t)(at - (uint8_t *)m->data), 16);
     struct record_id *ids = take(&at, r->count * sizeof *ids);
     struct slice *documents = take(&at, r->count * sizeof *documents);
+    if (r->lsns) w->if_lsns = take_copy(&at, r->lsns, r->count * sizeof *r->lsns);
     for (size_t i = 0; i < r->count; i++) {
         if (r->numbers) ids[i] = id_of_number(r->numbers[i]);
         else if (!r->ids || !r->ids[i].text) ids[i] = id_of_number(r->ids ? r->ids[i].number : 0);
@@ -257,11 +261,26 @@ out:
     return rc;
 }
 
+/* A copy of the caller's options, checked, and when they run out. */
+static int read_options(struct lynse_collection *c, const struct lynse_write_options *options,
+                        struct lynse_write_options *o, uint64_t *out_deadline_us, struct error *err)
+{
+    static const struct lynse_write_options defaults;
+
+    if (!options) options = &defaults;
+    if (api_copy_desc("options", o, sizeof *o, options, options->struct_bytes, sizeof *o, err) != 0)
+        return -1;
+    if (o->sync && !sync_level_is_for_writes(o->sync))
+        return error_set(err, LYNSE_INVALID, "sync: %u is no level that a write may ask for",
+                         o->sync);
+    if (!o->done && api_may_wait("a write without done", err) != 0) return -1;
+    return api_deadline(c->db->engine, o->timeout_us, out_deadline_us, err);
+}
+
 static int run(struct lynse_collection *c, const struct write_request *r,
                const struct lynse_write_options *options, struct lynse_write_result *result,
                struct lynse_error *err)
 {
-    static const struct lynse_write_options defaults;
     struct lynse_write_options o;
     struct error failed = {0};
     struct write_message *m = NULL;
@@ -270,14 +289,7 @@ static int run(struct lynse_collection *c, const struct write_request *r,
     if (!c) return api_missing("c", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
     if (!inside) return api_fail(&failed, err);
-    if (!options) options = &defaults;
-    if (api_copy_desc("options", &o, sizeof o, options, options->struct_bytes, sizeof o, &failed) !=
-        0)
-        return api_fail(&failed, err);
-    if (o.sync && !sync_level_is_for_writes(o.sync))
-        error_set(&failed, LYNSE_INVALID, "sync: %u is no level that a write may ask for", o.sync);
-    else if ((o.done || api_may_wait("a write without done", &failed) == 0) &&
-             api_deadline(c->db->engine, o.timeout_us, &deadline, &failed) == 0)
+    if (read_options(c, options, &o, &deadline, &failed) == 0)
         m = make_message(c, r, (uint8_t)o.sync, &failed);
     int rc = -1;
     if (m) {
@@ -300,7 +312,8 @@ static int run_rows(struct lynse_collection *c, enum write_kind kind, const stru
     if (api_copy_desc("rows", &r, sizeof r, rows, rows ? rows->struct_bytes : 0, sizeof r,
                       &failed) != 0)
         return api_fail(&failed, err);
-    struct write_request request = {kind, r.ids, r.numbers, r.count, r.vectors, r.dim, r.fields};
+    struct write_request request = {kind,      r.ids, r.numbers, r.count,
+                                    r.vectors, r.dim, r.fields,  NULL};
     return run(c, &request, options, result, err);
 }
 
@@ -332,4 +345,93 @@ int lynse_restore(struct lynse_collection *c, const struct lynse_id *ids, size_t
 {
     struct write_request request = {.kind = WRITE_RESTORE, .ids = ids, .count = count};
     return run(c, &request, options, result, err);
+}
+
+/* ---- delete by filter ---- */
+
+/* Rows that match, a group at a time. */
+struct matched_rows {
+    struct fetch_cursor cursor;
+    struct record_id *records;
+    struct lynse_id *ids;
+    uint64_t *lsns;
+};
+
+static void matched_rows_free(struct alloc *a, struct matched_rows *m)
+{
+    fetch_cursor_deinit(&m->cursor);
+    mem_free(a, m->records);
+    mem_free(a, m->ids);
+    mem_free(a, m->lsns);
+}
+
+static int matched_rows_init(struct lynse_collection *c, const char *where, struct matched_rows *m,
+                             struct error *err)
+{
+    struct engine *e = c->db->engine;
+    struct view *view;
+
+    if (engine_view(c->host, &view, err) != 0) return -1;
+    fetch_cursor_init(&m->cursor, view, false);
+    if (fetch_cursor_filter(&m->cursor, e->alloc, slice_of_text(where), e->fields, err) != 0)
+        return -1;
+    size_t most = view->live_count < LIMIT_BATCH_ROWS ? (size_t)view->live_count : LIMIT_BATCH_ROWS;
+    m->records = mem_alloc(e->alloc, MEM_MESSAGE, (most + 1) * sizeof *m->records);
+    m->ids = mem_alloc(e->alloc, MEM_MESSAGE, (most + 1) * sizeof *m->ids);
+    m->lsns = mem_alloc(e->alloc, MEM_MESSAGE, (most + 1) * sizeof *m->lsns);
+    return m->records && m->ids && m->lsns ? 0 : error_no_memory(err, most * sizeof *m->records);
+}
+
+/* The next group goes; *out_count: how many rows of it matched, 0 at the end. */
+static int delete_group(struct lynse_collection *c, struct matched_rows *matched, uint8_t sync,
+                        uint64_t deadline_us, size_t *out_count, struct lynse_write_result *total,
+                        struct error *err)
+{
+    struct lynse_write_result one = {0};
+
+    if (fetch_next_ids(&matched->cursor, LIMIT_BATCH_ROWS, matched->records, matched->lsns,
+                       out_count, err) != 0)
+        return -1;
+    if (*out_count == 0) return 0;
+    for (size_t i = 0; i < *out_count; i++) {
+        const struct record_id *id = &matched->records[i];
+        matched->ids[i] =
+            (struct lynse_id){id->number, id->is_text ? (const char *)id->text.data : NULL,
+                              (uint32_t)id->text.size, 0};
+    }
+    struct write_request r = {
+        .kind = WRITE_DELETE, .ids = matched->ids, .count = *out_count, .lsns = matched->lsns};
+    struct write_message *m = make_message(c, &r, sync, err);
+    if (!m) return -1;
+    m->base.deadline_us = deadline_us;
+    if (send_and_wait(c, m, deadline_us, &one, err) != 0) return -1;
+    total->row_count += one.row_count;
+    if (one.lsn) total->lsn = one.lsn;
+    total->sync_reached = one.sync_reached;
+    return 0;
+}
+
+int lynse_delete_where(struct lynse_collection *c, const char *where,
+                       const struct lynse_write_options *options, struct lynse_write_result *result,
+                       struct lynse_error *err)
+{
+    struct lynse_write_options o;
+    struct lynse_write_result total = {0};
+    struct matched_rows matched = {0};
+    struct error failed = {0};
+    uint64_t deadline;
+    size_t count = 1;
+
+    if (!c) return api_missing("c", err);
+    if (!where) return api_missing("where", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside || read_options(c, options, &o, &deadline, &failed) != 0)
+        return api_fail(&failed, err);
+    int rc = o.done ? error_set(&failed, LYNSE_INVALID, "done: not with a filter")
+                    : matched_rows_init(c, where, &matched, &failed);
+    while (rc == 0 && count > 0)
+        rc = delete_group(c, &matched, (uint8_t)o.sync, deadline, &count, &total, &failed);
+    matched_rows_free(c->db->engine->alloc, &matched);
+    if (result) *result = total;
+    return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
 }

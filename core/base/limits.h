@@ -54,8 +54,10 @@ enum {
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
     BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
     BUILD_STEP_BYTES = 512,
-    RESERVE_BYTES = 48 << 10,     /* kept on the disk for deleting, flushing and closing */
-    RESERVE_FROM_BYTES = 4 << 10, /* a root that holds less needs none */
+    RESERVE_BYTES = 48 << 10,          /* kept on the disk for deleting, flushing and closing */
+    RESERVE_FROM_BYTES = 4 << 10,      /* a root that holds less needs none */
+    COLUMN_BLOCK_BYTES_MAX = 64 << 10, /* of 1024 values of a field: a larger block is not kept */
+    COLUMN_CACHE_BYTES = 256 << 10,
 };
 #else
 enum {
@@ -75,6 +77,8 @@ enum {
     BUILD_STEP_BYTES = 256 << 10,
     RESERVE_BYTES = 16 << 20,
     RESERVE_FROM_BYTES = 64 << 20,
+    COLUMN_BLOCK_BYTES_MAX = 1 << 20,
+    COLUMN_CACHE_BYTES = 128 << 20,
 };
 #endif
 

@@ -50,7 +50,9 @@ struct collection_write {
     float *take_vectors;
     uint32_t dim;
     const struct slice *documents; /* NULL or size 0: add: empty; upsert: keep the old ones */
-    uint8_t sync;                  /* enum sync_level; 0: the collection's */
+    /* DELETE: NULL, or the LSN of each id's version: only those that are still of it go. */
+    const uint64_t *if_lsns;
+    uint8_t sync; /* enum sync_level; 0: the collection's */
 
     const struct record_id *resolved_ids; /* DELETE, RESTORE: those that the group changes */
     const uint64_t *resolved_versions;    /* the LSN of each one's version */

@@ -227,6 +227,8 @@ static int stage_marks(struct collection *c, struct collection_write *w, struct 
 {
     struct collection_batch *b = &c->batch;
     bool dead = w->kind == WRITE_DELETE;
+
+    CHECK(dead || !w->if_lsns);
     struct record_id *ids = arena_alloc(&b->arena, w->count * sizeof *ids);
     uint64_t *versions = arena_alloc(&b->arena, w->count * sizeof *versions);
     size_t count = 0;
@@ -237,6 +239,7 @@ static int stage_marks(struct collection *c, struct collection_write *w, struct 
         int found = collection_find(c, &w->ids[i], &e, err);
         if (found < 0) return -1;
         if (found == 0 || e.dead == dead) continue;
+        if (w->if_lsns && e.lsn != w->if_lsns[i]) continue;
         if (stage_mark(c, e.part, e.row, dead, err) != 0) return -1;
         e.id = w->ids[i];
         e.dead = dead;

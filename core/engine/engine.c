@@ -252,6 +252,7 @@ static void tear_down(struct engine *e)
     actor_destroy(e->catalog_actor);
     scheduler_destroy(e->own_scheduler);
     catalog_deinit(&e->catalog);
+    column_cache_destroy(e->fields);
     doc_cache_destroy(e->cache);
     dir_lock_release(&e->lock);
     vfs_dir_close(e->root);
@@ -281,11 +282,11 @@ static uint8_t default_level(const struct engine_desc *desc)
     return desc->is_inline ? SYNC_OS : SYNC_ALWAYS;
 }
 
-/* Of decoded documents: no more than an eighth of a budget, for nothing else makes them leave. */
-static size_t cache_bytes(const struct alloc *a)
+/* A cache keeps no more than an eighth of a budget, for nothing else makes its content leave. */
+static size_t cache_bytes(const struct alloc *a, size_t most)
 {
     size_t share = alloc_budget_bytes(a) / 8;
-    return share > 0 && share < DOC_CACHE_BYTES ? share : DOC_CACHE_BYTES;
+    return share > 0 && share < most ? share : most;
 }
 
 int engine_open(const struct engine_desc *desc, struct engine **out, struct error *err)
@@ -313,7 +314,8 @@ int engine_open(const struct engine_desc *desc, struct engine **out, struct erro
     if (!e->desc.sync_interval_ms) e->desc.sync_interval_ms = 100;
     if (seed_rng(e, err) != 0 || open_file_system(e, err) != 0 || open_lock(e, err) != 0 ||
         open_catalog(e, err) != 0 ||
-        doc_cache_create(alloc, cache_bytes(alloc), &e->cache, err) != 0 ||
+        doc_cache_create(alloc, cache_bytes(alloc, DOC_CACHE_BYTES), &e->cache, err) != 0 ||
+        column_cache_create(alloc, cache_bytes(alloc, COLUMN_CACHE_BYTES), &e->fields, err) != 0 ||
         start_actors(e, err) != 0) {
         tear_down(e);
         return -1;

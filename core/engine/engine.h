@@ -14,6 +14,7 @@
 #include "engine/messages.h"
 #include "engine/space.h"
 #include "query/search.h"
+#include "segment/column_cache.h"
 #include "store/dir_lock.h"
 
 struct engine_desc {
@@ -53,6 +54,7 @@ struct engine {
     struct scheduler *scheduler;
     struct scheduler *own_scheduler;
     struct doc_cache *cache;
+    struct column_cache *fields;
     struct actor *catalog_actor;
     int opener_pid;
     unsigned search_threads; /* resolved */

@@ -321,6 +321,12 @@ LYNSE_API int lynse_upsert(struct lynse_collection *c, const struct lynse_rows *
 LYNSE_API int lynse_delete(struct lynse_collection *c, const struct lynse_id *ids, size_t count,
                            const struct lynse_write_options *options,
                            struct lynse_write_result *result, struct lynse_error *err);
+/* Delete the records for which `where` is true in the version of this moment (docs/WHERE.md); what
+ * is written meanwhile by others comes after it and stays.  More than 100,000 go in groups of so
+ * many, each all or none: after an error row_count says how many went.  done must be NULL. */
+LYNSE_API int lynse_delete_where(struct lynse_collection *c, const char *where,
+                                 const struct lynse_write_options *options,
+                                 struct lynse_write_result *result, struct lynse_error *err);
 /* Bring deleted records back as they were; ids that are live, unknown or reclaimed are skipped. */
 LYNSE_API int lynse_restore(struct lynse_collection *c, const struct lynse_id *ids, size_t count,
                             const struct lynse_write_options *options,
@@ -372,7 +378,7 @@ struct lynse_search_desc {
     uint32_t flags;            /* enum lynse_read_flags, enum lynse_search_flags */
     float threshold;           /* with LYNSE_RANGE: hits at or nearer than this score */
     uint32_t max_results;      /* with LYNSE_RANGE; 0: 1,000; at most 100,000 */
-    const char *where;         /* reserved for filters: must be NULL */
+    const char *where;         /* only records for which it is true (docs/WHERE.md); NULL: all */
     uint64_t timeout_us;       /* 0: 30 s; at most 600 s */
     struct lynse_error *error; /* written on failure; must outlive the search; may be NULL */
 };
@@ -396,10 +402,17 @@ LYNSE_API int lynse_get(struct lynse_collection *c, const struct lynse_id *ids, 
 LYNSE_API int lynse_exists(struct lynse_collection *c, const struct lynse_id *id, int *out,
                            struct lynse_error *err);
 LYNSE_API int lynse_count(struct lynse_collection *c, uint64_t *out, struct lynse_error *err);
+/* Live records for which `where` is true. */
+LYNSE_API int lynse_count_where(struct lynse_collection *c, const char *where, uint64_t *out,
+                                struct lynse_error *err);
 /* Records in the order in which they were written, of one version: a scan sees no later write. */
 enum lynse_scan_flags { LYNSE_SCAN_DELETED = 32 }; /* the deleted records: what could be restored */
 LYNSE_API int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struct lynse_scan **out,
                                struct lynse_error *err);
+/* The same for the live records for which `where` is true (docs/WHERE.md).  PARSE names the
+ * position; flags: enum lynse_read_flags. */
+LYNSE_API int lynse_query_begin(struct lynse_collection *c, const char *where, uint32_t flags,
+                                struct lynse_scan **out, struct lynse_error *err);
 /* Up to row_max records; an empty hits object: the end. */
 LYNSE_API int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **out,
                               struct lynse_error *err);

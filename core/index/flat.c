@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flat.c — every row, by its exact distance.
  *
- * Rows are taken in blocks: a block's distances go into a buffer that stays in the first cache, are
- * compared with the worst that could still enter, many at a time, and only what is near enough is
- * looked at by itself.  With several queries a block is read from memory once and then stays in
- * the cache while each query has its turn.  The state is a block and the query whose turn it is.
+ * WHAT        Rows are taken in blocks: a block's distances go into a buffer that stays in the
+ *             first cache, are compared with the worst that could still enter, many at a time, and
+ *             only what is near enough is looked at by itself.  With several queries a block is
+ *             read from memory once and stays in the cache while each query has its turn.  Where a
+ *             gate comes first, a block without an open row is not read, and one with few is read
+ *             row by row.
+ * INVARIANTS  (1) The state is a block and the query whose turn it is; how the block is read is
+ *                 decided with its first query.
+ *             (2) A row's distance is the same bits however it is read.
+ * THREADS     One at a time.
+ * FAILURE     What the oracle says; the search may not go on.
  */
 #include <math.h>
 
@@ -15,6 +22,7 @@ enum {
     BLOCK_BYTES = 512 << 10,       /* of vectors: a fraction of a millisecond */
     BATCH_BLOCK_BYTES = 128 << 10, /* stays in the second cache while the queries take turns */
     LANES = 32,                    /* distances compared at a time */
+    GATHER_SHARE = 4,              /* rows are gathered when fewer than one in so many are open */
 };
 
 struct flat_search {
@@ -22,6 +30,9 @@ struct flat_search {
     uint32_t block_rows; /* of a full block */
     uint32_t row;        /* the first of the block in work */
     size_t query;        /* whose turn it is */
+    bool gathers;        /* the block's open rows, one by one */
+    uint32_t open_count; /* of open_rows; when it gathers */
+    uint32_t open_rows[BLOCK_ROWS_MAX];
     float distances[BLOCK_ROWS_MAX + LANES];
 };
 
@@ -75,6 +86,53 @@ static void push_near(struct flat_search *s, const struct index_query *q, uint32
     }
 }
 
+static void push_open(struct flat_search *s, const struct index_query *q)
+{
+    float limit = limit_of(q);
+
+    for (uint32_t i = 0; i < s->open_count; i++) {
+        if (!(s->distances[i] <= limit)) continue;
+        topk_push(q->best, s->distances[i], s->desc.part, s->open_rows[i]);
+        limit = limit_of(q);
+    }
+}
+
+/* Which rows of the block are open, where the gate comes first; and how it is to be read. */
+static void look_at_gate(struct flat_search *s, uint32_t row_count)
+{
+    const struct index_gate *gate = &s->desc.gate;
+    uint32_t end = s->row + row_count, count = 0;
+
+    s->gathers = false;
+    if (!gate->comes_first) return;
+    for (uint32_t row = s->row / 64 * 64; row < end; row += 64) {
+        uint64_t open = ~gate->shut_word(gate->ctx, row);
+        if (row < s->row) open &= ~0ull << (s->row - row);
+        if (end - row < 64) open &= (1ull << (end - row)) - 1;
+        for (; open; open &= open - 1)
+            s->open_rows[count++] = row + (uint32_t)__builtin_ctzll(open);
+    }
+    s->gathers = count * GATHER_SHARE < row_count;
+    s->open_count = count;
+}
+
+/* The block, for the query whose turn it is. */
+static int search_block(struct flat_search *s, uint32_t row_count, struct error *err)
+{
+    const struct index_query *q = &s->desc.queries[s->query];
+
+    if (s->gathers) {
+        if (s->open_count == 0) return 0;
+        if (oracle_gather(q->oracle, s->open_rows, s->open_count, s->distances, err) != 0)
+            return -1;
+        push_open(s, q);
+        return 0;
+    }
+    if (oracle_scan(q->oracle, s->row, row_count, s->distances, err) != 0) return -1;
+    push_near(s, q, row_count);
+    return 0;
+}
+
 static enum index_state flat_advance(void *search, uint64_t distance_max, struct error *err)
 {
     struct flat_search *s = (struct flat_search *)search;
@@ -83,9 +141,8 @@ static enum index_state flat_advance(void *search, uint64_t distance_max, struct
         if (done > 0 && done >= distance_max) return INDEX_MORE;
         uint32_t left = s->desc.row_end - s->row;
         uint32_t row_count = left < s->block_rows ? left : s->block_rows;
-        const struct index_query *q = &s->desc.queries[s->query];
-        if (oracle_scan(q->oracle, s->row, row_count, s->distances, err) != 0) return INDEX_FAILED;
-        push_near(s, q, row_count);
+        if (s->query == 0) look_at_gate(s, row_count);
+        if (search_block(s, row_count, err) != 0) return INDEX_FAILED;
         done += row_count;
         if (++s->query == s->desc.query_count) {
             s->query = 0;

@@ -18,8 +18,11 @@
 struct index_gate {
     /* 64 rows from row, a multiple of 64: bit i set = row + i is shut.  Bits of rows that the
      * segment does not have may be anything.  NULL: all rows are open. */
-    uint64_t (*shut_word)(const void *ctx, uint32_t row);
-    const void *ctx;
+    uint64_t (*shut_word)(void *ctx, uint32_t row);
+    void *ctx;
+    /* Many rows may be shut: look before the distances are computed, not after.  Words are asked
+     * for in ascending order then, and seldom twice. */
+    bool comes_first;
 };
 
 struct index_query {

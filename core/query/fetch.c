@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/hash_map.h"
 #include "codec/value.h"
+#include "filter/filter.h"
 
 /* ---- By id ---- */
 
@@ -57,31 +58,34 @@ struct place {
 };
 
 /* The wanted rows among the 64 that begin at row, a multiple of 64 (2). */
-static uint64_t wanted_word(const struct view_part *p, uint32_t row, bool deleted)
+static uint64_t wanted_word(const struct fetch_cursor *c, size_t part, uint32_t row)
 {
+    const struct view_part *p = &c->view->parts[part];
     uint64_t word = tombstones_word(p->dead, row);
-    if (!deleted) word = ~word;
+    if (c->rows) return row_filter_word(c->rows, part, row);
+    if (!c->deleted) word = ~word;
     uint32_t left = p->row_count - row;
     return left < 64 ? word & ((1ull << left) - 1) : word;
 }
 
 /* The wanted rows from the place to the end of its word; 0 and at a later place when there are
  * none.  False at the end. */
-static bool next_word(const struct view *v, bool deleted, struct place *at, uint64_t *out_word)
+static bool next_word(const struct fetch_cursor *c, struct place *at, uint64_t *out_word)
 {
+    const struct view *v = c->view;
     while (at->part < v->part_count && at->row >= v->parts[at->part].row_count)
         *at = (struct place){at->part + 1, 0};
     if (at->part == v->part_count) return false;
     uint32_t first = at->row / 64 * 64;
-    *out_word = wanted_word(&v->parts[at->part], first, deleted) & (~0ull << (at->row % 64));
+    *out_word = wanted_word(c, at->part, first) & (~0ull << (at->row % 64));
     return true;
 }
 
 /* Move to the next wanted row at or after the place; false at the end. */
-static bool find_next(const struct view *v, bool deleted, struct place *at)
+static bool find_next(const struct fetch_cursor *c, struct place *at)
 {
     uint64_t word;
-    while (next_word(v, deleted, at, &word)) {
+    while (next_word(c, at, &word)) {
         uint32_t first = at->row / 64 * 64;
         at->row = word ? first + (uint32_t)__builtin_ctzll(word) : first + 64;
         if (word) return true;
@@ -90,10 +94,10 @@ static bool find_next(const struct view *v, bool deleted, struct place *at)
 }
 
 /* Pass over up to row_count wanted rows by counting bits; how many they were. */
-static uint64_t pass_rows(const struct view *v, bool deleted, struct place *at, uint64_t row_count)
+static uint64_t pass_rows(const struct fetch_cursor *c, struct place *at, uint64_t row_count)
 {
     uint64_t passed = 0, word;
-    while (passed < row_count && next_word(v, deleted, at, &word)) {
+    while (passed < row_count && next_word(c, at, &word)) {
         uint64_t left = row_count - passed, here = (uint64_t)__builtin_popcountll(word);
         if (here <= left) {
             at->row = at->row / 64 * 64 + 64;
@@ -105,6 +109,15 @@ static uint64_t pass_rows(const struct view *v, bool deleted, struct place *at, 
         return row_count;
     }
     return passed;
+}
+
+/* 0, or -1: a filtered cursor saw an end that is none. */
+static int check_filter(const struct fetch_cursor *c, struct error *err)
+{
+    const struct error *failed = c->rows ? row_filter_error(c->rows) : NULL;
+    if (!failed || failed->code == LYNSE_OK) return 0;
+    if (err) *err = *failed;
+    return -1;
 }
 
 /* 1: the row is the newest version of its id in the view; 0; -1. */
@@ -122,12 +135,12 @@ static int is_newest(const struct view *v, struct place at, struct error *err)
 /* Move to the next row that the cursor gives: 1, or 0 at the end, or -1. */
 static int find_row(const struct fetch_cursor *c, struct place *at, struct error *err)
 {
-    while (find_next(c->view, c->deleted, at)) {
+    while (find_next(c, at)) {
         int wanted = c->deleted ? is_newest(c->view, *at, err) : 1;
         if (wanted != 0) return wanted;
         at->row++;
     }
-    return 0;
+    return check_filter(c, err);
 }
 
 void fetch_cursor_init(struct fetch_cursor *c, struct view *take_view, bool deleted)
@@ -135,18 +148,37 @@ void fetch_cursor_init(struct fetch_cursor *c, struct view *take_view, bool dele
     *c = (struct fetch_cursor){.view = take_view, .deleted = deleted};
 }
 
+int fetch_cursor_filter(struct fetch_cursor *c, struct alloc *a, struct slice where,
+                        struct column_cache *fields, struct error *err)
+{
+    CHECK(!c->filter && !c->deleted);
+    if (filter_parse(a, where, &c->filter, err) != 0) return -1;
+    return row_filter_create(a, fields, c->filter, c->view, &c->rows, err);
+}
+
 void fetch_cursor_deinit(struct fetch_cursor *c)
 {
+    row_filter_destroy(c->rows);
+    filter_destroy(c->filter);
     view_release(c->view);
     *c = (struct fetch_cursor){0};
+}
+
+/* How many rows the result must have room for: as many as there are, at most row_max. */
+static int count_ahead(const struct fetch_cursor *c, size_t row_max, size_t *out, struct error *err)
+{
+    struct place end = {c->part, c->row};
+    *out = (size_t)pass_rows(c, &end, row_max);
+    return check_filter(c, err);
 }
 
 int fetch_next(struct fetch_cursor *c, struct alloc *a, size_t row_max, unsigned columns,
                struct result *out, struct error *err)
 {
-    struct place at = {c->part, c->row}, end = at;
-    size_t capacity = (size_t)pass_rows(c->view, c->deleted, &end, row_max);
+    struct place at = {c->part, c->row};
+    size_t capacity;
     columns &= ~(unsigned)RESULT_SCORES;
+    if (count_ahead(c, row_max, &capacity, err) != 0) return -1;
     if (result_init(out, a, c->view, capacity, 1, columns, err) != 0) return -1;
     /* Of deleted rows fewer may be given than were counted, so that more may have to be seen. */
     while (out->count < capacity) {
@@ -164,17 +196,50 @@ int fetch_next(struct fetch_cursor *c, struct alloc *a, size_t row_max, unsigned
     return 0;
 }
 
-void fetch_skip(struct fetch_cursor *c, uint64_t row_count)
+int fetch_next_ids(struct fetch_cursor *c, size_t row_max, struct record_id *out_ids,
+                   uint64_t *out_lsns, size_t *out_count, struct error *err)
 {
     struct place at = {c->part, c->row};
-    if (!c->deleted) {
-        pass_rows(c->view, false, &at, row_count);
-    } else {
-        /* An error stops it: the fetch_next that follows meets the same row, and says so. */
-        for (; row_count > 0 && find_row(c, &at, NULL) == 1; row_count--) at.row++;
+    size_t count = 0;
+    for (; count < row_max; at.row++) {
+        int found = find_row(c, &at, err);
+        if (found == 0) break;
+        struct segment *s = found < 0 ? NULL : c->view->parts[at.part].segment;
+        if (!s || segment_id(s, at.row, &out_ids[count], err) != 0 ||
+            segment_lsn(s, at.row, &out_lsns[count], err) != 0)
+            return -1;
+        count++;
     }
     c->part = at.part;
     c->row = at.row;
+    *out_count = count;
+    return 0;
+}
+
+void fetch_skip(struct fetch_cursor *c, uint64_t row_count)
+{
+    struct place at = {c->part, c->row};
+    /* An error stops it: the fetch_next that follows meets the same row, and says so. */
+    if (!c->deleted) pass_rows(c, &at, row_count);
+    else
+        for (; row_count > 0 && find_row(c, &at, NULL) == 1; row_count--) at.row++;
+    c->part = at.part;
+    c->row = at.row;
+}
+
+int fetch_count(struct alloc *a, const struct view *v, struct slice where,
+                struct column_cache *fields, uint64_t *out, struct error *err)
+{
+    struct fetch_cursor c;
+    int rc = -1;
+    fetch_cursor_init(&c, view_acquire((struct view *)v), false);
+    if (fetch_cursor_filter(&c, a, where, fields, err) == 0) {
+        struct place at = {0, 0};
+        *out = pass_rows(&c, &at, UINT64_MAX);
+        rc = check_filter(&c, err);
+    }
+    fetch_cursor_deinit(&c);
+    return rc;
 }
 
 /* ---- Names of fields ---- */
@@ -196,7 +261,8 @@ static int add_names(struct text_map *names, struct slice document, struct error
 
 static int add_names_of_view(struct text_map *names, const struct view *v, struct error *err)
 {
-    for (struct place at = {0, 0}; find_next(v, false, &at); at.row++) {
+    const struct fetch_cursor all = {.view = (struct view *)v};
+    for (struct place at = {0, 0}; find_next(&all, &at); at.row++) {
         struct doc_ref ref = {0};
         if (segment_document(v->parts[at.part].segment, at.row, &ref, err) != 0) return -1;
         int rc = add_names(names, ref.document, err);

@@ -7,6 +7,7 @@
  *             which is what has to be shared out then.
  * LAYOUT      Two blocks of memory.  One: the object, the queries' descriptions, their vectors.
  *             The other: the slices, then for each its lists, their heaps and its scan's memory.
+ *             A filter is asked slice by slice, block by block, as the rows come up.
  * INVARIANTS  (1) Every pair of a query and a row is in one slice.
  *             (2) A slice's distances are those of the one-pair kernel whatever the slices, blocks
  *                 and batches, and its ties go by id: the answer does not depend on the split (P8).
@@ -24,6 +25,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "filter/filter.h"
 #include "query/merge_topk.h"
 #include "query/request.h"
 #include "query/search_exact.h"
@@ -46,6 +48,7 @@ struct search_slice {
     size_t query_first, query_count;
     struct topk *best; /* one for each of its queries */
     struct merge_tie tie;
+    struct row_filter *filter; /* NULL: none */
     struct exact_scan scan;
     struct error error; /* when FAILED */
 };
@@ -53,6 +56,8 @@ struct search_slice {
 struct search {
     struct alloc *alloc;
     struct view *view;
+    struct filter *filter; /* NULL: none */
+    struct column_cache *fields;
     const struct clock *clock;
     const struct simd_kernels *kernels;
     struct exact_method method;
@@ -73,9 +78,9 @@ struct search {
 
 /* ---- Making ---- */
 
-/* The lists and the scan of slices[i], in memory that was made for them. */
-static void init_slice(struct search *s, struct search_slice *slices, size_t i, size_t slice_count,
-                       size_t slice_queries, uint8_t *memory)
+/* The lists and the scan of slices[i], in memory that was made for them.  NO_MEMORY: its filter. */
+static int init_slice(struct search *s, struct search_slice *slices, size_t i, size_t slice_count,
+                      size_t slice_queries, uint8_t *memory, struct error *err)
 {
     struct search_slice *slice = &slices[i];
     bool has_row_range = slice_queries == s->query_count;
@@ -94,6 +99,9 @@ static void init_slice(struct search *s, struct search_slice *slices, size_t i, 
     for (size_t q = 0; q < slice->query_count; q++)
         topk_init_at(&slice->best[q], (struct candidate *)(heaps + q * heap_bytes),
                      s->list_capacity, merge_tie, &slice->tie);
+    if (s->filter &&
+        row_filter_create(s->alloc, s->fields, s->filter, s->view, &slice->filter, err) != 0)
+        return -1;
 
     struct exact_desc scan = {
         .view = s->view,
@@ -103,10 +111,18 @@ static void init_slice(struct search *s, struct search_slice *slices, size_t i, 
         .query_count = slice->query_count,
         .best = slice->best,
         .distance_max = s->distance_max,
+        .filter = slice->filter,
         .row_first = has_row_range ? s->row_count * i / slice_count : 0,
         .row_end = has_row_range ? s->row_count * (i + 1) / slice_count : s->row_count,
     };
     exact_begin(&slice->scan, &scan, heaps + align_up(slice_queries * heap_bytes, ALIGN_VECTOR));
+    return 0;
+}
+
+static void free_slices(struct alloc *a, struct search_slice *slices, size_t slice_count)
+{
+    for (size_t i = 0; i < slice_count; i++) row_filter_destroy(slices[i].filter);
+    mem_free(a, slices);
 }
 
 /* Replace the slices.  NO_MEMORY: they are what they were. */
@@ -124,9 +140,14 @@ static int make_slices(struct search *s, size_t slice_count, size_t slice_querie
     uint8_t *memory = (uint8_t *)mem_alloc_aligned(s->alloc, MEM_SEARCH, bytes, ALIGN_VECTOR);
     if (!memory) return error_no_memory(err, bytes);
     struct search_slice *slices = (struct search_slice *)memory;
-    for (size_t i = 0; i < slice_count; i++)
-        init_slice(s, slices, i, slice_count, slice_queries, memory + head_bytes + i * slice_bytes);
-    mem_free(s->alloc, s->slices);
+    for (size_t i = 0; i < slice_count; i++) {
+        if (init_slice(s, slices, i, slice_count, slice_queries,
+                       memory + head_bytes + i * slice_bytes, err) == 0)
+            continue;
+        free_slices(s->alloc, slices, i);
+        return -1;
+    }
+    free_slices(s->alloc, s->slices, s->slice_count);
     s->slices = slices;
     s->slice_count = slice_count;
     s->slice_queries = slice_queries;
@@ -147,6 +168,7 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
     *s = (struct search){
         .alloc = a,
         .view = v,
+        .fields = r->fields,
         .clock = clock,
         .kernels = kernels_active(),
         .method = {index_find(INDEX_FLAT), quantizer_find(QUANTIZER_RAW)}, /* P7: exact scores */
@@ -188,6 +210,7 @@ int search_create(struct alloc *a, struct view *take_view, const struct search_r
         goto out;
     }
     init_search(s, a, v, r, clock, metric);
+    if (r->where.data && filter_parse(a, r->where, &s->filter, err) != 0) goto out;
     if (s->list_capacity > 0) {
         request_prepare(r, s->kernels, metric, (uint8_t *)s + head_bytes, s->queries);
         if (make_slices(s, 1, s->query_count, err) != 0) goto out;
@@ -196,6 +219,7 @@ int search_create(struct alloc *a, struct view *take_view, const struct search_r
     rc = 0;
 out:
     if (rc != 0) {
+        if (s) filter_destroy(s->filter);
         mem_free(a, s);
         view_release(v);
     }
@@ -205,8 +229,9 @@ out:
 void search_destroy(struct search *s)
 {
     if (!s) return;
+    free_slices(s->alloc, s->slices, s->slice_count); /* before the segments that they read */
+    filter_destroy(s->filter);
     view_release(s->view);
-    mem_free(s->alloc, s->slices);
     mem_free(s->alloc, s);
 }
 
@@ -233,7 +258,9 @@ size_t search_split(struct search *s, size_t slice_max, struct error *err)
     size_t by_queries =
         smallest(slice_max, s->query_count, s->row_count * s->query_count / SEARCH_SPLIT_ROWS);
     size_t slice_count = by_rows, slice_queries = s->query_count;
-    if (by_queries > by_rows || s->query_count >= slice_max * BATCH_QUERIES) {
+    bool suits_queries = by_queries > by_rows || s->query_count >= slice_max * BATCH_QUERIES;
+    /* Slices of queries would each ask the filter for every row. */
+    if (suits_queries && (!s->filter || by_rows < 2)) {
         slice_queries =
             by_queries > 1 ? (s->query_count + by_queries - 1) / by_queries : slice_queries;
         slice_count = (s->query_count + slice_queries - 1) / slice_queries;
@@ -259,6 +286,10 @@ static enum search_state advance_slice(const struct search *s, struct search_sli
     if (check_limits(s, &slice->error) != 0) return SEARCH_FAILED;
     enum index_state state = exact_advance(&slice->scan, s->quantum, &slice->error);
     if (state == INDEX_FAILED) return SEARCH_FAILED;
+    if (slice->filter && row_filter_error(slice->filter)->code != LYNSE_OK) {
+        slice->error = *row_filter_error(slice->filter);
+        return SEARCH_FAILED;
+    }
     if (slice->tie.error.code != LYNSE_OK) {
         slice->error = slice->tie.error;
         return SEARCH_FAILED;

@@ -21,6 +21,8 @@ struct search_request {
     float threshold;             /* range: in the user's terms (ip: at least; others: at most) */
     size_t max_results;          /* range: the nearest so many */
     unsigned columns;            /* RESULT_DOCUMENTS, RESULT_VECTORS */
+    struct slice where;          /* only rows for which this text is true; data NULL: all */
+    struct column_cache *fields; /* where it finds what `where` reads; outlives the search */
     uint64_t deadline_us;        /* monotonic of `clock`; 0: none */
     const _Atomic(bool) *cancel; /* may be NULL */
 };
@@ -28,8 +30,9 @@ struct search_request {
 struct search;
 enum search_state { SEARCH_MORE, SEARCH_DONE, SEARCH_FAILED };
 
-/* INVALID, DIMENSION, LIMIT: with field, value and limit; components must be finite.  The view is
- * taken on success and on failure.  A view without dimension gives an empty result. */
+/* INVALID, DIMENSION, LIMIT: with field, value and limit; components must be finite.  PARSE: where,
+ * with its position.  The view is taken on success and on failure.  A view without dimension gives
+ * an empty result. */
 int search_create(struct alloc *a, struct view *take_view, const struct search_request *request,
                   const struct clock *clock, struct search **out, struct error *err);
 void search_destroy(struct search *s); /* NULL allowed; no slice is being advanced */

@@ -38,9 +38,15 @@ void exact_begin(struct exact_scan *s, const struct exact_desc *desc, void *memo
     };
 }
 
-static uint64_t dead_word(const void *ctx, uint32_t row)
+static uint64_t dead_word(void *ctx, uint32_t row)
 {
     return tombstones_word((const struct tombstones *)ctx, row);
+}
+
+static uint64_t unwanted_word(void *ctx, uint32_t row)
+{
+    const struct exact_scan *s = (const struct exact_scan *)ctx;
+    return ~row_filter_word(s->desc.filter, s->part, row);
 }
 
 static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end)
@@ -68,7 +74,9 @@ static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end
         .row_first = row_first,
         .row_end = row_end,
     };
-    if (tombstones_count(part->dead) > 0) search.gate = (struct index_gate){dead_word, part->dead};
+    if (d->filter) search.gate = (struct index_gate){unwanted_word, s, true};
+    else if (tombstones_count(part->dead) > 0)
+        search.gate = (struct index_gate){dead_word, part->dead, false};
     d->method->index->begin(s->search, &search);
     s->is_open = true;
 }

@@ -9,6 +9,7 @@
 
 #include "index/index.h"
 #include "quant/quantizer.h"
+#include "query/row_filter.h"
 #include "segment/view.h"
 
 /* What every row is looked at by: one line of each registry. */
@@ -25,6 +26,7 @@ struct exact_desc {
     size_t query_count;
     struct topk *best;           /* one for each query */
     float distance_max;          /* farther rows are not found */
+    struct row_filter *filter;   /* which rows are wanted; NULL: all that are live */
     uint64_t row_first, row_end; /* 0 to exact_row_count */
 };
 

@@ -2,6 +2,7 @@
 #include "segment/segment.h"
 
 #include "base/atomic.h"
+#include "segment/column_cache.h"
 
 void segment_init(struct segment *s, const struct segment_ops *ops)
 {
@@ -19,5 +20,7 @@ struct segment *segment_acquire(struct segment *s)
 void segment_release(struct segment *s)
 {
     /* The last release sees what all others did before theirs. */
-    if (s && atomic_sub_acq_rel(&s->reference_count, 1u) == 1) s->ops->destroy(s);
+    if (!s || atomic_sub_acq_rel(&s->reference_count, 1u) != 1) return;
+    if (s->columns) segment_columns_destroy(s->columns);
+    s->ops->destroy(s);
 }

@@ -16,6 +16,7 @@
 #include "store/doc_file.h"
 
 struct segment;
+struct segment_columns;
 
 struct segment_ops {
     int (*id)(struct segment *s, uint32_t row, struct record_id *out, struct error *err);
@@ -36,6 +37,7 @@ struct segment {
     struct uuid uuid;             /* sealed: in its file names; active: zero */
     uint64_t first_lsn;           /* of its first row; 0 while empty */
     uint64_t row_capacity;        /* sealed: its rows */
+    struct segment_columns *columns; /* column_cache.c only; NULL: no field was ever asked for */
 };
 
 /* For the two kinds: s is zero but for what its owner has set; one reference, the caller's. */

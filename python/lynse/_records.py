@@ -312,3 +312,10 @@ def check_name(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a string, not {type(value).__name__}")
     return value
+
+
+def check_where(where: object) -> str | None:
+    """The text of a filter, or None."""
+    if where is None or isinstance(where, str):
+        return where
+    raise Invalid(f"where must be a string or None, not {type(where).__name__}")

@@ -22,11 +22,12 @@ from ._records import (
     check_record_vectors,
     check_threshold,
     check_vector,
+    check_where,
     check_wire_dtype,
     distinct_ids,
 )
 from .errors import Invalid, LynseError, RecordNotFound
-from .planned import PlannedCollectionMethods, later, refuse_where
+from .planned import PlannedCollectionMethods, later
 from .rerank import Reranker, rerank
 from .result_view import ResultView, _parse_index_mode
 from .session import DataInsertionSession
@@ -314,11 +315,20 @@ class Collection(PlannedCollectionMethods):
         if mode is not None and not self._backend.info().index_mode:
             self._backend.build_index(mode)
 
-    def delete(self, ids: Ids) -> None:
-        """Delete records; unknown ids are skipped.  :meth:`restore` brings them back."""
+    def delete(self, ids: Ids | None = None, *, where: str | None = None) -> int:
+        """Delete records and say how many; :meth:`restore` brings them back.
+
+        ids      unknown ones are skipped
+        where    instead of ids: a filter; records for which it is true at this moment are deleted,
+                 and what others write meanwhile stays
+        """
+        text = check_where(where)
+        if text is not None:
+            if ids is not None:
+                raise Invalid("delete() takes ids or where, not both")
+            return self._backend.delete_where(text)
         batch = distinct_ids(check_ids(ids, is_write=False))
-        if batch.size:
-            self._backend.delete(batch)
+        return self._backend.delete(batch) if batch.size else 0
 
     def restore(self, ids: Ids) -> None:
         """Bring deleted records back as they were; other ids are skipped."""
@@ -407,6 +417,8 @@ class Collection(PlannedCollectionMethods):
 
         vector      (dim,), finite
         k           1..100,000; fewer come back only when there are fewer
+        where       a filter on the fields, as in SQL: "lang = 'c' AND stars > 100"; when k records
+                    match it, k come back
         reranker    a callable that orders the hits anew (:mod:`lynse.rerank`); the first
                     `rerank_k` of them are answered, and it sees the fields if `return_fields`
                     or `rerank_with_fields`
@@ -457,12 +469,12 @@ class Collection(PlannedCollectionMethods):
         rerank_with_fields: bool,
         wire_dtype: str,
     ) -> list[ResultView]:
-        refuse_where(where)
+        text = check_where(where)
         check_wire_dtype(wire_dtype)
         k = check_count(k, "k", 1)
         keep = None if rerank_k is None else check_count(rerank_k, "rerank_k", 1)
         with_fields = bool(return_fields or (reranker is not None and rerank_with_fields))
-        found = self._backend.search(queries, k, with_fields=with_fields, with_vectors=False)
+        found = self._backend.search(queries, k, text, with_fields=with_fields, with_vectors=False)
         if reranker is not None:
             found = [
                 self._rerank(hits, reranker, query, k, keep) for hits, query in zip(found, queries)
@@ -525,22 +537,34 @@ class Collection(PlannedCollectionMethods):
         filter_ids: Ids | None = None,
         return_ids_only: bool = False,
     ) -> ResultView:
-        """Fields by id.  Deleted records are left out; an id that never was is an error.
-        Without arguments the result is empty."""
-        refuse_where(where)
-        hits = self._read(filter_ids, with_fields=not return_ids_only, with_vectors=False)
+        """Fields of the records that a filter names, in the order in which they were written, or
+        else by id.  Deleted records are left out; an id that never was is an error.  Without
+        arguments the result is empty.
+
+        where    a filter on the fields, as in SQL: "lang = 'c' AND stars > 100"
+        """
+        hits = self._read(where, filter_ids, with_fields=not return_ids_only, with_vectors=False)
         return ResultView(ids=hits.ids, fields=hits.fields, result_type="query")
 
     def query_vectors(self, where: str | None = None, filter_ids: Ids | None = None) -> ResultView:
-        """Vectors and fields by id; otherwise as :meth:`query`."""
-        refuse_where(where)
-        return _data_view(self._read(filter_ids, with_fields=True, with_vectors=True))
+        """Vectors and fields; otherwise as :meth:`query`."""
+        return _data_view(self._read(where, filter_ids, with_fields=True, with_vectors=True))
+
+    def count(self, where: str | None = None) -> int:
+        """How many records there are, or for how many a filter is true; no deleted ones."""
+        text = check_where(where)
+        return self._backend.info().live_count if text is None else self._backend.count(text)
 
     def read_by_only_id(self, id: Ids) -> ResultView:
         """Vectors and fields of one id or of a list."""
-        return _data_view(self._read(id, with_fields=True, with_vectors=True))
+        return _data_view(self._read(None, id, with_fields=True, with_vectors=True))
 
-    def _read(self, ids: Ids | None, *, with_fields: bool, with_vectors: bool) -> Hits:
+    def _read(
+        self, where: str | None, ids: Ids | None, *, with_fields: bool, with_vectors: bool
+    ) -> Hits:
+        text = check_where(where)
+        if text is not None:  # it wins, as in LynseDB
+            return self._backend.query(text, with_fields=with_fields, with_vectors=with_vectors)
         batch = distinct_ids(check_ids([] if ids is None else ids, is_write=False))
         hits = self._backend.get(batch, with_fields=with_fields, with_vectors=with_vectors)
         if len(hits.ids) < batch.size:

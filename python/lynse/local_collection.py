@@ -129,6 +129,9 @@ class LocalCollection:
     def delete(self, ids: IdBatch) -> int:
         return self._mark(lib.lynse_delete, ids)
 
+    def delete_where(self, where: str) -> int:
+        return int(self._write(lib.lynse_delete_where, c_text(where, "where")).row_count)
+
     def restore(self, ids: IdBatch) -> int:
         return self._mark(lib.lynse_restore, ids)
 
@@ -189,13 +192,21 @@ class LocalCollection:
                     lib.lynse_search_cancel(search[0])
 
     def search(
-        self, queries: FloatArray, k: int, *, with_fields: bool, with_vectors: bool
+        self,
+        queries: FloatArray,
+        k: int,
+        where: str | None,
+        *,
+        with_fields: bool,
+        with_vectors: bool,
     ) -> list[Hits]:
         found: list[Hits] = []
+        text = ffi.NULL if where is None else ffi.from_buffer(c_text(where, "where") + b"\0")
         for start in range(0, len(queries), QUERIES_PER_CALL):
             part = queries[start : start + QUERIES_PER_CALL]
             desc, keep = self._new_search(part, _flags(with_fields, with_vectors))
             desc.k = k
+            desc.where = text
             found += self._run(desc, with_fields=with_fields, with_vectors=with_vectors)
             del keep
         return found
@@ -229,8 +240,11 @@ class LocalCollection:
         del keep
         return bool(out[0])
 
-    def _scan(self, flags: int, skip: int, limit: int | None) -> list[Hits]:
+    def _scan(
+        self, flags: int, skip: int, limit: int | None, where: str | None = None
+    ) -> list[Hits]:
         """Up to `limit` rows after the first `skip`, of one version."""
+        text = None if where is None else c_text(where, "where")
         with_fields = bool(flags & lib.LYNSE_WITH_FIELDS)
         with_vectors = bool(flags & lib.LYNSE_WITH_VECTORS)
         scan = ffi.new("struct lynse_scan **")
@@ -239,7 +253,10 @@ class LocalCollection:
         with self._guard.use() as collection:
             error = new_error()
             try:
-                check(lib.lynse_scan_begin(collection, flags, scan, error), error)
+                if text is None:
+                    check(lib.lynse_scan_begin(collection, flags, scan, error), error)
+                else:
+                    check(lib.lynse_query_begin(collection, text, flags, scan, error), error)
                 if skip:
                     lib.lynse_scan_skip(scan[0], skip)
                 while limit is None or count < limit:
@@ -269,6 +286,15 @@ class LocalCollection:
         return hits._replace(
             ids=hits.ids[first:], fields=hits.fields[first:], vectors=hits.vectors[first:]
         )
+
+    def query(self, where: str, *, with_fields: bool, with_vectors: bool) -> Hits:
+        parts = self._scan(_flags(with_fields, with_vectors), 0, None, where)
+        return join_hits(parts, self.info().dim, with_fields=with_fields, with_vectors=with_vectors)
+
+    def count(self, where: str) -> int:
+        out = ffi.new("uint64_t *")
+        self._call(lib.lynse_count_where, c_text(where, "where"), out)
+        return int(out[0])
 
     def deleted_ids(self) -> list[Id]:
         parts = self._scan(lib.LYNSE_SCAN_DELETED, 0, None)

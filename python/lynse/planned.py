@@ -5,20 +5,11 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from .errors import Invalid, Unsupported
+from .errors import Unsupported
 
 
 def later(what: str) -> NoReturn:
     raise Unsupported(f"{what} comes with a later release of Lynse")
-
-
-def refuse_where(where: object) -> None:
-    """A filter cannot be ignored: what it keeps out must not come back."""
-    if where is None:
-        return
-    if not isinstance(where, str):
-        raise Invalid(f"where must be a string or None, not {type(where).__name__}")
-    later("where (filters)")
 
 
 class PlannedDatabaseMethods:

@@ -80,7 +80,7 @@ def test_upsert_keeps_fields_unless_given_others(collection):
 
 def test_delete_and_restore(collection):
     collection.add(ids=[1, 2, 3], vectors=rows(3), fields=[{"n": i} for i in range(3)])
-    assert collection.delete([2, 99]) is None
+    assert collection.delete([2, 99]) == 1  # how many were there
     assert collection.list_deleted_ids() == [2]
     assert not collection.is_id_exists(2)
     assert collection.shape == (3, 4)

@@ -113,6 +113,8 @@ def test_errors_are_ours_as_well(collection):
         (lambda c: c.batch_search(None), TypeError, "vectors must be rows of numbers"),
         (lambda c: c.head(-1), ValueError, "n must be"),
         (lambda c: c.query(where=5), ValueError, "where must be a string"),
+        (lambda c: c.count(5), ValueError, "where must be a string"),
+        (lambda c: c.delete([1], where="a = 1"), ValueError, "ids or where, not both"),
         (lambda c: c.build_index("FLAT-IP", speed=1), ValueError, "unknown index build parameter"),
         (lambda c: c.build_index(7), TypeError, "index_mode"),
         (lambda c: c.is_id_exists(1.5), TypeError, "float"),
@@ -129,10 +131,6 @@ def test_other_calls_refuse_what_is_wrong(collection, call, kind, text):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda c: c.search(ROW, where="a = 1"),
-        lambda c: c.batch_search(TWO, where="a = 1"),
-        lambda c: c.query(where="a = 1"),
-        lambda c: c.query_vectors(where="a = 1"),
         lambda c: c.search(document="text"),
         lambda c: c.add(ids=1, documents="text"),
         lambda c: c.search(ROW, vector_field="title"),

@@ -40,12 +40,13 @@ static bool is_wanted(const struct view *v, const struct search_request *r, floa
 }
 
 static size_t answer(const struct view *v, const struct search_request *r, const float *query,
-                     struct brute_row *rows)
+                     row_wanted_fn *wanted, struct brute_row *rows)
 {
     size_t count = 0, count_max = r->is_range ? r->max_results : r->k;
     for (size_t part = 0; part < v->part_count; part++) {
         for (uint32_t row = 0; row < v->parts[part].row_count; row++) {
             if (tombstones_get(v->parts[part].dead, row)) continue;
+            if (wanted && !wanted(v, part, row)) continue;
             rows[count] = score_row(v, part, row, query);
             if (is_wanted(v, r, rows[count].score)) count++;
         }
@@ -57,12 +58,18 @@ static size_t answer(const struct view *v, const struct search_request *r, const
 void assert_is_answer(const struct view *v, const struct search_request *request,
                       const struct result *got)
 {
+    assert_is_filtered_answer(v, request, NULL, got);
+}
+
+void assert_is_filtered_answer(const struct view *v, const struct search_request *request,
+                               row_wanted_fn *wanted, const struct result *got)
+{
     struct brute_row *rows = (struct brute_row *)calloc((size_t)v->live_count + 1, sizeof *rows);
     size_t at = 0;
     assert_non_null(rows);
     assert_int_equal(got->query_count, request->query_count);
     for (size_t q = 0; q < request->query_count; q++) {
-        size_t count = answer(v, request, request->vectors + q * request->dim, rows);
+        size_t count = answer(v, request, request->vectors + q * request->dim, wanted, rows);
         assert_int_equal(got->query_ends[q] - at, count);
         for (size_t i = 0; i < count; i++, at++) {
             char text[ID_TEXT_BYTES], expected[ID_TEXT_BYTES];

@@ -9,6 +9,11 @@
 void assert_is_answer(const struct view *v, const struct search_request *request,
                       const struct result *got);
 
+/* The same, of the rows that are wanted alone. */
+typedef bool row_wanted_fn(const struct view *v, size_t part, uint32_t row);
+void assert_is_filtered_answer(const struct view *v, const struct search_request *request,
+                               row_wanted_fn *wanted, const struct result *got);
+
 /* A search in one call and one slice; it succeeds. */
 void search_once(struct alloc *a, struct view *v, const struct search_request *request,
                  struct result *out);

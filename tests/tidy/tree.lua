@@ -192,12 +192,15 @@ return {
       ["request.[ch]"] =
          "is a search request one that can be answered?  And its queries, ready for oracles",
       ["result.[ch]"] = "what a read gives back: columns of ids, scores, documents and vectors",
+      ["row_filter.[ch]"] =
+         "the rows of a view that are live and for which a `where` is true, block by block",
       ["search.[ch]"] = "a search over one view, as an object: begin, advance, finish",
       ["search_exact.[ch]"] =
          "some queries against a range of a view's rows, all of them, as a state machine",
    },
    ["core/segment"] = {
       ["active_segment.[ch]"] = "the tail: rows in memory, appended by one thread, read by all",
+      ["column_cache.[ch]"] = "columns of the fields that filters and hooks name, within a bound",
       ["row_chunks.[ch]"] = "the memory of a tail's rows: columns in chunks that never move",
       ["sealed_segment.[ch]"] = "an immutable segment: its mapped ids, vectors and documents",
       ["segment.[ch]"] =

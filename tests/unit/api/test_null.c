@@ -90,6 +90,9 @@ static void a_collection_that_is_null(void **state)
     NAMES("c", lynse_exists(NULL, &id, &there, &f->err));
     NAMES("c", lynse_count(NULL, &count, &f->err));
     NAMES("c", lynse_scan_begin(NULL, 0, &scan, &f->err));
+    NAMES("c", lynse_count_where(NULL, "n", &count, &f->err));
+    NAMES("c", lynse_query_begin(NULL, "n", 0, &scan, &f->err));
+    NAMES("c", lynse_delete_where(NULL, "n", NULL, NULL, &f->err));
     NAMES("c", lynse_list_fields(NULL, &names, &f->err));
     REFUSES(lynse_search(NULL, NULL, NULL));
 }
@@ -119,6 +122,11 @@ static void what_a_collection_is_asked_for_with_null(void **state)
     NAMES("out", lynse_exists(f->docs, &id, NULL, &f->err));
     NAMES("out", lynse_count(f->docs, NULL, &f->err));
     NAMES("out", lynse_scan_begin(f->docs, 0, NULL, &f->err));
+    NAMES("where", lynse_count_where(f->docs, NULL, &count, &f->err));
+    NAMES("out", lynse_count_where(f->docs, "n", NULL, &f->err));
+    NAMES("where", lynse_query_begin(f->docs, NULL, 0, &scan, &f->err));
+    NAMES("out", lynse_query_begin(f->docs, "n", 0, NULL, &f->err));
+    NAMES("where", lynse_delete_where(f->docs, NULL, NULL, NULL, &f->err));
     NAMES("out", lynse_list_fields(f->docs, NULL, &f->err));
     query.vector = NULL;
     NAMES("vector", lynse_search(f->docs, &query, &hits));

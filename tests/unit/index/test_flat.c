@@ -12,6 +12,7 @@ struct test_oracle {
     struct oracle base; /* first */
     const float *distances;
     size_t scanned; /* rows asked for */
+    size_t gathered;
     bool is_broken;
 };
 
@@ -22,6 +23,16 @@ static int scan(struct oracle *base, uint32_t row, uint32_t row_count, float *ou
     if (o->is_broken) return error_set(err, LYNSE_IO, "cannot read");
     memcpy(out, o->distances + row, row_count * sizeof *out);
     o->scanned += row_count;
+    return 0;
+}
+
+static int gather(struct oracle *base, const uint32_t *row_index, size_t index_count, float *out,
+                  struct error *err)
+{
+    struct test_oracle *o = (struct test_oracle *)base;
+    if (o->is_broken) return error_set(err, LYNSE_IO, "cannot read");
+    for (size_t i = 0; i < index_count; i++) out[i] = o->distances[row_index[i]];
+    o->gathered += index_count;
     return 0;
 }
 
@@ -41,7 +52,7 @@ struct fixture {
     void *search;
 };
 
-static uint64_t shut_word(const void *ctx, uint32_t row)
+static uint64_t shut_word(void *ctx, uint32_t row)
 {
     assert_int_equal(row % 64, 0);
     return ((const uint64_t *)ctx)[row / 64];
@@ -50,7 +61,7 @@ static uint64_t shut_word(const void *ctx, uint32_t row)
 /* Distances 0 to 999, each several times; a row in five is shut. */
 static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_t row_bytes)
 {
-    static const struct oracle_ops ops = {.scan = scan};
+    static const struct oracle_ops ops = {.scan = scan, .gather = gather};
     struct rng r;
     rng_init(&r, seed);
     memset(f, 0, sizeof *f);
@@ -58,14 +69,14 @@ static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_
         if (rng_chance(&r, 0.2)) f->shut[i / 64] |= 1ull << (i % 64);
     for (size_t q = 0; q < query_count; q++) {
         for (size_t i = 0; i < ROWS; i++) f->distances[q][i] = (float)rng_below(&r, 1000);
-        f->oracles[q] = (struct test_oracle){{&ops, row_bytes}, f->distances[q], 0, false};
+        f->oracles[q] = (struct test_oracle){{&ops, row_bytes}, f->distances[q], 0, 0, false};
         assert_int_equal(topk_init(&f->best[q], alloc_libc(), K, by_row, NULL), 0);
         f->queries[q] = (struct index_query){&f->oracles[q].base, &f->best[q], INFINITY};
     }
     f->desc = (struct index_search_desc){
         .queries = f->queries,
         .query_count = query_count,
-        .gate = {shut_word, f->shut},
+        .gate = {shut_word, f->shut, false},
         .part = 3,
         .row_end = ROWS,
     };
@@ -121,6 +132,36 @@ static void every_open_row_is_considered(void **state)
     f.desc.gate = (struct index_gate){0};
     run_to_the_end(&f);
     tear_down(&f);
+}
+
+/* A gate that comes first: few open rows are read alone, shut blocks not at all. */
+static void a_gate_that_comes_first_saves_reading(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    const double shut[] = {0, 0.5, 0.9, 0.999, 1};
+    for (size_t i = 0; i < 5; i++) {
+        struct rng r;
+        size_t open_count = 0;
+        set_up(&f, 20 + i, 2, 512);
+        rng_init(&r, i);
+        memset(f.shut, 0, sizeof f.shut);
+        for (size_t row = 0; row < ROWS; row++) {
+            if (rng_chance(&r, shut[i]) || (row < 1024 && i > 0))
+                f.shut[row / 64] |= 1ull << (row % 64);
+            else if (row >= 77 && row < 4998) open_count++;
+        }
+        f.desc.gate.comes_first = true;
+        f.desc.row_first = 77;
+        f.desc.row_end = 4998;
+        run_to_the_end(&f);
+        /* Two queries: blocks of 256 rows.  Of the fourth, 845 to 1,100, a part is shut. */
+        assert_int_equal(f.oracles[1].scanned, i == 0 ? 4998 - 77 : i == 1 ? 4998 - 1101 : 0);
+        if (i == 0) assert_int_equal(f.oracles[1].gathered, 0);
+        if (i == 1) assert_in_range(f.oracles[1].gathered, 1, 1101 - 1024);
+        if (i > 1) assert_int_equal(f.oracles[1].gathered, open_count);
+        tear_down(&f);
+    }
 }
 
 static void only_the_range_is_looked_at(void **state)
@@ -210,6 +251,7 @@ static void kinds_are_found_by_number_and_name(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_open_row_is_considered),
+    cmocka_unit_test(a_gate_that_comes_first_saves_reading),
     cmocka_unit_test(only_the_range_is_looked_at),
     cmocka_unit_test(what_is_too_far_is_left_out),
     cmocka_unit_test(steps_are_short_and_add_up),

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* row_filter.h — the rows of a view that are live and for which a `where` is true, block by block.
+ *
+ * Rows are matched when they are asked for, COLUMN_BLOCK_ROWS at a time, so that several searches'
+ * slices share the work of a large one and none is done for rows that nobody reaches.
+ */
+#ifndef QUERY_ROW_FILTER_H
+#define QUERY_ROW_FILTER_H
+
+#include "segment/column_cache.h"
+#include "segment/view.h"
+
+struct filter;
+struct row_filter; /* of one thread */
+/* All are borrowed.  filter NULL: every live row.  columns may be NULL when filter is.
+ * NO_MEMORY. */
+int row_filter_create(struct alloc *a, struct column_cache *columns, const struct filter *filter,
+                      const struct view *view, struct row_filter **out, struct error *err);
+void row_filter_destroy(struct row_filter *f); /* NULL is allowed */
+
+/* Bit i: row + i of the part is wanted; row: a multiple of 64.  Bits past the part's row_count are
+ * 0.  0 too once it has failed, see row_filter_error. */
+uint64_t row_filter_word(struct row_filter *f, size_t part, uint32_t row);
+/* Code 0, or why rows could not be matched: NO_MEMORY, CORRUPT, IO. */
+const struct error *row_filter_error(const struct row_filter *f);
+
+#endif
