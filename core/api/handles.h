@@ -6,6 +6,7 @@
 #include "base/atomic.h"
 #include "engine/engine.h"
 #include "lynse.h"
+#include "query/hook.h"
 
 /* The allocator of a root.  Results may outlive the root: the last one to let go destroys it. */
 struct api_memory {
@@ -33,6 +34,9 @@ struct lynse {
     struct mutex mutex;       /* of the list */
     struct condition left;    /* a handle that is ending was left */
     struct api_child *children;
+    bool trusts_scripts;
+    struct hook_host *hook_host; /* NULL: hooks are callbacks only; set once, under the mutex */
+    void (*destroy_hook_host)(struct hook_host *host);
 };
 
 struct lynse_collection {
@@ -73,6 +77,12 @@ void api_enter_done(void);
 void api_leave_done(void);
 /* INVALID in a done callback: the thread that would have to answer may be this one. */
 int api_may_wait(const char *what, struct error *err);
+
+/* ---- hooks.c ---- */
+
+/* The hooks of a desc, NULL where it has none; the caller destroys them (hook_destroy). */
+int api_hooks(struct lynse *db, const struct lynse_search_desc *d, struct hook **out_score,
+              struct hook **out_rerank, struct error *err);
 
 /* ---- handles.c ---- */
 

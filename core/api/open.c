@@ -72,7 +72,7 @@ static int check_range(const char *field, uint32_t value, uint32_t low, uint32_t
 static int check_desc(const struct lynse_open_desc *d, struct error *err)
 {
     const uint32_t known = LYNSE_OPEN_READ_ONLY | LYNSE_OPEN_IMMUTABLE | LYNSE_OPEN_NO_CREATE |
-                           LYNSE_OPEN_NETWORK_FS | LYNSE_POLL_MAY_SYNC;
+                           LYNSE_OPEN_NETWORK_FS | LYNSE_POLL_MAY_SYNC | LYNSE_OPEN_TRUSTED_SCRIPTS;
 
     if (!d->path) return error_set(err, LYNSE_INVALID, "path: missing");
     if (!d->path[0]) return error_set(err, LYNSE_INVALID, "path: empty");
@@ -183,7 +183,10 @@ int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct ly
     };
     const struct alloc_hooks hooks = {d.allocator.alloc, d.allocator.free, d.allocator.ctx};
     struct alloc *alloc = alloc_create(&hooks, (size_t)d.memory_budget_bytes);
-    if (api_open(&e, alloc, out, &failed) == 0) return LYNSE_OK;
+    if (api_open(&e, alloc, out, &failed) == 0) {
+        (*out)->trusts_scripts = d.flags & LYNSE_OPEN_TRUSTED_SCRIPTS;
+        return LYNSE_OK;
+    }
     name_root(&failed, d.path);
     return api_fail(&failed, err);
 }
@@ -210,6 +213,7 @@ int lynse_close(struct lynse *db, struct lynse_error *err)
     api_await_calls(db);
     engine_end_actors(db->engine); /* and with them the last done callbacks */
     api_end_children(db);
+    if (db->hook_host) db->destroy_hook_host(db->hook_host);
     int rc = engine_close(db->engine, &failed);
     api_await_calls(db); /* those that came too late, and are refused */
     condition_deinit(&db->left);

@@ -18,6 +18,7 @@ struct lynse_search {
     struct api_child child; /* first; lynse_search does not use it */
     struct lynse *db;
     struct search *search;
+    struct hook *score, *rerank; /* NULL: none */
     size_t slice_count;
     struct lynse_error *error; /* of the desc; may be NULL */
 };
@@ -47,8 +48,17 @@ static int check_desc(const struct lynse_search_desc *d, struct error *err)
     return 0;
 }
 
+static void destroy(struct lynse_search *s)
+{
+    search_destroy(s->search);
+    hook_destroy(s->score);
+    hook_destroy(s->rerank);
+    s->search = NULL;
+    s->score = s->rerank = NULL;
+}
+
 static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
-                  struct search **out, struct error *err)
+                  struct lynse_search *s, struct error *err)
 {
     struct engine *e = c->db->engine;
     struct view *view;
@@ -68,8 +78,11 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
 
     if (check_desc(d, err) != 0 || api_deadline(e, d->timeout_us, &r.deadline_us, err) != 0)
         return -1;
+    if (api_hooks(c->db, d, &s->score, &s->rerank, err) != 0) return -1;
+    r.score = s->score;
+    r.rerank = s->rerank;
     if (engine_view(c->host, &view, err) != 0) return -1;
-    return search_create(e->alloc, view, &r, e->clock, out, err);
+    return search_create(e->alloc, view, &r, e->clock, &s->search, err);
 }
 
 static int begin(struct lynse_collection *c, const struct lynse_search_desc *desc,
@@ -83,11 +96,14 @@ static int begin(struct lynse_collection *c, const struct lynse_search_desc *des
         0)
         return -1;
     *out = (struct lynse_search){.db = c->db, .slice_count = 1, .error = d.error};
-    if (create(c, &d, &out->search, err) != 0) return -1;
+    if (create(c, &d, out, err) != 0) {
+        destroy(out);
+        return -1;
+    }
     if (threads < 2 || search_cost_us(out->search) < SPLIT_COST_US) return 0;
     out->slice_count = search_split(out->search, threads, err);
     if (out->slice_count > 0) return 0;
-    search_destroy(out->search);
+    destroy(out);
     return -1;
 }
 
@@ -97,8 +113,7 @@ static int finish(struct lynse_search *s, struct lynse_hits **out, struct error 
     struct result result = {0};
     int rc = search_finish(s->search, &result, err);
 
-    search_destroy(s->search);
-    s->search = NULL;
+    destroy(s);
     return rc == 0 ? api_hits(s->db, &result, out, err) : -1;
 }
 
@@ -121,8 +136,7 @@ static int step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **
     default:
         break;
     }
-    search_destroy(s->search);
-    s->search = NULL;
+    destroy(s);
     return explain(s, err);
 }
 
@@ -144,7 +158,7 @@ static void end_search(struct api_child *child)
 {
     struct lynse_search *s = (struct lynse_search *)child;
 
-    search_destroy(s->search);
+    destroy(s);
     mem_free(s->db->memory->alloc, s);
 }
 

@@ -21,6 +21,7 @@ enum mem_tag {
     MEM_CACHE,   /* decoded document blocks, columns */
     MEM_SEARCH,  /* heaps, arenas, results */
     MEM_LOG,     /* log buffers */
+    MEM_SCRIPT,  /* states of scripts, and their sources */
     MEM_TAG_COUNT
 };
 

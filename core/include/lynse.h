@@ -118,6 +118,9 @@ enum lynse_open_flags {
     LYNSE_OPEN_NO_CREATE = 4,  /* the folder must exist and be ours */
     LYNSE_OPEN_NETWORK_FS = 8, /* open on NFS or SMB all the same */
     LYNSE_POLL_MAY_SYNC = 16,  /* inline: lynse_poll may wait for the disk */
+    /* Hooks from source text run compiled and without budgets of instructions and time: for texts
+     * of the host's own.  Without it they are interpreted in a sandbox, under budgets. */
+    LYNSE_OPEN_TRUSTED_SCRIPTS = 32,
 };
 enum lynse_mode { LYNSE_THREADS = 0, LYNSE_INLINE = 1 };
 
@@ -351,6 +354,13 @@ LYNSE_API int lynse_checkpoint(struct lynse_collection *c,
 
 /* ---- Reading ---- */
 
+/* For liblynse-lua, which calls it from lynse_lua_attach: who prepares hooks from source text.
+ * Once for a root, before its first search with one; the root destroys the host when it closes. */
+struct hook_host;
+LYNSE_API int lynse_attach_hook_host(struct lynse *db, struct hook_host *take_host,
+                                     void (*destroy)(struct hook_host *host),
+                                     struct lynse_error *err);
+
 enum lynse_read_flags { LYNSE_WITH_FIELDS = 1, LYNSE_WITH_VECTORS = 2 };
 
 /* Arrays of `count` entries in one order; query i has entries query_ends[i-1] … query_ends[i]-1. */
@@ -369,6 +379,35 @@ struct lynse_hits {
 };
 LYNSE_API void lynse_hits_free(struct lynse_hits *hits); /* NULL is allowed */
 
+/* Hooks: functions that take part in a search.  In them smaller is nearer, whatever the metric (an
+ * inner product is negated), and the scores of the hits are what they give.  They are called on the
+ * threads that search, several at once, and must not call lynse_close.
+ *
+ * score: called for batches of up to 1,024 candidates; here every live record that passes `where`
+ * is one, and the hits are the k smallest of what it writes.  fields[j][i] is field_names[j] of
+ * record i, NaN where it is absent or no number; out[i] = NaN drops the record.  0, or the search
+ * fails with LYNSE_HOOK. */
+typedef int lynse_score_fn(void *ctx, size_t count, const float *distances,
+                           const double *const *fields, float *out);
+struct lynse_score_callback {
+    lynse_score_fn *score;
+    void *ctx;
+    const char *const *field_names; /* paths; at most 32, of 1 to 255 bytes */
+    size_t field_count;
+};
+/* rerank: called once for each query with its hits, nearest first (10,000 at most).  places[0], …
+ * of *inout_count become those that are kept, in their new order, each once; scores[i] is the new
+ * score of places[i].  *inout_count comes in as hits->count.  0, or the search fails with
+ * LYNSE_HOOK. */
+struct lynse_hits;
+typedef int lynse_rerank_fn(void *ctx, const struct lynse_hits *hits, size_t *inout_count,
+                            uint32_t *places, float *scores);
+struct lynse_rerank_callback {
+    lynse_rerank_fn *rerank;
+    void *ctx;
+    uint32_t flags; /* enum lynse_read_flags: what of the hits it reads besides id and score */
+};
+
 struct lynse_search_desc {
     uint32_t struct_bytes;
     uint32_t dim;
@@ -381,6 +420,13 @@ struct lynse_search_desc {
     const char *where;         /* only records for which it is true (docs/WHERE.md); NULL: all */
     uint64_t timeout_us;       /* 0: 30 s; at most 600 s */
     struct lynse_error *error; /* written on failure; must outlive the search; may be NULL */
+    /* Source text in Lua that returns the function, or for rerank the name of a shipped one
+     * (docs/LUA.md); needs liblynse-lua (lynse_lua.h).  NULL: none. */
+    const char *score;
+    const char *rerank;
+    /* Instead of source text; what they point to outlives the search.  NULL: none. */
+    const struct lynse_score_callback *score_callback;
+    const struct lynse_rerank_callback *rerank_callback;
 };
 enum lynse_search_flags { LYNSE_RANGE = 16 };
 

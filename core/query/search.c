@@ -28,6 +28,8 @@
 #include "filter/filter.h"
 #include "query/merge_topk.h"
 #include "query/request.h"
+#include "query/rerank.h"
+#include "query/scored_scan.h"
 #include "query/search_exact.h"
 
 enum {
@@ -50,7 +52,8 @@ struct search_slice {
     struct merge_tie tie;
     struct row_filter *filter; /* NULL: none */
     struct exact_scan scan;
-    struct error error; /* when FAILED */
+    struct scored_scan *scored; /* instead of scan, where there is a score hook */
+    struct error error;         /* when FAILED */
 };
 
 struct search {
@@ -58,6 +61,9 @@ struct search {
     struct view *view;
     struct filter *filter; /* NULL: none */
     struct column_cache *fields;
+    struct hook *score; /* NULL: none */
+    struct hook *rerank;
+    struct hook_wants rerank_wants;
     const struct clock *clock;
     const struct simd_kernels *kernels;
     struct exact_method method;
@@ -99,7 +105,7 @@ static int init_slice(struct search *s, struct search_slice *slices, size_t i, s
     for (size_t q = 0; q < slice->query_count; q++)
         topk_init_at(&slice->best[q], (struct candidate *)(heaps + q * heap_bytes),
                      s->list_capacity, merge_tie, &slice->tie);
-    if (s->filter &&
+    if ((s->filter || s->score) &&
         row_filter_create(s->alloc, s->fields, s->filter, s->view, &slice->filter, err) != 0)
         return -1;
 
@@ -116,12 +122,20 @@ static int init_slice(struct search *s, struct search_slice *slices, size_t i, s
         .row_end = has_row_range ? s->row_count * (i + 1) / slice_count : s->row_count,
     };
     exact_begin(&slice->scan, &scan, heaps + align_up(slice_queries * heap_bytes, ALIGN_VECTOR));
-    return 0;
+    if (!s->score) return 0;
+    return scored_scan_create(s->alloc, &scan, s->fields, s->score, s->deadline_us, &slice->scored,
+                              err);
+}
+
+static void deinit_slice(struct search_slice *slice)
+{
+    scored_scan_destroy(slice->scored);
+    row_filter_destroy(slice->filter);
 }
 
 static void free_slices(struct alloc *a, struct search_slice *slices, size_t slice_count)
 {
-    for (size_t i = 0; i < slice_count; i++) row_filter_destroy(slices[i].filter);
+    for (size_t i = 0; i < slice_count; i++) deinit_slice(&slices[i]);
     mem_free(a, slices);
 }
 
@@ -144,7 +158,7 @@ static int make_slices(struct search *s, size_t slice_count, size_t slice_querie
         if (init_slice(s, slices, i, slice_count, slice_queries,
                        memory + head_bytes + i * slice_bytes, err) == 0)
             continue;
-        free_slices(s->alloc, slices, i);
+        free_slices(s->alloc, slices, i + 1);
         return -1;
     }
     free_slices(s->alloc, s->slices, s->slice_count);
@@ -169,6 +183,8 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .alloc = a,
         .view = v,
         .fields = r->fields,
+        .score = r->score,
+        .rerank = r->rerank,
         .clock = clock,
         .kernels = kernels_active(),
         .method = {index_find(INDEX_FLAT), quantizer_find(QUANTIZER_RAW)}, /* P7: exact scores */
@@ -176,13 +192,14 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .deadline_us = r->deadline_us,
         .query_count = r->query_count,
         .columns = r->columns | RESULT_SCORES,
-        .is_descending = metric && metric->order == NEARER_IS_LARGER,
+        .is_descending = metric && metric->order == NEARER_IS_LARGER && !r->score && !r->rerank,
         .distance_max = INFINITY,
         .list_capacity = metric ? list_capacity(v, r) : 0,
         .row_count = exact_row_count(v),
         .quantum = quantum < QUANTUM_ROWS ? quantum : QUANTUM_ROWS,
     };
-    if (r->is_range) s->distance_max = s->is_descending ? -r->threshold : r->threshold;
+    bool is_negated = metric && metric->order == NEARER_IS_LARGER && !r->score;
+    if (r->is_range) s->distance_max = is_negated ? -r->threshold : r->threshold;
 }
 
 int search_create(struct alloc *a, struct view *take_view, const struct search_request *r,
@@ -284,7 +301,9 @@ static int check_limits(const struct search *s, struct error *err)
 static enum search_state advance_slice(const struct search *s, struct search_slice *slice)
 {
     if (check_limits(s, &slice->error) != 0) return SEARCH_FAILED;
-    enum index_state state = exact_advance(&slice->scan, s->quantum, &slice->error);
+    enum index_state state = slice->scored
+                                 ? scored_scan_advance(slice->scored, s->quantum, &slice->error)
+                                 : exact_advance(&slice->scan, s->quantum, &slice->error);
     if (state == INDEX_FAILED) return SEARCH_FAILED;
     if (slice->filter && row_filter_error(slice->filter)->code != LYNSE_OK) {
         slice->error = *row_filter_error(slice->filter);
@@ -353,6 +372,26 @@ static int finish_rows(struct search *s, const struct topk *best, struct result 
     return 0;
 }
 
+/* The same in the order of the rerank hook. */
+static int finish_reranked(struct search *s, const struct topk *best, struct result *out,
+                           struct error *err)
+{
+    struct arena arena;
+    struct hook_order order = {0};
+
+    arena_init(&arena, s->alloc, MEM_SEARCH);
+    int rc = rerank_hits(s->rerank, s->deadline_us, s->view, best, &s->rerank_wants, &arena, &order,
+                         err);
+    for (size_t i = 0; i < order.count && rc == 0; i++) {
+        const struct candidate *c = &best->heap[order.places[i]];
+        if (i % FINISH_ROWS == 0) rc = check_limits(s, err);
+        if (rc == 0) rc = result_add(out, s->view, c->part, c->row, order.scores[i], err);
+    }
+    arena_deinit(&arena);
+    if (rc == 0) result_end_query(out);
+    return rc;
+}
+
 static size_t found_count_max(const struct search *s)
 {
     size_t count = 0;
@@ -372,7 +411,9 @@ int search_finish(struct search *s, struct result *out, struct error *err)
         const struct topk *best;
         if (s->list_capacity == 0) {
             result_end_query(out);
-        } else if (finish_query(s, q, &best, err) != 0 || finish_rows(s, best, out, err) != 0) {
+        } else if (finish_query(s, q, &best, err) != 0 ||
+                   (s->rerank ? finish_reranked(s, best, out, err)
+                              : finish_rows(s, best, out, err)) != 0) {
             result_deinit(out);
             return -1;
         }

@@ -10,6 +10,7 @@
 #define QUERY_SEARCH_H
 
 #include "base/clock.h"
+#include "query/hook.h"
 #include "query/result.h"
 
 struct search_request {
@@ -22,7 +23,10 @@ struct search_request {
     size_t max_results;          /* range: the nearest so many */
     unsigned columns;            /* RESULT_DOCUMENTS, RESULT_VECTORS */
     struct slice where;          /* only rows for which this text is true; data NULL: all */
-    struct column_cache *fields; /* where it finds what `where` reads; outlives the search */
+    struct column_cache *fields; /* where it finds what filter and hooks read; outlives it */
+    struct hook *score;          /* ranks by what it returns; scores are its values, smaller is
+                                    nearer; borrowed until the search is gone; NULL: none */
+    struct hook *rerank;         /* puts the hits of each query in a new order; likewise */
     uint64_t deadline_us;        /* monotonic of `clock`; 0: none */
     const _Atomic(bool) *cancel; /* may be NULL */
 };

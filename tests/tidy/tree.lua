@@ -35,6 +35,7 @@ return {
       ["open.c"] = "the library and its roots",
       ["admin.c"] = "orders to a collection, and what it says of itself",
       ["collections.c"] = "databases and collections: made, opened, listed, dropped",
+      ["hooks.c"] = "hooks of a search: source text for the root's host, or the caller's functions",
       ["read.c"] = "reads that score nothing: by id, counts, walks",
       ["search.c"] = "searches: take a view on the calling thread, run here or on the pool too",
       ["write.c"] = "add, upsert, delete, restore: copy the request, check it, send it",
@@ -188,12 +189,17 @@ return {
    },
    ["core/query"] = {
       ["fetch.[ch]"] = "reads that score nothing: records by id, and walks over all of them",
+      ["hook.h"] = "how core calls a function of somebody else's in the middle of a query",
+      ["hook_points.h"] = "the places where somebody else's code takes part in a query",
       ["merge_topk.[ch]"] = "the order of equal distances, and several lists made one",
+      ["rerank.[ch]"] = "the hits of one query, put in a new order by a `rerank` hook",
       ["request.[ch]"] =
          "is a search request one that can be answered?  And its queries, ready for oracles",
       ["result.[ch]"] = "what a read gives back: columns of ids, scores, documents and vectors",
       ["row_filter.[ch]"] =
          "the rows of a view that are live and for which a `where` is true, block by block",
+      ["scored_scan.[ch]"] =
+         "every wanted row of a view's range, ranked by a `score` hook instead of by its distance",
       ["search.[ch]"] = "a search over one view, as an object: begin, advance, finish",
       ["search_exact.[ch]"] =
          "some queries against a range of a view's rows, all of them, as a state machine",

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hooks.c — hooks of a search: source text for the root's host of scripts, or the caller's own
+ * functions behind the same table.
+ *
+ * WHAT        A callback is a hook whose run is itself: begin and end do nothing.  It says which
+ *             fields and parts it reads by asking for all of them when it is called without.
+ * INVARIANTS  (1) A function is called only with everything that its callback names.
+ *             (2) A place that it was not asked for is refused by rerank.c.
+ * THREADS     Those that search; the caller's functions are called on several at once.
+ * FAILURE     HOOK: the function did not return 0.  UNSUPPORTED: source text, and no host.
+ */
+#include "api/handles.h"
+#include "base/limits.h"
+
+struct callback_hook {
+    struct hook base; /* first */
+    struct hook_run run;
+    struct alloc *alloc;
+    const struct lynse_score_callback *score;
+    const struct lynse_rerank_callback *rerank;
+};
+
+static struct callback_hook *of_run(struct hook_run *run)
+{
+    return (struct callback_hook *)(void *)((char *)run - offsetof(struct callback_hook, run));
+}
+
+static void destroy_callback(struct hook *hook)
+{
+    mem_free(((struct callback_hook *)hook)->alloc, hook);
+}
+
+static int begin_callback(struct hook *hook, uint64_t deadline_us, struct hook_run **out,
+                          struct error *err)
+{
+    (void)deadline_us;
+    (void)err;
+    *out = &((struct callback_hook *)hook)->run;
+    return 0;
+}
+
+static void end_callback(struct hook_run *run)
+{
+    (void)run;
+}
+
+static enum hook_result call_score(struct hook_run *run, const struct hook_batch *batch,
+                                   struct hook_wants *wants, struct error *err)
+{
+    const struct lynse_score_callback *c = of_run(run)->score;
+
+    if (batch->column_count < c->field_count) { /* (1) */
+        for (size_t i = 0; i < c->field_count; i++) {
+            size_t size = strlen(c->field_names[i]);
+            wants->fields[i].size = (uint8_t)size;
+            memcpy(wants->fields[i].name, c->field_names[i], size);
+        }
+        wants->field_count = c->field_count;
+        return HOOK_WANTS_MORE;
+    }
+    int code = c->score(c->ctx, batch->row_count, batch->distances, batch->columns, batch->out);
+    if (code == 0) return HOOK_DONE;
+    error_set(err, LYNSE_HOOK, "score: the callback returned %d", code);
+    return HOOK_FAILED;
+}
+
+/* ---- rerank: hits in the caller's types ---- */
+
+struct hit_columns {
+    struct lynse_hits hits;
+    size_t query_end;
+    struct lynse_id *ids;
+    float *scores;
+    struct lynse_bytes *fields;
+    float *vectors;
+};
+
+static void free_columns(struct alloc *a, struct hit_columns *c)
+{
+    mem_free(a, c->ids);
+    mem_free(a, c->scores);
+    mem_free(a, c->fields);
+    mem_free(a, c->vectors);
+}
+
+static int make_columns(struct alloc *a, const struct hook_hits *hits, struct hit_columns *c,
+                        struct error *err)
+{
+    size_t count = hits->hit_count, vector_bytes = hits->dim * sizeof(float);
+    bool has_fields = hits->parts & HOOK_DOCUMENTS, has_vectors = hits->parts & HOOK_VECTORS;
+
+    c->ids = mem_alloc(a, MEM_SEARCH, (count + 1) * sizeof *c->ids);
+    c->scores = mem_alloc(a, MEM_SEARCH, (count + 1) * sizeof *c->scores);
+    if (has_fields) c->fields = mem_alloc(a, MEM_SEARCH, (count + 1) * sizeof *c->fields);
+    if (has_vectors) c->vectors = mem_alloc(a, MEM_SEARCH, (count + 1) * vector_bytes);
+    if (!c->ids || !c->scores || (has_fields && !c->fields) || (has_vectors && !c->vectors))
+        return error_no_memory(err, count * (sizeof *c->ids + vector_bytes));
+    for (size_t i = 0; i < count; i++) {
+        const struct hook_hit *h = &hits->hits[i];
+        c->ids[i] = (struct lynse_id){h->id.is_text ? 0 : h->id.number,
+                                      h->id.is_text ? (const char *)h->id.text.data : NULL,
+                                      h->id.is_text ? (uint32_t)h->id.text.size : 0, 0};
+        c->scores[i] = h->score;
+        if (has_fields) c->fields[i] = (struct lynse_bytes){h->document.data, h->document.size};
+        if (has_vectors) memcpy(c->vectors + i * hits->dim, h->vector, vector_bytes);
+    }
+    c->query_end = count;
+    c->hits = (struct lynse_hits){.count = count,
+                                  .query_count = 1,
+                                  .query_ends = &c->query_end,
+                                  .ids = c->ids,
+                                  .scores = c->scores,
+                                  .fields = c->fields,
+                                  .vectors = c->vectors,
+                                  .dim = hits->dim};
+    return 0;
+}
+
+static enum hook_result call_rerank(struct hook_run *run, const struct hook_hits *hits,
+                                    struct hook_wants *wants, struct hook_order *out,
+                                    struct error *err)
+{
+    struct callback_hook *hook = of_run(run);
+    const struct lynse_rerank_callback *c = hook->rerank;
+    struct hit_columns columns = {0};
+    enum hook_result found = HOOK_FAILED;
+    unsigned parts = (c->flags & LYNSE_WITH_FIELDS ? HOOK_DOCUMENTS : 0u) |
+                     (c->flags & LYNSE_WITH_VECTORS ? HOOK_VECTORS : 0u);
+
+    if (parts & ~hits->parts) { /* (1) */
+        wants->parts |= parts;
+        return HOOK_WANTS_MORE;
+    }
+    if (make_columns(hook->alloc, hits, &columns, err) == 0) {
+        out->count = hits->hit_count;
+        int code = c->rerank(c->ctx, &columns.hits, &out->count, out->places, out->scores);
+        if (code == 0) found = HOOK_DONE;
+        else error_set(err, LYNSE_HOOK, "rerank: the callback returned %d", code);
+    }
+    free_columns(hook->alloc, &columns);
+    return found;
+}
+
+static const struct hook_ops callback_ops = {
+    .destroy = destroy_callback,
+    .begin = begin_callback,
+    .score = call_score,
+    .rerank = call_rerank,
+    .end = end_callback,
+};
+
+/* ---- of a desc ---- */
+
+static int check_score_callback(const struct lynse_score_callback *c, struct error *err)
+{
+    if (!c->score) return error_set(err, LYNSE_INVALID, "score_callback: no function");
+    if (c->field_count > HOOK_FIELDS_MAX)
+        return error_set(err, LYNSE_LIMIT, "score_callback: %zu fields, at most %d", c->field_count,
+                         HOOK_FIELDS_MAX);
+    if (c->field_count > 0 && !c->field_names)
+        return error_set(err, LYNSE_INVALID, "score_callback: field_names are missing");
+    for (size_t i = 0; i < c->field_count; i++) {
+        size_t size = c->field_names[i] ? strlen(c->field_names[i]) : 0;
+        if (size < 1 || size > HOOK_FIELD_BYTES_MAX)
+            return error_set(err, LYNSE_INVALID,
+                             "score_callback: field %zu has %zu bytes, allowed are 1 to %d", i,
+                             size, HOOK_FIELD_BYTES_MAX);
+    }
+    return 0;
+}
+
+static int check_callbacks(const struct lynse_search_desc *d, struct error *err)
+{
+    const struct lynse_rerank_callback *rerank = d->rerank_callback;
+
+    if (d->score && d->score_callback)
+        return error_set(err, LYNSE_INVALID, "score and score_callback: give one of them");
+    if (d->rerank && rerank)
+        return error_set(err, LYNSE_INVALID, "rerank and rerank_callback: give one of them");
+    if (d->score_callback && check_score_callback(d->score_callback, err) != 0) return -1;
+    if (!rerank) return 0;
+    if (!rerank->rerank) return error_set(err, LYNSE_INVALID, "rerank_callback: no function");
+    if (rerank->flags & ~(uint32_t)(LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS))
+        return error_set(err, LYNSE_INVALID, "rerank_callback: unknown flags 0x%x", rerank->flags);
+    return 0;
+}
+
+static int make_callback(struct lynse *db, enum hook_point point, const struct lynse_search_desc *d,
+                         struct hook **out, struct error *err)
+{
+    struct alloc *a = db->memory->alloc;
+    struct callback_hook *hook = mem_zalloc(a, MEM_SEARCH, sizeof *hook);
+
+    if (!hook) return error_no_memory(err, sizeof *hook);
+    *hook = (struct callback_hook){.base = {&callback_ops, point},
+                                   .run = {&callback_ops},
+                                   .alloc = a,
+                                   .score = d->score_callback,
+                                   .rerank = d->rerank_callback};
+    *out = &hook->base;
+    return 0;
+}
+
+/* A single word is the name of a shipped hook: no source that returns a function is. */
+static bool is_word(const char *text)
+{
+    size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
+    return size > 0 && !text[size];
+}
+
+static int prepare(struct lynse *db, enum hook_point point, const char *text, struct hook **out,
+                   struct error *err)
+{
+    struct hook_desc desc = {.point = point, .is_trusted = db->trusts_scripts};
+
+    mutex_lock(&db->mutex);
+    struct hook_host *host = db->hook_host;
+    mutex_unlock(&db->mutex);
+    if (point == HOOK_RERANK && is_word(text)) desc.builtin = slice_of_text(text);
+    else desc.source = slice_of_text(text);
+    return hook_prepare(host, &desc, out, err);
+}
+
+int api_hooks(struct lynse *db, const struct lynse_search_desc *d, struct hook **out_score,
+              struct hook **out_rerank, struct error *err)
+{
+    if (check_callbacks(d, err) != 0) return -1;
+    if (d->score && prepare(db, HOOK_SCORE, d->score, out_score, err) != 0) return -1;
+    if (d->score_callback && make_callback(db, HOOK_SCORE, d, out_score, err) != 0) return -1;
+    if (d->rerank && prepare(db, HOOK_RERANK, d->rerank, out_rerank, err) != 0) return -1;
+    if (d->rerank_callback && make_callback(db, HOOK_RERANK, d, out_rerank, err) != 0) return -1;
+    return 0;
+}
+
+int lynse_attach_hook_host(struct lynse *db, struct hook_host *take_host,
+                           void (*destroy)(struct hook_host *host), struct lynse_error *err)
+{
+    struct error failed = {0};
+
+    if (!db) return api_missing("db", err);
+    if (!take_host) return api_missing("take_host", err);
+    if (!destroy) return api_missing("destroy", err);
+    API_CALL struct api_child *inside = api_enter(&db->self, &failed);
+    if (!inside) return api_fail(&failed, err);
+    mutex_lock(&db->mutex);
+    bool is_first = !db->hook_host;
+    if (is_first) {
+        db->hook_host = take_host;
+        db->destroy_hook_host = destroy;
+    }
+    mutex_unlock(&db->mutex);
+    if (is_first) return LYNSE_OK;
+    error_set(&failed, LYNSE_ALREADY_EXISTS, "the root has a host of scripts");
+    return api_fail(&failed, err);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scored_scan.c — rows in batches to a hook: distances, the columns that it reads, new distances.
+ *
+ * WHAT        For one query after the other, rows of the range that the filter wants are gathered
+ *             until a batch is full or a part ends; their distances come from the oracle, row by
+ *             row or as a run.  The hook tells which fields it reads by asking for them: they are
+ *             added to the batch at hand and given with every later one.
+ * LAYOUT      A batch's rows are of one part and ascending.  Columns are arrays of HOOK_BATCH_ROWS
+ *             numbers behind one another, one for each field that is wanted so far.
+ * INVARIANTS  (1) A run of the hook is open within an advance alone.
+ *             (2) A row that the hook gives NaN is not found; the others compete by what it gives.
+ *             (3) After a failure nothing more is scored.
+ * THREADS     One; slices of a search have scans of their own, and share the hook.
+ * FAILURE     The hook's, the oracle's or the documents' error; lists hold what came before.
+ */
+#include "query/scored_scan.h"
+
+#include <math.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/limits.h"
+
+struct scored_scan {
+    struct alloc *alloc;
+    struct exact_desc desc;
+    struct column_cache *fields;
+    struct hook *hook;
+    uint64_t deadline_us;
+    uint8_t *oracle_memory;
+    size_t query; /* whose turn it is */
+    /* The next row: of this part, whose first row has this number in the view. */
+    size_t part;
+    uint64_t part_first;
+    uint32_t row;
+    bool is_open; /* oracle and reader are of this part and query */
+    struct oracle *oracle;
+    struct column_reader *reader; /* of the wanted fields; NULL: none */
+    size_t reader_fields;
+    struct hook_wants wants;
+    double *columns;
+    size_t column_count;
+    uint32_t batch_count;
+    uint32_t rows[HOOK_BATCH_ROWS];
+    float distances[HOOK_BATCH_ROWS];
+    float scores[HOOK_BATCH_ROWS];
+};
+
+int scored_scan_create(struct alloc *a, const struct exact_desc *desc, struct column_cache *fields,
+                       struct hook *hook, uint64_t deadline_us, struct scored_scan **out,
+                       struct error *err)
+{
+    size_t head = align_up(sizeof(struct scored_scan), ALIGN_VECTOR);
+    size_t bytes = head + desc->method->quantizer->oracle_bytes(desc->view->dim);
+    struct scored_scan *s =
+        (struct scored_scan *)mem_alloc_aligned(a, MEM_SEARCH, bytes, ALIGN_VECTOR);
+
+    CHECK(desc->filter);
+    if (!s) return error_no_memory(err, bytes);
+    memset((void *)s, 0, sizeof *s);
+    s->alloc = a;
+    s->desc = *desc;
+    s->fields = fields;
+    s->hook = hook;
+    s->deadline_us = deadline_us;
+    s->oracle_memory = (uint8_t *)s + head;
+    *out = s;
+    return 0;
+}
+
+void scored_scan_destroy(struct scored_scan *s)
+{
+    if (!s) return;
+    column_reader_destroy(s->reader);
+    mem_free(s->alloc, s->columns);
+    mem_free(s->alloc, s);
+}
+
+/* ---- Where it is ---- */
+
+/* The rows of the part at hand that are of the range; false: none. */
+static bool part_range(const struct scored_scan *s, uint32_t *out_first, uint32_t *out_end)
+{
+    const struct exact_desc *d = &s->desc;
+    uint64_t first = s->part_first, end = first + d->view->parts[s->part].row_count;
+
+    if (end <= d->row_first || first >= d->row_end) return false;
+    *out_first = d->row_first > first ? (uint32_t)(d->row_first - first) : 0;
+    *out_end = (uint32_t)((d->row_end < end ? d->row_end : end) - first);
+    return *out_first < *out_end;
+}
+
+static void open_part(struct scored_scan *s, uint32_t first_row)
+{
+    const struct exact_desc *d = &s->desc;
+    const struct oracle_desc oracle = {
+        .kernels = d->kernels,
+        .query = d->queries[s->query],
+        .vectors = &d->view->parts[s->part].segment->vectors,
+        .metric = (enum metric)d->view->metric,
+    };
+
+    s->oracle = d->method->quantizer->oracle_init(s->oracle_memory, &oracle);
+    s->row = first_row;
+    s->is_open = true;
+}
+
+static void close_part(struct scored_scan *s)
+{
+    column_reader_destroy(s->reader);
+    s->reader = NULL;
+    s->reader_fields = 0;
+    s->is_open = false;
+    s->part_first += s->desc.view->parts[s->part++].row_count;
+}
+
+/* Open the next part that has rows of the range, of this query or the next; false at the end. */
+static bool open_next(struct scored_scan *s, uint32_t *out_end)
+{
+    uint32_t first;
+
+    for (; s->query < s->desc.query_count; s->query++, s->part = 0, s->part_first = 0) {
+        for (; s->part < s->desc.view->part_count; close_part(s)) {
+            if (!part_range(s, &first, out_end)) continue;
+            if (!s->is_open) open_part(s, first);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- A batch ---- */
+
+/* Gather wanted rows of the part until the batch is full, the part ends or row_max were seen. */
+static uint64_t gather_rows(struct scored_scan *s, uint32_t row_end, uint64_t row_max)
+{
+    uint32_t first = s->row;
+
+    while (s->row < row_end && s->batch_count <= HOOK_BATCH_ROWS - 64 && s->row - first < row_max) {
+        uint32_t word_row = s->row / 64 * 64;
+        uint64_t word = row_filter_word(s->desc.filter, s->part, word_row);
+        word &= ~0ull << (s->row % 64);
+        if (row_end - word_row < 64) word &= (1ull << (row_end - word_row)) - 1;
+        for (; word; word &= word - 1)
+            s->rows[s->batch_count++] = word_row + (uint32_t)__builtin_ctzll(word);
+        s->row = word_row + 64 < row_end ? word_row + 64 : row_end;
+    }
+    return s->row - first;
+}
+
+static int measure_rows(struct scored_scan *s, struct error *err)
+{
+    uint32_t count = s->batch_count, first = s->rows[0];
+
+    if (s->rows[count - 1] - first == count - 1)
+        return oracle_scan(s->oracle, first, count, s->distances, err);
+    return oracle_gather(s->oracle, s->rows, count, s->distances, err);
+}
+
+static double number_of(const struct column_span *span, uint32_t i)
+{
+    switch (span->types[i]) {
+    case VALUE_BOOL:
+        return span->cells[i].boolean;
+    case VALUE_INT:
+        return (double)span->cells[i].integer;
+    case VALUE_UINT:
+        return (double)span->cells[i].uinteger;
+    case VALUE_FLOAT:
+        return span->cells[i].number;
+    default:
+        return NAN;
+    }
+}
+
+/* A reader of the fields from column_count on, of the part at hand. */
+static int ready_reader(struct scored_scan *s, size_t first, struct error *err)
+{
+    struct slice paths[HOOK_FIELDS_MAX];
+    size_t count = s->wants.field_count - first;
+
+    if (s->reader && s->reader_fields == count) return 0;
+    column_reader_destroy(s->reader);
+    s->reader = NULL;
+    for (size_t i = 0; i < count; i++)
+        paths[i] = slice_of(s->wants.fields[first + i].name, s->wants.fields[first + i].size);
+    s->reader_fields = count;
+    return column_reader_create(s->fields, s->desc.view->parts[s->part].segment, paths, count,
+                                &s->reader, err);
+}
+
+/* Numbers of the fields from `first` on for the batch's rows. */
+static int fill_columns(struct scored_scan *s, size_t first, struct error *err)
+{
+    struct column_span spans[HOOK_FIELDS_MAX];
+
+    if (s->wants.field_count == first || s->batch_count == 0) return 0;
+    if (ready_reader(s, first, err) != 0) return -1;
+    for (uint32_t i = 0; i < s->batch_count;) {
+        uint32_t row = s->rows[i], row_count = s->rows[s->batch_count - 1] - row + 1;
+        if (column_reader_read(s->reader, row, &row_count, spans, err) != 0) return -1;
+        for (; i < s->batch_count && s->rows[i] - row < row_count; i++)
+            for (size_t k = 0; k < s->reader_fields; k++)
+                s->columns[(first + k) * HOOK_BATCH_ROWS + i] =
+                    number_of(&spans[k], s->rows[i] - row);
+    }
+    return 0;
+}
+
+/* The hook wants more fields than there are columns. */
+static int add_columns(struct scored_scan *s, struct error *err)
+{
+    size_t first = s->column_count, count = s->wants.field_count;
+    size_t bytes = count * HOOK_BATCH_ROWS * sizeof(double);
+
+    CHECK(count <= HOOK_FIELDS_MAX);
+    if (count > first) {
+        double *columns = (double *)mem_resize(s->alloc, MEM_SEARCH, s->columns, bytes);
+        if (!columns) return error_no_memory(err, bytes);
+        s->columns = columns;
+        s->column_count = count;
+    }
+    return fill_columns(s, first, err);
+}
+
+static enum hook_result call_hook(struct scored_scan *s, struct hook_run *run, struct error *err)
+{
+    const double *columns[HOOK_FIELDS_MAX];
+    struct hook_batch batch = {
+        .row_count = s->batch_count,
+        .distances = s->distances,
+        .columns = columns,
+        .column_count = s->column_count,
+        .out = s->scores,
+    };
+
+    for (size_t i = 0; i < s->column_count; i++) columns[i] = s->columns + i * HOOK_BATCH_ROWS;
+    return hook_score(run, &batch, &s->wants, err);
+}
+
+static void push_rows(struct scored_scan *s)
+{
+    struct topk *best = &s->desc.best[s->query];
+
+    for (uint32_t i = 0; i < s->batch_count; i++) {
+        float score = s->scores[i];
+        if (!(score <= s->desc.distance_max)) continue; /* NaN too (2) */
+        if (score <= topk_threshold(best)) topk_push(best, score, (uint32_t)s->part, s->rows[i]);
+    }
+}
+
+/* Everything about the rows of the batch. */
+static int score_batch(struct scored_scan *s, struct hook_run *run, struct error *err)
+{
+    enum hook_result found;
+
+    if (measure_rows(s, err) != 0 || fill_columns(s, 0, err) != 0) return -1;
+    while ((found = call_hook(s, run, err)) == HOOK_WANTS_MORE)
+        if (add_columns(s, err) != 0) return -1;
+    if (found == HOOK_FAILED) return -1;
+    push_rows(s);
+    s->batch_count = 0;
+    return 0;
+}
+
+enum index_state scored_scan_advance(struct scored_scan *s, uint64_t row_max, struct error *err)
+{
+    struct hook_run *run = NULL;
+    enum index_state state = INDEX_DONE;
+    uint64_t seen = 0;
+    uint32_t row_end = 0;
+
+    while (open_next(s, &row_end)) {
+        seen += gather_rows(s, row_end, row_max - seen);
+        bool is_full = s->batch_count > HOOK_BATCH_ROWS - 64 || s->row >= row_end;
+        state = INDEX_FAILED;
+        if (row_filter_error(s->desc.filter)->code != LYNSE_OK) {
+            *err = *row_filter_error(s->desc.filter);
+            break;
+        }
+        if (is_full && s->batch_count > 0) {
+            if (!run && hook_begin(s->hook, s->deadline_us, &run, err) != 0) break;
+            if (score_batch(s, run, err) != 0) break;
+        }
+        state = INDEX_MORE;
+        if (s->row >= row_end) close_part(s);
+        if (seen >= row_max) break;
+        state = INDEX_DONE;
+    }
+    hook_end(run); /* (1) */
+    return state;
+}
