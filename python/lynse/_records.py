@@ -314,8 +314,8 @@ def check_name(value: object, what: str) -> str:
     return value
 
 
-def check_where(where: object) -> str | None:
-    """The text of a filter, or None."""
-    if where is None or isinstance(where, str):
-        return where
-    raise Invalid(f"where must be a string or None, not {type(where).__name__}")
+def check_text(text: object, name: str) -> str | None:
+    """The text of a filter or hook, or None."""
+    if text is None or isinstance(text, str):
+        return text
+    raise Invalid(f"{name} must be a string or None, not {type(text).__name__}")

@@ -245,6 +245,10 @@ class VectorDBClient:
     low_water      bytes of the disk that writes leave free, up to 2^50; what would leave less
                    raises DiskFull, but reads and deletes go on.  0, the default: 64 MiB or one
                    per cent, whichever is more, but at most an eighth; 1: until it is full
+    trusted_scripts
+                   Lua texts of `score=` and `rerank=` run compiled and without budgets: for your
+                   own.  False, the default: interpreted, in a sandbox, with limits of time,
+                   instructions and memory
 
     Clients of one folder in one process share it.  Another process that has it open for writing
     makes this raise Locked, and names it.  What was opened here is closed by ``close``, by the end
@@ -264,6 +268,7 @@ class VectorDBClient:
         memory_budget: int | None = None,
         threads: int | None = None,
         low_water: int | None = None,
+        trusted_scripts: bool = False,
     ) -> None:
         path = default_root() if uri is None else uri
         if not isinstance(path, (str, os.PathLike)):
@@ -288,6 +293,7 @@ class VectorDBClient:
             memory_budget=memory_budget,
             threads=threads,
             low_water=low_water,
+            trusted_scripts=check_flag(trusted_scripts, "trusted_scripts"),
         )
 
     def __enter__(self) -> VectorDBClient:

@@ -20,9 +20,9 @@ from ._records import (
     check_matrix,
     check_name,
     check_record_vectors,
+    check_text,
     check_threshold,
     check_vector,
-    check_where,
     check_wire_dtype,
     distinct_ids,
 )
@@ -39,6 +39,7 @@ from .types import (
     IdBatch,
     Ids,
     PackedFields,
+    Ranking,
     RootBackend,
     Vectors,
 )
@@ -69,6 +70,12 @@ def _groups(vectors: FloatArray, fields: PackedFields | None) -> Iterator[tuple[
         stop = max(start + 1, min(stop, start + MAX_COUNT))
         yield start, stop
         start = stop
+
+
+def _ranking(where: object, score: object, rerank: object) -> Ranking:
+    return Ranking(
+        check_text(where, "where"), check_text(score, "score"), check_text(rerank, "rerank")
+    )
 
 
 def _search_view(hits: Hits, k: int) -> ResultView:
@@ -322,7 +329,7 @@ class Collection(PlannedCollectionMethods):
         where    instead of ids: a filter; records for which it is true at this moment are deleted,
                  and what others write meanwhile stays
         """
-        text = check_where(where)
+        text = check_text(where, "where")
         if text is not None:
             if ids is not None:
                 raise Invalid("delete() takes ids or where, not both")
@@ -412,6 +419,8 @@ class Collection(PlannedCollectionMethods):
         approx: bool = False,
         eps: float = 1e-4,
         wire_dtype: str = "float32",
+        score: str | None = None,
+        rerank: str | None = None,
     ) -> ResultView:
         """The k records nearest to a vector, nearest first; exact.
 
@@ -423,6 +432,12 @@ class Collection(PlannedCollectionMethods):
                     `rerank_k` of them are answered, and it sees the fields if `return_fields`
                     or `rerank_with_fields`
 
+        score       Lua source of a function that ranks every record that matches (docs/LUA.md):
+                    "function(n, distance, field, out) … end"; smaller is nearer, and the scores of
+                    the hits are what it writes
+        rerank      Lua source of a function that puts the hits in a new order, or the name of a
+                    shipped one: "mmr", "recency", "boost"
+
         nprobe, approx and eps concern indexes that are not exact.
         """
         if (vector is None) == (document is None):
@@ -432,8 +447,9 @@ class Collection(PlannedCollectionMethods):
         if vector_field != "default":
             later("vector_field= (named vectors)")
         query = check_vector(vector)
+        ranking = _ranking(where, score, rerank)
         return self._search(
-            query, k, where, return_fields, reranker, rerank_k, rerank_with_fields, wire_dtype
+            query, k, ranking, return_fields, reranker, rerank_k, rerank_with_fields, wire_dtype
         )[0]
 
     def batch_search(
@@ -448,33 +464,37 @@ class Collection(PlannedCollectionMethods):
         rerank_k: int | None = None,
         rerank_with_fields: bool = False,
         wire_dtype: str = "float32",
+        score: str | None = None,
+        rerank: str | None = None,
     ) -> list[ResultView]:
         """One result for each row of `vectors`, (n, dim), n as large as you like; otherwise as
         :meth:`search`."""
         if hasattr(vectors, "__len__") and len(vectors) == 0:
             return []
         queries = check_matrix(vectors)
+        ranking = _ranking(where, score, rerank)
         return self._search(
-            queries, k, where, return_fields, reranker, rerank_k, rerank_with_fields, wire_dtype
+            queries, k, ranking, return_fields, reranker, rerank_k, rerank_with_fields, wire_dtype
         )
 
     def _search(
         self,
         queries: FloatArray,
         k: int,
-        where: str | None,
+        ranking: Ranking,
         return_fields: bool,
         reranker: Reranker | None,
         rerank_k: int | None,
         rerank_with_fields: bool,
         wire_dtype: str,
     ) -> list[ResultView]:
-        text = check_where(where)
         check_wire_dtype(wire_dtype)
         k = check_count(k, "k", 1)
         keep = None if rerank_k is None else check_count(rerank_k, "rerank_k", 1)
         with_fields = bool(return_fields or (reranker is not None and rerank_with_fields))
-        found = self._backend.search(queries, k, text, with_fields=with_fields, with_vectors=False)
+        found = self._backend.search(
+            queries, k, ranking, with_fields=with_fields, with_vectors=False
+        )
         if reranker is not None:
             found = [
                 self._rerank(hits, reranker, query, k, keep) for hits, query in zip(found, queries)
@@ -552,7 +572,7 @@ class Collection(PlannedCollectionMethods):
 
     def count(self, where: str | None = None) -> int:
         """How many records there are, or for how many a filter is true; no deleted ones."""
-        text = check_where(where)
+        text = check_text(where, "where")
         return self._backend.info().live_count if text is None else self._backend.count(text)
 
     def read_by_only_id(self, id: Ids) -> ResultView:
@@ -562,7 +582,7 @@ class Collection(PlannedCollectionMethods):
     def _read(
         self, where: str | None, ids: Ids | None, *, with_fields: bool, with_vectors: bool
     ) -> Hits:
-        text = check_where(where)
+        text = check_text(where, "where")
         if text is not None:  # it wins, as in LynseDB
             return self._backend.query(text, with_fields=with_fields, with_vectors=with_vectors)
         batch = distinct_ids(check_ids([] if ids is None else ids, is_write=False))

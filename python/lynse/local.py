@@ -155,14 +155,19 @@ class Options:
     """What belongs to the open root and not to one client of it."""
 
     def __init__(
-        self, memory_budget: int | None, threads: int | None, low_water: int | None
+        self,
+        memory_budget: int | None,
+        threads: int | None,
+        low_water: int | None,
+        trusted_scripts: bool,
     ) -> None:
+        self.trusted_scripts = trusted_scripts
         self.memory_budget = _whole("memory_budget", memory_budget, 1, 2**63)
         self.threads = _whole("threads", threads, 1, 256)
         self.low_water = _whole("low_water", low_water, 0, LARGEST_LOW_WATER)
 
     def refuse_others(self, wanted: Options, path: str) -> None:
-        for name in ("memory_budget", "threads", "low_water"):
+        for name in ("memory_budget", "threads", "low_water", "trusted_scripts"):
             value = getattr(wanted, name)
             if value and value != getattr(self, name):
                 raise Invalid(
@@ -189,6 +194,8 @@ def _open_root(path: str, read_only: bool, options: Options) -> Any:
     path_text = ffi.new("char[]", encoded)
     desc.struct_bytes = ffi.sizeof("struct lynse_open_desc")
     desc.flags = lib.LYNSE_OPEN_READ_ONLY if read_only else 0
+    if options.trusted_scripts:
+        desc.flags |= lib.LYNSE_OPEN_TRUSTED_SCRIPTS
     desc.path = path_text
     desc.mode = lib.LYNSE_THREADS
     desc.actor_threads = options.threads
@@ -241,12 +248,13 @@ class LocalRoot:
         memory_budget: int | None = None,
         threads: int | None = None,
         low_water: int | None = None,
+        trusted_scripts: bool = False,
     ) -> None:
         self._path = os.fspath(path)
         self._read_only = read_only
         self._sync = sync_level(sync)
         self._collections: weakref.WeakSet[LocalCollection] = weakref.WeakSet()
-        options = Options(memory_budget, threads, low_water)
+        options = Options(memory_budget, threads, low_water, trusted_scripts)
         with _registry_lock:
             self._root = _share_root(self._path, read_only, options)
             self._root.holder_count += 1

@@ -36,6 +36,7 @@ from .types import (
     Id,
     IdBatch,
     PackedFields,
+    Ranking,
 )
 
 if TYPE_CHECKING:
@@ -195,18 +196,21 @@ class LocalCollection:
         self,
         queries: FloatArray,
         k: int,
-        where: str | None,
+        ranking: Ranking,
         *,
         with_fields: bool,
         with_vectors: bool,
     ) -> list[Hits]:
         found: list[Hits] = []
-        text = ffi.NULL if where is None else ffi.from_buffer(c_text(where, "where") + b"\0")
+        texts = [
+            ffi.NULL if text is None else ffi.from_buffer(c_text(text, name) + b"\0")
+            for name, text in ranking._asdict().items()
+        ]
         for start in range(0, len(queries), QUERIES_PER_CALL):
             part = queries[start : start + QUERIES_PER_CALL]
             desc, keep = self._new_search(part, _flags(with_fields, with_vectors))
             desc.k = k
-            desc.where = text
+            desc.where, desc.score, desc.rerank = texts
             found += self._run(desc, with_fields=with_fields, with_vectors=with_vectors)
             del keep
         return found

@@ -82,6 +82,14 @@ class CollectionInfo(NamedTuple):
     directory: str
 
 
+class Ranking(NamedTuple):
+    """What says which records a search finds, and in which order; texts that were checked."""
+
+    where: str | None = None
+    score: str | None = None
+    rerank: str | None = None
+
+
 class CollectionBackend(Protocol):
     """An open collection.  Arguments are checked; errors are those of ``lynse.errors``."""
 
@@ -107,7 +115,7 @@ class CollectionBackend(Protocol):
         self,
         queries: FloatArray,
         k: int,
-        where: str | None,
+        ranking: Ranking,
         *,
         with_fields: bool,
         with_vectors: bool,
