@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lynse in half a minute, without a server: `./dev demo`.
 
-Puts 5,000 descriptions of software into a folder, asks it questions in plain English, deletes and
-restores, opens it again, and then kills a writing process several times, to count what is missing.
+Puts 5,000 descriptions of software into a folder, asks it questions in plain English, filters with
+`where`, deletes and restores, opens it again, and then kills a writing process several times, to
+count what is missing.
 The vectors come with the checkout (data/packages-5k): nothing is fetched, no model is run.
 """
 
@@ -26,6 +27,7 @@ BATCH = 250
 QUESTIONS = 8
 KILLS = 6
 GROUP = 8  # records of one add of the process that is killed
+WHERE = "tags CONTAINS 'interface::commandline' AND installed_kib < 1000"
 FIELDS = ("section", "summary", "version", "installed_kib", "tags")
 
 
@@ -95,6 +97,23 @@ def ask(packages, questions, queries):
         f"  median {sorted(times)[len(times) // 2] * 1e3:.2f} ms one by one, "
         f"{batch * 1e3:.2f} ms a question in a batch of {len(queries)}"
     )
+
+
+def ask_with_filter(packages, question, query):
+    heading("The same question to small command-line programs alone")
+    started = time.perf_counter()
+    found = packages.search(query, k=3, where=WHERE, return_fields=True)
+    seconds = time.perf_counter() - started
+    print(f"  where {WHERE}")
+    print(f"  {question}?  ({seconds * 1e3:.1f} ms, {packages.count(WHERE):,} records match)")
+    rows = found.to_list()
+    for row in rows:
+        size = f"{row['installed_kib']:,} KiB"
+        print(f"    {row['distance']:.3f}  {row['id']:<22} {size:>9}  {row['summary'][:46]}")
+    is_right = [
+        "interface::commandline" in row["tags"] and row["installed_kib"] < 1000 for row in rows
+    ]
+    return len(is_right) == 3 and all(is_right)
 
 
 def delete_and_restore(packages, questions, queries):
@@ -204,7 +223,8 @@ def main():
         packages = client.create_collection("demo", "packages", dim=vectors.shape[1])
         store(packages, ids, vectors, fields)
         ask(packages, questions, queries)
-        is_right = delete_and_restore(packages, questions, queries)
+        is_right = ask_with_filter(packages, questions[0], queries[0])
+        is_right = delete_and_restore(packages, questions, queries) and is_right
     is_right = open_again(ROOT, len(ids)) and is_right
     is_right = kill_writers(ROOT) and is_right
     print(f"\n{'Done' if is_right else 'FAILED'} in {time.perf_counter() - started:.0f} s")

@@ -154,6 +154,8 @@ static const struct hook_ops callback_ops = {
 static int check_score_callback(const struct lynse_score_callback *c, struct error *err)
 {
     if (!c->score) return error_set(err, LYNSE_INVALID, "score_callback: no function");
+    if (c->flags & ~(uint32_t)LYNSE_ONE_THREAD)
+        return error_set(err, LYNSE_INVALID, "score_callback: unknown flags 0x%x", c->flags);
     if (c->field_count > HOOK_FIELDS_MAX)
         return error_set(err, LYNSE_LIMIT, "score_callback: %zu fields, at most %d", c->field_count,
                          HOOK_FIELDS_MAX);

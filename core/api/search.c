@@ -100,7 +100,8 @@ static int begin(struct lynse_collection *c, const struct lynse_search_desc *des
         destroy(out);
         return -1;
     }
-    if (threads < 2 || search_cost_us(out->search) < SPLIT_COST_US) return 0;
+    bool has_one_thread = d.score_callback && (d.score_callback->flags & LYNSE_ONE_THREAD);
+    if (threads < 2 || has_one_thread || search_cost_us(out->search) < SPLIT_COST_US) return 0;
     out->slice_count = search_split(out->search, threads, err);
     if (out->slice_count > 0) return 0;
     destroy(out);

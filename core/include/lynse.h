@@ -394,6 +394,10 @@ struct lynse_score_callback {
     void *ctx;
     const char *const *field_names; /* paths; at most 32, of 1 to 255 bytes */
     size_t field_count;
+    uint32_t flags; /* enum lynse_callback_flags */
+};
+enum lynse_callback_flags {
+    LYNSE_ONE_THREAD = 1, /* only on the thread that calls lynse_search or lynse_search_step */
 };
 /* rerank: called once for each query with its hits, nearest first (10,000 at most).  places[0], …
  * of *inout_count become those that are kept, in their new order, each once; scores[i] is the new

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Callbacks that rank: what they see, what they decide, and what is refused. */
 #include <math.h>
+#include <pthread.h>
 
 #include "fixture.h"
 
@@ -48,7 +49,7 @@ static void a_score_decides_over_every_row_that_matches(void **state)
     float vector[] = {0, 1, 0};
     const char *names[] = {"n", "missing"};
     struct seen seen = {0};
-    struct lynse_score_callback score = {prefer_far, &seen, names, 2};
+    struct lynse_score_callback score = {prefer_far, &seen, names, 2, 0};
     struct lynse_hits *hits;
 
     add_rows(f);
@@ -83,7 +84,7 @@ static void steps_score_as_one_call_does(void **state)
     float vectors[] = {0, 1, 0, 59, 1, 0};
     const char *names[] = {"n", "missing"};
     struct seen seen = {0};
-    struct lynse_score_callback score = {prefer_far, &seen, names, 2};
+    struct lynse_score_callback score = {prefer_far, &seen, names, 2, 0};
     struct lynse_search *search;
     struct lynse_hits *hits = NULL;
     int code;
@@ -98,6 +99,37 @@ static void steps_score_as_one_call_does(void **state)
     const uint64_t expected[] = {58, 56, 0, 2};
     assert_int_equal(hits->count, 4);
     assert_memory_equal(hits->numbers, expected, sizeof expected);
+    lynse_hits_free(hits);
+}
+
+/* A search that would be split stays on its caller's thread when the callback asks for that. */
+static int count_here(void *ctx, size_t count, const float *distances, const double *const *fields,
+                      float *out)
+{
+    (void)fields;
+    assert_true(pthread_equal(*(pthread_t *)ctx, pthread_self()));
+    memcpy(out, distances, count * sizeof *out);
+    return 0;
+}
+
+static void one_thread_is_the_callers(void **state)
+{
+    struct fixture *f = *state;
+    float vector[] = {7, 1, 0};
+    pthread_t self = pthread_self();
+    struct lynse_score_callback score = {count_here, &self, NULL, 0, LYNSE_ONE_THREAD};
+    struct lynse_hits *hits;
+    const size_t row_count = IS_TINY ? 45 : 300000;
+
+    fixture_make_docs(f);
+    for (uint64_t first = 0; first < row_count; first += row_count / 3) {
+        add_numbers(f, first, row_count / 3);
+        breathe(f);
+    }
+    struct lynse_search_desc d = nearest(f, vector, 1);
+    d.score_callback = &score;
+    assert_done(lynse_search(f->docs, &d, &hits), f);
+    assert_int_equal(hits->numbers[0], 7);
     lynse_hits_free(hits);
 }
 
@@ -169,7 +201,7 @@ static void what_a_callback_does_wrong_fails_the_search(void **state)
     struct fixture *f = *state;
     float vector[] = {0, 1, 0};
     uint32_t place = 1;
-    struct lynse_score_callback score = {refuse_score, NULL, NULL, 0};
+    struct lynse_score_callback score = {refuse_score, NULL, NULL, 0, 0};
     struct lynse_rerank_callback rerank = {name_twice, &place, 0};
     struct lynse_hits *hits;
 
@@ -191,7 +223,7 @@ static void what_a_callback_does_wrong_fails_the_search(void **state)
     score.score = NULL;
     d.score_callback = &score;
     assert_refused(lynse_search(f->docs, &d, &hits), f, LYNSE_INVALID, "score_callback");
-    score = (struct lynse_score_callback){refuse_score, NULL, NULL, 33};
+    score = (struct lynse_score_callback){refuse_score, NULL, NULL, 33, 0};
     assert_refused(lynse_search(f->docs, &d, &hits), f, LYNSE_LIMIT, "33", "32");
     d.score_callback = NULL;
     d.score = "return function() end";
@@ -204,6 +236,7 @@ static void what_a_callback_does_wrong_fails_the_search(void **state)
 #define EVERYWHERE(_)                                                                              \
     _(a_score_decides_over_every_row_that_matches)                                                 \
     _(steps_score_as_one_call_does)                                                                \
+    _(one_thread_is_the_callers)                                                                   \
     _(a_rerank_puts_hits_in_its_own_order)                                                         \
     _(what_a_callback_does_wrong_fails_the_search)
 
