@@ -11,10 +11,8 @@ named and left out.
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import pathlib
-import platform
 import re
 import shutil
 import statistics
@@ -22,11 +20,20 @@ import struct
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BENCH = ROOT / "build" / "release" / "bench"
-DATA = ROOT / "build" / "bench-data"
-PEERS = ROOT / "build" / "peers"
-PAIRS = 7
+from support.results import (
+    BENCH,
+    DATA,
+    PAIRS,
+    PEERS,
+    ROOT,
+    Table,
+    fresh,
+    lower_quartile,
+    number,
+    run,
+    say,
+    write_results,
+)
 
 PEER_PACKAGES = {
     "faiss": ["faiss-cpu", "numpy", "cffi", "msgpack"],
@@ -142,41 +149,6 @@ client.close()
 """
 
 
-def say(text: str) -> None:
-    print(f"==> {text}", file=sys.stderr, flush=True)
-
-
-def run(
-    *command: object, env: dict | None = None, check: bool = True
-) -> dict[str, list[list[str]]]:
-    """Run a program; its lines `name value ...` by name."""
-    text = [str(c) for c in command]
-    done = subprocess.run(text, capture_output=True, text=True, env=env or dict(os.environ))
-    if check and done.returncode != 0:
-        raise RuntimeError(f"{' '.join(text[:3])}: {done.stderr.strip()[-400:]}")
-    out: dict[str, list[list[str]]] = {}
-    for line in done.stdout.splitlines():
-        words = line.split()
-        if len(words) >= 2:
-            out.setdefault(words[0], []).append(words[1:])
-    return out
-
-
-def number(result: dict, name: str) -> float:
-    return float(result[name][0][0])
-
-
-def fresh(name: str) -> pathlib.Path:
-    path = DATA / name
-    shutil.rmtree(path, ignore_errors=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def lower_quartile(values: list[float]) -> float:
-    return statistics.quantiles(values, n=4)[0]
-
-
 def peer_python(name: str) -> pathlib.Path | None:
     """The interpreter of a peer's environment; None, said loudly, when it cannot be had."""
     python = PEERS / name / "bin" / "python"
@@ -212,18 +184,6 @@ def peer_version(python: pathlib.Path, package: str) -> str:
 def clean_env() -> dict:
     """A BLAS at its best: no forced core type or cache size from outside."""
     return {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-
-
-class Table:
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, ...]] = []
-
-    def add(
-        self, case: str, target: str, measured: str, peer: str, ratio: str, met: bool | None
-    ) -> None:
-        verdict = "–" if met is None else "met" if met else "NOT MET"
-        self.rows.append((case, target, measured, peer, ratio, verdict))
-        print(f"{case} | {target} | {measured} | {peer} | {ratio} | {verdict}", flush=True)
 
 
 # ---- cases --------------------------------------------------------------------------------------
@@ -557,42 +517,6 @@ def case_mailbox(table: Table) -> None:
 CASES = {name[5:]: f for name, f in list(globals().items()) if name.startswith("case_")}
 
 
-def machine() -> str:
-    model = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in open("/proc/cpuinfo", encoding="utf-8")
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
-
-
-def write_results(table: Table) -> None:
-    path = ROOT / "bench" / "RESULTS.md"
-    text = (
-        path.read_text(encoding="utf-8")
-        if path.exists()
-        else "# Results\n\n<!-- engine -->\n<!-- /engine -->\n"
-    )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT
-    ).stdout.strip()
-    lines = [
-        f"`./dev bench engine`, {datetime.date.today()}, commit {commit}, {machine()}.",
-        "",
-        "| case | target | measured | peer | lower quartile of ratios | |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += ["| " + " | ".join(row) + " |" for row in table.rows]
-    block = "<!-- engine -->\n" + "\n".join(lines) + "\n<!-- /engine -->"
-    path.write_text(
-        re.sub(r"<!-- engine -->.*<!-- /engine -->", lambda _: block, text, flags=re.S),
-        encoding="utf-8",
-    )
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; none: all")
@@ -608,7 +532,7 @@ def main() -> int:
         say(name)
         CASES[name](table)
     if args.write:
-        write_results(table)
+        write_results("engine", table)
     return 1 if any(row[-1] == "NOT MET" for row in table.rows) else 0
 
 

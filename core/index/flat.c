@@ -97,7 +97,16 @@ static void push_open(struct flat_search *s, const struct index_query *q)
     }
 }
 
-/* Which rows of the block are open, where the gate comes first; and how it is to be read. */
+/* The open ones of the rows [row, end) in the word of `row`. */
+static uint64_t open_word(const struct index_gate *gate, uint32_t row, uint32_t end)
+{
+    uint32_t word_row = row / 64 * 64;
+    uint64_t open = ~gate->shut_word(gate->ctx, word_row) & (~0ull << (row % 64));
+
+    return end - word_row < 64 ? open & ((1ull << (end - word_row)) - 1) : open;
+}
+
+/* Where the gate comes first: are so few rows of the block open that they are read one by one? */
 static void look_at_gate(struct flat_search *s, uint32_t row_count)
 {
     const struct index_gate *gate = &s->desc.gate;
@@ -105,15 +114,14 @@ static void look_at_gate(struct flat_search *s, uint32_t row_count)
 
     s->gathers = false;
     if (!gate->comes_first) return;
-    for (uint32_t row = s->row / 64 * 64; row < end; row += 64) {
-        uint64_t open = ~gate->shut_word(gate->ctx, row);
-        if (row < s->row) open &= ~0ull << (s->row - row);
-        if (end - row < 64) open &= (1ull << (end - row)) - 1;
-        for (; open; open &= open - 1)
-            s->open_rows[count++] = row + (uint32_t)__builtin_ctzll(open);
-    }
+    for (uint32_t row = s->row; row < end; row = row / 64 * 64 + 64)
+        count += (uint32_t)__builtin_popcountll(open_word(gate, row, end));
     s->gathers = count * GATHER_SHARE < row_count;
-    s->open_count = count;
+    s->open_count = 0;
+    if (!s->gathers || count == 0) return;
+    for (uint32_t row = s->row; row < end; row = row / 64 * 64 + 64)
+        for (uint64_t open = open_word(gate, row, end); open; open &= open - 1)
+            s->open_rows[s->open_count++] = row / 64 * 64 + (uint32_t)__builtin_ctzll(open);
 }
 
 /* The block, for the query whose turn it is. */

@@ -21,7 +21,7 @@ struct index_gate {
     uint64_t (*shut_word)(void *ctx, uint32_t row);
     void *ctx;
     /* Many rows may be shut: look before the distances are computed, not after.  Words are asked
-     * for in ascending order then, and seldom twice. */
+     * for in ascending order then, those of a block a few times. */
     bool comes_first;
 };
 

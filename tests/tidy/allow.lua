@@ -3,7 +3,6 @@
 return {
    -- Files over 600 lines.
    file_length = {
-      ["bench/engine.py"] = "one table of cases, and the peers' scripts that they compare with",
       ["core/codec/msgpack.c"] = "decoder, checker, cursor and writer share one table of heads",
    },
    -- Files with bounded recursion.

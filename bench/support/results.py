@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benchmarks in Python share: programs that are run, and the table of their results."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BENCH = ROOT / "build" / "release" / "bench"
+DATA = ROOT / "build" / "bench-data"
+PEERS = ROOT / "build" / "peers"
+PAIRS = 7
+
+
+def say(text: str) -> None:
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def run(
+    *command: object, env: dict | None = None, check: bool = True
+) -> dict[str, list[list[str]]]:
+    """Run a program; its lines `name value ...` by name."""
+    text = [str(c) for c in command]
+    done = subprocess.run(text, capture_output=True, text=True, env=env or dict(os.environ))
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(text[:3])}: {done.stderr.strip()[-400:]}")
+    out: dict[str, list[list[str]]] = {}
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if len(words) >= 2:
+            out.setdefault(words[0], []).append(words[1:])
+    return out
+
+
+def number(result: dict, name: str) -> float:
+    return float(result[name][0][0])
+
+
+def fresh(name: str) -> pathlib.Path:
+    path = DATA / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def lower_quartile(values: list[float]) -> float:
+    return statistics.quantiles(values, n=4)[0]
+
+
+class Table:
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, ...]] = []
+
+    def add(
+        self, case: str, target: str, measured: str, peer: str, ratio: str, met: bool | None
+    ) -> None:
+        verdict = "–" if met is None else "met" if met else "NOT MET"
+        self.rows.append((case, target, measured, peer, ratio, verdict))
+        print(f"{case} | {target} | {measured} | {peer} | {ratio} | {verdict}", flush=True)
+
+
+def machine() -> str:
+    lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    model = models[0] if models else platform.machine()
+    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+
+
+def write_results(section: str, table: Table) -> None:
+    """Replace the section of bench/RESULTS.md, or add it."""
+    path = ROOT / "bench" / "RESULTS.md"
+    begin, end = f"<!-- {section} -->", f"<!-- /{section} -->"
+    text = path.read_text(encoding="utf-8") if path.exists() else "# Results\n"
+    if begin not in text:
+        text += f"\n## {section}\n\n{begin}\n{end}\n"
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT
+    ).stdout.strip()
+    lines = [
+        f"`./dev bench {section}`, {datetime.date.today()}, commit {commit}, {machine()}.",
+        "",
+        "| case | target | measured | peer | lower quartile of ratios | |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += ["| " + " | ".join(row) + " |" for row in table.rows]
+    block = "\n".join([begin, *lines, end])
+    path.write_text(
+        re.sub(f"{begin}.*{end}", lambda _: block, text, flags=re.S),
+        encoding="utf-8",
+    )
