@@ -36,7 +36,7 @@ struct lynse {
     struct api_child *children;
     bool trusts_scripts;
     struct hook_host *hook_host; /* NULL: hooks are callbacks only; set once, under the mutex */
-    void (*destroy_hook_host)(struct hook_host *host);
+    void (*destroy_hook_host)(void *host);
 };
 
 struct lynse_collection {

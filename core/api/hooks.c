@@ -234,24 +234,25 @@ int api_hooks(struct lynse *db, const struct lynse_search_desc *d, struct hook *
     return 0;
 }
 
-int lynse_attach_hook_host(struct lynse *db, struct hook_host *take_host,
-                           void (*destroy)(struct hook_host *host), struct lynse_error *err)
+int lynse_attach_hook_host(struct lynse *db, const struct lynse_hook_host_ops *ops,
+                           struct lynse_error *err)
 {
     struct error failed = {0};
+    int rc = 0;
 
     if (!db) return api_missing("db", err);
-    if (!take_host) return api_missing("take_host", err);
-    if (!destroy) return api_missing("destroy", err);
+    if (!ops || !ops->create || !ops->destroy) return api_missing("ops", err);
     API_CALL struct api_child *inside = api_enter(&db->self, &failed);
-    if (!inside) return api_fail(&failed, err);
+    if (!inside || engine_check(db->engine, &failed) != 0) return api_fail(&failed, err);
+    void *host = NULL;
     mutex_lock(&db->mutex);
-    bool is_first = !db->hook_host;
-    if (is_first) {
-        db->hook_host = take_host;
-        db->destroy_hook_host = destroy;
+    if (db->hook_host)
+        rc = error_set(&failed, LYNSE_ALREADY_EXISTS, "the root has a host of scripts");
+    else rc = ops->create(db->memory->alloc, db->engine->clock, &host, &failed);
+    if (rc == 0) {
+        db->hook_host = host;
+        db->destroy_hook_host = ops->destroy;
     }
     mutex_unlock(&db->mutex);
-    if (is_first) return LYNSE_OK;
-    error_set(&failed, LYNSE_ALREADY_EXISTS, "the root has a host of scripts");
-    return api_fail(&failed, err);
+    return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
 }

@@ -355,10 +355,14 @@ LYNSE_API int lynse_checkpoint(struct lynse_collection *c,
 /* ---- Reading ---- */
 
 /* For liblynse-lua, which calls it from lynse_lua_attach: who prepares hooks from source text.
- * Once for a root, before its first search with one; the root destroys the host when it closes. */
-struct hook_host;
-LYNSE_API int lynse_attach_hook_host(struct lynse *db, struct hook_host *take_host,
-                                     void (*destroy)(struct hook_host *host),
+ * Once for a root, before its first search with one.  create gets the root's allocator and clock;
+ * destroy is called when the root closes.  ALREADY_EXISTS: the root has a host. */
+struct lynse_hook_host_ops {
+    /* struct alloc *, const struct clock *, struct hook_host **, struct error *; 0 or -1 */
+    int (*create)(void *alloc, const void *clock, void **out_host, void *err);
+    void (*destroy)(void *host);
+};
+LYNSE_API int lynse_attach_hook_host(struct lynse *db, const struct lynse_hook_host_ops *ops,
                                      struct lynse_error *err);
 
 enum lynse_read_flags { LYNSE_WITH_FIELDS = 1, LYNSE_WITH_VECTORS = 2 };

@@ -90,6 +90,7 @@ static void a_collection_that_is_null(void **state)
     NAMES("c", lynse_exists(NULL, &id, &there, &f->err));
     NAMES("c", lynse_count(NULL, &count, &f->err));
     NAMES("c", lynse_scan_begin(NULL, 0, &scan, &f->err));
+    NAMES("db", lynse_attach_hook_host(NULL, NULL, &f->err));
     NAMES("c", lynse_count_where(NULL, "n", &count, &f->err));
     NAMES("c", lynse_query_begin(NULL, "n", 0, &scan, &f->err));
     NAMES("c", lynse_delete_where(NULL, "n", NULL, NULL, &f->err));
@@ -122,6 +123,7 @@ static void what_a_collection_is_asked_for_with_null(void **state)
     NAMES("out", lynse_exists(f->docs, &id, NULL, &f->err));
     NAMES("out", lynse_count(f->docs, NULL, &f->err));
     NAMES("out", lynse_scan_begin(f->docs, 0, NULL, &f->err));
+    NAMES("ops", lynse_attach_hook_host(f->db, NULL, &f->err));
     NAMES("where", lynse_count_where(f->docs, NULL, &count, &f->err));
     NAMES("out", lynse_count_where(f->docs, "n", NULL, &f->err));
     NAMES("where", lynse_query_begin(f->docs, NULL, 0, &scan, &f->err));
