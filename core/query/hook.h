@@ -7,9 +7,10 @@
  *             caller's own functions, whose tables may leave out what they never need.
  * WANTS       Which fields a function reads is known when it reads them.  A call that lacks
  *             something adds it to the wants and answers HOOK_WANTS_MORE: core gets it and calls
- *             again with the same batch; what the first call wrote is void.  Wants only grow, so that
- *             a batch is called again HOOK_FIELDS_MAX + 2 times at the most; who keeps them with
- *             its search gives each later batch all of it at once.
+ *             again with the same batch; what the first call wrote is void.  Wants only grow, so
+ *             that a batch is called again HOOK_FIELDS_MAX + 2 times at the most; who keeps them
+ *             with its search gives each later batch all of it at once.  All calls of a run have
+ *             the same wants.
  * INVARIANTS  (1) Smaller is nearer, in and out, whatever the metric.
  *             (2) A hook sees what it is given and keeps nothing: no call knows of another one.
  *             (3) What a hook does wrong is HOOK, with a text that says which hook, which line and
