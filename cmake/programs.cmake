@@ -3,22 +3,26 @@
 # `./dev test` (which reads tests/manifest.txt of the build) and to ctest.
 #
 #   lynse_test(NAME unit/store/test_wal SOURCES test_wal.c [ARGS …] [LABELS …] [SLOW]
-#              [SHIPPED_LIMITS])
+#              [SHIPPED_LIMITS] [LUA])
 #     NAME     folder and program under <build>/tests/
 #     LABELS   the suites that build and run it, of: release tiny faults core-only asan tsan fuzz.
 #              Without, it is of the C suite: all but fuzz run it, and all run as many cases of it
 #     SLOW     run by `./dev test --all` only; only with LABELS
 #     SHIPPED_LIMITS  built with these even where LYNSE_TINY is on
-#   lynse_fuzz(NAME x)      fuzz_x.c: a libFuzzer target under clang, elsewhere a test that replays
-#                           tests/corpus/x
-#   lynse_bench(NAME bench_x SOURCES …)
+#     LUA      links liblynse-lua's objects; is left out where there is no LuaJIT
+#   lynse_fuzz(NAME x [LUA])  fuzz_x.c: a libFuzzer target under clang, elsewhere a test that
+#                             replays tests/corpus/x
+#   lynse_bench(NAME bench_x SOURCES … [LUA])
 #   lynse_example(NAME x SOURCES …)   linked with liblynse.a and lynse.h, as a user would
 
 set(LYNSE_SUITES release tiny faults core-only asan tsan)
 set_property(GLOBAL PROPERTY LYNSE_MANIFEST "")
 
 function(lynse_test)
-  cmake_parse_arguments(TEST "SLOW;SHIPPED_LIMITS" "NAME" "SOURCES;ARGS;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "SLOW;SHIPPED_LIMITS;LUA" "NAME" "SOURCES;ARGS;LABELS" ${ARGN})
+  if(TEST_LUA AND NOT LYNSE_HAS_LUA)
+    return()
+  endif()
   set(kind apart)
   if(NOT TEST_LABELS)
     set(kind c-suite)
@@ -38,6 +42,9 @@ function(lynse_test)
     target_link_libraries(${target} PRIVATE test_support_shipped)
   else()
     target_link_libraries(${target} PRIVATE test_support)
+  endif()
+  if(TEST_LUA)
+    target_link_libraries(${target} PRIVATE lynse_lua_internal)
   endif()
   set_target_properties(${target} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/${folder} OUTPUT_NAME ${program})
@@ -61,25 +68,41 @@ function(lynse_write_manifest)
 endfunction()
 
 function(lynse_fuzz)
-  cmake_parse_arguments(FUZZ "" "NAME" "SOURCES" ${ARGN})
+  cmake_parse_arguments(FUZZ "LUA" "NAME" "SOURCES" ${ARGN})
+  if(FUZZ_LUA AND NOT LYNSE_HAS_LUA)
+    return()
+  endif()
   if(LYNSE_SUITE STREQUAL "fuzz")
     add_executable(fuzz_${FUZZ_NAME} fuzz_${FUZZ_NAME}.c initialize.c ${FUZZ_SOURCES})
     target_link_libraries(fuzz_${FUZZ_NAME} PRIVATE lynse_internal)
+    if(FUZZ_LUA)
+      target_link_libraries(fuzz_${FUZZ_NAME} PRIVATE lynse_lua_internal)
+    endif()
     target_include_directories(fuzz_${FUZZ_NAME} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_link_options(fuzz_${FUZZ_NAME} PRIVATE -fsanitize=fuzzer)
     set_target_properties(fuzz_${FUZZ_NAME} PROPERTIES
       RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/fuzz)
   else()
-    lynse_test(NAME fuzz/fuzz_${FUZZ_NAME}_replay
+    set(only "")
+    if(FUZZ_LUA) # not of the C suite: core-only has no LuaJIT
+      set(only LUA LABELS release tiny faults asan tsan)
+    endif()
+    lynse_test(NAME fuzz/fuzz_${FUZZ_NAME}_replay ${only}
                SOURCES fuzz_${FUZZ_NAME}.c ${FUZZ_SOURCES} replay_main.c
                ARGS ${PROJECT_SOURCE_DIR}/tests/corpus/${FUZZ_NAME})
   endif()
 endfunction()
 
 function(lynse_bench)
-  cmake_parse_arguments(BENCH "" "NAME" "SOURCES" ${ARGN})
+  cmake_parse_arguments(BENCH "LUA" "NAME" "SOURCES" ${ARGN})
+  if(BENCH_LUA AND NOT LYNSE_HAS_LUA)
+    return()
+  endif()
   add_executable(${BENCH_NAME} ${BENCH_SOURCES})
   target_link_libraries(${BENCH_NAME} PRIVATE lynse_internal)
+  if(BENCH_LUA)
+    target_link_libraries(${BENCH_NAME} PRIVATE lynse_lua_internal)
+  endif()
   set_target_properties(${BENCH_NAME} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 endfunction()

@@ -2,7 +2,8 @@
 # need.sh — what a verb needs, installed once: Debian packages, and Python parts in build/venv.
 # Sourced by ./dev.  What is there is found without a network.
 
-packages_build="build-essential cmake ninja-build pkg-config libzstd-dev libxxhash-dev"
+packages_build="build-essential cmake ninja-build pkg-config libzstd-dev libxxhash-dev \
+libluajit-5.1-dev"
 packages_test="libcmocka-dev luajit python3"
 packages_lint="clang-format lua-check luajit"
 packages_fuzz="clang libclang-rt-14-dev"

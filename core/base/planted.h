@@ -16,6 +16,7 @@
     _(CATALOG_NAME_BYTES, "catalog", "a name may be a byte longer than its place")                 \
     _(FILTER_QUOTE_END, "filter", "a quoted text may end a byte behind the expression")            \
     _(JSON_ESCAPE_END, "json", "an escape may end a byte behind the text")                         \
+    _(LUA_PATTERN_CAPTURES, "lua", "a pattern may have a capture more than its places")            \
     _(MANIFEST_PART_COUNT, "manifest", "a segment may have a file more than its places")           \
     _(MSGPACK_PAYLOAD_END, "msgpack", "a payload may end a byte behind the message")               \
     _(RECORD_DOCUMENT_END, "record", "a document may end a byte behind its field")                 \

@@ -12,6 +12,8 @@ local function link_roots(tree, home)
       commands[#commands + 1] = ("mkdir -p %s/include/%s && ln -sfn %s %s/include/%s/%s"):format(
          home, layer, checkout.quote("../../../../core/" .. layer), home, layer, layer)
    end
+   commands[#commands + 1] = ("mkdir -p %s/include/guests && ln -sfn %s %s/include/guests/lua")
+      :format(home, checkout.quote("../../../../lua"), home)
    return table.concat(commands, "\n")
 end
 
@@ -27,7 +29,7 @@ local function roots(tree, path)
       for name in pairs(layers.core) do
          list[#list + 1] = ("-Ibuild/tidy/include/%s"):format(name)
       end
-      list[#list + 1] = "-Itests"
+      list[#list + 1] = "-Itests -Ibuild/tidy/include/guests"
    end
    return table.concat(list, " ")
 end

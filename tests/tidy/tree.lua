@@ -264,6 +264,29 @@ return {
       ["wal_upkeep.c"] =
          "what is done to a log between batches: marks, files ahead of need, retirement",
    },
+   ["lua"] = {
+      ["budget.[ch]"] = "what one call of a script may use: steps, time, memory, depth of C",
+      ["builtin.[ch]"] =
+         "the scripts that the library brings along: those of scripts/, put in by the build",
+      ["chunk_cache.[ch]"] =
+         "sources that a state has compiled: the least recently used of 64 goes first",
+      ["convert.[ch]"] = "ids and documents as values of Lua",
+      ["hook_args.[ch]"] = "what hooks get and give, between C and Lua",
+      ["hooks.[ch]"] = "hooks in Lua: the implementation of query/hook.h",
+      ["pattern.[ch]"] = "Lua's patterns, matched in counted steps and without recursion",
+      ["patterns.c"] = "find, match, gmatch and gsub for scripts that nobody vouches for",
+      ["pool.[ch]"] = "pairs of states of one database, each borrowed for one run",
+      ["sandbox.[ch]"] = "what a script can reach: an allow-list, made anew for each run",
+      ["state.[ch]"] = "one Lua state with its budget: made, called under protection, thrown away",
+      ["strings.c"] = "functions of `string` that make texts, for scripts that nobody vouches for",
+      ["tables.c"] = "the library `table` for scripts that nobody vouches for",
+      ["text.[ch]"] = "text that a function of C puts together for a script, of bounded size",
+   },
+   ["scripts/rerank"] = {
+      ["boost.lua"] = "a hit with a higher number in its field `boost` comes nearer",
+      ["mmr.lua"] = "hits that are near the query and unlike each other come first",
+      ["recency.lua"] = "older hits come later, by the time in `created_at`",
+   },
    ["python"] = {
       ["CMakeLists.txt"] = "the extension module of the Python package",
       ["_native_build.py"] = "writes the C source of lynse._native out of lynse.h",

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* chunk_cache.c — sources that a state has compiled: the least recently used of 64 goes first. */
+#include "lua/chunk_cache.h"
+
+#include <lauxlib.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "lua/budget.h"
+
+enum {
+    PIECE_BYTES = 256,  /* read between two looks at the clock: parsing can be quadratic */
+    PIECE_STEPS = 2000, /* so many, that each piece is such a look */
+    JUMPS_MAX = 1000,   /* the parser compares each with each, without a piece in between */
+    NAME_BYTES = 32,
+};
+
+void chunk_cache_init(struct chunk_cache *c, struct alloc *a)
+{
+    c->alloc = a;
+    c->now = 0;
+    c->count = 0;
+}
+
+void chunk_cache_deinit(struct chunk_cache *c)
+{
+    for (size_t i = 0; i < c->count; i++) mem_free(c->alloc, (void *)c->chunks[i].key.source.data);
+    c->count = 0;
+}
+
+/* ---- Compiling ---- */
+
+struct reading {
+    const char *prefix; /* NULL when it was read */
+    struct slice rest;
+};
+
+static const char *read_piece(lua_State *L, void *ctx, size_t *out_size)
+{
+    struct reading *r = ctx;
+
+    budget_charge(L, PIECE_STEPS);
+    if (r->prefix) {
+        const char *prefix = r->prefix;
+        r->prefix = NULL;
+        *out_size = strlen(prefix);
+        return prefix;
+    }
+    size_t size = r->rest.size < PIECE_BYTES ? r->rest.size : PIECE_BYTES;
+    const char *piece = (const char *)r->rest.data;
+    r->rest = slice_of(r->rest.data + size, r->rest.size - size);
+    *out_size = size;
+    return size ? piece : NULL;
+}
+
+/* Push the function, or an error; the status of lua_load. */
+static int load_with(lua_State *L, const struct chunk_key *key, const char *prefix)
+{
+    struct reading r = {.prefix = prefix, .rest = key->source};
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "=%s", key->name);
+    return lua_loadx(L, read_piece, &r, name, "t");
+}
+
+/* How often the words goto and break are in the text, at the most. */
+static size_t count_jumps(struct slice source)
+{
+    size_t count = 0;
+    for (size_t i = 0; i + 5 <= source.size; i++)
+        count +=
+            memcmp(source.data + i, "goto", 4) == 0 || memcmp(source.data + i, "break", 5) == 0;
+    return count;
+}
+
+static void compile(lua_State *L, const struct chunk_key *key)
+{
+    if (budget_of(L)->is_enforced && count_jumps(key->source) > JUMPS_MAX)
+        luaL_error(L, "%s: more than %d times goto or break", key->name, JUMPS_MAX);
+    int status = load_with(L, key, NULL);
+    if (status == 0) return;
+    if (budget_of(L)->end == BUDGET_HOLDS) {
+        status = load_with(L, key, "return ");
+        if (status == 0) {
+            lua_remove(L, -2);
+            return;
+        }
+        lua_pop(L, 1); /* The first error is about what was written. */
+    }
+    if (budget_of(L)->end != BUDGET_HOLDS) budget_stop(L, budget_of(L)->end);
+    lua_error(L);
+}
+
+/* ---- Keeping ---- */
+
+static struct chunk *find(struct chunk_cache *c, const struct chunk_key *key)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct chunk_key *k = &c->chunks[i].key;
+        if (k->hash.low == key->hash.low && k->hash.high == key->hash.high &&
+            k->name == key->name && slice_equal(k->source, key->source))
+            return &c->chunks[i];
+    }
+    return NULL;
+}
+
+/* A place for one more, emptied. */
+static struct chunk *make_room(struct chunk_cache *c, lua_State *L)
+{
+    if (c->count < CHUNK_CACHE_CHUNKS) return &c->chunks[c->count++];
+    struct chunk *oldest = &c->chunks[0];
+    for (size_t i = 1; i < c->count; i++)
+        if (c->chunks[i].used_at < oldest->used_at) oldest = &c->chunks[i];
+    luaL_unref(L, LUA_REGISTRYINDEX, oldest->reference);
+    mem_free(c->alloc, (void *)oldest->key.source.data);
+    return oldest;
+}
+
+void chunk_cache_push(struct chunk_cache *c, lua_State *L, const struct chunk_key *key)
+{
+    struct chunk *chunk = find(c, key);
+
+    if (!chunk) {
+        compile(L, key);
+        lua_pushvalue(L, -1);
+        int reference = luaL_ref(L, LUA_REGISTRYINDEX);
+        const char *copy =
+            mem_copy_text(c->alloc, MEM_SCRIPT, (const char *)key->source.data, key->source.size);
+        if (!copy) {
+            luaL_unref(L, LUA_REGISTRYINDEX, reference);
+            budget_stop(L, BUDGET_NO_MEMORY);
+        }
+        chunk = make_room(c, L);
+        *chunk = (struct chunk){.key = *key, .reference = reference};
+        chunk->key.source.data = (const uint8_t *)copy;
+    } else {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, chunk->reference);
+    }
+    chunk->used_at = ++c->now;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hooks.c — hooks in Lua: the implementation of query/hook.h that liblynse-lua is for.
+ *
+ * WHAT        A hook is its source.  A run borrows a pair of states, takes the compiled chunk from
+ *             the state's cache, runs it in a fresh environment, and has the function that it
+ *             returned; each batch is one protected call.
+ * INVARIANTS  (1) Each call ends in time: within a few milliseconds of its deadline where the
+ *                 script is not trusted; how often a trusted one was late is counted in its hook.
+ *             (2) A run's state is nobody else's until hook_end, and is closed there if a
+ *                 budget was overrun.
+ *             (3) What a run calls is new: nothing is left of an earlier one but compiled code.
+ * THREADS     Hosts and hooks any, runs one.  `late_count` is the pool's mutex's.
+ * FAILURE     A run that failed may be ended or go on, unless a budget was overrun: then each
+ *             further call is HOOK.
+ */
+#include "lua/hooks.h"
+
+#include <lauxlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "codec/quote.h"
+#include "lua/builtin.h"
+#include "lua/hook_args.h"
+#include "lua/pool.h"
+#include "lua/sandbox.h"
+
+struct lua_host {
+    struct hook_host base; /* first */
+    struct alloc *alloc;
+    const struct clock *clock;
+    struct pool pool;
+};
+
+struct lua_hook {
+    struct hook base; /* first */
+    struct lua_host *host;
+    struct chunk_key key;
+    bool is_trusted;
+    unsigned late_count;
+    char source[];
+};
+
+struct lua_run {
+    struct hook_run base; /* first */
+    struct lua_hook *hook;
+    struct state_pair *pair;
+    struct state *state;
+    uint64_t deadline_us;
+};
+
+static const char *const point_words[] = {
+#define POINT_WORD(name, word) word,
+    HOOK_POINTS(POINT_WORD)
+#undef POINT_WORD
+};
+
+/* ---- Runs ---- */
+
+struct opening {
+    struct lua_hook *hook;
+    struct state *state;
+    int code; /* of what is raised now */
+};
+
+/* (3) */
+static int open_run(lua_State *L)
+{
+    struct opening *o = lua_touserdata(L, 1);
+
+    chunk_cache_push(&o->state->chunks, L, &o->hook->key);
+    o->code = LYNSE_HOOK;
+    sandbox_push_environment(L);
+    lua_setfenv(L, -2);
+    lua_call(L, 0, 1);
+    if (!lua_isfunction(L, -1))
+        return luaL_error(L, "the source returns a %s instead of a function", luaL_typename(L, -1));
+    state_set(L, o->state, STATE_FUNCTION);
+    hook_args_reset(L, o->state);
+    return 0;
+}
+
+static void end(struct hook_run *run)
+{
+    struct lua_run *r = (struct lua_run *)run;
+    struct lua_host *host = r->hook->host;
+
+    pool_give_back(&host->pool, r->pair);
+    mem_free(host->alloc, r);
+}
+
+static bool is_disabled(struct lua_hook *h)
+{
+    mutex_lock(&h->host->pool.mutex);
+    bool answer = h->late_count >= HOOK_OVERRUNS_MAX;
+    mutex_unlock(&h->host->pool.mutex);
+    return answer;
+}
+
+static int begin(struct hook *hook, uint64_t deadline_us, struct hook_run **out, struct error *err)
+{
+    struct lua_hook *h = (struct lua_hook *)hook;
+    struct lua_host *host = h->host;
+
+    if (is_disabled(h))
+        return error_set(err, LYNSE_HOOK, "%s: disabled, for it was late %d times", h->key.name,
+                         HOOK_OVERRUNS_MAX);
+    struct lua_run *r = mem_alloc(host->alloc, MEM_SCRIPT, sizeof *r);
+    if (!r) return error_no_memory(err, sizeof *r);
+    *r = (struct lua_run){.base = {hook->ops}, .hook = h, .deadline_us = deadline_us};
+    if (pool_borrow(&host->pool, h->is_trusted, deadline_us, &r->pair, err) != 0) {
+        mem_free(host->alloc, r);
+        return -1;
+    }
+    r->state = r->pair->states[h->is_trusted];
+    struct opening o = {.hook = h, .state = r->state, .code = LYNSE_PARSE};
+    struct state_call call = {h->key.name, open_run, &o, deadline_us, &o.code};
+    if (state_run(r->state, &call, err) != HOOK_DONE) {
+        end(&r->base);
+        return -1;
+    }
+    *out = &r->base;
+    return 0;
+}
+
+/* ---- Calls ---- */
+
+static const int hook_code = LYNSE_HOOK;
+
+struct calling {
+    struct state *state;
+    const struct hook_batch *batch;
+    struct hook_order *order;
+};
+
+static int run_score(lua_State *L)
+{
+    struct calling *c = lua_touserdata(L, 1);
+    hook_args_score(L, c->state, c->batch);
+    return 0;
+}
+
+static int run_rerank(lua_State *L)
+{
+    struct calling *c = lua_touserdata(L, 1);
+    hook_args_rerank(L, c->state, c->order);
+    return 0;
+}
+
+/* (1) A trusted call cannot be stopped; it is told. */
+static enum hook_result check_late(struct lua_run *r, struct error *err)
+{
+    struct lua_hook *h = r->hook;
+
+    if (!h->is_trusted || !r->deadline_us) return HOOK_DONE;
+    uint64_t now_us = clock_now_us(h->host->clock);
+    if (now_us <= r->deadline_us) return HOOK_DONE;
+    mutex_lock(&h->host->pool.mutex);
+    h->late_count++;
+    mutex_unlock(&h->host->pool.mutex);
+    return error_set(err, LYNSE_HOOK, "%s: ended %llu us after the deadline", h->key.name,
+                     (unsigned long long)(now_us - r->deadline_us));
+}
+
+static enum hook_result call_function(struct lua_run *r, struct calling *c, lua_CFunction run,
+                                      struct hook_wants *wants, struct error *err)
+{
+    struct state *s = r->state;
+    struct state_call call = {r->hook->key.name, run, c, r->deadline_us, &hook_code};
+
+    if (s->budget.end != BUDGET_HOLDS && s->budget.end != BUDGET_WANTS)
+        return budget_error(&s->budget, r->hook->key.name, err);
+    c->state = s;
+    s->wants = wants;
+    enum hook_result result = state_run(s, &call, err);
+    s->wants = NULL;
+    s->hits = NULL;
+    return result == HOOK_DONE ? check_late(r, err) : result;
+}
+
+static enum hook_result score(struct hook_run *run, const struct hook_batch *batch,
+                              struct hook_wants *wants, struct error *err)
+{
+    struct lua_run *r = (struct lua_run *)run;
+    struct calling c = {.batch = batch};
+
+    CHECK(batch->row_count <= HOOK_BATCH_ROWS && batch->column_count <= wants->field_count);
+    r->state->column_count = batch->column_count;
+    return call_function(r, &c, run_score, wants, err);
+}
+
+static enum hook_result rerank(struct hook_run *run, const struct hook_hits *hits,
+                               struct hook_wants *wants, struct hook_order *out, struct error *err)
+{
+    struct lua_run *r = (struct lua_run *)run;
+    struct calling c = {.order = out};
+
+    if (hits->hit_count > HOOK_HITS_MAX)
+        return error_set(err, LYNSE_LIMIT, "rerank of %zu hits, the limit is %d", hits->hit_count,
+                         HOOK_HITS_MAX);
+    r->state->hits = hits;
+    return call_function(r, &c, run_rerank, wants, err);
+}
+
+/* ---- Hooks and hosts ---- */
+
+static void destroy(struct hook *hook)
+{
+    struct lua_hook *h = (struct lua_hook *)hook;
+    mem_free(h->host->alloc, h);
+}
+
+static int find_source(const struct hook_desc *desc, struct slice *out, struct error *err)
+{
+    char quoted[QUOTE_BYTES];
+
+    *out = desc->source;
+    if (desc->builtin.size > 0 && !builtin_find(desc->point, desc->builtin, out))
+        return error_set(err, LYNSE_NOT_FOUND, "%s: no script of ours is called %s",
+                         point_words[desc->point],
+                         quote_text(desc->builtin, quoted, sizeof quoted));
+    if (out->size > HOOK_SOURCE_BYTES_MAX)
+        return error_set(err, LYNSE_LIMIT, "%s: source of %zu bytes, the limit is %d",
+                         point_words[desc->point], out->size, HOOK_SOURCE_BYTES_MAX);
+    return 0;
+}
+
+static int prepare(struct hook_host *host_base, const struct hook_desc *desc, struct hook **out,
+                   struct error *err)
+{
+    struct lua_host *host = (struct lua_host *)host_base;
+    struct hook_run *run;
+    struct slice source;
+
+    if (find_source(desc, &source, err) != 0) return -1;
+    struct lua_hook *h = mem_alloc(host->alloc, MEM_SCRIPT, sizeof *h + source.size);
+    if (!h) return error_no_memory(err, sizeof *h + source.size);
+    *h = (struct lua_hook){
+        .base = {host->base.ops, desc->point},
+        .host = host,
+        .is_trusted = desc->is_trusted || desc->builtin.size > 0,
+        .key = {.name = point_words[desc->point], .hash = hash_xxh3_128(source.data, source.size)},
+    };
+    if (source.size) memcpy(h->source, source.data, source.size);
+    h->key.source = slice_of(h->source, source.size);
+    if (begin(&h->base, desc->deadline_us, &run, err) != 0) {
+        destroy(&h->base);
+        return -1;
+    }
+    end(run);
+    *out = &h->base;
+    return 0;
+}
+
+static const struct hook_ops ops = {prepare, destroy, begin, score, rerank, end};
+
+int lynse_lua_host_create(const struct lua_host_desc *desc, struct hook_host **out,
+                          struct error *err)
+{
+    struct lua_host *host = mem_zalloc(desc->alloc, MEM_SCRIPT, sizeof *host);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned pair_max = desc->pair_max;
+
+    if (!host) return error_no_memory(err, sizeof *host);
+    if (pair_max == 0) pair_max = processors > 0 ? 2 * (unsigned)processors : 2;
+    host->base.ops = &ops;
+    host->alloc = desc->alloc;
+    host->clock = desc->clock ? desc->clock : clock_system();
+    pool_init(&host->pool, host->alloc, host->clock, pair_max);
+    *out = &host->base;
+    return 0;
+}
+
+void lynse_lua_host_destroy(struct hook_host *base)
+{
+    struct lua_host *host = (struct lua_host *)base;
+
+    if (!host) return;
+    pool_deinit(&host->pool);
+    mem_free(host->alloc, host);
+}

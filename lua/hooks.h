@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hooks.h — hooks in Lua: the implementation of query/hook.h that liblynse-lua is for.
+ *
+ * One host for each database.  Its hooks are destroyed before it.  Any thread.
+ */
+#ifndef LUA_HOOKS_H
+#define LUA_HOOKS_H
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "lynse.h"
+#include "query/hook.h"
+
+struct lua_host_desc {
+    struct alloc *alloc;       /* the database's; borrowed */
+    const struct clock *clock; /* NULL: clock_system() */
+    unsigned pair_max;         /* pairs of states; 0: two for each processor */
+};
+
+/* err NO_MEMORY. */
+LYNSE_API int lynse_lua_host_create(const struct lua_host_desc *desc, struct hook_host **out,
+                                    struct error *err);
+LYNSE_API void lynse_lua_host_destroy(struct hook_host *host); /* NULL is allowed */
+
+#endif

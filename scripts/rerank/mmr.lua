@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- mmr.lua: maximal marginal relevance: hits that are near the query and unlike each other come
+-- first (Carbonell and Goldstein, 1998).
+--
+-- Relevance is the place of a hit's score within the spread of all; likeness is the cosine of two
+-- vectors.  RELEVANCE is the share of the first; scores are left as they are.
+local RELEVANCE = 0.5
+
+local function unit_vector(vector, dim)
+   local sum, unit = 0, {}
+   for i = 0, dim - 1 do sum = sum + vector[i] * vector[i] end
+   local scale = sum > 0 and 1 / math.sqrt(sum) or 0
+   for i = 0, dim - 1 do unit[i] = vector[i] * scale end
+   return unit
+end
+
+local function likeness(a, b, dim)
+   local dot = 0
+   for i = 0, dim - 1 do dot = dot + a[i] * b[i] end
+   return dot
+end
+
+return function(hits, dim)
+   local low, high, left = math.huge, -math.huge, {}
+   for i = 1, #hits do
+      low, high = math.min(low, hits[i].score), math.max(high, hits[i].score)
+   end
+   local spread = high > low and high - low or 1
+   for i = 1, #hits do
+      local hit = hits[i]
+      left[i] = {
+         hit = hit, unit = unit_vector(hit.vector, dim),
+         relevance = 1 - (hit.score - low) / spread, alike = 0,
+      }
+   end
+   local order = {}
+   for n = 1, #hits do
+      local best, best_value = 1, -math.huge
+      for i = 1, #left do
+         local value = RELEVANCE * left[i].relevance - (1 - RELEVANCE) * left[i].alike
+         if value > best_value then best, best_value = i, value end
+      end
+      local chosen = table.remove(left, best)
+      order[n] = chosen.hit
+      for i = 1, #left do
+         local alike = likeness(chosen.unit, left[i].unit, dim)
+         if n == 1 or alike > left[i].alike then left[i].alike = alike end
+      end
+   end
+   return order
+end

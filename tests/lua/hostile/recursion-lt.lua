@@ -1,0 +1,9 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- recursion-lt.lua: __lt that compares.
+-- ends: stopped
+return function(n, distance, field, out)
+   local mt = {}
+   local a, b = setmetatable({}, mt), setmetatable({}, mt)
+   mt.__lt = function(x, y) return not (x < y) end
+   return a < b
+end

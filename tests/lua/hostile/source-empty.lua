@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- source-empty.lua: no function at all.
+-- ends: error
+-- nothing
