@@ -174,7 +174,7 @@ int main(int argc, char **argv)
     struct hook *score[2], *rerank[2];
 
     if (rounds < 1 || rounds > ROUNDS_MAX) return 2;
-    CHECK(lynse_lua_host_create(&desc, &host, NULL) == 0);
+    CHECK(lua_host_create(&desc, &host, NULL) == 0);
     for (int i = 0; i < 2; i++) {
         score[i] = prepare(host, HOOK_SCORE, i, score_source);
         rerank[i] = prepare(host, HOOK_RERANK, i, rerank_source);
@@ -199,6 +199,6 @@ int main(int argc, char **argv)
         hook_destroy(score[i]);
         hook_destroy(rerank[i]);
     }
-    lynse_lua_host_destroy(host);
+    lua_host_destroy(host);
     return 0;
 }

@@ -35,13 +35,14 @@ function(lynse_lua_objects)
     PRIVATE ${PROJECT_BINARY_DIR}/include/base ${PROJECT_BINARY_DIR}/include/codec
             ${PROJECT_BINARY_DIR}/include/query)
   target_link_libraries(lynse_lua_objects PUBLIC PkgConfig::LUAJIT)
+  target_compile_definitions(lynse_lua_objects PRIVATE LYNSE_LUA_VERSION="${PROJECT_VERSION}")
   if(LYNSE_SANITIZE STREQUAL "thread" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
     # Errors of Lua leave functions without their exits, of which ThreadSanitizer keeps a stack.
     target_compile_options(lynse_lua_objects PRIVATE --param=tsan-instrument-func-entry-exit=0)
   endif()
 endfunction()
 
-function(lynse_lua_libraries)
+function(lynse_lua_shared_library)
   set(objects $<TARGET_OBJECTS:lynse_lua_objects> $<TARGET_OBJECTS:core_base>
               $<TARGET_OBJECTS:core_codec>)
   add_library(lynse_lua SHARED ${objects})
@@ -53,19 +54,31 @@ function(lynse_lua_libraries)
   target_link_options(lynse_lua PRIVATE
     LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map
     LINKER:--gc-sections LINKER:-z,relro LINKER:-z,now LINKER:--no-undefined)
-  target_link_libraries(lynse_lua PRIVATE PkgConfig::LUAJIT Threads::Threads m ${LYNSE_LIBRARIES})
+  target_link_libraries(lynse_lua PRIVATE lynse PkgConfig::LUAJIT Threads::Threads m
+                                            ${LYNSE_LIBRARIES})
 
+endfunction()
+
+# Static, joined as cmake/library.cmake does it.
+function(lynse_lua_static_library)
+  set(objects $<TARGET_OBJECTS:lynse_lua_objects> $<TARGET_OBJECTS:core_base>
+              $<TARGET_OBJECTS:core_codec>)
   set(joined ${PROJECT_BINARY_DIR}/lib/lynse-lua.o)
   set(archive ${PROJECT_BINARY_DIR}/lib/liblynse-lua.a)
-  add_custom_command(OUTPUT ${archive} BYPRODUCTS ${joined}
+  add_library(lynse_lua_archive STATIC ${objects})
+  set_target_properties(lynse_lua_archive PROPERTIES
+    LINKER_LANGUAGE C OUTPUT_NAME lynse-lua ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+  add_custom_command(TARGET lynse_lua_archive POST_BUILD BYPRODUCTS ${joined}
     COMMAND ${CMAKE_LINKER} -r -o ${joined} ${objects}
     COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=lynse_* ${joined}
     COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
     COMMAND ${CMAKE_AR} rcs ${archive} ${joined}
-    DEPENDS lynse_lua_objects ${objects} lynse_lua
     COMMENT "Joining ${archive}"
     COMMAND_EXPAND_LISTS VERBATIM)
-  add_custom_target(lynse_lua_archive ALL DEPENDS ${archive})
+  add_library(lynse_lua_static STATIC IMPORTED GLOBAL)
+  add_dependencies(lynse_lua_static lynse_lua_archive)
+  set_target_properties(lynse_lua_static PROPERTIES IMPORTED_LOCATION ${archive})
+  target_link_libraries(lynse_lua_static INTERFACE lynse_static PkgConfig::LUAJIT)
 endfunction()
 
 if(LYNSE_HAS_LUA)
@@ -74,7 +87,10 @@ if(LYNSE_HAS_LUA)
   target_include_directories(lynse_lua_internal
     PUBLIC ${PROJECT_BINARY_DIR}/include/lua-host)
   target_link_libraries(lynse_lua_internal PUBLIC lynse_internal PkgConfig::LUAJIT)
-  if(NOT LYNSE_SANITIZE AND NOT SKBUILD)
-    lynse_lua_libraries()
+  if(NOT LYNSE_SANITIZE)
+    lynse_lua_static_library()
+    if(NOT SKBUILD)
+      lynse_lua_shared_library()
+    endif()
   endif()
 endif()

@@ -255,8 +255,7 @@ static int prepare(struct hook_host *host_base, const struct hook_desc *desc, st
 
 static const struct hook_ops ops = {prepare, destroy, begin, score, rerank, end};
 
-int lynse_lua_host_create(const struct lua_host_desc *desc, struct hook_host **out,
-                          struct error *err)
+int lua_host_create(const struct lua_host_desc *desc, struct hook_host **out, struct error *err)
 {
     struct lua_host *host = mem_zalloc(desc->alloc, MEM_SCRIPT, sizeof *host);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -272,7 +271,7 @@ int lynse_lua_host_create(const struct lua_host_desc *desc, struct hook_host **o
     return 0;
 }
 
-void lynse_lua_host_destroy(struct hook_host *base)
+void lua_host_destroy(struct hook_host *base)
 {
     struct lua_host *host = (struct lua_host *)base;
 

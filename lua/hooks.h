@@ -8,7 +8,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "lynse.h"
 #include "query/hook.h"
 
 struct lua_host_desc {
@@ -18,8 +17,7 @@ struct lua_host_desc {
 };
 
 /* err NO_MEMORY. */
-LYNSE_API int lynse_lua_host_create(const struct lua_host_desc *desc, struct hook_host **out,
-                                    struct error *err);
-LYNSE_API void lynse_lua_host_destroy(struct hook_host *host); /* NULL is allowed */
+int lua_host_create(const struct lua_host_desc *desc, struct hook_host **out, struct error *err);
+void lua_host_destroy(struct hook_host *host); /* NULL is allowed */
 
 #endif

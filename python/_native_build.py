@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the C source of ``lynse._native``: ``_native_build.py COMPILER HEADERS OUTPUT.c``.
+"""Writes the C source of ``lynse._native``: ``_native_build.py COMPILER HEADERS HEADER OUTPUT.c``.
 
 lynse.h is the one source of truth: what the preprocessor leaves of it is what cffi is told, so a
 declaration that the compiler would refuse cannot come to be.  CMake runs this; it is not shipped.
@@ -19,13 +19,13 @@ SYSTEM_HEADERS = ("stddef.h", "stdint.h")
 EXPORTED = '__attribute__((visibility("default")))'
 
 
-def declarations(compiler: str, headers: str) -> str:
-    """What lynse.h declares, without preprocessor lines and attributes."""
+def declarations(compiler: str, headers: str, header: str) -> str:
+    """What the header declares, without preprocessor lines and attributes."""
     with tempfile.TemporaryDirectory() as folder:
         for name in SYSTEM_HEADERS:
             (pathlib.Path(folder) / name).touch()
         text = subprocess.run(
-            [compiler, "-E", "-P", "-nostdinc", "-I", folder, f"{headers}/lynse.h"],
+            [compiler, "-E", "-P", "-nostdinc", "-I", folder, f"{headers}/{header}"],
             check=True,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -34,10 +34,10 @@ def declarations(compiler: str, headers: str) -> str:
 
 
 def main() -> None:
-    compiler, headers, output = sys.argv[1:]
+    compiler, headers, header, output = sys.argv[1:]
     ffi = FFI()
-    ffi.cdef(declarations(compiler, headers))
-    ffi.set_source("lynse._native", '#include "lynse.h"')
+    ffi.cdef(declarations(compiler, headers, header))
+    ffi.set_source("lynse._native", f'#include "{header}"')
     ffi.emit_c_code(output)
 
 

@@ -81,8 +81,8 @@ int api_may_wait(const char *what, struct error *err);
 /* ---- hooks.c ---- */
 
 /* The hooks of a desc, NULL where it has none; the caller destroys them (hook_destroy). */
-int api_hooks(struct lynse *db, const struct lynse_search_desc *d, struct hook **out_score,
-              struct hook **out_rerank, struct error *err);
+int api_hooks(struct lynse *db, const struct lynse_search_desc *d, uint64_t deadline_us,
+              struct hook **out_score, struct hook **out_rerank, struct error *err);
 
 /* ---- handles.c ---- */
 

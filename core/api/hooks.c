@@ -210,10 +210,11 @@ static bool is_word(const char *text)
     return size > 0 && !text[size];
 }
 
-static int prepare(struct lynse *db, enum hook_point point, const char *text, struct hook **out,
-                   struct error *err)
+static int prepare(struct lynse *db, enum hook_point point, const char *text, uint64_t deadline_us,
+                   struct hook **out, struct error *err)
 {
-    struct hook_desc desc = {.point = point, .is_trusted = db->trusts_scripts};
+    struct hook_desc desc = {
+        .point = point, .is_trusted = db->trusts_scripts, .deadline_us = deadline_us};
 
     mutex_lock(&db->mutex);
     struct hook_host *host = db->hook_host;
@@ -223,13 +224,14 @@ static int prepare(struct lynse *db, enum hook_point point, const char *text, st
     return hook_prepare(host, &desc, out, err);
 }
 
-int api_hooks(struct lynse *db, const struct lynse_search_desc *d, struct hook **out_score,
-              struct hook **out_rerank, struct error *err)
+int api_hooks(struct lynse *db, const struct lynse_search_desc *d, uint64_t deadline_us,
+              struct hook **out_score, struct hook **out_rerank, struct error *err)
 {
     if (check_callbacks(d, err) != 0) return -1;
-    if (d->score && prepare(db, HOOK_SCORE, d->score, out_score, err) != 0) return -1;
+    if (d->score && prepare(db, HOOK_SCORE, d->score, deadline_us, out_score, err) != 0) return -1;
     if (d->score_callback && make_callback(db, HOOK_SCORE, d, out_score, err) != 0) return -1;
-    if (d->rerank && prepare(db, HOOK_RERANK, d->rerank, out_rerank, err) != 0) return -1;
+    if (d->rerank && prepare(db, HOOK_RERANK, d->rerank, deadline_us, out_rerank, err) != 0)
+        return -1;
     if (d->rerank_callback && make_callback(db, HOOK_RERANK, d, out_rerank, err) != 0) return -1;
     return 0;
 }

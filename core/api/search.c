@@ -78,7 +78,7 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
 
     if (check_desc(d, err) != 0 || api_deadline(e, d->timeout_us, &r.deadline_us, err) != 0)
         return -1;
-    if (api_hooks(c->db, d, &s->score, &s->rerank, err) != 0) return -1;
+    if (api_hooks(c->db, d, r.deadline_us, &s->score, &s->rerank, err) != 0) return -1;
     r.score = s->score;
     r.rerank = s->rerank;
     if (engine_view(c->host, &view, err) != 0) return -1;

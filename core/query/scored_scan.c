@@ -36,7 +36,7 @@ struct scored_scan {
     bool is_open; /* oracle and reader are of this part and query */
     struct oracle *oracle;
     struct column_reader *reader; /* of the wanted fields; NULL: none */
-    size_t reader_fields;
+    size_t reader_first, reader_fields; /* of wants */
     struct hook_wants wants;
     double *columns;
     size_t column_count;
@@ -179,11 +179,12 @@ static int ready_reader(struct scored_scan *s, size_t first, struct error *err)
     struct slice paths[HOOK_FIELDS_MAX];
     size_t count = s->wants.field_count - first;
 
-    if (s->reader && s->reader_fields == count) return 0;
+    if (s->reader && s->reader_first == first && s->reader_fields == count) return 0;
     column_reader_destroy(s->reader);
     s->reader = NULL;
     for (size_t i = 0; i < count; i++)
         paths[i] = slice_of(s->wants.fields[first + i].name, s->wants.fields[first + i].size);
+    s->reader_first = first;
     s->reader_fields = count;
     return column_reader_create(s->fields, s->desc.view->parts[s->part].segment, paths, count,
                                 &s->reader, err);

@@ -205,6 +205,8 @@ def _open_root(path: str, read_only: bool, options: Options) -> Any:
     out = ffi.new("struct lynse **")
     error = new_error()
     check(lib.lynse_open(desc, out, error), error)
+    if hasattr(lib, "lynse_lua_attach"):  # built where LuaJIT was
+        check(lib.lynse_lua_attach(out[0], error), error)
     return out[0]
 
 

@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!host) {
         struct lua_host_desc desc = {.alloc = alloc_libc(), .pair_max = 1};
         struct hook_desc watch = {.point = HOOK_SCORE, .source = slice_of_text(canary_source)};
-        CHECK(lynse_lua_host_create(&desc, &host, NULL) == 0);
+        CHECK(lua_host_create(&desc, &host, NULL) == 0);
         CHECK(hook_prepare(host, &watch, &canary, NULL) == 0);
     }
     if (size > 0 && data[0] == 'i')

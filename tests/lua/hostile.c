@@ -254,7 +254,7 @@ static void open_room(struct room *r)
     r->alloc = alloc_create(&hooks, 0);
     CHECK(r->alloc);
     struct lua_host_desc host = {.alloc = r->alloc, .clock = &processor_clock, .pair_max = 1};
-    CHECK(lynse_lua_host_create(&host, &r->host, &err) == 0);
+    CHECK(lua_host_create(&host, &r->host, &err) == 0);
     struct hook_desc canary = {.point = HOOK_SCORE, .source = slice_of_text(canary_source)};
     if (hook_prepare(r->host, &canary, &r->canary, &err) != 0) printf("%s\n", err.text);
     CHECK(r->canary);
@@ -285,7 +285,7 @@ int main(int argc, char **argv)
     }
     free(entries);
     hook_destroy(room.canary);
-    lynse_lua_host_destroy(room.host);
+    lua_host_destroy(room.host);
     if (alloc_used_bytes(room.alloc) != 0) failed++;
     alloc_destroy(room.alloc);
     printf("latest: %llu us after its deadline; most memory: %zu bytes\n",

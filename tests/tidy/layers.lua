@@ -48,6 +48,7 @@ layers.guests = {
 -- Headers of core/include and who includes them; every other file enters below them.
 layers.public = {
    ["lynse.h"] = "api transfer",
+   ["lynse_lua.h"] = "",
    ["lynse_errors.h"] = "*",
    ["lynse_kinds.h"] = "*",
 }

@@ -129,6 +129,7 @@ return {
          "room on a root's disk: the mark that stops writes, the reserve for deleting and closing",
    },
    ["core/include"] = {
+      ["lynse_lua.h"] = "hooks from source text, in Lua",
       ["lynse.h"] = "the one public header of Lynse, an embedded-first vector database",
       ["lynse_errors.h"] = "the one table of errors, for every language",
       ["lynse_kinds.h"] =
@@ -265,6 +266,7 @@ return {
          "what is done to a log between batches: marks, files ahead of need, retirement",
    },
    ["lua"] = {
+      ["attach.c"] = "liblynse-lua for a root: who prepares its hooks from source text",
       ["budget.[ch]"] = "what one call of a script may use: steps, time, memory, depth of C",
       ["builtin.[ch]"] =
          "the scripts that the library brings along: those of scripts/, put in by the build",

@@ -19,12 +19,12 @@ static inline void fixture_open(struct fixture *f, const struct clock *clock, un
     f->alloc = alloc_create(NULL, 0);
     assert_non_null(f->alloc);
     struct lua_host_desc desc = {.alloc = f->alloc, .clock = clock, .pair_max = pair_max};
-    assert_ok(lynse_lua_host_create(&desc, &f->host, &f->err), &f->err);
+    assert_ok(lua_host_create(&desc, &f->host, &f->err), &f->err);
 }
 
 static inline void fixture_close(struct fixture *f)
 {
-    lynse_lua_host_destroy(f->host);
+    lua_host_destroy(f->host);
     assert_int_equal(alloc_used_bytes(f->alloc), 0);
     alloc_destroy(f->alloc);
 }

@@ -168,7 +168,7 @@ static int prepare_and_score(void *ctx, struct error *err)
     enum hook_result result = HOOK_WANTS_MORE;
 
     memset(&wants, 0, sizeof wants);
-    if (lynse_lua_host_create(&desc, &host, err) != 0) return -1;
+    if (lua_host_create(&desc, &host, err) != 0) return -1;
     if (hook_prepare(host, &source, &hook, err) != 0 || hook_begin(hook, 0, &run, err) != 0)
         result = HOOK_FAILED;
     while (result == HOOK_WANTS_MORE) {
@@ -178,7 +178,7 @@ static int prepare_and_score(void *ctx, struct error *err)
     if (result == HOOK_DONE) assert_true(out[0] == 6);
     hook_end(run);
     hook_destroy(hook);
-    lynse_lua_host_destroy(host);
+    lua_host_destroy(host);
     return result == HOOK_DONE ? 0 : -1;
 }
 

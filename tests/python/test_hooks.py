@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lua in a search: score and rerank as source text, trusted and not."""
+
+import time
+
+import lynse
+import numpy as np
+import pytest
+from lynse.errors import Hook, Invalid, LynseError, NotFound, Parse
+
+ROW = [1.0, 0, 0, 0]
+
+
+@pytest.fixture(params=[False, True], ids=["sandboxed", "trusted"])
+def filled(request, tmp_path, random):
+    with lynse.VectorDBClient(tmp_path / "root", trusted_scripts=request.param) as client:
+        collection = client.create_database("d").require_collection("c", dim=4)
+        vectors = random.standard_normal((3000, 4), dtype=np.float32)
+        fields = [{"stars": i % 1000, "age": i / 2, "name": f"n{i}"} for i in range(3000)]
+        collection.add(ids=list(range(3000)), vectors=vectors, fields=fields)
+        yield collection
+
+
+def test_a_score_sees_every_record_that_matches(filled):
+    score = """function(n, distance, field, out)
+      for i = 0, n - 1 do out[i] = field.stars[i] * 10000 + field.age[i] end
+    end"""
+    found = filled.search(ROW, k=5, score=score)
+    assert found.ids.tolist() == [0, 1000, 2000, 1, 1001]
+    assert found.distances.tolist() == [0, 500, 1000, 10000.5, 10500.5]
+    found = filled.search(ROW, k=2, score=score, where="stars > 500 AND age > 1000")
+    assert found.ids.tolist() == [2501, 2502]
+
+
+def test_a_score_may_use_the_distance_and_drop_records(filled):
+    score = """return function(n, distance, field, out)
+      for i = 0, n - 1 do
+        if field.stars[i] < 500 then out[i] = distance[i] else out[i] = 0 / 0 end
+      end
+    end"""
+    found = filled.search(ROW, k=10, score=score)
+    expected = filled.search(ROW, k=10, where="stars < 500")
+    assert found.ids.tolist() == expected.ids.tolist()
+    assert np.allclose(found.distances, -expected.distances)  # in hooks smaller is nearer
+
+
+def test_a_rerank_orders_the_hits(filled):
+    rerank = """function(hits)
+      table.sort(hits, function(a, b) return a.id < b.id end)
+      return hits
+    end"""
+    plain = filled.search(ROW, k=20)
+    found = filled.search(ROW, k=20, rerank=rerank)
+    assert found.ids.tolist() == sorted(plain.ids.tolist())
+    batch = filled.batch_search(np.eye(4, dtype=np.float32), k=5, rerank=rerank)
+    assert all(one.ids.tolist() == sorted(one.ids.tolist()) for one in batch)
+
+
+def test_shipped_rerankers_are_known_by_name(filled):
+    plain = filled.search(ROW, k=20)
+    found = filled.search(ROW, k=20, rerank="mmr")
+    assert sorted(found.ids.tolist()) == sorted(plain.ids.tolist())
+    assert found.ids[0] == plain.ids[0]
+    with pytest.raises(NotFound, match="nonesuch"):
+        filled.search(ROW, rerank="nonesuch")
+
+
+@pytest.mark.parametrize(
+    ("score", "kind", "text"),
+    [
+        ("function(n) x y end", Parse, "score:1"),
+        ("function(n, d, f, out) local t = nothing.x end", Hook, "score:1.*nothing"),
+        ("function(n, d, f, out) error('no') end", Hook, "no"),
+        ("return 5", Hook, "score"),
+        ("return 1 +", Parse, "score:1"),
+        ("\x1bLJ\x02", Parse, "score"),
+    ],
+)
+def test_what_a_script_does_wrong_is_said(filled, score, kind, text):
+    with pytest.raises(kind, match=text):
+        filled.search(ROW, score=score)
+    assert len(filled.search(ROW).ids) == 10
+
+
+def test_a_text_must_be_a_text(filled):
+    with pytest.raises(Invalid, match="score must be a string"):
+        filled.search(ROW, score=print)
+    with pytest.raises(Invalid, match="rerank must be a string"):
+        filled.search(ROW, rerank=7)
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        "function() while true do end end",
+        "function() local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end end",
+        "function() while true do pcall(function() while true do end end) end end",
+        "function() io.open('/etc/passwd') end",
+        "function() return os.exit() end",
+        "function() local ffi = require 'ffi' end",
+    ],
+)
+def test_the_sandbox_holds(collection, score):
+    collection.add(ids=[1, 2], vectors=[ROW, ROW])
+    begin = time.monotonic()
+    with pytest.raises(LynseError):
+        collection.search(ROW, score=score)
+    assert time.monotonic() - begin < 10
+    assert collection.search(ROW).ids.tolist() == [1, 2]
