@@ -35,7 +35,7 @@ struct scored_scan {
     uint32_t row;
     bool is_open; /* oracle and reader are of this part and query */
     struct oracle *oracle;
-    struct column_reader *reader; /* of the wanted fields; NULL: none */
+    struct column_reader *reader;       /* of the wanted fields; NULL: none */
     size_t reader_first, reader_fields; /* of wants */
     struct hook_wants wants;
     double *columns;
