@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "codec/value.h"
 #include "filter/filter.h"
-#include "filter/pattern.h"
+#include "filter/like.h"
 #include "filter/value_list.h"
 
 /* What is read and written around an operator. */
@@ -84,10 +84,10 @@ struct node {
     uint32_t first_child;  /* NO_INDEX but for JUNCTION and PREFIX */
     uint32_t next_sibling; /* NO_INDEX: the last */
     struct operand left;
-    struct operand right;          /* INFIX, RANGE */
-    struct operand upper;          /* RANGE */
-    const struct value_list *list; /* LIST */
-    const struct pattern *pattern; /* PATTERN */
+    struct operand right;               /* INFIX, RANGE */
+    struct operand upper;               /* RANGE */
+    const struct value_list *list;      /* LIST */
+    const struct like_pattern *pattern; /* PATTERN */
 };
 
 struct filter {

@@ -83,7 +83,7 @@ static enum answer answer_like(const struct block *b, const struct node *n, uint
 {
     (void)b;
     (void)row;
-    return answer_of(v->type == VALUE_TEXT && pattern_matches(n->pattern, v->as.text));
+    return answer_of(v->type == VALUE_TEXT && like_matches(n->pattern, v->as.text));
 }
 
 static enum answer answer_in(const struct block *b, const struct node *n, uint32_t row,

@@ -126,7 +126,7 @@ static int parse_pattern(struct parser *p, struct node *n)
 
     if (parse_text(p, "a pattern in quotes", &text) != 0) return -1;
     if (parser_is_word(p, "ESCAPE") && parse_escape(p, &escape) != 0) return -1;
-    n->pattern = pattern_compile(&p->filter->arena, text, escape, &is_too_wide);
+    n->pattern = like_compile(&p->filter->arena, text, escape, &is_too_wide);
     if (n->pattern) return 0;
     if (!is_too_wide) return error_no_memory(p->err, text.size);
     char what[80];

@@ -131,7 +131,7 @@ static void print_list(const struct value_list *l, struct buf *out)
     buf_append_u8(out, ')');
 }
 
-static void print_pattern(const struct pattern *p, struct buf *out)
+static void print_pattern(const struct like_pattern *p, struct buf *out)
 {
     print_quoted(p->text, '\'', out);
     if (p->escape.size == 0) return;

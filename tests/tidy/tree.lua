@@ -149,7 +149,7 @@ return {
       ["order.[ch]"] = "which of two values comes first: SQLite's order without affinity",
       ["parse.c"] = "`where` text to tree, by recursive descent",
       ["parser.h"] = "the state of filter_parse, and what its two files call of each other",
-      ["pattern.[ch]"] = "the pattern of a LIKE",
+      ["like.[ch]"] = "the pattern of a LIKE",
       ["print.c"] = "tree to text that parses to the same tree",
       ["token.[ch]"] = "a `where` text, cut into words, names, literals and signs",
       ["value_list.[ch]"] = "the values of an IN, sorted, so that each row asks a few of them only",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pattern.c — LIKE without backtracking.
+/* like.c — LIKE without backtracking.
  *
  * WHAT        The parts between the % are looked for one after the other, each at the first place
  *             that has it: a later place would leave less for the rest.  The first part must be at
@@ -10,9 +10,9 @@
  *                 those with _ are short: no text makes a pattern slow.
  *             (2) No byte outside the text is read, whether it is UTF-8 or not.
  * THREADS     A compiled pattern is constant: any thread.
- * FAILURE     pattern_compile alone can fail, for want of memory.
+ * FAILURE     like_compile alone can fail, for want of memory.
  */
-#include "filter/pattern.h"
+#include "filter/like.h"
 
 #include "base/limits.h"
 
@@ -29,8 +29,8 @@ static bool is_inside_character(struct slice text, size_t at)
 /* ---- Compiling ---- */
 
 struct compiler {
-    struct pattern *pattern;
-    struct pattern_part *parts;
+    struct like_pattern *pattern;
+    struct like_part *parts;
     uint8_t *bytes;
     uint8_t *is_any;
     uint32_t size;  /* bytes so far */
@@ -47,7 +47,7 @@ static void add_byte(struct compiler *c, uint8_t byte, bool is_any)
 static void end_part(struct compiler *c)
 {
     if (c->size == c->begin) return;
-    struct pattern_part *part = &c->parts[c->pattern->part_count++];
+    struct like_part *part = &c->parts[c->pattern->part_count++];
     part->bytes = c->bytes + c->begin;
     part->is_any = c->is_any + c->begin;
     part->size = c->size - c->begin;
@@ -56,7 +56,7 @@ static void end_part(struct compiler *c)
 
 static void split(struct compiler *c)
 {
-    struct pattern *p = c->pattern;
+    struct like_pattern *p = c->pattern;
     struct slice text = p->text;
 
     p->is_open_at_begin = false;
@@ -80,7 +80,7 @@ static void split(struct compiler *c)
 }
 
 /* border[i]: the longest beginning of the part, shorter than i + 1, that bytes [0, i] end with. */
-static uint32_t *find_borders(struct arena *a, const struct pattern_part *part)
+static uint32_t *find_borders(struct arena *a, const struct like_part *part)
 {
     uint32_t *border = (uint32_t *)arena_alloc(a, part->size * sizeof *border);
     uint32_t k = 0;
@@ -95,17 +95,17 @@ static uint32_t *find_borders(struct arena *a, const struct pattern_part *part)
     return border;
 }
 
-const struct pattern *pattern_compile(struct arena *a, struct slice text, struct slice escape,
-                                      bool *out_is_too_wide)
+const struct like_pattern *like_compile(struct arena *a, struct slice text, struct slice escape,
+                                        bool *out_is_too_wide)
 {
-    struct pattern *p = (struct pattern *)arena_zalloc(a, sizeof *p);
+    struct like_pattern *p = (struct like_pattern *)arena_zalloc(a, sizeof *p);
     size_t part_count_max = 1;
 
     *out_is_too_wide = false;
     for (size_t i = 0; i < text.size; i++) part_count_max += text.data[i] == '%';
     struct compiler c = {
         .pattern = p,
-        .parts = (struct pattern_part *)arena_zalloc(a, part_count_max * sizeof *c.parts),
+        .parts = (struct like_part *)arena_zalloc(a, part_count_max * sizeof *c.parts),
         .bytes = (uint8_t *)arena_alloc(a, text.size),
         .is_any = (uint8_t *)arena_alloc(a, text.size),
     };
@@ -115,7 +115,7 @@ const struct pattern *pattern_compile(struct arena *a, struct slice text, struct
     p->parts = c.parts;
     split(&c);
     for (uint32_t i = 0; i < p->part_count; i++) {
-        struct pattern_part *part = &c.parts[i];
+        struct like_part *part = &c.parts[i];
         bool is_searched =
             (i > 0 || p->is_open_at_begin) && (i + 1 < p->part_count || p->is_open_at_end);
         if (!is_searched) continue;
@@ -128,7 +128,7 @@ const struct pattern *pattern_compile(struct arena *a, struct slice text, struct
 /* ---- Matching ---- */
 
 /* Is the part at byte `at`?  *end is then behind it. */
-static bool is_part_at(const struct pattern_part *part, struct slice text, size_t at, size_t *end)
+static bool is_part_at(const struct like_part *part, struct slice text, size_t at, size_t *end)
 {
     for (uint32_t i = 0; i < part->size; i++) {
         if (at >= text.size) return false;
@@ -144,7 +144,7 @@ static bool is_part_at(const struct pattern_part *part, struct slice text, size_
 }
 
 /* Is the part at the text's end, behind byte `from`? */
-static bool is_part_at_end(const struct pattern_part *part, struct slice text, size_t from)
+static bool is_part_at_end(const struct like_part *part, struct slice text, size_t from)
 {
     size_t at = text.size;
     for (uint32_t i = part->size; i-- > 0;) {
@@ -159,7 +159,7 @@ static bool is_part_at_end(const struct pattern_part *part, struct slice text, s
     return true;
 }
 
-static bool find_bytes(const struct pattern_part *part, struct slice text, size_t from, size_t *end)
+static bool find_bytes(const struct like_part *part, struct slice text, size_t from, size_t *end)
 {
     uint32_t k = 0;
     for (size_t i = from; i < text.size; i++) {
@@ -175,7 +175,7 @@ static bool find_bytes(const struct pattern_part *part, struct slice text, size_
 }
 
 /* The first place of a part at or behind `from`; *end is then behind it. */
-static bool find_part(const struct pattern_part *part, struct slice text, size_t from, size_t *end)
+static bool find_part(const struct like_part *part, struct slice text, size_t from, size_t *end)
 {
     if (!part->has_any) return find_bytes(part, text, from, end);
     for (size_t i = from; i < text.size; i++)
@@ -183,7 +183,7 @@ static bool find_part(const struct pattern_part *part, struct slice text, size_t
     return false;
 }
 
-bool pattern_matches(const struct pattern *p, struct slice text)
+bool like_matches(const struct like_pattern *p, struct slice text)
 {
     uint32_t first = 0, last = p->part_count;
     size_t at = 0;

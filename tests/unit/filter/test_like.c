@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LIKE, against a table and against a matcher that tries everything. */
 #include "base/rng.h"
-#include "filter/pattern.h"
+#include "filter/like.h"
 #include "support/test.h"
 
 static bool like(struct slice text, const char *pattern, const char *escape)
@@ -9,10 +9,10 @@ static bool like(struct slice text, const char *pattern, const char *escape)
     struct arena arena;
     bool is_too_wide;
     arena_init(&arena, alloc_libc(), MEM_GENERAL);
-    const struct pattern *p =
-        pattern_compile(&arena, slice_of_text(pattern), slice_of_text(escape), &is_too_wide);
+    const struct like_pattern *p =
+        like_compile(&arena, slice_of_text(pattern), slice_of_text(escape), &is_too_wide);
     assert_non_null(p);
-    bool matches = pattern_matches(p, text);
+    bool matches = like_matches(p, text);
     arena_deinit(&arena);
     return matches;
 }

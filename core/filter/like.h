@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pattern.h — the pattern of a LIKE: % is any text, _ any character, ASCII letters any case. */
-#ifndef FILTER_PATTERN_H
-#define FILTER_PATTERN_H
+/* like.h — the pattern of a LIKE: % is any text, _ any character, ASCII letters any case. */
+#ifndef FILTER_LIKE_H
+#define FILTER_LIKE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "base/slice.h"
 
 /* What stands between two %, or before the first, or behind the last. */
-struct pattern_part {
+struct like_part {
     const uint8_t *bytes;  /* lower case */
     const uint8_t *is_any; /* per byte: 1 where it stands for one character, whichever */
     uint32_t size;
@@ -19,10 +19,10 @@ struct pattern_part {
     const uint32_t *border; /* without has_any: as Knuth, Morris and Pratt need it */
 };
 
-struct pattern {
+struct like_pattern {
     struct slice text;   /* as it was written */
     struct slice escape; /* one character, or empty */
-    const struct pattern_part *parts;
+    const struct like_part *parts;
     uint32_t part_count;   /* without the empty ones */
     bool is_open_at_begin; /* begins with % */
     bool is_open_at_end;   /* ends with % */
@@ -31,11 +31,11 @@ struct pattern {
 
 /* A pattern in the arena; text and escape are borrowed.  NULL: out of memory, or *out_is_too_wide:
  * a part with _ that has to be searched for is over LIMIT_WHERE_WILD_BYTES. */
-const struct pattern *pattern_compile(struct arena *a, struct slice text, struct slice escape,
-                                      bool *out_is_too_wide);
+const struct like_pattern *like_compile(struct arena *a, struct slice text, struct slice escape,
+                                        bool *out_is_too_wide);
 
 /* In time that grows with text.size alone, but for parts with _, whose size is a factor.  Any
  * bytes are allowed as text. */
-bool pattern_matches(const struct pattern *p, struct slice text);
+bool like_matches(const struct like_pattern *p, struct slice text);
 
 #endif
