@@ -44,14 +44,8 @@ static void put_rows(struct test_tail *f, uint32_t row_count, size_t wide)
     buf_deinit(&b);
 }
 
-static const struct slice *paths(void)
-{
-    static struct slice list[3];
-    list[0] = slice_of_text("n");
-    list[1] = slice_of_text("t");
-    list[2] = slice_of_text("s.d");
-    return list;
-}
+static const struct slice paths[3] = {
+    {(const uint8_t *)"n", 1}, {(const uint8_t *)"t", 1}, {(const uint8_t *)"s.d", 3}};
 
 static void assert_spans(const struct column_span *spans, uint32_t row, uint32_t row_count,
                          size_t wide)
@@ -108,7 +102,7 @@ static struct column_reader *make_reader(struct cached *f)
 {
     struct column_reader *r = NULL;
     struct error err = {0};
-    assert_ok(column_reader_create(f->cache, f->tail.base, paths(), 3, &r, &err), &err);
+    assert_ok(column_reader_create(f->cache, f->tail.base, paths, 3, &r, &err), &err);
     return r;
 }
 
@@ -249,7 +243,7 @@ static int fill(void *ctx, struct error *err)
 
     if (column_cache_create(f->tail.alloc, CACHE_BYTES, &cache, err) != 0) return -1;
     struct segment *s = f->tail.base;
-    if (column_reader_create(cache, s, paths(), 3, &r, err) == 0)
+    if (column_reader_create(cache, s, paths, 3, &r, err) == 0)
         rc = read_rows(r, 0, COLUMN_BLOCK_ROWS + 5, 10, err);
     column_reader_destroy(r);
     if (s->columns) segment_columns_destroy(s->columns);
