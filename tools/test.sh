@@ -96,7 +96,7 @@ suite_needs() {
 }
 
 suite_symbols() {
-    suite_needs symbols release lynse lynse_archive || return 0
+    suite_needs symbols release lynse lynse_archive lynse_lua lynse_lua_archive || return 0
     suite_cases symbols sh tests/tidy/check_symbols.sh build/release
     sed -n 's/^liblynse.so: /    liblynse.so: /p' build/symbols.log
 }
@@ -118,7 +118,7 @@ suite_where() {
 
 # What `cmake --install` gives to a host, with zstd and without.
 suite_install() {
-    suite_needs install release lynse lynse_archive || return 0
+    suite_needs install release lynse lynse_archive lynse_lua lynse_lua_archive || return 0
     suite_needs install core-only lynse lynse_archive || return 0
     suite_cases install "$(system_python)" tests/host/check_install.py build/release build/core-only
 }

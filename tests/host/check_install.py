@@ -42,9 +42,12 @@ class Stage:
         stage = self.folder / "stage"
         return {str(f.relative_to(stage)) for f in stage.rglob("*") if not f.is_dir()}
 
-    def pkg_config(self, *arguments):
-        env = {**os.environ, "PKG_CONFIG_PATH": str(self.lib / "pkgconfig")}
-        return run("pkg-config", *arguments, "lynse", env=env).split()
+    def pkg_config(self, *arguments, name="lynse"):
+        folder = str(self.lib / "pkgconfig")
+        before = os.environ.get("PKG_CONFIG_PATH")
+        path = f"{folder}:{before}" if before else folder
+        env = {**os.environ, "PKG_CONFIG_PATH": path}
+        return run("pkg-config", *arguments, name, env=env).split()
 
     def compile(self, name, flags, source=PROGRAM, compiler=CC, standard="-std=c11"):
         program = self.folder / name
@@ -73,7 +76,7 @@ def expect_says(stage, program):
 
 
 def what_is_installed(cases, stage):
-    with cases.case("the library, its headers and its two packages are installed, and no more"):
+    with cases.case("the libraries, their headers and their packages are installed, and no more"):
         stage.install()
         base = PREFIX[1:]
         version = stage.pkg_config("--modversion")[0]
@@ -81,11 +84,14 @@ def what_is_installed(cases, stage):
             f"{base}/include/lynse.h",
             f"{base}/include/lynse_errors.h",
             f"{base}/include/lynse_kinds.h",
-            f"{base}/lib/liblynse.a",
-            f"{base}/lib/liblynse.so",
-            f"{base}/lib/liblynse.so.0",
-            f"{base}/lib/liblynse.so.{version}",
+            f"{base}/include/lynse_lua.h",
+            *(
+                f"{base}/lib/lib{name}.{ending}"
+                for name in ("lynse", "lynse-lua")
+                for ending in ("a", "so", "so.0", f"so.{version}")
+            ),
             f"{base}/lib/pkgconfig/lynse.pc",
+            f"{base}/lib/pkgconfig/lynse-lua.pc",
             f"{base}/lib/cmake/lynse/lynse-config.cmake",
             f"{base}/lib/cmake/lynse/lynse-config-version.cmake",
         }
@@ -154,6 +160,24 @@ def by_cmake(cases, stage):
             expect_says(stage, build / f"with_{kind}")
 
 
+def with_lua(cases, stage):
+    flags = stage.pkg_config("--cflags", "--libs", name="lynse-lua")
+    with cases.case("hooks in Lua, shared"):
+        program = stage.compile("scored", flags, HERE / "scored.c")
+        said = stage.run(program)
+        expect(said == "id 2: -1.00\n", f"said {said!r}")
+    with cases.case("hooks in Lua, the two archives"):
+        archives = {"-llynse-lua": "liblynse-lua.a", "-llynse": "liblynse.a"}
+        flags = [str(stage.lib / archives[f]) if f in archives else f for f in flags]
+        lua = run("pkg-config", "--libs", "luajit").split()
+        rest = stage.pkg_config("--static", "--libs")
+        flags += [*lua, *(f for f in rest if f != "-llynse")]
+        program = stage.compile("scored-archives", flags, HERE / "scored.c")
+        others = [name for name in needed(program) if not re.match(SYSTEM, name)]
+        expect(not any(name.startswith("liblynse") for name in others), others)
+        expect(stage.run(program) == said, stage.run(program))
+
+
 def by_other_languages(cases, stage):
     flags = stage.pkg_config("--cflags", "--libs")
     version = stage.pkg_config("--modversion")[0]
@@ -191,6 +215,7 @@ def main():
         what_is_installed(cases, stages[0])
         by_pkg_config(cases, stages[0])
         by_cmake(cases, stages[0])
+        with_lua(cases, stages[0])
         by_other_languages(cases, stages[0])
         without_zstd(cases, stages[1])
     with cases.case("nothing was installed outside DESTDIR"):

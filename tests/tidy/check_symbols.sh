@@ -67,6 +67,16 @@ verdict "liblynse.so needs more than libc, libm and libzstd" \
     "$(readelf -d "$shared" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
         grep -v -E '^(libc|libm|libpthread|libzstd|ld-linux-[a-z0-9-]*)\.so' || true)"
 
+for lua in "$build/lib/liblynse-lua.so" "$build/lib/liblynse-lua.a"; do
+    option=-g
+    case $lua in *.so) option=-D ;; esac
+    verdict "${lua##*/} shows other names than lynse_lua_*, or none" "$(
+        names=$(nm $option --defined-only "$lua" 2>/dev/null | awk 'NF == 3 { print $3 }')
+        [ -n "$names" ] || echo "none"
+        echo "$names" | grep -v '^lynse_lua_' || true
+    )"
+done
+
 copy=$(mktemp)
 strip -o "$copy" "$shared"
 bytes=$(stat -c %s "$copy")
