@@ -68,6 +68,7 @@ verdict "liblynse.so needs more than libc, libm and libzstd" \
         grep -v -E '^(libc|libm|libpthread|libzstd|ld-linux-[a-z0-9-]*)\.so' || true)"
 
 for lua in "$build/lib/liblynse-lua.so" "$build/lib/liblynse-lua.a"; do
+    [ -e "$lua" ] || continue # a build without LuaJIT
     option=-g
     case $lua in *.so) option=-D ;; esac
     verdict "${lua##*/} shows other names than lynse_lua_*, or none" "$(
