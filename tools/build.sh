@@ -35,7 +35,9 @@ verb_build() {
     configure release -DLYNSE_TESTS=OFF || exit 1
     mkdir -p build/release/bin
     compile release || exit 1
-    for file in build/release/lib/liblynse.so build/release/lib/liblynse.a; do
+    for file in build/release/lib/liblynse.so build/release/lib/liblynse.a \
+        build/release/lib/lua/lynse.so build/release/bin/lynse; do
+        [ -f "$file" ] || continue # the last two where there is LuaJIT
         say "$file ($(stat -L -c %s "$file" | awk '{ printf "%.0f kB", $1 / 1000 }'))"
     done
 }

@@ -2,9 +2,9 @@
 # test.sh — `./dev test`.  Sourced by ./dev.  Each suite adds "name passed failed skipped" to
 # build/test-counts; the last line of the output is their sum.
 
-suites_push="tidy release where symbols examples python docs asan core-only install tsan"
-suites_all="tidy release where symbols examples python docs tiny faults asan asan-full core-only \
-install tsan tsan-full"
+suites_push="tidy release where symbols examples lua python docs asan core-only install tsan"
+suites_all="tidy release where symbols examples lua python docs tiny faults asan asan-full \
+core-only install tsan tsan-full"
 counts=$root/build/test-counts
 
 verb_test() {
@@ -33,7 +33,7 @@ verb_test() {
     compared=
     for suite in $suites; do
         case $suite in
-        tidy | where | symbols | examples | python | docs | install) "suite_$suite" ;;
+        tidy | where | symbols | examples | lua | python | docs | install) "suite_$suite" ;;
         *)
             grep -q "\"name\": \"$suite\"" CMakePresets.json ||
                 die "no suite '$suite'; ./dev help says where they are"
@@ -102,8 +102,14 @@ suite_symbols() {
 }
 
 suite_examples() {
-    suite_needs examples release examples || return 0
+    suite_needs examples release examples lynse_program || return 0
     suite_cases examples "$(system_python)" tests/host/check_examples.py build/release
+}
+
+# The module for LuaJIT and the program lynse, by the specifications of tests/lua/module.
+suite_lua() {
+    suite_needs lua release lynse_module lynse_program || return 0
+    suite_cases lua sh tests/lua/module/run_specs.sh build/release
 }
 
 # Random expressions against SQLite; the long form is what an issue asks for.
@@ -126,7 +132,7 @@ suite_install() {
 # What the documents show is run; what is made from a table is compared with it.
 suite_docs() {
     suite_cases errors "$(system_python)" tools/write_errors.py --check
-    suite_needs readme release lynse || return 0
+    suite_needs readme release lynse lynse_program || return 0
     python=
     if [ -f pyproject.toml ] && (need_lynse_python); then python=$venv/bin/python; fi
     suite_cases readme "$(system_python)" tests/readme/run_blocks.py build/release \

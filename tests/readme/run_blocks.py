@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the code that the documents show: `run_blocks.py BUILD [PYTHON]`.
 
-A fenced block of `c` or `python` after the line `<!-- run: NAME -->` is run in an empty folder.  If
-the next fenced block of the same section is `text`, it is what the program must print; an ellipsis
-(one character, …) stands for anything on its line.  C without a main is put into frame.c, where a
-root is open.  A NAME that is the path of a file says that the block is that file without its head
-comment.  BUILD has lib/liblynse.so; PYTHON can import lynse.
+A fenced block of `c`, `lua` or `python` after the line `<!-- run: NAME -->` is run in an empty
+folder.  If the next fenced block of the same section is `text`, it is what the program must print;
+an ellipsis (one character, …) stands for anything on its line.  C without a main is put into
+frame.c, where a root is open.  A NAME that is the path of a file says that the block is that file
+without its head comment.  BUILD has lib/liblynse.so and bin/lynse; PYTHON can import lynse.
 """
 
 import os
@@ -20,7 +20,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from cases import Cases, expect, run  # noqa: E402
 
-DOCUMENTS = ("README.md", "docs/EMBEDDING.md")
+DOCUMENTS = ("README.md", "docs/EMBEDDING.md", "docs/LUA.md")
 MARK = re.compile(r"<!-- run: (\S+) -->$")
 FENCE = re.compile(r"^```(\w*)$")
 CC = os.environ.get("CC", "cc")
@@ -67,7 +67,7 @@ def read_blocks(path):
                 answered = True
             continue
         if marked:
-            expect(language in ("c", "python"), f"line {line}: cannot run '{language}'")
+            expect(language in ("c", "lua", "python"), f"line {line}: cannot run '{language}'")
             blocks[-1].language, blocks[-1].code = language, text
             marked = False
         elif not answered:
@@ -83,7 +83,7 @@ def expect_file(block):
     if "/" not in block.name:
         return
     expect(path.is_file(), f"there is no {block.name}")
-    text = re.sub(r"\A(/\*.*?\*/\n)+", "", path.read_text(), flags=re.DOTALL)
+    text = re.sub(r"\A((/\*.*?\*/|--[^\n]*)\n)+", "", path.read_text(), flags=re.DOTALL)
     expect(block.code == text, f"the block is not {block.name}, which has:\n{text}")
 
 
@@ -115,6 +115,9 @@ def run_block(block, build, python):
         cwd.mkdir()
         if block.language == "c":
             command = [run_c(block, build, folder)]
+        elif block.language == "lua":
+            (folder / "block.lua").write_text(block.code)
+            command = [build / "bin" / "lynse", "lua", folder / "block.lua"]
         else:
             expect(python, "no Python with lynse was given")
             (folder / "block.py").write_text(block.code)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# lua/module: lib/lua/lynse.so, `require "lynse"` for a program's own LuaJIT, with the engine in it
+# and no library of Lua; and bin/lynse, which runs scripts with it and needs libluajit.
+# Both are left out where LuaJIT is missing, where there is no library to ship (a sanitizer), and in
+# builds that are part of another one.  cmake --install … --component lua installs them.
+if(NOT PROJECT_IS_TOP_LEVEL OR SKBUILD)
+  return()
+endif()
+find_package(PkgConfig QUIET)
+if(LYNSE_LUA AND PKG_CONFIG_FOUND)
+  pkg_check_modules(LUAJIT QUIET IMPORTED_TARGET GLOBAL luajit)
+endif()
+if(NOT LYNSE_LUA OR NOT LUAJIT_FOUND OR NOT TARGET lynse_static)
+  message(STATUS "The module for LuaJIT and the program lynse are left out")
+  return()
+endif()
+
+function(lynse_module_objects)
+  set(made ${PROJECT_BINARY_DIR}/lua/module_script.c)
+  set(script ${PROJECT_SOURCE_DIR}/lua/module/lynse.lua)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lua/module/*.c)
+  add_custom_command(OUTPUT ${made}
+    COMMAND ${CMAKE_COMMAND} -DSCRIPT=${script} -DOUT=${made}
+            -P ${PROJECT_SOURCE_DIR}/cmake/embed_module.cmake
+    DEPENDS ${script} ${PROJECT_SOURCE_DIR}/cmake/embed_module.cmake
+    COMMENT "Embedding lynse.lua" VERBATIM)
+  set(root ${PROJECT_BINARY_DIR}/include/lua-module)
+  file(MAKE_DIRECTORY ${root})
+  if(NOT EXISTS ${root}/lua)
+    file(CREATE_LINK ${PROJECT_SOURCE_DIR}/lua ${root}/lua SYMBOLIC)
+  endif()
+  add_library(lynse_module_objects OBJECT ${sources} ${made})
+  target_include_directories(lynse_module_objects
+    PUBLIC ${PROJECT_SOURCE_DIR}/core/include ${root} ${LUAJIT_INCLUDE_DIRS}
+    PRIVATE ${PROJECT_BINARY_DIR}/include/base ${PROJECT_BINARY_DIR}/include/codec)
+endfunction()
+
+# The archive shows lynse_* alone: what the module uses of base and codec is a copy of its own.
+function(lynse_module_library)
+  set(objects $<TARGET_OBJECTS:lynse_module_objects> $<TARGET_OBJECTS:core_base>
+              $<TARGET_OBJECTS:core_codec>)
+  add_library(lynse_module MODULE ${objects})
+  set_target_properties(lynse_module PROPERTIES
+    LINKER_LANGUAGE C PREFIX "" OUTPUT_NAME lynse
+    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/module.map
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/lua)
+  target_link_options(lynse_module PRIVATE
+    LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/module.map
+    LINKER:--gc-sections LINKER:-z,relro LINKER:-z,now)
+  target_link_libraries(lynse_module PRIVATE lynse_static)
+
+  add_executable(lynse_program ${PROJECT_SOURCE_DIR}/lua/program/main.c ${objects})
+  set_target_properties(lynse_program PROPERTIES
+    OUTPUT_NAME lynse RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  target_include_directories(lynse_program PRIVATE ${PROJECT_BINARY_DIR}/include/lua-module)
+  target_link_options(lynse_program PRIVATE LINKER:--gc-sections)
+  target_link_libraries(lynse_program PRIVATE lynse_static PkgConfig::LUAJIT)
+endfunction()
+
+lynse_module_objects()
+lynse_module_library()
+install(TARGETS lynse_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.1
+        COMPONENT lua EXCLUDE_FROM_ALL)
+install(TARGETS lynse_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+        COMPONENT lua EXCLUDE_FROM_ALL)

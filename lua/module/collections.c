@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* collections.c — collections opened and made, and what is done to all of one. */
+#include <lynse.h>
+
+#include "lua/module/failure.h"
+#include "lua/module/handles.h"
+#include "lua/module/natives.h"
+#include "lua/module/options.h"
+#include "lua/module/scalars.h"
+
+static int push_done(lua_State *L, int code, const struct lynse_error *err)
+{
+    if (code != LYNSE_OK) return failure_push(L, err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* open_collection(root, name) */
+static int open_collection(lua_State *L)
+{
+    struct module_root *r = handle_check_root(L, 1);
+    struct error wrong = {0};
+    struct lynse_error err = {0};
+    const char *name = argument_text(L, 2, "name", &wrong);
+
+    if (!name) return failure_push_error(L, &wrong);
+    struct module_collection *c = handle_push_collection(L, 1);
+    if (lynse_collection_open(r->db, name, &c->collection, &err) != LYNSE_OK)
+        return failure_push(L, &err);
+    return 1;
+}
+
+typedef int make_call(struct lynse *db, const struct lynse_collection_desc *desc,
+                      struct lynse_collection **out, struct lynse_error *err);
+
+static int make_collection(lua_State *L, make_call *make)
+{
+    struct module_root *r = handle_check_root(L, 1);
+    struct options o = options_of(L, 2);
+    struct lynse_error err = {0};
+    struct lynse_collection_desc desc = {
+        .struct_bytes = sizeof desc,
+        .dim = option_u32(&o, "dim"),
+        .name = option_text(&o, "name"),
+        .metric = option_metric(&o),
+        .sync = option_sync(&o),
+        .sync_interval_ms = option_u32(&o, "sync_interval_ms"),
+        .description = option_text(&o, "description"),
+    };
+
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
+    struct module_collection *c = handle_push_collection(L, 1);
+    if (make(r->db, &desc, &c->collection, &err) != LYNSE_OK) return failure_push(L, &err);
+    return 1;
+}
+
+static int create_collection(lua_State *L)
+{
+    return make_collection(L, lynse_collection_create);
+}
+
+static int require_collection(lua_State *L)
+{
+    return make_collection(L, lynse_collection_require);
+}
+
+/* ---- About one ---- */
+
+static void set_number(lua_State *L, const char *name, uint64_t v)
+{
+    lua_pushnumber(L, (lua_Number)v);
+    lua_setfield(L, -2, name);
+}
+
+static int describe_state(lua_State *L)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct lynse_collection_info info = {.struct_bytes = sizeof info};
+    struct lynse_error err = {0};
+
+    if (lynse_collection_info(c->collection, &info, &err) != LYNSE_OK) return failure_push(L, &err);
+    lua_createtable(L, 0, 18);
+    set_number(L, "dim", info.dim);
+    set_number(L, "sync_interval_ms", info.sync_interval_ms);
+    set_number(L, "segment_count", info.segment_count);
+    set_number(L, "live_count", info.live_count);
+    set_number(L, "deleted_count", info.deleted_count);
+    set_number(L, "tail_count", info.tail_count);
+    set_number(L, "applied_lsn", info.applied_lsn);
+    set_number(L, "durable_lsn", info.durable_lsn);
+    set_number(L, "flushed_lsn", info.flushed_lsn);
+    set_number(L, "log_bytes", info.log_bytes);
+    if (info.has_int_id) {
+        scalar_push_uint(L, info.max_int_id);
+        lua_setfield(L, -2, "max_int_id");
+    }
+    lua_pushboolean(L, info.is_read_only != 0);
+    lua_setfield(L, -2, "is_read_only");
+    lua_pushstring(L, metric_text(info.metric));
+    lua_setfield(L, -2, "metric");
+    lua_pushstring(L, sync_text(info.sync));
+    lua_setfield(L, -2, "sync");
+    lua_pushstring(L, info.index_mode);
+    lua_setfield(L, -2, "index_mode");
+    lua_pushstring(L, info.directory);
+    lua_setfield(L, -2, "directory");
+    return 1;
+}
+
+/* describe(collection, text or nil) */
+static int set_description(lua_State *L)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct error wrong = {0};
+    struct lynse_error err = {0};
+    const char *text = NULL;
+
+    if (!lua_isnoneornil(L, 2) && !(text = argument_text(L, 2, "description", &wrong)))
+        return failure_push_error(L, &wrong);
+    int code = lynse_collection_describe(c->collection, text, &err);
+    return push_done(L, code, &err);
+}
+
+typedef int list_call(struct lynse_collection *c, struct lynse_names **out,
+                      struct lynse_error *err);
+
+static int push_list(lua_State *L, list_call *list)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct module_scratch *s = handle_push_scratch(L);
+    struct lynse_error err = {0};
+
+    if (list(c->collection, &s->names, &err) != LYNSE_OK) return failure_push(L, &err);
+    push_names(L, s->names);
+    scratch_clear(s);
+    return 1;
+}
+
+static int read_description(lua_State *L)
+{
+    return push_list(L, lynse_collection_description);
+}
+
+static int list_fields(lua_State *L)
+{
+    return push_list(L, lynse_list_fields);
+}
+
+/* ---- Done to one ---- */
+
+typedef int plain_call(struct lynse_collection *c, struct lynse_error *err);
+
+static int call_plain(lua_State *L, plain_call *call)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct lynse_error err = {0};
+    int code = call(c->collection, &err);
+    return push_done(L, code, &err);
+}
+
+static int flush_collection(lua_State *L)
+{
+    return call_plain(L, lynse_flush);
+}
+
+static int checkpoint_collection(lua_State *L)
+{
+    return call_plain(L, lynse_checkpoint);
+}
+
+static int remove_index(lua_State *L)
+{
+    return call_plain(L, lynse_remove_index);
+}
+
+/* build_index(collection, mode) */
+static int build_index(lua_State *L)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct error wrong = {0};
+    struct lynse_error err = {0};
+    const char *mode = argument_text(L, 2, "mode", &wrong);
+
+    if (!mode) return failure_push_error(L, &wrong);
+    int code = lynse_build_index(c->collection, mode, &err);
+    return push_done(L, code, &err);
+}
+
+/* sync(collection) → durable LSN */
+static int sync_collection(lua_State *L)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct lynse_error err = {0};
+    uint64_t lsn = 0;
+
+    if (lynse_collection_sync(c->collection, &lsn, &err) != LYNSE_OK) return failure_push(L, &err);
+    lua_pushnumber(L, (lua_Number)lsn);
+    return 1;
+}
+
+/* set_sync(collection, {sync =, sync_interval_ms =}) */
+static int set_sync(lua_State *L)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct options o = options_of(L, 2);
+    struct lynse_error err = {0};
+    uint32_t level = option_sync(&o), interval_ms = option_u32(&o, "sync_interval_ms");
+
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
+    int code = lynse_set_sync(c->collection, level, interval_ms, &err);
+    return push_done(L, code, &err);
+}
+
+const luaL_Reg native_collections[] = {{"open_collection", open_collection},
+                                       {"create_collection", create_collection},
+                                       {"require_collection", require_collection},
+                                       {"close_collection", handle_close_collection},
+                                       {"info", describe_state},
+                                       {"describe", set_description},
+                                       {"description", read_description},
+                                       {"list_fields", list_fields},
+                                       {"flush", flush_collection},
+                                       {"checkpoint", checkpoint_collection},
+                                       {"build_index", build_index},
+                                       {"remove_index", remove_index},
+                                       {"sync_collection", sync_collection},
+                                       {"set_sync", set_sync},
+                                       {NULL, NULL}};

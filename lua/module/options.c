@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lua/module/options.h"
+
+#include <lauxlib.h>
+#include <lynse.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/slice.h"
+#include "codec/quote.h"
+#include "lua/module/scalars.h"
+
+struct word {
+    const char *text;
+    uint32_t number;
+};
+static const struct word sync_words[] = {
+#define SYNC_WORD(name, number, promise, of_writes) {#name, number},
+    LYNSE_SYNC_LEVELS(SYNC_WORD)
+#undef SYNC_WORD
+};
+static const struct word metric_words[] = {
+#define METRIC_WORD(name, number, text, mode_words, kernel, value) {text, number},
+    LYNSE_METRICS(METRIC_WORD)
+#undef METRIC_WORD
+};
+enum {
+    SYNC_WORD_COUNT = sizeof sync_words / sizeof *sync_words,
+    METRIC_WORD_COUNT = sizeof metric_words / sizeof *metric_words,
+};
+
+struct options options_of(lua_State *L, int index)
+{
+    return (struct options){.L = L, .index = lua_istable(L, index) ? index : 0};
+}
+
+/* Push the member; false, and nothing pushed, where there is none. */
+static bool push_member(struct options *o, const char *name)
+{
+    if (options_failed(o) || o->index == 0) return false;
+    lua_pushstring(o->L, name);
+    lua_rawget(o->L, o->index); /* raw: a text that is borrowed is the table's own */
+    if (!lua_isnil(o->L, -1)) return true;
+    lua_pop(o->L, 1);
+    return false;
+}
+
+uint64_t option_u64(struct options *o, const char *name)
+{
+    uint64_t v = 0;
+
+    if (!push_member(o, name)) return 0;
+    if (scalar_read_integer(o->L, -1, &v) != SCALAR_IS_UINT) {
+        v = 0;
+        error_set(&o->err, LYNSE_INVALID, "%s: must be a whole number of 0 or more", name);
+    }
+    lua_pop(o->L, 1);
+    return v;
+}
+
+uint32_t option_u32(struct options *o, const char *name)
+{
+    uint64_t v = option_u64(o, name);
+
+    if (v <= UINT32_MAX) return (uint32_t)v;
+    error_set(&o->err, LYNSE_LIMIT, "%s: %llu, at most %u", name, (unsigned long long)v,
+              UINT32_MAX);
+    return 0;
+}
+
+float option_f32(struct options *o, const char *name)
+{
+    if (!push_member(o, name)) return 0;
+    lua_Number v = 0;
+    if (lua_type(o->L, -1) == LUA_TNUMBER) v = lua_tonumber(o->L, -1);
+    else error_set(&o->err, LYNSE_INVALID, "%s: must be a number", name);
+    lua_pop(o->L, 1);
+    return (float)v;
+}
+
+bool option_flag(struct options *o, const char *name)
+{
+    if (!push_member(o, name)) return false;
+    bool v = lua_toboolean(o->L, -1);
+    lua_pop(o->L, 1);
+    return v;
+}
+
+const char *argument_text(lua_State *L, int index, const char *what, struct error *err)
+{
+    size_t size;
+    const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &size) : NULL;
+
+    if (text && strlen(text) == size) return text;
+    error_set(err, LYNSE_INVALID, "%s: must be a text%s", what, text ? " without a NUL" : "");
+    return NULL;
+}
+
+const char *option_text(struct options *o, const char *name)
+{
+    if (!push_member(o, name)) return NULL;
+    const char *text = argument_text(o->L, -1, name, &o->err);
+    lua_pop(o->L, 1);
+    return text;
+}
+
+static uint32_t option_word(struct options *o, const char *name, const struct word *words,
+                            size_t count)
+{
+    const char *text = option_text(o, name);
+    char quoted[QUOTE_BYTES];
+
+    if (!text) return 0;
+    for (size_t i = 0; i < count; i++)
+        if (slice_equal_word(slice_of_text(text), slice_of_text(words[i].text)))
+            return words[i].number;
+    error_set(&o->err, LYNSE_INVALID, "%s: there is no %s; the first one is '%s'", name,
+              quote_text(slice_of_text(text), quoted, sizeof quoted), words[0].text);
+    return 0;
+}
+
+uint32_t option_sync(struct options *o)
+{
+    return option_word(o, "sync", sync_words, SYNC_WORD_COUNT);
+}
+
+uint32_t option_metric(struct options *o)
+{
+    return option_word(o, "metric", metric_words, METRIC_WORD_COUNT);
+}
+
+static const char *text_of(const struct word *words, size_t count, uint32_t number)
+{
+    for (size_t i = 0; i < count; i++)
+        if (words[i].number == number) return words[i].text;
+    return "";
+}
+
+const char *metric_text(uint32_t metric)
+{
+    return text_of(metric_words, METRIC_WORD_COUNT, metric);
+}
+
+const char *sync_text(uint32_t sync)
+{
+    return text_of(sync_words, SYNC_WORD_COUNT, sync);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options.h — members of a table of options, as C wants them.
+ *
+ * Which names there are is checked in the Lua part.  A member that is nil is 0, or NULL.  After the
+ * first wrong one err is set and all further reads give 0: one check at the end is enough.
+ */
+#ifndef LUA_MODULE_OPTIONS_H
+#define LUA_MODULE_OPTIONS_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct options {
+    lua_State *L;
+    int index; /* of the table; nothing else is there: no options */
+    struct error err;
+};
+
+struct options options_of(lua_State *L, int index);
+uint64_t option_u64(struct options *o,
+                    const char *name); /* INVALID: no whole number of 0 or more */
+uint32_t option_u32(struct options *o, const char *name);
+float option_f32(struct options *o, const char *name);
+bool option_flag(struct options *o, const char *name);
+/* Without a NUL; borrowed from the table, which must not change meanwhile. */
+const char *option_text(struct options *o, const char *name);
+uint32_t option_sync(struct options *o); /* "sync": a level by its name, in any case */
+uint32_t option_metric(struct options *o);
+static inline bool options_failed(const struct options *o)
+{
+    return o->err.code != 0;
+}
+
+/* The text at a place on the stack, without a NUL in it: a name, an expression; NULL with err set
+ * where it is none. */
+const char *argument_text(lua_State *L, int index, const char *what, struct error *err);
+const char *metric_text(uint32_t metric); /* "" for what is none */
+const char *sync_text(uint32_t sync);
+
+#endif

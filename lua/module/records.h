@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* records.h — ids, rows and hits, between Lua and the structs of lynse.h.  Thread: the state's. */
+#ifndef LUA_MODULE_RECORDS_H
+#define LUA_MODULE_RECORDS_H
+
+#include <lua.h>
+#include <lynse.h>
+
+#include "base/error.h"
+#include "lua/module/documents.h"
+#include "lua/module/handles.h"
+
+/* Vectors in memory of the FFI, which lynse.lua hands over as { view, what keeps it alive }.  Its
+ * view has the same members in the same order. */
+struct vectors_view {
+    const float *values;
+    double count, dim;
+};
+/* Raises where the value there is none. */
+const struct vectors_view *vectors_borrow(lua_State *L, int index);
+
+/* The ids of the list at `index`, pushed as one block of memory; texts point into the list, which
+ * must not change meanwhile.  NULL with err set: INVALID or LIMIT, naming the entry. */
+struct lynse_id *ids_push(lua_State *L, int index, size_t *out_count, struct error *err);
+/* One id, whose text is borrowed from the stack. */
+int id_read(lua_State *L, int index, struct lynse_id *out, struct error *err);
+
+/* Push entries `from` to `to` of hits as a table: count, ids, and of scores, fields and vectors
+ * what there is; vectors as one text of raw floats, with dim. */
+void hits_push(lua_State *L, const struct lynse_hits *hits, size_t from, size_t to,
+               enum document_form form);
+
+#endif

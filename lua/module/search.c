@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* search.c — searches, and in them functions of the program that asks.
+ *
+ * WHAT        score and rerank are functions of the caller's own state, called on its thread in the
+ *             middle of lynse_search (LYNSE_ONE_THREAD).  The Lua part has a runner for each: it
+ *             makes what the program's function wants to see and looks at what it answers.  What
+ *             the two sides share is one struct in memory of the FFI, search_view.
+ * INVARIANTS  (1) Nothing raises through the library: between lynse_search and a runner there is a
+ *                 lua_pcall, and what comes before it neither allocates nor raises.
+ *             (2) What search_view points to is valid while a runner runs; afterwards it is empty.
+ *             (3) While a runner may run its root is not closed (handles.h).
+ *             (4) Each call leaves the stack as it was, but for the place of the failure.
+ * THREADS     That of the state.
+ * FAILURE     A runner's error is the search's: HOOK, with the text and traceback.  A runner that
+ *             answers true ends the search: it lacks fields, and the Lua part begins anew.
+ */
+#include <lynse.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lua/module/failure.h"
+#include "lua/module/natives.h"
+#include "lua/module/options.h"
+#include "lua/module/records.h"
+#include "lua/module/scalars.h"
+
+enum { HOOK_FIELDS = 32 }; /* fields that a score may read: lynse_score_callback's limit */
+
+/* lynse.lua has the same members in the same order. */
+struct search_view {
+    const float *distances;
+    float *out;
+    const double *columns[HOOK_FIELDS];
+    const float *vectors; /* of a rerank's hits */
+    uint32_t *places;
+    float *scores;
+    double count, dim; /* count: hits that come in, and that are kept */
+};
+
+struct search_call {
+    lua_State *L;
+    struct search_view *view;
+    const struct lynse_hits *hits; /* while a rerank runs */
+    size_t field_count;
+    const char *field_names[HOOK_FIELDS];
+    const char *failed_hook; /* whose error is at FAILURE_AT */
+};
+
+static const char call_name[] = "lynse.search_call";
+
+/* The stack of search() below; the first three are its arguments. */
+enum { OPTIONS_AT = 2, VECTORS_AT, HOOKS_AT, SCRATCH_AT, CALL_AT };
+enum { SCORE_AT = CALL_AT + 1, RERANK_AT, TRACEBACK_AT, FAILURE_AT, STACK_ROOM = 40 };
+
+/* Run the runner at `runner_at`; 0, or the search is to fail. */
+static int run(struct search_call *call, const char *hook, int runner_at, size_t count)
+{
+    lua_State *L = call->L;
+    int top = lua_gettop(L);
+
+    lua_pushvalue(L, runner_at);
+    lua_pushinteger(L, (lua_Integer)count);
+    lua_pushvalue(L, CALL_AT);
+    int status = lua_pcall(L, 2, 1, TRACEBACK_AT); /* (1) */
+    bool is_refused = status == 0 && lua_toboolean(L, -1);
+    if (status != 0) {
+        call->failed_hook = hook;
+        lua_replace(L, FAILURE_AT);
+    }
+    lua_settop(L, top); /* (4) */
+    return status != 0 || is_refused;
+}
+
+static int on_score(void *ctx, size_t count, const float *distances, const double *const *fields,
+                    float *out)
+{
+    struct search_call *call = ctx;
+    struct search_view *v = call->view;
+
+    memcpy(out, distances, count * sizeof *out); /* what the function leaves alone stays */
+    v->distances = distances;
+    v->out = out;
+    for (size_t i = 0; i < call->field_count; i++) v->columns[i] = fields[i];
+    int rc = run(call, "score", SCORE_AT, count);
+    memset(v, 0, sizeof *v); /* (2) */
+    return rc;
+}
+
+static int on_rerank(void *ctx, const struct lynse_hits *hits, size_t *inout_count,
+                     uint32_t *places, float *scores)
+{
+    struct search_call *call = ctx;
+    struct search_view *v = call->view;
+
+    v->vectors = hits->vectors;
+    v->places = places;
+    v->scores = scores;
+    v->count = (double)hits->count;
+    v->dim = hits->dim;
+    call->hits = hits;
+    int rc = run(call, "rerank", RERANK_AT, hits->count);
+    call->hits = NULL;
+    *inout_count = (size_t)v->count;
+    memset(v, 0, sizeof *v); /* (2) */
+    return rc;
+}
+
+/* hook_hits(call) → the hits that a rerank is about, for its runner */
+static int push_hook_hits(lua_State *L)
+{
+    struct search_call *call = luaL_checkudata(L, 1, call_name);
+
+    if (!call->hits) return luaL_error(L, "the search is over");
+    /* Not its vectors: the view points to them. */
+    struct lynse_hits hits = *call->hits;
+    hits.vectors = NULL;
+    hits_push(L, &hits, 0, hits.count, DOCUMENT_PLAIN);
+    return 1;
+}
+
+/* ---- The request ---- */
+
+static void read_request(struct options *o, struct lynse_search_desc *desc)
+{
+    desc->k = option_u32(o, "k");
+    desc->flags = (option_flag(o, "fields") ? LYNSE_WITH_FIELDS : 0u) |
+                  (option_flag(o, "vectors") ? LYNSE_WITH_VECTORS : 0u);
+    desc->where = option_text(o, "where");
+    desc->timeout_us = option_u64(o, "timeout_us");
+    desc->max_results = option_u32(o, "max_results");
+    lua_pushliteral(o->L, "range");
+    lua_rawget(o->L, o->index);
+    bool is_range = !lua_isnil(o->L, -1);
+    lua_pop(o->L, 1);
+    if (is_range) {
+        desc->threshold = option_f32(o, "range");
+        desc->flags |= LYNSE_RANGE;
+    }
+}
+
+/* hooks.names into the call; the texts are the table's. */
+static void read_names(lua_State *L, struct search_call *call)
+{
+    lua_getfield(L, HOOKS_AT, "names");
+    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    if (count > HOOK_FIELDS) luaL_error(L, "score reads more than %d fields", HOOK_FIELDS);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        call->field_names[call->field_count++] = luaL_checkstring(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* The call's places of the stack, from hooks.view, .score, .rerank, .traceback, .names. */
+static struct search_call *push_call(lua_State *L)
+{
+    struct search_call *call = lua_newuserdata(L, sizeof *call);
+
+    *call = (struct search_call){.L = L};
+    luaL_newmetatable(L, call_name);
+    lua_setmetatable(L, -2);
+    if (!lua_istable(L, HOOKS_AT)) {
+        lua_settop(L, FAILURE_AT);
+        return call;
+    }
+    lua_getfield(L, HOOKS_AT, "score");
+    lua_getfield(L, HOOKS_AT, "rerank");
+    lua_getfield(L, HOOKS_AT, "traceback");
+    lua_pushnil(L);
+    lua_getfield(L, HOOKS_AT, "view");
+    if (lua_type(L, -1) != SCALAR_TCDATA) luaL_error(L, "hooks.view: memory of the FFI expected");
+    call->view = (struct search_view *)lua_topointer(L, -1); /* kept by the table of hooks */
+    lua_pop(L, 1);
+    read_names(L, call);
+    return call;
+}
+
+/* A source text stays one, a runner becomes a callback. */
+static void set_hooks(lua_State *L, struct lynse_search_desc *desc, struct options *o,
+                      struct lynse_score_callback *score, struct lynse_rerank_callback *rerank)
+{
+    if (lua_isfunction(L, SCORE_AT)) desc->score_callback = score;
+    else desc->score = option_text(o, "score");
+    if (lua_isfunction(L, RERANK_AT)) desc->rerank_callback = rerank;
+    else desc->rerank = option_text(o, "rerank");
+}
+
+static int push_failure(lua_State *L, const struct search_call *call, const struct lynse_error *err)
+{
+    if (!call->failed_hook) return failure_push(L, err);
+    lua_pushnil(L);
+    lua_pushcfunction(L, failure_new);
+    lua_pushliteral(L, "HOOK");
+    lua_pushfstring(L, "%s: %s", call->failed_hook,
+                    lua_type(L, FAILURE_AT) == LUA_TSTRING ? lua_tostring(L, FAILURE_AT)
+                                                           : "an error without a text");
+    lua_call(L, 2, 1);
+    return 2;
+}
+
+/* search(collection, options, vectors, hooks or nil) → a list of hits, one for each query */
+static int search(lua_State *L)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct options o = options_of(L, OPTIONS_AT);
+    const struct vectors_view *vectors = vectors_borrow(L, VECTORS_AT);
+    struct lynse_error err = {0};
+    struct lynse_search_desc desc = {.struct_bytes = sizeof desc,
+                                     .dim = (uint32_t)vectors->dim,
+                                     .vector = vectors->values,
+                                     .query_count = (size_t)vectors->count,
+                                     .error = &err};
+
+    luaL_checktype(L, OPTIONS_AT, LUA_TTABLE);
+    lua_settop(L, HOOKS_AT);
+    luaL_checkstack(L, STACK_ROOM, "search");
+    struct module_scratch *s = handle_push_scratch(L);
+    struct search_call *call = push_call(L);
+    struct lynse_score_callback score = {on_score, call, call->field_names, call->field_count,
+                                         LYNSE_ONE_THREAD};
+    struct lynse_rerank_callback rerank = {on_rerank, call, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS};
+    read_request(&o, &desc);
+    set_hooks(L, &desc, &o, &score, &rerank);
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
+    c->root->hook_depth++; /* (3) */
+    int code = lynse_search(c->collection, &desc, &s->hits);
+    c->root->hook_depth--;
+    if (code != LYNSE_OK) return push_failure(L, call, &err);
+    const struct lynse_hits *hits = s->hits;
+    lua_createtable(L, (int)hits->query_count, 0);
+    for (size_t i = 0; i < hits->query_count; i++) {
+        hits_push(L, hits, i ? hits->query_ends[i - 1] : 0, hits->query_ends[i], DOCUMENT_EXACT);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    scratch_clear(s);
+    return 1;
+}
+
+const luaL_Reg native_search[] = {{"search", search}, {"hook_hits", push_hook_hits}, {NULL, NULL}};

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* writes.c — rows added, replaced, deleted and brought back. */
+#include <lynse.h>
+
+#include "base/limits.h"
+#include "lua/module/failure.h"
+#include "lua/module/natives.h"
+#include "lua/module/options.h"
+#include "lua/module/records.h"
+#include "lua/module/scalars.h"
+
+enum { FIELDS_BYTES_MAX = 256 << 20 }; /* of one call, LIMIT_GROUP_BYTES; its rows are less */
+
+static struct lynse_write_options read_write_options(struct options *o)
+{
+    return (struct lynse_write_options){
+        .struct_bytes = sizeof(struct lynse_write_options),
+        .sync = option_sync(o),
+        .timeout_us = option_u64(o, "timeout_us"),
+    };
+}
+
+static int push_result(lua_State *L, const struct lynse_write_result *r, bool has_first)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushnumber(L, (lua_Number)r->lsn);
+    lua_setfield(L, -2, "lsn");
+    lua_pushnumber(L, (lua_Number)r->row_count);
+    lua_setfield(L, -2, "count");
+    lua_pushstring(L, sync_text(r->sync_reached));
+    lua_setfield(L, -2, "sync");
+    if (has_first) {
+        scalar_push_uint(L, r->first_number);
+        lua_setfield(L, -2, "first_id");
+    }
+    return 1;
+}
+
+/* The documents of the list at `index`, encoded into the scratch's bytes, and pushed as one block
+ * of structs; entries that are nil have none.  NULL with err set. */
+static struct lynse_bytes *fields_push(lua_State *L, int index, size_t count,
+                                       struct module_scratch *s, struct error *err)
+{
+    struct lynse_bytes *fields = lua_newuserdata(L, (count + 1) * sizeof *fields);
+
+    for (size_t i = 0; i < count; i++) {
+        size_t start = s->bytes.size;
+        lua_rawgeti(L, index, (int)i + 1);
+        bool is_there = !lua_isnil(L, -1);
+        if (is_there && !lua_istable(L, -1)) {
+            error_set(err, LYNSE_INVALID, "fields: entry %zu is a %s, must be a table", i + 1,
+                      luaL_typename(L, -1));
+            return NULL;
+        }
+        if (is_there && document_write(L, lua_gettop(L), &s->bytes, err) != 0) {
+            error_wrap(err, "entry %zu", i + 1);
+            return NULL;
+        }
+        lua_pop(L, 1);
+        fields[i].size = s->bytes.size - start;
+        if (!buf_ok(&s->bytes)) {
+            error_no_memory(err, s->bytes.size);
+            return NULL;
+        }
+        if (s->bytes.size > FIELDS_BYTES_MAX) {
+            error_set(err, LYNSE_LIMIT, "fields: more than %d bytes a call", FIELDS_BYTES_MAX);
+            return NULL;
+        }
+    }
+    const uint8_t *at = s->bytes.data; /* The buffer has moved while it grew: places only now. */
+    for (size_t i = 0; i < count; i++) {
+        fields[i].data = fields[i].size ? at : NULL;
+        at += fields[i].size;
+    }
+    return fields;
+}
+
+typedef int write_call(struct lynse_collection *c, const struct lynse_rows *rows,
+                       const struct lynse_write_options *options, struct lynse_write_result *result,
+                       struct lynse_error *err);
+
+/* add(collection, rows, vectors): rows.ids, .fields, .sync, .timeout_us */
+static int write_rows(lua_State *L, write_call *call)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct options o = options_of(L, 2);
+    const struct vectors_view *vectors = vectors_borrow(L, 3);
+    struct lynse_rows rows = {.struct_bytes = sizeof rows,
+                              .dim = (uint32_t)vectors->dim,
+                              .count = (size_t)vectors->count,
+                              .vectors = vectors->values};
+    struct lynse_write_result result = {0};
+    struct lynse_error err = {0};
+    size_t id_count = 0;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 3);
+    struct lynse_write_options options = read_write_options(&o);
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
+    struct module_scratch *s = handle_push_scratch(L);
+    lua_getfield(L, 2, "ids");
+    lua_getfield(L, 2, "fields");
+    if (!lua_isnil(L, 5) && !(rows.ids = ids_push(L, 5, &id_count, &o.err)))
+        return failure_push_error(L, &o.err);
+    if (rows.ids && id_count != rows.count)
+        error_set(&o.err, LYNSE_INVALID, "ids: %zu for %zu vectors", id_count, rows.count);
+    if (!lua_isnil(L, 6) && !lua_istable(L, 6))
+        error_set(&o.err, LYNSE_INVALID, "fields: a %s, must be a list", luaL_typename(L, 6));
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
+    if (lua_istable(L, 6) && !(rows.fields = fields_push(L, 6, rows.count, s, &o.err)))
+        return failure_push_error(L, &o.err);
+    int code = call(c->collection, &rows, &options, &result, &err);
+    scratch_clear(s);
+    if (code != LYNSE_OK) return failure_push(L, &err);
+    return push_result(L, &result, !rows.ids);
+}
+
+static int add_rows(lua_State *L)
+{
+    return write_rows(L, lynse_add);
+}
+
+static int upsert_rows(lua_State *L)
+{
+    return write_rows(L, lynse_upsert);
+}
+
+typedef int ids_call(struct lynse_collection *c, const struct lynse_id *ids, size_t count,
+                     const struct lynse_write_options *options, struct lynse_write_result *result,
+                     struct lynse_error *err);
+
+/* delete_ids(collection, ids, options) */
+static int write_ids(lua_State *L, ids_call *call)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct options o = options_of(L, 3);
+    struct lynse_write_result result = {0};
+    struct lynse_error err = {0};
+    size_t count = 0;
+    struct lynse_write_options options = read_write_options(&o);
+    struct lynse_id *ids = options_failed(&o) ? NULL : ids_push(L, 2, &count, &o.err);
+
+    if (!ids) return failure_push_error(L, &o.err);
+    if (call(c->collection, ids, count, &options, &result, &err) != LYNSE_OK)
+        return failure_push(L, &err);
+    return push_result(L, &result, false);
+}
+
+static int delete_ids(lua_State *L)
+{
+    return write_ids(L, lynse_delete);
+}
+
+static int restore_ids(lua_State *L)
+{
+    return write_ids(L, lynse_restore);
+}
+
+/* delete_where(collection, where, options); the error says in `count` how many went all the same */
+static int delete_where(lua_State *L)
+{
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct options o = options_of(L, 3);
+    struct lynse_write_result result = {0};
+    struct lynse_error err = {0};
+    struct lynse_write_options options = read_write_options(&o);
+    const char *where = argument_text(L, 2, "where", &o.err);
+
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
+    if (lynse_delete_where(c->collection, where, &options, &result, &err) == LYNSE_OK)
+        return push_result(L, &result, false);
+    failure_push(L, &err);
+    lua_pushnumber(L, (lua_Number)result.row_count);
+    lua_setfield(L, -2, "count");
+    return 2;
+}
+
+const luaL_Reg native_writes[] = {
+    {"add", add_rows},        {"upsert", upsert_rows},        {"delete_ids", delete_ids},
+    {"restore", restore_ids}, {"delete_where", delete_where}, {NULL, NULL}};
