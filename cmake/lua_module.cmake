@@ -55,6 +55,13 @@ function(lynse_module_library)
   target_include_directories(lynse_program PRIVATE ${PROJECT_BINARY_DIR}/include/lua-module)
   target_link_options(lynse_program PRIVATE LINKER:--gc-sections)
   target_link_libraries(lynse_program PRIVATE lynse_static PkgConfig::LUAJIT)
+
+  add_executable(lynse_module_sweep EXCLUDE_FROM_ALL
+    ${PROJECT_SOURCE_DIR}/tests/lua/module/memory_sweep.c ${objects})
+  set_target_properties(lynse_module_sweep PROPERTIES
+    OUTPUT_NAME memory_sweep RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/lua)
+  target_include_directories(lynse_module_sweep PRIVATE ${PROJECT_BINARY_DIR}/include/lua-module)
+  target_link_libraries(lynse_module_sweep PRIVATE lynse_static PkgConfig::LUAJIT)
 endfunction()
 
 lynse_module_objects()

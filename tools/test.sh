@@ -108,7 +108,7 @@ suite_examples() {
 
 # The module for LuaJIT and the program lynse, by the specifications of tests/lua/module.
 suite_lua() {
-    suite_needs lua release lynse_module lynse_program || return 0
+    suite_needs lua release lynse_module lynse_program lynse_module_sweep || return 0
     suite_cases lua sh tests/lua/module/run_specs.sh build/release
 }
 

@@ -24,8 +24,11 @@ verdict "lynse.so needs more than libc, libm and libzstd" \
     "$(readelf -d "$module" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
         grep -v -E '^(libc|libm|libpthread|libzstd|ld-linux-[a-z0-9-]*)\.so' || true)"
 
-said=$(mktemp)
-trap 'rm -f "$said"' EXIT
+scratch=$(mktemp -d)
+said=$scratch/said
+trap 'rm -rf "$scratch"' EXIT
+verdict "memory of Lua's that runs out" "$("$build/tests/lua/memory_sweep" \
+    "$here/memory_scenario.lua" "$scratch/folder" >"$said" 2>&1 || cat "$said")"
 status=0
 LYNSE_PROGRAM=$build/bin/lynse busted --lua=luajit --output=TAP --cpath="$build/lib/lua/?.so" \
     "$here" >"$said" 2>&1 || status=$?
