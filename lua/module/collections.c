@@ -98,7 +98,7 @@ static int describe_state(lua_State *L)
     lua_setfield(L, -2, "is_read_only");
     lua_pushstring(L, metric_text(info.metric));
     lua_setfield(L, -2, "metric");
-    lua_pushstring(L, sync_text(info.sync));
+    sync_push(L, info.sync);
     lua_setfield(L, -2, "sync");
     lua_pushstring(L, info.index_mode);
     lua_setfield(L, -2, "index_mode");

@@ -166,7 +166,8 @@ static int finalize_root(lua_State *L)
     struct module_root *r = luaL_checkudata(L, 1, root_name);
     struct lynse *db = r->db;
 
-    r->db = NULL; /* (1) */
+    if (r->hook_depth > 0) return 0; /* (3): os.exit in a search closes the state and the process */
+    r->db = NULL;                    /* (1) */
     lynse_close(db, NULL);
     return 0;
 }

@@ -445,13 +445,6 @@ function collection:query(where, options)
    return hits
 end
 
-function collection:info()
-   local info, err = native.info(self)
-   if not info then return nil, err end
-   info.sync = info.sync:lower()
-   return info
-end
-
 --- docs:set_sync(level [, sync_interval_ms])
 function collection:set_sync(level, sync_interval_ms)
    return native.set_sync(self, { sync = level, sync_interval_ms = sync_interval_ms })
@@ -463,6 +456,7 @@ function collection:description()
    return list[1]
 end
 
+collection.info = native.info
 collection.close = native.close_collection
 collection.exists = native.exists
 collection.count = native.count

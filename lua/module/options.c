@@ -82,6 +82,9 @@ bool option_flag(struct options *o, const char *name)
 {
     if (!push_member(o, name)) return false;
     bool v = lua_toboolean(o->L, -1);
+    if (!lua_isboolean(o->L, -1))
+        error_set(&o->err, LYNSE_INVALID, "%s: a %s, must be true or false", name,
+                  luaL_typename(o->L, -1));
     lua_pop(o->L, 1);
     return v;
 }
@@ -141,7 +144,13 @@ const char *metric_text(uint32_t metric)
     return text_of(metric_words, METRIC_WORD_COUNT, metric);
 }
 
-const char *sync_text(uint32_t sync)
+void sync_push(lua_State *L, uint32_t sync)
 {
-    return text_of(sync_words, SYNC_WORD_COUNT, sync);
+    const char *text = text_of(sync_words, SYNC_WORD_COUNT, sync);
+    char lower[16];
+    size_t size = strlen(text);
+
+    if (size > sizeof lower) size = sizeof lower;
+    for (size_t i = 0; i < size; i++) lower[i] = (char)(text[i] | ('a' - 'A'));
+    lua_pushlstring(L, lower, size);
 }

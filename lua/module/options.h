@@ -24,7 +24,7 @@ uint64_t option_u64(struct options *o,
                     const char *name); /* INVALID: no whole number of 0 or more */
 uint32_t option_u32(struct options *o, const char *name);
 float option_f32(struct options *o, const char *name);
-bool option_flag(struct options *o, const char *name);
+bool option_flag(struct options *o, const char *name); /* INVALID: neither true nor false */
 /* Without a NUL; borrowed from the table, which must not change meanwhile. */
 const char *option_text(struct options *o, const char *name);
 uint32_t option_sync(struct options *o); /* "sync": a level by its name, in any case */
@@ -37,7 +37,7 @@ static inline bool options_failed(const struct options *o)
 /* The text at a place on the stack, without a NUL in it: a name, an expression; NULL with err set
  * where it is none. */
 const char *argument_text(lua_State *L, int index, const char *what, struct error *err);
-const char *metric_text(uint32_t metric); /* "" for what is none */
-const char *sync_text(uint32_t sync);
+const char *metric_text(uint32_t metric);    /* "" for what is none */
+void sync_push(lua_State *L, uint32_t sync); /* its name, as option_sync takes it */
 
 #endif

@@ -26,7 +26,7 @@ static int get_records(lua_State *L)
     struct module_scratch *s = handle_push_scratch(L);
     struct lynse_id *ids = ids_push(L, 2, &count, &o.err);
 
-    if (!ids) return failure_push_error(L, &o.err);
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
     if (lynse_get(c->collection, ids, count, flags, &s->hits, &err) != LYNSE_OK)
         return failure_push(L, &err);
     hits_push(L, s->hits, 0, s->hits->count, DOCUMENT_EXACT);

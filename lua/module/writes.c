@@ -27,7 +27,7 @@ static int push_result(lua_State *L, const struct lynse_write_result *r, bool ha
     lua_setfield(L, -2, "lsn");
     lua_pushnumber(L, (lua_Number)r->row_count);
     lua_setfield(L, -2, "count");
-    lua_pushstring(L, sync_text(r->sync_reached));
+    sync_push(L, r->sync_reached);
     lua_setfield(L, -2, "sync");
     if (has_first) {
         scalar_push_uint(L, r->first_number);

@@ -46,6 +46,16 @@ describe("lynse lua", function()
       assert.are.equal(1, status)
    end)
 
+   it("ends where a function of a search ends it", function()
+      local text, status = run("lua SCRIPT", [[
+         local db = require "lynse".open ":memory:"
+         local docs = db:create { name = "docs", dim = 1 }
+         docs:add { vectors = { { 1 } } }
+         docs:search { vector = { 1 }, score = function() os.exit(3, true) end }]])
+      assert.are.equal("", text)
+      assert.are.equal(3, status)
+   end)
+
    it("explains itself", function()
       for _, arguments in ipairs { "", "lua", "serve", "version 2" } do
          local text, status = run(arguments)

@@ -130,6 +130,27 @@ describe("a search", function()
          assert.are.equal(0, none.count)
       end)
 
+      it("is called on its own thread, however many records there are", function()
+         local many = assert(db:create { name = "many", dim = 1, metric = "l2" })
+         local count = 150000
+         for first = 0, count - 1, 50000 do
+            local vectors = ffi.new "float[50000]"
+            for i = 0, 49999 do vectors[i] = first + i end
+            assert(many:add { vectors = vectors })
+         end
+         local seen = 0
+         local hits = assert(many:search {
+            vector = { 0 }, k = 2,
+            score = function(n, distance, _, out)
+               for i = 0, n - 1 do out[i] = -distance[i] end
+               seen = seen + n
+            end,
+         })
+         assert.are.equal(count, seen)
+         assert.are.same({ count - 1, count - 2 }, hits.ids)
+         assert.is_true(many:close() and db:drop "many")
+      end)
+
       it("serves several queries, and ranges", function()
          local reverse = function(n, distance, _, out)
             for i = 0, n - 1 do out[i] = 100 - distance[i] end
