@@ -93,6 +93,40 @@ describe("fields", function()
       assert.are.equal("INVALID", err.code)
    end)
 
+   it("come back as they were, whatever they are", function()
+      local seed = tonumber(os.getenv "LYNSE_TEST_SEED" or "") or os.time()
+      math.randomseed(seed)
+      local texts = { "", "a", "ä", "\0", ("long"):rep(100), "1", "a.b", "[0]" }
+      local numbers = { 0, -1, 127, 128, 255, 256, -32, -33, -129, 65536, 2 ^ 32, -2 ^ 31 - 1,
+         2 ^ 53, -2 ^ 53, 0.5, 1e300, -1e-300, 1 / 0 }
+      local make = {
+         function() return texts[math.random(#texts)] end,
+         function() return numbers[math.random(#numbers)] end,
+         function() return math.random(2) == 1 end,
+         function() return lynse.null end,
+         function()
+            local digits = tostring(math.random(1e8, 9e8)):rep(2):sub(1, 18)
+            return lynse.integer((math.random(2) == 1 and "-" or "") .. digits)
+         end,
+         function() return lynse.datetime(math.random(-1e9, 1e9)) end,
+         function() return lynse.bytes(texts[math.random(#texts)]) end,
+      }
+      local function any(depth)
+         local kind = math.random(depth > 0 and 9 or 7)
+         if kind <= 7 then return make[kind]() end
+         local made = {}
+         for i = 1, math.random(0, 5) do
+            if kind == 8 then made[i] = any(depth - 1)
+            else made[make[1]() .. math.random(99)] = any(depth - 1) end
+         end
+         return kind == 8 and lynse.array(made) or made
+      end
+      for _ = 1, 300 do
+         local given = { x = any(6), y = any(3) }
+         assert.are.same(given, keep(given), "LYNSE_TEST_SEED=" .. seed)
+      end
+   end)
+
    it("are read without metamethods", function()
       local loud = setmetatable({ a = 1 }, {
          __index = function() error "read" end, __pairs = function() error "walked" end,
