@@ -8,6 +8,8 @@
 local native = ...
 local ffi = require "ffi"
 
+setmetatable(native, { __index = function(_, name) error("there is no native." .. name, 2) end })
+
 -- As struct vectors_view of records.h and struct search_view of search.c.
 local vectors_view = ffi.typeof "struct { const float *values; double count, dim; }"
 local search_view = ffi.typeof [[struct {
