@@ -10,7 +10,7 @@ find_package(PkgConfig QUIET)
 if(LYNSE_LUA AND PKG_CONFIG_FOUND)
   pkg_check_modules(LUAJIT QUIET IMPORTED_TARGET GLOBAL luajit)
 endif()
-if(NOT LYNSE_LUA OR NOT LUAJIT_FOUND OR NOT TARGET lynse_static)
+if(NOT LYNSE_LUA OR NOT LUAJIT_FOUND OR NOT TARGET lynse_lua_static)
   message(STATUS "The module for LuaJIT and the program lynse are left out")
   return()
 endif()
@@ -47,21 +47,24 @@ function(lynse_module_library)
   target_link_options(lynse_module PRIVATE
     LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/module.map
     LINKER:--gc-sections LINKER:-z,relro LINKER:-z,now)
-  target_link_libraries(lynse_module PRIVATE lynse_static)
+  # Of liblynse-lua the archive alone: functions of Lua are those of the program that requires it.
+  add_dependencies(lynse_module lynse_lua_archive)
+  target_link_libraries(lynse_module PRIVATE
+    $<TARGET_PROPERTY:lynse_lua_static,IMPORTED_LOCATION> lynse_static)
 
   add_executable(lynse_program ${PROJECT_SOURCE_DIR}/lua/program/main.c ${objects})
   set_target_properties(lynse_program PROPERTIES
     OUTPUT_NAME lynse RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   target_include_directories(lynse_program PRIVATE ${PROJECT_BINARY_DIR}/include/lua-module)
   target_link_options(lynse_program PRIVATE LINKER:--gc-sections)
-  target_link_libraries(lynse_program PRIVATE lynse_static PkgConfig::LUAJIT)
+  target_link_libraries(lynse_program PRIVATE lynse_lua_static)
 
   add_executable(lynse_module_sweep EXCLUDE_FROM_ALL
     ${PROJECT_SOURCE_DIR}/tests/lua/module/memory_sweep.c ${objects})
   set_target_properties(lynse_module_sweep PROPERTIES
     OUTPUT_NAME memory_sweep RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/lua)
   target_include_directories(lynse_module_sweep PRIVATE ${PROJECT_BINARY_DIR}/include/lua-module)
-  target_link_libraries(lynse_module_sweep PRIVATE lynse_static PkgConfig::LUAJIT)
+  target_link_libraries(lynse_module_sweep PRIVATE lynse_lua_static)
 endfunction()
 
 lynse_module_objects()

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* roots.c — open roots and what is done to all of one: databases, polls, barriers. */
 #include <lynse.h>
+#include <lynse_lua.h>
 #include <string.h>
 
 #include "lua/module/failure.h"
@@ -67,6 +68,7 @@ static int open_root(lua_State *L)
     if (options_failed(&o)) return failure_push_error(L, &o.err);
     struct module_root *r = handle_push_root(L);
     if (lynse_open(&desc, &r->db, &err) != LYNSE_OK) return failure_push(L, &err);
+    if (lynse_lua_attach(r->db, &err) != LYNSE_OK) return failure_push(L, &err);
     return 1;
 }
 

@@ -55,6 +55,14 @@ describe("a search", function()
       assert.are.equal(2, hits.count)
    end)
 
+   it("takes source text for the engine's own states", function()
+      local far = "function(n, distance, field, out) for i = 0, n - 1 do out[i] = -distance[i] end end"
+      local hits = assert(docs:search { vector = { 50, 0 }, k = 2, score = far, where = "n < 49" })
+      assert.are.same({ 1, 2 }, hits.ids)
+      hits = assert(docs:search { vector = { 50, 0 }, k = 5, rerank = "mmr" })
+      assert.are.equal(5, hits.count)
+   end)
+
    it("says what is wrong", function()
       for _, case in ipairs {
          { { vector = { 1, 2, 3 } }, "DIMENSION" }, { { vector = { 1, 2 }, k = 100001 }, "LIMIT" },
@@ -62,8 +70,9 @@ describe("a search", function()
          { { vector = { 1, 2 }, k = "5" }, "INVALID" },
          { { vector = { 1, 2 }, where = 5 }, "INVALID" },
          { { vector = { 1, 2 }, range = "near" }, "INVALID" },
-         { { vector = { 1, 2 }, score = "return 1" }, "UNSUPPORTED" },
-         { { vector = { 1, 2 }, rerank = "mmr" }, "UNSUPPORTED" },
+         { { vector = { 1, 2 }, score = "return 1" }, "HOOK" },
+         { { vector = { 1, 2 }, score = "return 1 +" }, "PARSE" },
+         { { vector = { 1, 2 }, rerank = "nonesuch" }, "NOT_FOUND" },
       } do
          local hits, err = docs:search(case[1])
          assert.is_nil(hits)
