@@ -56,7 +56,7 @@ describe("a search", function()
    end)
 
    it("takes source text for the engine's own states", function()
-      local far = "function(n, distance, field, out) for i = 0, n - 1 do out[i] = -distance[i] end end"
+      local far = "function(n, d, field, out) for i = 0, n - 1 do out[i] = -d[i] end end"
       local hits = assert(docs:search { vector = { 50, 0 }, k = 2, score = far, where = "n < 49" })
       assert.are.same({ 1, 2 }, hits.ids)
       hits = assert(docs:search { vector = { 50, 0 }, k = 5, rerank = "mmr" })
