@@ -387,7 +387,7 @@ LYNSE_API void lynse_hits_free(struct lynse_hits *hits); /* NULL is allowed */
  * inner product is negated), and the scores of the hits are what they give.  They are called on the
  * threads that search, several at once, and must not call lynse_close.
  *
- * score: called for batches of up to 1,024 candidates; here every live record that passes `where`
+ * score: called for batches of up to 4,096 candidates; here every live record that passes `where`
  * is one, and the hits are the k smallest of what it writes.  fields[j][i] is field_names[j] of
  * record i, NaN where it is absent or no number; out[i] = NaN drops the record.  0, or the search
  * fails with LYNSE_HOOK. */

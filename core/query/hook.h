@@ -36,7 +36,7 @@ enum {
     HOOK_SOURCE_BYTES_MAX = 64 << 10, /* LIMIT: a longer source */
     HOOK_FIELDS_MAX = 32,             /* HOOK: a function that reads more */
     HOOK_FIELD_BYTES_MAX = 255,       /* HOOK: a longer name or path of a field */
-    HOOK_BATCH_ROWS = 1024,           /* rows of one score call; fewer cost more each */
+    HOOK_BATCH_ROWS = 4096,           /* rows of one score call; fewer cost more each */
     HOOK_HITS_MAX = 10000,            /* LIMIT: more hits to rerank */
     HOOK_OVERRUNS_MAX = 3,            /* a trusted hook that was late so often is disabled */
 };

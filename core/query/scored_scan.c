@@ -7,7 +7,7 @@
  *             added to the batch at hand and given with every later one.
  * LAYOUT      A batch's rows are of one part and ascending.  Columns are arrays of HOOK_BATCH_ROWS
  *             numbers behind one another, one for each field that is wanted so far.
- * INVARIANTS  (1) A run of the hook is open within an advance alone.
+ * INVARIANTS  (1) A run of the hook is open between an advance that needs it and the next rest.
  *             (2) A row that the hook gives NaN is not found; the others compete by what it gives.
  *             (3) After a failure nothing more is scored.
  * THREADS     One; slices of a search have scans of their own, and share the hook.
@@ -21,11 +21,15 @@
 #include "base/check.h"
 #include "base/limits.h"
 
+enum { LANES = 32 };
+_Static_assert(HOOK_BATCH_ROWS % LANES == 0, "the last lanes of a batch are there");
+
 struct scored_scan {
     struct alloc *alloc;
     struct exact_desc desc;
     struct column_cache *fields;
     struct hook *hook;
+    struct hook_run *run; /* NULL: none is open */
     uint64_t deadline_us;
     uint8_t *oracle_memory;
     size_t query; /* whose turn it is */
@@ -71,6 +75,7 @@ int scored_scan_create(struct alloc *a, const struct exact_desc *desc, struct co
 void scored_scan_destroy(struct scored_scan *s)
 {
     if (!s) return;
+    scored_scan_rest(s);
     column_reader_destroy(s->reader);
     mem_free(s->alloc, s->columns);
     mem_free(s->alloc, s);
@@ -141,8 +146,12 @@ static uint64_t gather_rows(struct scored_scan *s, uint32_t row_end, uint64_t ro
         uint64_t word = row_filter_word(s->desc.filter, s->part, word_row);
         word &= ~0ull << (s->row % 64);
         if (row_end - word_row < 64) word &= (1ull << (row_end - word_row)) - 1;
-        for (; word; word &= word - 1)
-            s->rows[s->batch_count++] = word_row + (uint32_t)__builtin_ctzll(word);
+        uint32_t *rows = s->rows + s->batch_count;
+        s->batch_count += (uint32_t)__builtin_popcountll(word);
+        if (word == ~0ull) /* the common case, in lanes */
+            for (uint32_t i = 0; i < 64; i++) rows[i] = word_row + i;
+        else
+            for (; word; word &= word - 1) *rows++ = word_row + (uint32_t)__builtin_ctzll(word);
         s->row = word_row + 64 < row_end ? word_row + 64 : row_end;
     }
     return s->row - first;
@@ -190,6 +199,19 @@ static int ready_reader(struct scored_scan *s, size_t first, struct error *err)
                                 &s->reader, err);
 }
 
+/* out[i] = the number of row rows[i] - first_row of the span; one type, as a rule, and then few
+ * branches that are not foreseen. */
+static void copy_numbers(const struct column_span *span, const uint32_t *rows, uint32_t first_row,
+                         uint32_t count, double *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = rows[i] - first_row;
+        if (span->types[row] == VALUE_INT) out[i] = (double)span->cells[row].integer;
+        else if (span->types[row] == VALUE_FLOAT) out[i] = span->cells[row].number;
+        else out[i] = number_of(span, row);
+    }
+}
+
 /* Numbers of the fields from `first` on for the batch's rows. */
 static int fill_columns(struct scored_scan *s, size_t first, struct error *err)
 {
@@ -197,13 +219,13 @@ static int fill_columns(struct scored_scan *s, size_t first, struct error *err)
 
     if (s->wants.field_count == first || s->batch_count == 0) return 0;
     if (ready_reader(s, first, err) != 0) return -1;
-    for (uint32_t i = 0; i < s->batch_count;) {
+    for (uint32_t i = 0, end; i < s->batch_count; i = end) {
         uint32_t row = s->rows[i], row_count = s->rows[s->batch_count - 1] - row + 1;
         if (column_reader_read(s->reader, row, &row_count, spans, err) != 0) return -1;
-        for (; i < s->batch_count && s->rows[i] - row < row_count; i++)
-            for (size_t k = 0; k < s->reader_fields; k++)
-                s->columns[(first + k) * HOOK_BATCH_ROWS + i] =
-                    number_of(&spans[k], s->rows[i] - row);
+        for (end = i; end < s->batch_count && s->rows[end] - row < row_count;) end++;
+        for (size_t k = 0; k < s->reader_fields; k++)
+            copy_numbers(&spans[k], s->rows + i, row, end - i,
+                         s->columns + (first + k) * HOOK_BATCH_ROWS + i);
     }
     return 0;
 }
@@ -224,7 +246,7 @@ static int add_columns(struct scored_scan *s, struct error *err)
     return fill_columns(s, first, err);
 }
 
-static enum hook_result call_hook(struct scored_scan *s, struct hook_run *run, struct error *err)
+static enum hook_result call_hook(struct scored_scan *s, struct error *err)
 {
     const double *columns[HOOK_FIELDS_MAX];
     struct hook_batch batch = {
@@ -236,27 +258,47 @@ static enum hook_result call_hook(struct scored_scan *s, struct hook_run *run, s
     };
 
     for (size_t i = 0; i < s->column_count; i++) columns[i] = s->columns + i * HOOK_BATCH_ROWS;
-    return hook_score(run, &batch, &s->wants, err);
+    return hook_score(s->run, &batch, &s->wants, err);
 }
 
+static float limit_of(const struct scored_scan *s)
+{
+    float threshold = topk_threshold(&s->desc.best[s->query]);
+    return threshold < s->desc.distance_max ? threshold : s->desc.distance_max;
+}
+
+/* Any of LANES scores within the limit; branchless, so that it is done in vectors. */
+static inline bool has_near(const float *scores, float limit)
+{
+    int near = 0;
+    for (int i = 0; i < LANES; i++) near |= scores[i] <= limit;
+    return near != 0;
+}
+
+/* What of the batch is near enough, NaN left out (2). */
 static void push_rows(struct scored_scan *s)
 {
-    struct topk *best = &s->desc.best[s->query];
+    float limit = limit_of(s);
 
-    for (uint32_t i = 0; i < s->batch_count; i++) {
-        float score = s->scores[i];
-        if (!(score <= s->desc.distance_max)) continue; /* NaN too (2) */
-        if (score <= topk_threshold(best)) topk_push(best, score, (uint32_t)s->part, s->rows[i]);
+    for (uint32_t i = s->batch_count; i % LANES != 0; i++) s->scores[i] = NAN;
+    for (uint32_t i = 0; i < s->batch_count; i += LANES) {
+        if (!has_near(s->scores + i, limit)) continue;
+        for (uint32_t j = i; j < i + LANES; j++) {
+            if (!(s->scores[j] <= limit)) continue;
+            topk_push(&s->desc.best[s->query], s->scores[j], (uint32_t)s->part, s->rows[j]);
+            limit = limit_of(s);
+        }
     }
 }
 
 /* Everything about the rows of the batch. */
-static int score_batch(struct scored_scan *s, struct hook_run *run, struct error *err)
+static int score_batch(struct scored_scan *s, struct error *err)
 {
     enum hook_result found;
 
+    if (!s->run && hook_begin(s->hook, s->deadline_us, &s->run, err) != 0) return -1;
     if (measure_rows(s, err) != 0 || fill_columns(s, 0, err) != 0) return -1;
-    while ((found = call_hook(s, run, err)) == HOOK_WANTS_MORE)
+    while ((found = call_hook(s, err)) == HOOK_WANTS_MORE)
         if (add_columns(s, err) != 0) return -1;
     if (found == HOOK_FAILED) return -1;
     push_rows(s);
@@ -266,7 +308,6 @@ static int score_batch(struct scored_scan *s, struct hook_run *run, struct error
 
 enum index_state scored_scan_advance(struct scored_scan *s, uint64_t row_max, struct error *err)
 {
-    struct hook_run *run = NULL;
     enum index_state state = INDEX_DONE;
     uint64_t seen = 0;
     uint32_t row_end = 0;
@@ -279,15 +320,17 @@ enum index_state scored_scan_advance(struct scored_scan *s, uint64_t row_max, st
             *err = *row_filter_error(s->desc.filter);
             break;
         }
-        if (is_full && s->batch_count > 0) {
-            if (!run && hook_begin(s->hook, s->deadline_us, &run, err) != 0) break;
-            if (score_batch(s, run, err) != 0) break;
-        }
+        if (is_full && s->batch_count > 0 && score_batch(s, err) != 0) break;
         state = INDEX_MORE;
         if (s->row >= row_end) close_part(s);
         if (seen >= row_max) break;
         state = INDEX_DONE;
     }
-    hook_end(run); /* (1) */
     return state;
+}
+
+void scored_scan_rest(struct scored_scan *s)
+{
+    hook_end(s->run); /* (1) */
+    s->run = NULL;
 }

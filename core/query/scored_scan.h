@@ -17,7 +17,9 @@ int scored_scan_create(struct alloc *a, const struct exact_desc *desc, struct co
                        struct error *err);
 void scored_scan_destroy(struct scored_scan *s); /* NULL is allowed */
 /* Score about row_max rows, one batch at least.  FAILED: what the hook, the vectors or the
- * documents say. */
+ * documents say.  A run of the hook stays open from one advance to the next, on one thread, until
+ * the scan rests: before its user returns to the caller of the library. */
 enum index_state scored_scan_advance(struct scored_scan *s, uint64_t row_max, struct error *err);
+void scored_scan_rest(struct scored_scan *s);
 
 #endif

@@ -327,6 +327,7 @@ enum search_state search_advance(struct search *s, size_t slice, uint64_t budget
         one->state = advance_slice(s, one);
         if (budget_us && clock_now_us(s->clock) - begin_us >= budget_us) break;
     }
+    if (one->scored) scored_scan_rest(one->scored);
     return one->state;
 }
 

@@ -90,7 +90,7 @@ describe("a search", function()
          local hits = assert(docs:search {
             vector = { 1, 0 }, k = 3,
             score = function(n, distance, field, out)
-               assert(n <= 1024)
+               assert(n <= 4096)
                for i = 0, n - 1 do out[i] = -distance[i] end
                seen = seen + n
                names[#names + 1] = tostring(ffi.typeof(distance)) .. tostring(ffi.typeof(out))
