@@ -6,6 +6,7 @@
 #include "base/atomic.h"
 #include "engine/engine.h"
 #include "lynse.h"
+#include "query/fetch.h"
 #include "query/hook.h"
 
 /* The allocator of a root.  Results may outlive the root: the last one to let go destroys it. */
@@ -83,6 +84,14 @@ int api_may_wait(const char *what, struct error *err);
 /* The hooks of a desc, NULL where it has none; the caller destroys them (hook_destroy). */
 int api_hooks(struct lynse *db, const struct lynse_search_desc *d, uint64_t deadline_us,
               struct hook **out_score, struct hook **out_rerank, struct error *err);
+
+/* ---- read.c ---- */
+
+/* A filter of this root, which ends with it; timeout_us as api_deadline has it. */
+int api_filter(struct lynse *db, const char *where, uint64_t timeout_us, struct fetch_filter *out,
+               struct error *err);
+/* CANCELLED because the root closes is SHUTTING_DOWN. */
+void api_explain_cancelled(struct lynse *db, struct error *err);
 
 /* ---- handles.c ---- */
 

@@ -10,7 +10,6 @@
  */
 #include "api/handles.h"
 #include "base/limits.h"
-#include "query/fetch.h"
 
 struct lynse_scan {
     struct api_child child; /* first */
@@ -18,6 +17,24 @@ struct lynse_scan {
     struct fetch_cursor cursor;
     unsigned columns;
 };
+
+int api_filter(struct lynse *db, const char *where, uint64_t timeout_us, struct fetch_filter *out,
+               struct error *err)
+{
+    *out = (struct fetch_filter){
+        .where = slice_of_text(where),
+        .fields = db->engine->fields,
+        .limits = {.clock = db->engine->clock, .cancel = &db->is_closing},
+    };
+    return api_deadline(db->engine, timeout_us, &out->limits.deadline_us, err);
+}
+
+void api_explain_cancelled(struct lynse *db, struct error *err)
+{
+    /* Nobody else cancels.  Relaxed: the flag carries nothing with it. */
+    if (err->code == LYNSE_CANCELLED && atomic_load_relaxed(&db->is_closing))
+        error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
+}
 
 static int check_flags(uint32_t flags, uint32_t known, struct error *err)
 {
@@ -102,9 +119,11 @@ int lynse_count_where(struct lynse_collection *c, const char *where, uint64_t *o
     if (!out) return api_missing("out", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
     if (!inside || engine_view(c->host, &view, &failed) != 0) return api_fail(&failed, err);
-    int rc = fetch_count(c->db->memory->alloc, view, slice_of_text(where), c->db->engine->fields,
-                         out, &failed);
+    struct fetch_filter filter;
+    int rc = api_filter(c->db, where, 0, &filter, &failed);
+    if (rc == 0) rc = fetch_count(c->db->memory->alloc, view, &filter, out, &failed);
     view_release(view);
+    api_explain_cancelled(c->db, &failed);
     return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 
@@ -133,8 +152,9 @@ static int begin_scan(struct lynse_collection *c, const char *where, uint32_t fl
     s->db = c->db;
     s->columns = api_columns(flags);
     fetch_cursor_init(&s->cursor, view, flags & LYNSE_SCAN_DELETED);
-    if (where &&
-        fetch_cursor_filter(&s->cursor, a, slice_of_text(where), c->db->engine->fields, err) != 0) {
+    struct fetch_filter filter;
+    if (where && (api_filter(c->db, where, 0, &filter, err) != 0 ||
+                  fetch_cursor_filter(&s->cursor, a, &filter, err) != 0)) {
         fetch_cursor_deinit(&s->cursor);
         mem_free(a, s);
         return -1;
@@ -189,10 +209,16 @@ int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **ou
                   LIMIT_BATCH_ROWS);
         return api_fail(&failed, err);
     }
-    if (engine_check(s->db->engine, &failed) != 0 ||
+    struct row_limits limits = {.clock = s->db->engine->clock, .cancel = &s->db->is_closing};
+    if (engine_check(s->db->engine, &failed) == 0 &&
+        api_deadline(s->db->engine, 0, &limits.deadline_us, &failed) == 0)
+        fetch_cursor_limit(&s->cursor, &limits);
+    if (failed.code ||
         fetch_next(&s->cursor, s->db->memory->alloc, row_max, s->columns, &result, &failed) != 0 ||
-        api_hits(s->db, &result, out, &failed) != 0)
+        api_hits(s->db, &result, out, &failed) != 0) {
+        api_explain_cancelled(s->db, &failed);
         return api_fail(&failed, err);
+    }
     return LYNSE_OK;
 }
 

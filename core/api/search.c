@@ -120,9 +120,7 @@ static int finish(struct lynse_search *s, struct lynse_hits **out, struct error 
 
 static int explain(const struct lynse_search *s, struct error *err)
 {
-    /* Nobody else cancels one.  Relaxed: the flag carries nothing with it. */
-    if (err->code == LYNSE_CANCELLED && atomic_load_relaxed(&s->db->is_closing))
-        error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
+    api_explain_cancelled(s->db, err);
     return api_fail(err, NULL);
 }
 

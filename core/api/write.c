@@ -12,7 +12,6 @@
  */
 #include "api/handles.h"
 #include "base/limits.h"
-#include "query/fetch.h"
 
 struct write_request {
     enum write_kind kind;
@@ -365,16 +364,15 @@ static void matched_rows_free(struct alloc *a, struct matched_rows *m)
     mem_free(a, m->lsns);
 }
 
-static int matched_rows_init(struct lynse_collection *c, const char *where, struct matched_rows *m,
-                             struct error *err)
+static int matched_rows_init(struct lynse_collection *c, const struct fetch_filter *filter,
+                             struct matched_rows *m, struct error *err)
 {
     struct engine *e = c->db->engine;
     struct view *view;
 
     if (engine_view(c->host, &view, err) != 0) return -1;
     fetch_cursor_init(&m->cursor, view, false);
-    if (fetch_cursor_filter(&m->cursor, e->alloc, slice_of_text(where), e->fields, err) != 0)
-        return -1;
+    if (fetch_cursor_filter(&m->cursor, e->alloc, filter, err) != 0) return -1;
     size_t most = view->live_count < LIMIT_BATCH_ROWS ? (size_t)view->live_count : LIMIT_BATCH_ROWS;
     m->records = mem_alloc(e->alloc, MEM_MESSAGE, (most + 1) * sizeof *m->records);
     m->ids = mem_alloc(e->alloc, MEM_MESSAGE, (most + 1) * sizeof *m->ids);
@@ -418,6 +416,7 @@ int lynse_delete_where(struct lynse_collection *c, const char *where,
     struct lynse_write_options o;
     struct lynse_write_result total = {0};
     struct matched_rows matched = {0};
+    struct fetch_filter filter;
     struct error failed = {0};
     uint64_t deadline;
     size_t count = 1;
@@ -428,10 +427,12 @@ int lynse_delete_where(struct lynse_collection *c, const char *where,
     if (!inside || read_options(c, options, &o, &deadline, &failed) != 0)
         return api_fail(&failed, err);
     int rc = o.done ? error_set(&failed, LYNSE_INVALID, "done: not with a filter")
-                    : matched_rows_init(c, where, &matched, &failed);
+                    : api_filter(c->db, where, o.timeout_us, &filter, &failed);
+    if (rc == 0) rc = matched_rows_init(c, &filter, &matched, &failed);
     while (rc == 0 && count > 0)
         rc = delete_group(c, &matched, (uint8_t)o.sync, deadline, &count, &total, &failed);
     matched_rows_free(c->db->engine->alloc, &matched);
     if (result) *result = total;
+    api_explain_cancelled(c->db, &failed);
     return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
 }

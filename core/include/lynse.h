@@ -326,7 +326,8 @@ LYNSE_API int lynse_delete(struct lynse_collection *c, const struct lynse_id *id
                            struct lynse_write_result *result, struct lynse_error *err);
 /* Delete the records for which `where` is true in the version of this moment (docs/WHERE.md); what
  * is written meanwhile by others comes after it and stays.  More than 100,000 go in groups of so
- * many, each all or none: after an error row_count says how many went.  done must be NULL. */
+ * many, each all or none: after an error row_count says how many went.  done must be NULL; the
+ * time-out is that of all together. */
 LYNSE_API int lynse_delete_where(struct lynse_collection *c, const char *where,
                                  const struct lynse_write_options *options,
                                  struct lynse_write_result *result, struct lynse_error *err);
@@ -456,7 +457,7 @@ LYNSE_API int lynse_get(struct lynse_collection *c, const struct lynse_id *ids, 
 LYNSE_API int lynse_exists(struct lynse_collection *c, const struct lynse_id *id, int *out,
                            struct lynse_error *err);
 LYNSE_API int lynse_count(struct lynse_collection *c, uint64_t *out, struct lynse_error *err);
-/* Live records for which `where` is true. */
+/* Live records for which `where` is true.  DEADLINE after 30 s. */
 LYNSE_API int lynse_count_where(struct lynse_collection *c, const char *where, uint64_t *out,
                                 struct lynse_error *err);
 /* Records in the order in which they were written, of one version: a scan sees no later write. */
@@ -467,7 +468,8 @@ LYNSE_API int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struc
  * position; flags: enum lynse_read_flags. */
 LYNSE_API int lynse_query_begin(struct lynse_collection *c, const char *where, uint32_t flags,
                                 struct lynse_scan **out, struct lynse_error *err);
-/* Up to row_max records; an empty hits object: the end. */
+/* Up to row_max records; an empty hits object: the end.  DEADLINE where a filter finds none for
+ * 30 s. */
 LYNSE_API int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **out,
                               struct lynse_error *err);
 LYNSE_API void lynse_scan_skip(struct lynse_scan *s,

@@ -148,12 +148,19 @@ void fetch_cursor_init(struct fetch_cursor *c, struct view *take_view, bool dele
     *c = (struct fetch_cursor){.view = take_view, .deleted = deleted};
 }
 
-int fetch_cursor_filter(struct fetch_cursor *c, struct alloc *a, struct slice where,
-                        struct column_cache *fields, struct error *err)
+int fetch_cursor_filter(struct fetch_cursor *c, struct alloc *a, const struct fetch_filter *filter,
+                        struct error *err)
 {
     CHECK(!c->filter && !c->deleted);
-    if (filter_parse(a, where, &c->filter, err) != 0) return -1;
-    return row_filter_create(a, fields, c->filter, c->view, &c->rows, err);
+    if (filter_parse(a, filter->where, &c->filter, err) != 0) return -1;
+    if (row_filter_create(a, filter->fields, c->filter, c->view, &c->rows, err) != 0) return -1;
+    row_filter_limit(c->rows, &filter->limits);
+    return 0;
+}
+
+void fetch_cursor_limit(struct fetch_cursor *c, const struct row_limits *limits)
+{
+    if (c->rows) row_filter_limit(c->rows, limits);
 }
 
 void fetch_cursor_deinit(struct fetch_cursor *c)
@@ -227,13 +234,13 @@ void fetch_skip(struct fetch_cursor *c, uint64_t row_count)
     c->row = at.row;
 }
 
-int fetch_count(struct alloc *a, const struct view *v, struct slice where,
-                struct column_cache *fields, uint64_t *out, struct error *err)
+int fetch_count(struct alloc *a, const struct view *v, const struct fetch_filter *filter,
+                uint64_t *out, struct error *err)
 {
     struct fetch_cursor c;
     int rc = -1;
     fetch_cursor_init(&c, view_acquire((struct view *)v), false);
-    if (fetch_cursor_filter(&c, a, where, fields, err) == 0) {
+    if (fetch_cursor_filter(&c, a, filter, err) == 0) {
         struct place at = {0, 0};
         *out = pass_rows(&c, &at, UINT64_MAX);
         rc = check_filter(&c, err);

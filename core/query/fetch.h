@@ -12,9 +12,16 @@ int fetch_ids(struct alloc *a, const struct view *v, const struct record_id *ids
 /* 1: live, 0: not, -1: error. */
 int fetch_exists(const struct view *v, const struct record_id *id, struct error *err);
 
-/* Live rows for which `where` is true.  PARSE, LIMIT; CORRUPT, IO: a document cannot be read. */
-int fetch_count(struct alloc *a, const struct view *v, struct slice where,
-                struct column_cache *fields, uint64_t *out, struct error *err);
+/* A filter, and what it needs. */
+struct fetch_filter {
+    struct slice where;
+    struct column_cache *fields;
+    struct row_limits limits;
+};
+/* Live rows for which `where` is true.  PARSE, LIMIT; CORRUPT, IO: a document cannot be read;
+ * DEADLINE, CANCELLED. */
+int fetch_count(struct alloc *a, const struct view *v, const struct fetch_filter *filter,
+                uint64_t *out, struct error *err);
 
 /* Rows of a view in the order in which they were written: oldest part first. */
 struct fetch_cursor {
@@ -28,8 +35,10 @@ struct fetch_cursor {
 void fetch_cursor_init(struct fetch_cursor *c, struct view *take_view, bool deleted);
 /* Of the live rows only those for which `where` is true; before the first row is asked for.  Errors
  * as fetch_count's; those of documents come with the rows. */
-int fetch_cursor_filter(struct fetch_cursor *c, struct alloc *a, struct slice where,
-                        struct column_cache *fields, struct error *err);
+int fetch_cursor_filter(struct fetch_cursor *c, struct alloc *a, const struct fetch_filter *filter,
+                        struct error *err);
+/* The same filter, another deadline: of the next call.  One that passed has ended the walk. */
+void fetch_cursor_limit(struct fetch_cursor *c, const struct row_limits *limits);
 void fetch_cursor_deinit(struct fetch_cursor *c);
 /* Up to row_max rows; out->count 0: the end. */
 int fetch_next(struct fetch_cursor *c, struct alloc *a, size_t row_max, unsigned columns,

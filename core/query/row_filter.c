@@ -11,6 +11,7 @@
  */
 #include "query/row_filter.h"
 
+#include "base/atomic.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "filter/filter.h"
@@ -30,6 +31,7 @@ struct row_filter {
     struct slice *paths;
     struct column_span *spans;
     void *scratch;
+    struct row_limits limits;
     struct error error;
     uint64_t words[BLOCK_WORDS];
 };
@@ -72,6 +74,24 @@ void row_filter_destroy(struct row_filter *f)
 const struct error *row_filter_error(const struct row_filter *f)
 {
     return &f->error;
+}
+
+void row_filter_limit(struct row_filter *f, const struct row_limits *limits)
+{
+    f->limits = *limits;
+}
+
+static int check_limits(struct row_filter *f)
+{
+    const struct row_limits *l = &f->limits;
+
+    /* Relaxed: nothing else is read because of it. */
+    if (l->cancel && atomic_load_relaxed(l->cancel))
+        return error_set(&f->error, LYNSE_CANCELLED, "where: cancelled while rows were matched");
+    if (l->deadline_us != 0 && clock_now_us(l->clock) >= l->deadline_us)
+        return error_set(&f->error, LYNSE_DEADLINE,
+                         "where: the deadline passed while rows were matched");
+    return 0;
 }
 
 static int enter_part(struct row_filter *f, size_t part)
@@ -140,7 +160,8 @@ static void load_block(struct row_filter *f, size_t part, uint32_t row)
         f->words[i / 64] = live;
     }
     if (!f->filter || !has_bits(f->words)) return;
-    if (enter_part(f, part) != 0 || match_block(f, row_count, matched) != 0) {
+    if (check_limits(f) != 0 || enter_part(f, part) != 0 ||
+        match_block(f, row_count, matched) != 0) {
         CHECK(f->error.code != LYNSE_OK);
         memset(f->words, 0, sizeof f->words);
         return;

@@ -7,6 +7,7 @@
 #ifndef QUERY_ROW_FILTER_H
 #define QUERY_ROW_FILTER_H
 
+#include "base/clock.h"
 #include "segment/column_cache.h"
 #include "segment/view.h"
 
@@ -18,10 +19,18 @@ int row_filter_create(struct alloc *a, struct column_cache *columns, const struc
                       const struct view *view, struct row_filter **out, struct error *err);
 void row_filter_destroy(struct row_filter *f); /* NULL is allowed */
 
+/* Looked at before each block is matched, for who has no look of its own between them. */
+struct row_limits {
+    const struct clock *clock;
+    uint64_t deadline_us;        /* monotonic; 0: none */
+    const _Atomic(bool) *cancel; /* NULL: none */
+};
+void row_filter_limit(struct row_filter *f, const struct row_limits *limits); /* copied */
+
 /* Bit i: row + i of the part is wanted; row: a multiple of 64.  Bits past the part's row_count are
  * 0.  0 too once it has failed, see row_filter_error. */
 uint64_t row_filter_word(struct row_filter *f, size_t part, uint32_t row);
-/* Code 0, or why rows could not be matched: NO_MEMORY, CORRUPT, IO. */
+/* Code 0, or why rows could not be matched: NO_MEMORY, CORRUPT, IO; DEADLINE, CANCELLED. */
 const struct error *row_filter_error(const struct row_filter *f);
 
 #endif

@@ -119,6 +119,17 @@ static struct search_request request_of(struct fixture *f, size_t filter, size_t
                                    .fields = f->fields};
 }
 
+static struct fetch_filter filter_of(const struct fixture *f, const char *where)
+{
+    return (struct fetch_filter){.where = slice_of_text(where), .fields = f->fields};
+}
+
+static int count_rows(struct fixture *f, const char *where, uint64_t *out, struct error *err)
+{
+    struct fetch_filter filter = filter_of(f, where);
+    return fetch_count(f->alloc, f->view, &filter, out, err);
+}
+
 /* ---- Searches ---- */
 
 static void a_filtered_search_is_brute_force_over_what_matches(void **state)
@@ -206,8 +217,7 @@ static void a_text_that_is_no_filter_says_where(void **state)
     assert_fails(search_create(f.alloc, view_acquire(f.view), &r, clock_system(), &s, &err), &err,
                  LYNSE_PARSE);
     assert_non_null(strstr(err.text, "11"));
-    assert_fails(fetch_count(f.alloc, f.view, slice_of_text(""), f.fields, &count, &err), &err,
-                 LYNSE_PARSE);
+    assert_fails(count_rows(&f, "", &count, &err), &err, LYNSE_PARSE);
     tear_down(&f);
 }
 
@@ -233,9 +243,9 @@ static void walk(struct fixture *f, size_t filter, size_t row_max)
 
     fetch_cursor_init(&c, view_acquire(f->view), false);
     fetch_cursor_init(&ids, view_acquire(f->view), false);
-    struct slice where = slice_of_text(filters[filter].where);
-    assert_ok(fetch_cursor_filter(&c, f->alloc, where, f->fields, &err), &err);
-    assert_ok(fetch_cursor_filter(&ids, f->alloc, where, f->fields, &err), &err);
+    struct fetch_filter where = filter_of(f, filters[filter].where);
+    assert_ok(fetch_cursor_filter(&c, f->alloc, &where, &err), &err);
+    assert_ok(fetch_cursor_filter(&ids, f->alloc, &where, &err), &err);
     do {
         struct result got;
         assert_ok(fetch_next(&c, f->alloc, row_max, RESULT_DOCUMENTS, &got, &err), &err);
@@ -273,9 +283,7 @@ static void walks_and_counts_see_what_matches(void **state)
     set_up(&f, METRIC_L2, 1500);
     for (size_t i = 0; i < FILTERS; i++) {
         uint64_t count = 77;
-        assert_ok(
-            fetch_count(f.alloc, f.view, slice_of_text(filters[i].where), f.fields, &count, &err),
-            &err);
+        assert_ok(count_rows(&f, filters[i].where, &count, &err), &err);
         assert_int_equal(count, count_wanted(&f, filters[i].wanted));
         walk(&f, i, 1);
         walk(&f, i, 100);
@@ -295,13 +303,14 @@ static void a_filtered_walk_can_skip(void **state)
 
     rng_init(&f.rng, test_seed(6));
     set_up(&f, METRIC_L2, 700);
+    struct fetch_filter half = filter_of(&f, "n < 500");
     for (size_t skip = 0; skip < 300; skip += 37) {
         fetch_cursor_init(&c, view_acquire(f.view), false);
-        assert_ok(fetch_cursor_filter(&c, f.alloc, slice_of_text("n < 500"), f.fields, &err), &err);
+        assert_ok(fetch_cursor_filter(&c, f.alloc, &half, &err), &err);
         assert_ok(fetch_next(&c, f.alloc, LIMIT_BATCH_ROWS, 0, &all, &err), &err);
         fetch_cursor_deinit(&c);
         fetch_cursor_init(&c, view_acquire(f.view), false);
-        assert_ok(fetch_cursor_filter(&c, f.alloc, slice_of_text("n < 500"), f.fields, &err), &err);
+        assert_ok(fetch_cursor_filter(&c, f.alloc, &half, &err), &err);
         fetch_skip(&c, skip);
         assert_ok(fetch_next(&c, f.alloc, LIMIT_BATCH_ROWS, 0, &got, &err), &err);
         fetch_cursor_deinit(&c);
@@ -310,6 +319,30 @@ static void a_filtered_walk_can_skip(void **state)
         result_deinit(&all);
         result_deinit(&got);
     }
+    tear_down(&f);
+}
+
+static void a_deadline_and_a_cancel_end_a_walk(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    struct manual_clock clock;
+    _Atomic(bool) cancel = false;
+    uint64_t count;
+
+    rng_init(&f.rng, test_seed(8));
+    set_up(&f, METRIC_L2, 100);
+    manual_clock_init(&clock, 1000);
+    struct fetch_filter filter = filter_of(&f, "n >= 0");
+    filter.limits = (struct row_limits){&clock.base, 1001, &cancel};
+    assert_ok(fetch_count(f.alloc, f.view, &filter, &count, &err), &err);
+    manual_clock_advance(&clock, 1);
+    assert_fails(fetch_count(f.alloc, f.view, &filter, &count, &err), &err, LYNSE_DEADLINE);
+    filter.limits.deadline_us = 0;
+    assert_ok(fetch_count(f.alloc, f.view, &filter, &count, &err), &err);
+    cancel = true;
+    assert_fails(fetch_count(f.alloc, f.view, &filter, &count, &err), &err, LYNSE_CANCELLED);
     tear_down(&f);
 }
 
@@ -325,7 +358,8 @@ static int search_and_walk(void *ctx, struct error *err)
     int rc = -1;
 
     if (column_cache_create(f->alloc, 1 << 20, &r.fields, err) != 0) return -1;
-    if (fetch_count(f->alloc, f->view, r.where, r.fields, &count, err) != 0) goto out;
+    struct fetch_filter filter = {.where = r.where, .fields = r.fields};
+    if (fetch_count(f->alloc, f->view, &filter, &count, err) != 0) goto out;
     if (search_create(f->alloc, view_acquire(f->view), &r, clock_system(), &s, err) != 0) goto out;
     if (search_advance(s, 0, 0) != SEARCH_DONE) {
         *err = *search_error(s);
@@ -362,6 +396,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_text_that_is_no_filter_says_where),
     cmocka_unit_test(walks_and_counts_see_what_matches),
     cmocka_unit_test(a_filtered_walk_can_skip),
+    cmocka_unit_test(a_deadline_and_a_cancel_end_a_walk),
     cmocka_unit_test(running_out_of_memory_is_an_error),
 };
 TEST_MAIN(tests)
