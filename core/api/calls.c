@@ -160,6 +160,13 @@ void api_end_children(struct lynse *db)
     mutex_unlock(&db->mutex);
 }
 
+void api_explain_cancelled(struct lynse *db, struct error *err)
+{
+    /* Nobody else cancels.  Relaxed: the flag carries nothing with it. */
+    if (err->code == LYNSE_CANCELLED && atomic_load_relaxed(&db->is_closing))
+        error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
+}
+
 /* ---- callbacks ---- */
 
 void api_enter_done(void)

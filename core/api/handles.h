@@ -72,6 +72,8 @@ int api_open(const struct engine_desc *desc, struct alloc *take_alloc, struct ly
 bool api_refuse_calls(struct lynse *db);
 void api_await_calls(struct lynse *db); /* until nobody is inside */
 void api_end_children(struct lynse *db);
+/* CANCELLED because the root closes is SHUTTING_DOWN. */
+void api_explain_cancelled(struct lynse *db, struct error *err);
 
 /* Around a done callback. */
 void api_enter_done(void);
@@ -90,8 +92,6 @@ int api_hooks(struct lynse *db, const struct lynse_search_desc *d, uint64_t dead
 /* A filter of this root, which ends with it; timeout_us as api_deadline has it. */
 int api_filter(struct lynse *db, const char *where, uint64_t timeout_us, struct fetch_filter *out,
                struct error *err);
-/* CANCELLED because the root closes is SHUTTING_DOWN. */
-void api_explain_cancelled(struct lynse *db, struct error *err);
 
 /* ---- handles.c ---- */
 

@@ -29,13 +29,6 @@ int api_filter(struct lynse *db, const char *where, uint64_t timeout_us, struct 
     return api_deadline(db->engine, timeout_us, &out->limits.deadline_us, err);
 }
 
-void api_explain_cancelled(struct lynse *db, struct error *err)
-{
-    /* Nobody else cancels.  Relaxed: the flag carries nothing with it. */
-    if (err->code == LYNSE_CANCELLED && atomic_load_relaxed(&db->is_closing))
-        error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
-}
-
 static int check_flags(uint32_t flags, uint32_t known, struct error *err)
 {
     if (!(flags & ~known)) return 0;
