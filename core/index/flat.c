@@ -149,6 +149,9 @@ static enum index_state flat_advance(void *search, uint64_t distance_max, struct
         if (done > 0 && done >= distance_max) return INDEX_MORE;
         uint32_t left = s->desc.row_end - s->row;
         uint32_t row_count = left < s->block_rows ? left : s->block_rows;
+        /* Who answers for a gate has BLOCK_ROWS_MAX rows at hand: none are asked for twice. */
+        uint32_t room = BLOCK_ROWS_MAX - s->row % BLOCK_ROWS_MAX;
+        if (s->desc.gate.comes_first && row_count > room) row_count = room;
         if (s->query == 0) look_at_gate(s, row_count);
         if (search_block(s, row_count, err) != 0) return INDEX_FAILED;
         done += row_count;

@@ -87,6 +87,9 @@ local function memory_of(values)
       end
       return ffi.cast(float_pointer, values), #values / 4
    end
+   if tostring(values):find "^ctype<" then -- the type of itself, and no memory
+      return fail("INVALID", "vectors: a type of the FFI, must be floats")
+   end
    local element = tostring(ffi.typeof(values)):match "^ctype<(.*)>$" or ""
    local shape = element:gsub("^const ", ""):match "^float (.*)$"
    if shape == "*" then return ffi.cast(float_pointer, values) end

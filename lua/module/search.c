@@ -199,6 +199,10 @@ static int push_failure(lua_State *L, const struct search_call *call, const stru
     return 2;
 }
 
+/* Each search takes some 90 KiB of the C stack, which nobody else watches. */
+enum { NESTED_MAX = 8 };
+static _Thread_local int nested;
+
 /* search(collection, options, vectors, hooks or nil) → a list of hits, one for each query */
 static int search(lua_State *L)
 {
@@ -223,9 +227,13 @@ static int search(lua_State *L)
     read_request(&o, &desc);
     set_hooks(L, &desc, &o, &score, &rerank);
     if (options_failed(&o)) return failure_push_error(L, &o.err);
+    if (nested >= NESTED_MAX)
+        return luaL_error(L, "searches within each other's functions: at most %d", NESTED_MAX);
+    nested++;
     c->root->hook_depth++; /* (3) */
     int code = lynse_search(c->collection, &desc, &s->hits);
     c->root->hook_depth--;
+    nested--;
     if (code != LYNSE_OK) return push_failure(L, call, &err);
     const struct lynse_hits *hits = s->hits;
     lua_createtable(L, (int)hits->query_count, 0);

@@ -171,8 +171,9 @@ def _refuse_ragged(values: object, what: str, reason: Exception) -> NoReturn:
 def _array_of(values: object, what: str) -> npt.NDArray[Any]:
     if values is None or isinstance(values, (str, bytes, bytearray, Mapping, Set)):
         raise TypeError(f"{what} must be rows of numbers, not {type(values).__name__}")
-    masked = sys.modules.get("numpy.ma")  # numpy imports it late: who has such an array, has it
-    if masked and isinstance(values, masked.MaskedArray) and masked.is_masked(values):
+    # numpy imports it late: who has such an array, has it.  Another thread may be importing it now.
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    if masked is not None and isinstance(values, masked) and np.any(values.mask):
         raise Invalid(f"{what} must not have masked components")
     try:
         if not hasattr(values, "__array__") and hasattr(values, "__dlpack__"):

@@ -4,7 +4,9 @@
 --
 -- Relevance is the place of a hit's score within the spread of all; likeness is the cosine of two
 -- vectors.  RELEVANCE is the share of the first; scores are left as they are.
+-- The work grows with the square of the hits: those from the DIVERSIFIED-th on keep their order.
 local RELEVANCE = 0.5
+local DIVERSIFIED = 500
 
 local function unit_vector(vector, dim)
    local sum, unit = 0, {}
@@ -26,7 +28,8 @@ return function(hits, dim)
       low, high = math.min(low, hits[i].score), math.max(high, hits[i].score)
    end
    local spread = high > low and high - low or 1
-   for i = 1, #hits do
+   local first = math.min(#hits, DIVERSIFIED)
+   for i = 1, first do
       local hit = hits[i]
       left[i] = {
          hit = hit, unit = unit_vector(hit.vector, dim),
@@ -34,7 +37,7 @@ return function(hits, dim)
       }
    end
    local order = {}
-   for n = 1, #hits do
+   for n = 1, first do
       local best, best_value = 1, -math.huge
       for i = 1, #left do
          local value = RELEVANCE * left[i].relevance - (1 - RELEVANCE) * left[i].alike
@@ -47,5 +50,6 @@ return function(hits, dim)
          if n == 1 or alike > left[i].alike then left[i].alike = alike end
       end
    end
+   for i = first + 1, #hits do order[i] = hits[i] end
    return order
 end

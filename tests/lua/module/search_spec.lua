@@ -63,6 +63,18 @@ describe("a search", function()
       assert.are.equal(5, hits.count)
    end)
 
+   it("does not take a type of the FFI for memory, nor nest without end", function()
+      local hits, err = docs:search { vector = ffi.typeof "float[2]" }
+      assert.is_nil(hits)
+      assert.are.equal("INVALID", err.code)
+      assert.is_nil((docs:add { ids = { 9e9 }, vectors = { ffi.typeof "float[2]" } }))
+      local function again()
+         return assert(docs:search { vector = { 1, 0 }, k = 1, score = again })
+      end
+      local _, why = docs:search { vector = { 1, 0 }, k = 1, score = function() again() end }
+      assert.are.equal("HOOK", why.code)
+   end)
+
    it("says what is wrong", function()
       for _, case in ipairs {
          { { vector = { 1, 2, 3 } }, "DIMENSION" }, { { vector = { 1, 2 }, k = 100001 }, "LIMIT" },
