@@ -10,7 +10,6 @@ named and left out.
 
 from __future__ import annotations
 
-import argparse
 import os
 import pathlib
 import re
@@ -29,10 +28,10 @@ from support.results import (
     Table,
     fresh,
     lower_quartile,
+    main,
     number,
     run,
     say,
-    write_results,
 )
 
 PEER_PACKAGES = {
@@ -517,24 +516,5 @@ def case_mailbox(table: Table) -> None:
 CASES = {name[5:]: f for name, f in list(globals().items()) if name.startswith("case_")}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; none: all")
-    parser.add_argument(
-        "--write", action="store_true", help="replace the table in bench/RESULTS.md"
-    )
-    args = parser.parse_args()
-    unknown = [c for c in args.cases if c not in CASES]
-    if unknown:
-        parser.error(f"no case {unknown[0]}; there are {', '.join(CASES)}")
-    table = Table()
-    for name in args.cases or CASES:
-        say(name)
-        CASES[name](table)
-    if args.write:
-        write_results("engine", table)
-    return 1 if any(row[-1] == "NOT MET" for row in table.rows) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("engine", __doc__, CASES))

@@ -7,7 +7,6 @@ searches beside the unfiltered one, in turns) from the Python package.
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import re
 import statistics
@@ -15,16 +14,15 @@ import subprocess
 import sys
 
 from support.results import (
-    BENCH,
     PAIRS,
     ROOT,
     Table,
+    build_program,
     fresh,
     lower_quartile,
+    main,
     number,
     run,
-    say,
-    write_results,
 )
 
 ROWS, DIM = 1_000_000, 128
@@ -72,7 +70,7 @@ for where in ("number < 10", "number < 100", "number < 500"):
 def case_match(table: Table) -> None:
     """Medians of bench_filter, which prints ns."""
     out = subprocess.run(
-        [BENCH / "bench_filter"], capture_output=True, text=True, check=True
+        [build_program("bench_filter")], capture_output=True, text=True, check=True
     ).stdout
     for line in out.splitlines():
         found = re.match(r"  (\S.*?) {2,}([\d.]+) +([\d.]+)", line)
@@ -122,26 +120,5 @@ def case_search(table: Table) -> None:
 CASES = {"match": case_match, "search": case_search}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; none: all")
-    parser.add_argument(
-        "--write", action="store_true", help="replace the table in bench/RESULTS.md"
-    )
-    args = parser.parse_args()
-    subprocess.run(
-        ["cmake", "--build", ROOT / "build" / "release", "--target", "bench_filter"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    table = Table()
-    for name in args.cases or CASES:
-        say(name)
-        CASES[name](table)
-    if args.write:
-        write_results("filter", table)
-    return 1 if any(row[-1] == "NOT MET" for row in table.rows) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("filter", __doc__, CASES))

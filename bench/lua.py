@@ -7,13 +7,12 @@ in turns with the search without it.
 
 from __future__ import annotations
 
-import argparse
 import re
 import statistics
 import subprocess
 import sys
 
-from support.results import BENCH, PAIRS, ROOT, Table, lower_quartile, run, say, write_results
+from support.results import PAIRS, ROOT, Table, build_program, lower_quartile, main, run
 
 SEARCHES = """
 import sys, time, numpy as np, lynse
@@ -45,7 +44,9 @@ for name, ranking in (("empty", {"score": plain}), ("two", {"score": two}),
 
 
 def case_hook(table: Table) -> None:
-    out = subprocess.run([BENCH / "bench_lua"], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [build_program("bench_lua")], capture_output=True, text=True, check=True
+    ).stdout
     found = re.findall(r"^(\S.*?), ns(.*?) +([\d.]+)$", out, re.M)
     values = {what: float(value) for what, _, value in found}
     loop = values["score in C, row by row"]
@@ -85,26 +86,5 @@ def case_search(table: Table) -> None:
 CASES = {"hook": case_hook, "search": case_search}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; none: all")
-    parser.add_argument(
-        "--write", action="store_true", help="replace the table in bench/RESULTS.md"
-    )
-    args = parser.parse_args()
-    subprocess.run(
-        ["cmake", "--build", ROOT / "build" / "release", "--target", "bench_lua"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    table = Table()
-    for name in args.cases or CASES:
-        say(name)
-        CASES[name](table)
-    if args.write:
-        write_results("lua", table)
-    return 1 if any(row[-1] == "NOT MET" for row in table.rows) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("lua", __doc__, CASES))

@@ -23,24 +23,29 @@ function(lynse_shared_library)
   target_link_libraries(lynse PRIVATE Threads::Threads m ${LYNSE_LIBRARIES})
 endfunction()
 
-# Static: all objects joined into one, whose other globals are made local.  It begins as a library
-# of CMake's own: Makefiles have no rule for objects of other targets that a command asks for.
-function(lynse_static_library)
-  set(joined ${PROJECT_BINARY_DIR}/lib/lynse.o)
-  set(archive ${PROJECT_BINARY_DIR}/lib/liblynse.a)
-  add_library(lynse_archive STATIC ${ARGN})
-  set_target_properties(lynse_archive PROPERTIES
-    LINKER_LANGUAGE C OUTPUT_NAME lynse ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
-  add_custom_command(TARGET lynse_archive POST_BUILD BYPRODUCTS ${joined}
+# lynse_joined_archive(target imported name objects…): lib/lib<name>.a, all objects joined into one,
+# whose other globals are made local.  It begins as a library of CMake's own: Makefiles have no rule
+# for objects of other targets that a command asks for.
+function(lynse_joined_archive target imported name)
+  set(joined ${PROJECT_BINARY_DIR}/lib/${name}.o)
+  set(archive ${PROJECT_BINARY_DIR}/lib/lib${name}.a)
+  add_library(${target} STATIC ${ARGN})
+  set_target_properties(${target} PROPERTIES
+    LINKER_LANGUAGE C OUTPUT_NAME ${name} ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+  add_custom_command(TARGET ${target} POST_BUILD BYPRODUCTS ${joined}
     COMMAND ${CMAKE_LINKER} -r -o ${joined} ${ARGN}
     COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=lynse_* ${joined}
     COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
     COMMAND ${CMAKE_AR} rcs ${archive} ${joined}
     COMMENT "Joining ${archive}"
     COMMAND_EXPAND_LISTS VERBATIM)
-  add_library(lynse_static STATIC IMPORTED GLOBAL)
-  add_dependencies(lynse_static lynse_archive)
-  set_target_properties(lynse_static PROPERTIES IMPORTED_LOCATION ${archive})
+  add_library(${imported} STATIC IMPORTED GLOBAL)
+  add_dependencies(${imported} ${target})
+  set_target_properties(${imported} PROPERTIES IMPORTED_LOCATION ${archive})
+endfunction()
+
+function(lynse_static_library)
+  lynse_joined_archive(lynse_archive lynse_static lynse ${ARGN})
   target_include_directories(lynse_static INTERFACE ${PROJECT_SOURCE_DIR}/core/include)
   target_link_libraries(lynse_static INTERFACE Threads::Threads m ${LYNSE_LIBRARIES})
 endfunction()

@@ -59,25 +59,9 @@ function(lynse_lua_shared_library)
 
 endfunction()
 
-# Static, joined as cmake/library.cmake does it.
 function(lynse_lua_static_library)
-  set(objects $<TARGET_OBJECTS:lynse_lua_objects> $<TARGET_OBJECTS:core_base>
-              $<TARGET_OBJECTS:core_codec>)
-  set(joined ${PROJECT_BINARY_DIR}/lib/lynse-lua.o)
-  set(archive ${PROJECT_BINARY_DIR}/lib/liblynse-lua.a)
-  add_library(lynse_lua_archive STATIC ${objects})
-  set_target_properties(lynse_lua_archive PROPERTIES
-    LINKER_LANGUAGE C OUTPUT_NAME lynse-lua ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
-  add_custom_command(TARGET lynse_lua_archive POST_BUILD BYPRODUCTS ${joined}
-    COMMAND ${CMAKE_LINKER} -r -o ${joined} ${objects}
-    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=lynse_* ${joined}
-    COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
-    COMMAND ${CMAKE_AR} rcs ${archive} ${joined}
-    COMMENT "Joining ${archive}"
-    COMMAND_EXPAND_LISTS VERBATIM)
-  add_library(lynse_lua_static STATIC IMPORTED GLOBAL)
-  add_dependencies(lynse_lua_static lynse_lua_archive)
-  set_target_properties(lynse_lua_static PROPERTIES IMPORTED_LOCATION ${archive})
+  lynse_joined_archive(lynse_lua_archive lynse_lua_static lynse-lua
+    $<TARGET_OBJECTS:lynse_lua_objects> $<TARGET_OBJECTS:core_base> $<TARGET_OBJECTS:core_codec>)
   target_link_libraries(lynse_lua_static INTERFACE lynse_static PkgConfig::LUAJIT)
 endfunction()
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import pathlib
@@ -12,6 +13,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BENCH = ROOT / "build" / "release" / "bench"
@@ -96,3 +98,30 @@ def write_results(section: str, table: Table) -> None:
         re.sub(f"{begin}.*{end}", lambda _: block, text, flags=re.S),
         encoding="utf-8",
     )
+
+
+def main(section: str, about: str, cases: dict[str, Callable[[Table], None]]) -> int:
+    """The command line of a benchmark; 1 when a target is not met."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(cases)}; none: all")
+    parser.add_argument(
+        "--write", action="store_true", help="replace the table in bench/RESULTS.md"
+    )
+    args = parser.parse_args()
+    unknown = [c for c in args.cases if c not in cases]
+    if unknown:
+        parser.error(f"no case {unknown[0]}; there are {', '.join(cases)}")
+    table = Table()
+    for name in args.cases or cases:
+        say(name)
+        cases[name](table)
+    if args.write:
+        write_results(section, table)
+    return 1 if any(row[-1] == "NOT MET" for row in table.rows) else 0
+
+
+def build_program(name: str) -> pathlib.Path:
+    """A program of this folder, built if it is not."""
+    command = ["cmake", "--build", ROOT / "build" / "release", "--target", name]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return BENCH / name
