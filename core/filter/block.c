@@ -2,7 +2,8 @@
 /* block.c — the loops that comparisons spend their time in.
  *
  * WHAT        A column of numbers, or of one other type, NULLs among them, against a literal of
- *             that kind has loops without branches; everything else is compared value by value.
+ *             that kind has loops without branches, and so has one of numbers, texts, bytes and
+ *             datetimes against a number; everything else is compared value by value.
  *             All loops give three sets, whatever the operator: it is applied to words of 64 rows
  *             (match.c).
  * INVARIANTS  (1) A fast loop answers as value_order does, row by row.
@@ -12,6 +13,7 @@
  */
 #include "filter/block.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 
 struct block block_of(const struct filter *f, const struct column_span *spans, uint32_t row_count)
@@ -70,22 +72,35 @@ static uint32_t find_types(const uint8_t *types, uint32_t row_count)
     return found;
 }
 
+/* Bit i: bytes[i], each of 64 being 0 or 1.  The product has them in its highest byte. */
+static inline uint64_t pack_bits(const uint8_t *bytes)
+{
+    uint64_t bits = 0;
+    for (int i = 0; i < 8; i++) {
+        uint64_t eight = load_u64(bytes + i * 8);
+        bits |= (eight * 0x0102040810204080u >> 56) << (i * 8);
+    }
+    return bits;
+}
+
+/* Answers as bytes first: the loop has no shifts then, and is done in vectors where those can
+ * compare the type. */
 #define ORDER_LOOP(name, type, member)                                                             \
     static void order_##name(const union column_cell *cells, const struct block *b, type k,        \
                              struct ordering *out)                                                 \
     {                                                                                              \
-        for (uint32_t w = 0; w < b->word_count; w++) {                                             \
+        uint8_t less[64] = {0}, equal[64] = {0}, greater[64] = {0};                                \
+        for (uint32_t w = 0; w < b->word_count; w++, cells += 64) {                                \
             uint32_t left = b->row_count - w * 64, count = left < 64 ? left : 64;                  \
-            uint64_t less = 0, equal = 0, greater = 0;                                             \
             for (uint32_t i = 0; i < count; i++) {                                                 \
-                type v = cells[w * 64 + i].member;                                                 \
-                less |= (uint64_t)(v < k) << i;                                                    \
-                equal |= (uint64_t)(v == k) << i;                                                  \
-                greater |= (uint64_t)(v > k) << i;                                                 \
+                type v = cells[i].member;                                                          \
+                less[i] = v < k;                                                                   \
+                equal[i] = v == k;                                                                 \
+                greater[i] = v > k;                                                                \
             }                                                                                      \
-            out->less.words[w] = less;                                                             \
-            out->equal.words[w] = equal;                                                           \
-            out->greater.words[w] = greater;                                                       \
+            out->less.words[w] = pack_bits(less) & b->rows.words[w];                               \
+            out->equal.words[w] = pack_bits(equal) & b->rows.words[w];                             \
+            out->greater.words[w] = pack_bits(greater) & b->rows.words[w];                         \
         }                                                                                          \
     }
 ORDER_LOOP(integers, int64_t, integer)
@@ -119,9 +134,9 @@ static uint64_t select_types(const uint8_t *types, const struct block *b, uint32
                              uint32_t wanted)
 {
     uint32_t left = b->row_count - w * 64, count = left < 64 ? left : 64;
-    uint64_t bits = 0;
-    for (uint32_t i = 0; i < count; i++) bits |= (uint64_t)(wanted >> types[w * 64 + i] & 1) << i;
-    return bits;
+    uint8_t is_wanted[64] = {0};
+    for (uint32_t i = 0; i < count; i++) is_wanted[i] = wanted >> types[w * 64 + i] & 1;
+    return pack_bits(is_wanted);
 }
 
 /* Cells of other types were compared too, whatever they hold. */
@@ -180,9 +195,17 @@ enum {
     TYPE_FLOAT = 1 << VALUE_FLOAT,
     TYPE_TEXT = 1 << VALUE_TEXT,
     TYPE_DATETIME = 1 << VALUE_DATETIME,
+    TYPES_NUMBER = TYPE_INT | TYPE_FLOAT,
+    TYPES_ABOVE_NUMBERS = TYPE_TEXT | 1 << VALUE_BYTES | TYPE_DATETIME, /* whatever they are */
 };
 
-/* A column of integers, floats and NULLs, types among them. */
+static bool is_number(const struct value *v)
+{
+    return v->type == VALUE_BOOL || v->type == VALUE_INT || v->type == VALUE_UINT ||
+           (v->type == VALUE_FLOAT && v->as.number == v->as.number);
+}
+
+/* Rows of integers and floats of a column whose types are among `types`. */
 static bool order_numbers(const struct block *b, const struct column_span *span, uint32_t types,
                           const struct value *literal, struct ordering *out)
 {
@@ -218,8 +241,15 @@ static bool order_fast(const struct block *b, const struct column_span *span,
     int64_t us;
 
     if (others == 0 || literal->type == VALUE_NULL) return true; /* all unknown */
-    if ((others & ~(uint32_t)(TYPE_INT | TYPE_FLOAT)) == 0)
+    if ((others & TYPES_NUMBER) != 0 && (others & ~(uint32_t)TYPES_NUMBER) == 0)
         return order_numbers(b, span, types, literal, out);
+    if ((others & ~(uint32_t)(TYPES_NUMBER | TYPES_ABOVE_NUMBERS)) == 0 && is_number(literal)) {
+        if ((others & TYPES_NUMBER) != 0 && !order_numbers(b, span, types, literal, out))
+            return false;
+        for (uint32_t w = 0; w < b->word_count; w++)
+            out->greater.words[w] |= select_types(span->types, b, w, TYPES_ABOVE_NUMBERS);
+        return true;
+    }
     if (others == TYPE_TEXT && literal->type == VALUE_TEXT) {
         order_texts(span, b, literal->as.text, out);
         return true;

@@ -299,6 +299,7 @@ static const struct value pool[] = {
     {.type = VALUE_FLOAT, .as.number = NAN},
     {.type = VALUE_TEXT, .as.text = {(const uint8_t *)"2024-01-31", 10}},
     {.type = VALUE_TEXT, .as.text = {(const uint8_t *)"a", 1}},
+    {.type = VALUE_BYTES, .as.bytes = {(const uint8_t *)"2", 1}},
     {.type = VALUE_DATETIME, .as.datetime_us = 1706659200000000},
     {.type = VALUE_DATETIME, .as.datetime_us = -5},
 };
