@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "lua/budget.h"
+#include "lua/sandbox.h"
 
 enum {
     PIECE_BYTES = 256,  /* read between two looks at the clock: parsing can be quadratic */
@@ -115,7 +116,7 @@ static struct chunk *make_room(struct chunk_cache *c, lua_State *L)
     return oldest;
 }
 
-void chunk_cache_push(struct chunk_cache *c, lua_State *L, const struct chunk_key *key)
+uint32_t chunk_cache_push(struct chunk_cache *c, lua_State *L, const struct chunk_key *key)
 {
     struct chunk *chunk = find(c, key);
 
@@ -130,10 +131,12 @@ void chunk_cache_push(struct chunk_cache *c, lua_State *L, const struct chunk_ke
             budget_stop(L, BUDGET_NO_MEMORY);
         }
         chunk = make_room(c, L);
-        *chunk = (struct chunk){.key = *key, .reference = reference};
+        *chunk = (struct chunk){
+            .key = *key, .reference = reference, .names = sandbox_find_names(key->source)};
         chunk->key.source.data = (const uint8_t *)copy;
     } else {
         lua_rawgeti(L, LUA_REGISTRYINDEX, chunk->reference);
     }
     chunk->used_at = ++c->now;
+    return chunk->names;
 }

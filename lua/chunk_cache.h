@@ -23,6 +23,7 @@ struct chunk_key {
 struct chunk {
     struct chunk_key key; /* its source is the cache's own copy */
     int reference;        /* in the registry */
+    uint32_t names;       /* of the environment, that it can reach (sandbox.h) */
     uint64_t used_at;
 };
 struct chunk_cache {
@@ -37,7 +38,8 @@ void chunk_cache_deinit(struct chunk_cache *c); /* before or after its state is 
 
 /* Push the compiled source.  In a protected call: raises what does not compile, as a text, and what
  * its budget stops.  Bytecode is refused.  A source that is a function and no chunk, as in
- * `function(n) end`, is taken for a chunk that returns it. */
-void chunk_cache_push(struct chunk_cache *c, lua_State *L, const struct chunk_key *key);
+ * `function(n) end`, is taken for a chunk that returns it.  Returns what sandbox_push_environment
+ * has to give it. */
+uint32_t chunk_cache_push(struct chunk_cache *c, lua_State *L, const struct chunk_key *key);
 
 #endif

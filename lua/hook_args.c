@@ -11,8 +11,8 @@
  *                 the wants and stops the call; metatables are out of reach of scripts.
  *             (2) Answers are read with raw access: no metamethod of a script runs in between.
  *             (3) A hit of the answer is known by its table, and is taken once.
- *             (4) Views are made once a run and given other addresses for each batch: what a script
- *                 keeps of them is valid for the call.
+ *             (4) Views are made once a state and given other addresses for each batch: what a
+ *                 script keeps of them is valid for the call, and nothing is kept from run to run.
  * THREADS     That of the state.
  * FAILURE     Raises; the out arrays are then undefined.
  */
@@ -68,14 +68,7 @@ void hook_args_reset(lua_State *L, struct state *s)
     state_push(L, s, STATE_FIELDS_META);
     lua_setmetatable(L, -2);
     state_set(L, s, STATE_FIELDS);
-    if (!s->is_trusted) return;
-    s->distances_at = push_view(L, s, STATE_MAKE_F32);
-    state_set(L, s, STATE_DISTANCES);
-    s->out_at = push_view(L, s, STATE_MAKE_OUT);
-    state_set(L, s, STATE_OUT);
-    lua_createtable(L, HOOK_FIELDS_MAX, 0);
-    state_set(L, s, STATE_COLUMNS);
-    s->view_count = 0;
+    s->shown_count = 0;
 }
 
 /* ---- score ---- */
@@ -117,18 +110,29 @@ static void push_fields(lua_State *L, struct state *s, const struct hook_batch *
     }
 }
 
-/* Views of the columns that there are no views of yet, into `field`; addresses into all. */
+/* Push the view of column i. */
+static void push_column(lua_State *L, struct state *s, size_t i)
+{
+    state_push(L, s, STATE_COLUMNS);
+    if (i < s->view_count) {
+        lua_rawgeti(L, -1, (int)i + 1);
+    } else {
+        s->columns_at[i] = push_view(L, s, STATE_MAKE_F64);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, (int)i + 1);
+        s->view_count++;
+    }
+    lua_remove(L, -2);
+}
+
+/* Columns that the run has not seen yet, into `field`; addresses into all views. */
 static void point_views(lua_State *L, struct state *s, const struct hook_batch *batch)
 {
-    while (s->view_count < batch->column_count) {
-        state_push(L, s, STATE_COLUMNS);
+    for (; s->shown_count < batch->column_count; s->shown_count++) {
         state_push(L, s, STATE_FIELDS);
-        s->columns_at[s->view_count] = push_view(L, s, STATE_MAKE_F64);
-        lua_pushvalue(L, -1);
-        lua_rawseti(L, -4, (int)s->view_count + 1);
-        set_field(L, s, s->view_count);
-        lua_pop(L, 2);
-        s->view_count++;
+        push_column(L, s, s->shown_count);
+        set_field(L, s, s->shown_count);
+        lua_pop(L, 1);
     }
     for (size_t i = 0; i < batch->column_count; i++) *s->columns_at[i] = batch->columns[i];
     *s->distances_at = batch->distances;
@@ -304,4 +308,11 @@ void hook_args_prepare(lua_State *L, struct state *s)
     convert_prepare(L);
     make_meta(L, s, want_field, STATE_FIELDS_META);
     make_meta(L, s, want_part, STATE_HIT_META);
+    if (!s->is_trusted) return;
+    s->distances_at = push_view(L, s, STATE_MAKE_F32);
+    state_set(L, s, STATE_DISTANCES);
+    s->out_at = push_view(L, s, STATE_MAKE_OUT);
+    state_set(L, s, STATE_OUT);
+    lua_createtable(L, HOOK_FIELDS_MAX, 0);
+    state_set(L, s, STATE_COLUMNS);
 }

@@ -69,9 +69,9 @@ static int open_run(lua_State *L)
 {
     struct opening *o = lua_touserdata(L, 1);
 
-    chunk_cache_push(&o->state->chunks, L, &o->hook->key);
+    uint32_t names = chunk_cache_push(&o->state->chunks, L, &o->hook->key);
     o->code = LYNSE_HOOK;
-    sandbox_push_environment(L);
+    sandbox_push_environment(L, names);
     lua_setfenv(L, -2);
     lua_call(L, 0, 1);
     if (!lua_isfunction(L, -1))

@@ -9,13 +9,19 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
 
 /* Once for a state, after the libraries were opened: keep what is allowed, make the metatable of
  * texts unreachable and forget the rest.  is_bounded: functions that work long, or make much of
  * little, are replaced by ones that count. */
 void sandbox_prepare(lua_State *L, bool is_bounded);
-/* Push a fresh environment; nothing that a script does to it is seen by another one. */
-void sandbox_push_environment(lua_State *L);
+/* Which names of the environment stand in a source, in code or elsewhere; any thread. */
+uint32_t sandbox_find_names(struct slice source);
+/* Push a fresh environment of these names; nothing that a script does to it is seen by another one.
+ * A source that has no others cannot tell it from one of all. */
+void sandbox_push_environment(lua_State *L, uint32_t names);
 
 /* The bounded functions, by library. */
 extern const luaL_Reg sandbox_string_functions[];

@@ -26,7 +26,7 @@ enum state_slot {
     STATE_PLACES,   /* rerank: hit -> its place */
     STATE_FIELDS_META,
     STATE_HIT_META,
-    /* Trusted: functions that make a view; and the views of the run, so that they live. */
+    /* Trusted: functions that make a view; and the state's views, so that they live. */
     STATE_MAKE_F32,
     STATE_MAKE_F64,
     STATE_MAKE_OUT,
@@ -46,7 +46,8 @@ struct state {
     struct hook_wants *wants;
     size_t column_count;                                                /* given of wants->fields */
     const void **distances_at, **out_at, **columns_at[HOOK_FIELDS_MAX]; /* inside of the views */
-    size_t view_count;                                                  /* of columns */
+    size_t view_count;  /* of columns, made so far */
+    size_t shown_count; /* of those, that are in the run's `field` */
     const struct hook_hits *hits;
 };
 

@@ -167,6 +167,43 @@ static void nothing_is_left_of_a_run(void **state)
     expect(false, "function(n, d, f, out) out[0] = string.upper and 8 or 9 end", 8, 2, 3);
 }
 
+static void a_script_reaches_each_global_that_it_names(void **state)
+{
+    static const char *const names[] = {
+        "assert",       "error",
+        "getmetatable", "ipairs",
+        "next",         "pairs",
+        "pcall",        "rawequal",
+        "rawget",       "rawset",
+        "select",       "tonumber",
+        "type",         "unpack",
+        "_VERSION",     "_G",
+        "bit",          "setmetatable",
+        "tostring",     "string",
+        "table",        "math",
+        "_G._G",        "math.tanh",
+        "_G.bit.tohex", "--[[x]]string--[[y]].upper",
+    };
+    char source[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (int trusted = 0; trusted < 2; trusted++) {
+            snprintf(source, sizeof source, "function(n, d, f, out) out[0] = (%s) and 7 or 8 end",
+                     names[i]);
+            expect(trusted, source, 7, 2, 3);
+        }
+    /* Names that are made while it runs, and those of nothing. */
+    expect(false,
+           "local g = _G return function(n, d, f, out) out[0] = #g['str' .. 'ing'].rep('x', 4) end",
+           4, 2, 3);
+    expect(true, "function(n, d, f, out) _G.k = 5 out[0] = k out[1] = strin and 1 or 6 end", 5, 6,
+           3);
+    expect(false, "x9 = 4 return function(n, d, f, out) out[0] = x9 end", 4, 2, 3);
+    expect(true, "function(n, d, f, out) out[0] = #('ab'):upper() out[1] = io and 1 or 6 end", 2, 6,
+           3);
+}
+
 static void another_script_is_untouched_by_one(void **state)
 {
     const float distances[] = {1, 2, 3};
@@ -259,6 +296,7 @@ static const struct CMUnitTest tests[] = {
     CASE(errors_say_hook_and_line),
     CASE(a_long_source_is_refused),
     CASE(nothing_is_left_of_a_run),
+    CASE(a_script_reaches_each_global_that_it_names),
     CASE(another_script_is_untouched_by_one),
     CASE(each_batch_is_where_it_is),
     CASE(sources_are_forgotten_and_compiled_again),
