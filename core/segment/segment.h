@@ -37,7 +37,7 @@ struct segment {
     struct uuid uuid;             /* sealed: in its file names; active: zero */
     uint64_t first_lsn;           /* of its first row; 0 while empty */
     uint64_t row_capacity;        /* sealed: its rows */
-    struct segment_columns *columns; /* column_cache.c only; NULL: no field was ever asked for */
+    struct segment_columns *columns; /* column_cache.h's; NULL: no field was asked for */
 };
 
 /* For the two kinds: s is zero but for what its owner has set; one reference, the caller's. */

@@ -207,7 +207,11 @@ return {
    },
    ["core/segment"] = {
       ["active_segment.[ch]"] = "the tail: rows in memory, appended by one thread, read by all",
+      ["cached_column.h"] =
+         "what the cache and the readers of columns share: a field in blocks",
       ["column_cache.[ch]"] = "columns of the fields that filters and hooks name, within a bound",
+      ["column_reader.c"] =
+         "fields of a segment's rows, as cells or as numbers, filled once for all",
       ["row_chunks.[ch]"] = "the memory of a tail's rows: columns in chunks that never move",
       ["sealed_segment.[ch]"] = "an immutable segment: its mapped ids, vectors and documents",
       ["segment.[ch]"] =
