@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fields out of documents, however they are read: in any order, while the tail grows, without room,
  * by several threads. */
+#include <math.h>
+
 #include "base/limits.h"
 #include "base/thread.h"
 #include "codec/msgpack.h"
@@ -77,6 +79,23 @@ static int read_rows(struct column_reader *r, uint32_t row, uint32_t end, size_t
     return 0;
 }
 
+/* The same as numbers. */
+static int read_numbers(struct column_reader *r, uint32_t row, uint32_t end, struct error *err)
+{
+    while (row < end) {
+        const double *numbers[3];
+        uint32_t row_count = end - row;
+        if (column_reader_numbers(r, row, &row_count, numbers, err) != 0) return -1;
+        assert_true(row + row_count == end || (row + row_count) % COLUMN_NUMBERS_ROWS == 0);
+        for (uint32_t i = 0; i < row_count; i++, row++) {
+            assert_true(isnan(numbers[1][i]));
+            assert_true(row % 7 == 0 ? isnan(numbers[0][i]) && isnan(numbers[2][i])
+                                     : numbers[0][i] == row && numbers[2][i] == row * 2.0);
+        }
+    }
+    return 0;
+}
+
 struct cached {
     struct test_tail tail;
     struct column_cache *cache;
@@ -133,19 +152,47 @@ static void rows_can_be_read_in_any_order_while_the_tail_grows(void **state)
     tear_down(&f);
 }
 
+static void numbers_are_kept_and_extended(void **state)
+{
+    enum { MANY = COLUMN_NUMBERS_ROWS + 300 };
+    (void)state;
+    struct cached f;
+    struct error err = {0};
+    const double *before[3], *after[3];
+    uint32_t row_count = 10;
+
+    set_up(&f, CACHE_BYTES);
+    put_rows(&f.tail, MANY, 10);
+    struct column_reader *r = make_reader(&f);
+    assert_ok(read_numbers(r, COLUMN_BLOCK_ROWS + 70, MANY - 100, &err), &err);
+    assert_ok(read_rows(r, 3, 90, 10, &err), &err);
+    assert_ok(read_numbers(r, 0, MANY, &err), &err);
+    assert_ok(column_reader_numbers(r, MANY - 10, &row_count, before, &err), &err);
+    size_t bytes = column_cache_bytes(f.cache);
+    put_rows(&f.tail, 40, 10);
+    assert_ok(read_numbers(r, 0, MANY + 40, &err), &err);
+    assert_ok(column_reader_numbers(r, MANY - 10, &row_count, after, &err), &err);
+    assert_memory_equal(before, after, sizeof before); /* none was made anew */
+    assert_true(column_cache_bytes(f.cache) < bytes + 40 * 64);
+    column_reader_destroy(r);
+    tear_down(&f);
+}
+
 static void without_room_the_answer_is_the_same(void **state)
 {
     (void)state;
     struct cached f;
     struct error err = {0};
-    const size_t bounds[] = {0, 20 << 10, 60 << 10};
+    const size_t bounds[] = {0, 20 << 10, 60 << 10, 90 << 10, 120 << 10};
 
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
         set_up(&f, bounds[i]);
         put_rows(&f.tail, ROWS, 10);
         struct column_reader *r = make_reader(&f);
         assert_ok(read_rows(r, 0, ROWS, 10, &err), &err);
+        assert_ok(read_numbers(r, 0, ROWS, &err), &err);
         assert_ok(read_rows(r, 0, ROWS, 10, &err), &err);
+        assert_ok(read_numbers(r, 7, ROWS - 9, &err), &err);
         column_reader_destroy(r);
         assert_true(column_cache_bytes(f.cache) <= bounds[i]);
         tear_down(&f);
@@ -164,6 +211,7 @@ static void large_values_pass_and_are_not_kept(void **state)
     struct column_reader *r = make_reader(&f);
     assert_ok(read_rows(r, 5, ROWS, WIDE_BYTES, &err), &err);
     assert_ok(read_rows(r, 0, ROWS, WIDE_BYTES, &err), &err);
+    assert_ok(read_numbers(r, 0, ROWS, &err), &err);
     assert_true(column_cache_bytes(f.cache) <
                 (size_t)4 * 3 * (COLUMN_BLOCK_BYTES_MAX + (64 << 10)));
     column_reader_destroy(r);
@@ -195,6 +243,39 @@ static void idle_columns_make_room_for_others(void **state)
     tear_down(&f);
 }
 
+/* What a text with names that nobody has used costs those that come after it. */
+static void many_names_cost_a_look_up_nothing(void **state)
+{
+    enum { NAMES = 2000 };
+    (void)state;
+    struct cached f;
+    struct error err = {0};
+
+    for (size_t bytes = 32 << 10; bytes <= 4 << 20; bytes *= 128) {
+        set_up(&f, bytes);
+        put_rows(&f.tail, 5, 0);
+        for (uint32_t i = 0; i < 2 * NAMES; i++) {
+            char name[16];
+            uint32_t row_count = 5;
+            struct column_span span;
+            struct column_reader *r;
+            snprintf(name, sizeof name, i % NAMES == 0 ? "n" : "name%u", i % NAMES);
+            struct slice path = slice_of_text(name);
+            assert_ok(column_reader_create(f.cache, f.tail.base, &path, 1, &r, &err), &err);
+            if (i % NAMES == 0) {
+                assert_ok(column_reader_read(r, 0, &row_count, &span, &err), &err);
+                assert_int_equal(span.cells[4].integer, 4);
+            }
+            column_reader_destroy(r);
+            assert_true(column_cache_bytes(f.cache) <= bytes);
+        }
+        /* With room for all each was found at once, the second time. */
+        assert_in_range(column_cache_compared(f.cache), 0, NAMES);
+        if (bytes > 1 << 20) assert_int_equal(column_cache_compared(f.cache), NAMES);
+        tear_down(&f);
+    }
+}
+
 struct crowd {
     struct cached *f;
     unsigned first;
@@ -210,6 +291,7 @@ static void read_all(void *ctx)
         uint32_t first = c->first * 331 % ROWS;
         assert_ok(read_rows(r, first, ROWS, 10, &err), &err);
         assert_ok(read_rows(r, 0, first, 10, &err), &err);
+        assert_ok(read_numbers(r, first, ROWS, &err), &err);
         column_reader_destroy(r);
     }
 }
@@ -244,7 +326,9 @@ static int fill(void *ctx, struct error *err)
     if (column_cache_create(f->tail.alloc, CACHE_BYTES, &cache, err) != 0) return -1;
     struct segment *s = f->tail.base;
     if (column_reader_create(cache, s, paths, 3, &r, err) == 0)
-        rc = read_rows(r, 0, COLUMN_BLOCK_ROWS + 5, 10, err);
+        rc = read_rows(r, 0, COLUMN_BLOCK_ROWS + 5, 10, err) == 0
+                 ? read_numbers(r, 0, COLUMN_BLOCK_ROWS + 5, err)
+                 : -1;
     column_reader_destroy(r);
     if (s->columns) segment_columns_destroy(s->columns);
     s->columns = NULL;
@@ -268,6 +352,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_can_be_read_in_any_order_while_the_tail_grows),
+        cmocka_unit_test(numbers_are_kept_and_extended),
+        cmocka_unit_test(many_names_cost_a_look_up_nothing),
         cmocka_unit_test(without_room_the_answer_is_the_same),
         cmocka_unit_test(large_values_pass_and_are_not_kept),
         cmocka_unit_test(idle_columns_make_room_for_others),
