@@ -5,6 +5,11 @@
  *                        columns, trusted, untrusted, and the same loop in C twice
  *             begin      a run of a hook that a state has compiled, without and with a batch of one
  *             rerank     of 100 hits by their score
+ *             absent     the tests for a hook that a search without one makes: ABSENT_TESTS loads
+ *                        of pointers that are NULL, each with its branch, less the same loop
+ *                        without them.  A model: the number was counted in api/search.c,
+ *                        api/hooks.c and query/search.c for a search of one slice, and a search
+ *                        itself varies by more than this.
  * METHOD      The median of the rounds, in which the kinds take turns; of a trusted hook the first
  *             round, in which it is compiled, counts like the others.
  * USAGE       bench_lua [rounds, 1 to 999; default 101]
@@ -16,7 +21,7 @@
 #include "base/check.h"
 #include "lua/hooks.h"
 
-enum { ROUNDS_MAX = 999, ROWS = 1000, BATCHES = 50, HITS = 100 };
+enum { ROUNDS_MAX = 999, ROWS = 1000, BATCHES = 50, HITS = 100, ABSENT_TESTS = 14 };
 
 static const char score_source[] = "return function(n, distance, field, out)\n"
                                    "   local stars, age = field.stars, field.age\n"
@@ -121,6 +126,28 @@ static double run_begin(struct hook *hook)
     return (now_ns() - begin) / BATCHES;
 }
 
+static void *volatile absent[ABSENT_TESTS];
+static volatile int present_count;
+
+/* Nanoseconds of test_count tests, and of one turn of the loop around them. */
+static inline double run_tests(int test_count)
+{
+    double begin = now_ns();
+    for (int i = 0; i < BATCHES * ROWS; i++) {
+        __asm__ volatile("");
+#pragma GCC unroll 14
+        for (int k = 0; k < test_count; k++)
+            if (absent[k]) present_count++;
+    }
+    return (now_ns() - begin) / BATCHES / ROWS;
+}
+
+static double run_absent(void)
+{
+    double with = run_tests(ABSENT_TESTS);
+    return with - run_tests(0);
+}
+
 /* Nanoseconds a hit. */
 static double run_rerank(struct hook *hook)
 {
@@ -155,6 +182,7 @@ int main(int argc, char **argv)
         BEGIN_UNTRUSTED,
         RERANK,
         RERANK_UNTRUSTED,
+        ABSENT,
         KINDS
     };
     static const char *const names[] = {
@@ -166,6 +194,7 @@ int main(int argc, char **argv)
         "begin and end untrusted, ns",
         "rerank trusted, ns a hit",
         "rerank untrusted, ns a hit",
+        "tests for absent hooks, ns a search",
     };
     static double ns[KINDS][ROUNDS_MAX];
     static struct hook_wants wants[2];
@@ -193,6 +222,7 @@ int main(int argc, char **argv)
         ns[BEGIN_UNTRUSTED][r] = run_begin(score[0]);
         ns[RERANK][r] = run_rerank(rerank[1]);
         ns[RERANK_UNTRUSTED][r] = run_rerank(rerank[0]);
+        ns[ABSENT][r] = run_absent();
     }
     for (int k = 0; k < KINDS; k++) printf("%-40s %9.2f\n", names[k], median(ns[k], rounds));
     for (int i = 0; i < 2; i++) {

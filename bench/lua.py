@@ -50,7 +50,7 @@ def case_hook(table: Table) -> None:
     found = re.findall(r"^(\S.*?), ns(.*?) +([\d.]+)$", out, re.M)
     values = {what: float(value) for what, _, value in found}
     loop = values["score in C, row by row"]
-    limits = {"score trusted": 3.0, "score untrusted": 60.0}
+    limits = {"score trusted": 3.0, "score untrusted": 60.0, "tests for absent hooks": 1.0}
     for what, unit, value in found:
         ratio = f"{float(value) / loop:.2f}× C" if what == "score trusted" else ""
         limit = limits.get(what)
