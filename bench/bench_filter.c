@@ -124,7 +124,8 @@ static void run(struct bench_case *c, int round)
     for (uint32_t row = 0; row < ROWS; row += COLUMN_BLOCK_ROWS) {
         for (size_t i = 0; i < filter_path_count(f); i++)
             spans[i] = column_block(find_column(filter_path(f, i)), row);
-        filter_match(f, spans, COLUMN_BLOCK_ROWS, scratch, words);
+        filter_match_begin(f, spans, COLUMN_BLOCK_ROWS, scratch);
+        while (!filter_match_advance(scratch, FILTER_WORK, words)) continue;
         for (int w = 0; w < FILTER_MATCH_WORDS; w++)
             c->match_count += (uint64_t)__builtin_popcountll(words[w]);
     }

@@ -16,6 +16,8 @@
 #include "base/bytes.h"
 #include "base/check.h"
 
+enum { FAST_WORK = 4, SLOW_WORK = 16 }; /* of two values, if one is a literal and if not */
+
 struct block block_of(const struct filter *f, const struct column_span *spans, uint32_t row_count)
 {
     CHECK(row_count <= COLUMN_BLOCK_ROWS);
@@ -293,4 +295,16 @@ void block_order(const struct block *b, const struct operand *left, const struct
         }
     }
     order_slow(b, left, right, out);
+}
+
+uint64_t block_order_work(const struct block *b, const struct operand *left,
+                          const struct operand *right)
+{
+    const struct value *l = &left->literal, *r = &right->literal;
+
+    if (left->path != NO_INDEX && right->path != NO_INDEX)
+        return (uint64_t)SLOW_WORK * b->row_count;
+    if (left->path == NO_INDEX) r = l;
+    /* Bytes are compared many at a time. */
+    return b->row_count * (FAST_WORK + (r->type == VALUE_TEXT ? r->as.text.size / 16 : 0));
 }

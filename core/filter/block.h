@@ -39,5 +39,8 @@ struct ordering {
 };
 void block_order(const struct block *b, const struct operand *left, const struct operand *right,
                  struct ordering *out);
+/* About what it costs, as filter_match_advance counts. */
+uint64_t block_order_work(const struct block *b, const struct operand *left,
+                          const struct operand *right);
 
 #endif

@@ -28,15 +28,22 @@ struct slice filter_path(const struct filter *f, size_t i);
 /* Append text that parses to the same filter.  -1: out of memory, and out has failed. */
 int filter_print(const struct filter *f, struct buf *out);
 
-enum { FILTER_MATCH_WORDS = COLUMN_BLOCK_ROWS / 64 };
-/* Which of the rows [0, row_count) match, row_count <= COLUMN_BLOCK_ROWS (CHECK).
+enum {
+    FILTER_MATCH_WORDS = COLUMN_BLOCK_ROWS / 64,
+    FILTER_WORK = 128 << 10, /* a fraction of a millisecond; many blocks are done with less */
+};
+/* Which of the rows [0, row_count) match, row_count <= COLUMN_BLOCK_ROWS (CHECK): begin, then
+ * advance until it is true.  A match may be left in the middle for any time, and for good.
  *
- * spans    spans[i] is the column of filter_path(f, i)
+ * spans    spans[i] is the column of filter_path(f, i); borrowed until the match is done
  * scratch  filter_scratch_bytes(f) bytes, aligned to 8, which nobody else uses meanwhile
- * out_true FILTER_MATCH_WORDS words, all of them written.  Bit r: the expression is true for row
- *          r; neither false nor unknown.  Bits from row_count on are 0. */
+ * work     how much to do, at least: text and arrays count by bytes, a test of a row as some.
+ *          Passed by what cannot be left in the middle, which is a fraction of a millisecond.
+ * out_true FILTER_MATCH_WORDS words, all of them written when it is done.  Bit r: the expression
+ *          is true for row r; neither false nor unknown.  Bits from row_count on are 0. */
 size_t filter_scratch_bytes(const struct filter *f);
-void filter_match(const struct filter *f, const struct column_span *spans, uint32_t row_count,
-                  void *scratch, uint64_t *out_true);
+void filter_match_begin(const struct filter *f, const struct column_span *spans, uint32_t row_count,
+                        void *scratch);
+bool filter_match_advance(void *scratch, uint64_t work, uint64_t *out_true);
 
 #endif

@@ -9,6 +9,7 @@
  * INVARIANTS  (1) Parts without _ are searched for in linear time (Knuth, Morris, Pratt 1977),
  *                 those with _ are short: no text makes a pattern slow.
  *             (2) No byte outside the text is read, whether it is UTF-8 or not.
+ *             (3) A text that is left in the middle is taken up at the byte where it was left.
  * THREADS     A compiled pattern is constant: any thread.
  * FAILURE     like_compile alone can fail, for want of memory.
  */
@@ -127,20 +128,26 @@ const struct like_pattern *like_compile(struct arena *a, struct slice text, stru
 
 /* ---- Matching ---- */
 
-/* Is the part at byte `at`?  *end is then behind it. */
-static bool is_part_at(const struct like_part *part, struct slice text, size_t at, size_t *end)
+static void spend(uint64_t *work, uint64_t done)
 {
-    for (uint32_t i = 0; i < part->size; i++) {
-        if (at >= text.size) return false;
+    *work -= done < *work ? done : *work;
+}
+
+/* Is the part at byte `at`?  *end is then behind it, else behind what was looked at. */
+static inline bool is_part_at(const struct like_part *part, struct slice text, size_t at,
+                              size_t *end)
+{
+    uint32_t i = 0;
+    for (; i < part->size && at < text.size; i++) {
         if (part->is_any[i]) {
             do at++;
             while (is_inside_character(text, at));
         } else if (fold(text.data[at++]) != part->bytes[i]) {
-            return false;
+            break;
         }
     }
     *end = at;
-    return true;
+    return i == part->size;
 }
 
 /* Is the part at the text's end, behind byte `from`? */
@@ -159,44 +166,84 @@ static bool is_part_at_end(const struct like_part *part, struct slice text, size
     return true;
 }
 
-static bool find_bytes(const struct like_part *part, struct slice text, size_t from, size_t *end)
+/* The first place of a part at or behind run->at, which is then behind it. */
+static inline enum like_answer find_bytes(const struct like_part *part, struct slice text,
+                                          struct like_run *run, uint64_t *work)
 {
-    uint32_t k = 0;
-    for (size_t i = from; i < text.size; i++) {
-        uint8_t byte = fold(text.data[i]);
-        while (k > 0 && byte != part->bytes[k]) k = part->border[k - 1];
-        if (byte == part->bytes[k]) k++;
-        if (k == part->size) {
-            *end = i + 1;
-            return true;
+    size_t begin = run->at, end = text.size, i = begin;
+    uint32_t k = run->matched;
+    if (end - begin > *work) end = begin + (*work > 0 ? (size_t)*work : 1);
+    while (i < end && k < part->size) {
+        if (k == 0) { /* most of a text */
+            while (i < end && fold(text.data[i]) != part->bytes[0]) i++;
+            if (i == end) break;
+        } else if (fold(text.data[i]) != part->bytes[k]) {
+            k = part->border[k - 1];
+            continue;
         }
+        i++;
+        k++;
     }
-    return false;
+    spend(work, i - begin);
+    run->at = i;
+    run->matched = k;
+    if (k == part->size) return LIKE_YES;
+    return end < text.size ? LIKE_LATER : LIKE_NO;
 }
 
-/* The first place of a part at or behind `from`; *end is then behind it. */
-static bool find_part(const struct like_part *part, struct slice text, size_t from, size_t *end)
+/* The same for a part with _. */
+static inline enum like_answer find_wild(const struct like_part *part, struct slice text,
+                                         struct like_run *run, uint64_t *work)
 {
-    if (!part->has_any) return find_bytes(part, text, from, end);
-    for (size_t i = from; i < text.size; i++)
-        if (!is_inside_character(text, i) && is_part_at(part, text, i, end)) return true;
-    return false;
+    while (run->at < text.size) {
+        size_t end = run->at + 1;
+        bool is_there =
+            !is_inside_character(text, run->at) && is_part_at(part, text, run->at, &end);
+        spend(work, end - run->at);
+        run->at = is_there ? end : run->at + 1;
+        if (is_there) return LIKE_YES;
+        if (*work == 0 && run->at < text.size) return LIKE_LATER;
+    }
+    return LIKE_NO;
 }
 
-bool like_matches(const struct like_pattern *p, struct slice text)
+static inline __attribute__((always_inline)) enum like_answer
+advance(const struct like_pattern *p, struct slice text, struct like_run *run, uint64_t *inout_work)
 {
-    uint32_t first = 0, last = p->part_count;
-    size_t at = 0;
+    uint32_t last = p->part_count;
 
-    if (p->is_never) return false;
-    if (last == 0) return text.size == 0 || p->is_open_at_begin;
-    if (!p->is_open_at_begin) {
-        if (!is_part_at(&p->parts[0], text, 0, &at)) return false;
-        first = 1;
-        if (last == 1) return at == text.size || p->is_open_at_end;
+    if (p->is_never) return LIKE_NO;
+    if (last == 0) return text.size == 0 || p->is_open_at_begin ? LIKE_YES : LIKE_NO;
+    if (!p->is_open_at_begin && run->part == 0) {
+        bool is_there = is_part_at(&p->parts[0], text, 0, &run->at);
+        spend(inout_work, run->at);
+        if (!is_there) return LIKE_NO;
+        if (last == 1) return run->at == text.size || p->is_open_at_end ? LIKE_YES : LIKE_NO;
+        run->part = 1;
     }
     if (!p->is_open_at_end) last--;
-    for (uint32_t i = first; i < last; i++)
-        if (!find_part(&p->parts[i], text, at, &at)) return false;
-    return p->is_open_at_end || is_part_at_end(&p->parts[last], text, at);
+    for (; run->part < last; run->part++, run->matched = 0) {
+        const struct like_part *part = &p->parts[run->part];
+        enum like_answer found = part->has_any ? find_wild(part, text, run, inout_work)
+                                               : find_bytes(part, text, run, inout_work);
+        if (found != LIKE_YES) return found;
+    }
+    if (p->is_open_at_end) return LIKE_YES;
+    return is_part_at_end(&p->parts[last], text, run->at) ? LIKE_YES : LIKE_NO;
+}
+
+enum like_answer like_advance(const struct like_pattern *p, struct slice text, struct like_run *run,
+                              uint64_t *inout_work)
+{
+    /* The common case, which is not left in the middle: it has nothing to remember. */
+    if (text.size < *inout_work / LIMIT_WHERE_WILD_BYTES) {
+        struct like_run whole = {0};
+        uint64_t work = UINT64_MAX;
+        enum like_answer found = advance(p, text, &whole, &work);
+        spend(inout_work, UINT64_MAX - work);
+        return found;
+    }
+    enum like_answer answer = advance(p, text, run, inout_work);
+    if (answer != LIKE_LATER) *run = (struct like_run){0};
+    return answer;
 }

@@ -34,8 +34,17 @@ struct like_pattern {
 const struct like_pattern *like_compile(struct arena *a, struct slice text, struct slice escape,
                                         bool *out_is_too_wide);
 
-/* In time that grows with text.size alone, but for parts with _, whose size is a factor.  Any
- * bytes are allowed as text. */
-bool like_matches(const struct like_pattern *p, struct slice text);
+/* How far the matching of one text has come: all zero before the first call and after the last. */
+struct like_run {
+    uint32_t part;    /* being looked for */
+    uint32_t matched; /* so many bytes of it end at `at` */
+    size_t at;
+};
+enum like_answer { LIKE_NO, LIKE_YES, LIKE_LATER };
+/* Does the text match?  In time that grows with text.size alone, but for parts with _, whose size
+ * is a factor.  Any bytes are allowed as text.  *inout_work becomes less by about the bytes that
+ * were looked at.  LATER: it is 0 and there are more; something is looked at in every call. */
+enum like_answer like_advance(const struct like_pattern *p, struct slice text, struct like_run *run,
+                              uint64_t *inout_work);
 
 #endif

@@ -2,10 +2,14 @@
 /* row_filter.c — a block of bits that is computed when a row of it is asked for.
  *
  * WHAT        One block of one part is at hand.  A part's fields come through a reader of its
- *             columns, which is made when the part is entered.
+ *             columns, which is made when the part is entered.  A block is read in as few pieces as
+ *             can be read in READ_US each, and a piece is matched in steps of FILTER_WORK; between
+ *             them clock and cancel flag are looked at, and there it may be left.
  * INVARIANTS  (1) A row is wanted if and only if it is below the part's row_count, not deleted, and
  *                 the filter is true for it: unknown is not true.
  *             (2) After a failure nothing is wanted.
+ *             (3) While a block is open, rows below `done` of it are matched, and the next
+ *                 `run_rows` are being matched: their columns stay where they are.
  * THREADS     One; others have row filters of their own over the same view and columns.
  * FAILURE     Kept until it is asked for, because who asks for bits cannot pass it on.
  */
@@ -16,7 +20,12 @@
 #include "base/check.h"
 #include "filter/filter.h"
 
-enum { NO_PART = -1, BLOCK_WORDS = COLUMN_BLOCK_ROWS / 64 };
+enum {
+    NO_PART = -1,
+    BLOCK_WORDS = COLUMN_BLOCK_ROWS / 64,
+    FIRST_READ_ROWS = 16, /* documents may be large, and have to be unpacked */
+    READ_US = 500,
+};
 
 struct row_filter {
     struct alloc *alloc;
@@ -33,7 +42,12 @@ struct row_filter {
     void *scratch;
     struct row_limits limits;
     struct error error;
-    uint64_t words[BLOCK_WORDS];
+    uint32_t read_rows; /* at most, in one piece */
+    bool is_open;       /* the block is not matched yet (3) */
+    uint32_t row_count; /* of the block */
+    uint32_t done, run_rows;
+    uint64_t matched[BLOCK_WORDS];
+    uint64_t words[BLOCK_WORDS]; /* the live rows while it is open, then those that are wanted */
 };
 
 int row_filter_create(struct alloc *a, struct column_cache *columns, const struct filter *filter,
@@ -55,6 +69,7 @@ int row_filter_create(struct alloc *a, struct column_cache *columns, const struc
         .path_count = path_count,
         .part = NO_PART,
         .reader_part = NO_PART,
+        .read_rows = FIRST_READ_ROWS,
         .paths = (struct slice *)(memory + head),
         .spans = (struct column_span *)(memory + head + path_count * sizeof(struct slice)),
         .scratch = memory + head + paths,
@@ -81,17 +96,20 @@ void row_filter_limit(struct row_filter *f, const struct row_limits *limits)
     f->limits = *limits;
 }
 
-static int check_limits(struct row_filter *f)
+int row_limits_check(const struct row_limits *l, const char *what, struct error *err)
 {
-    const struct row_limits *l = &f->limits;
-
     /* Relaxed: nothing else is read because of it. */
     if (l->cancel && atomic_load_relaxed(l->cancel))
-        return error_set(&f->error, LYNSE_CANCELLED, "where: cancelled while rows were matched");
-    if (l->deadline_us != 0 && clock_now_us(l->clock) >= l->deadline_us)
-        return error_set(&f->error, LYNSE_DEADLINE,
-                         "where: the deadline passed while rows were matched");
+        return error_set(err, LYNSE_CANCELLED, "%s: cancelled before all rows were seen", what);
+    if (l->clock && l->deadline_us != 0 && clock_now_us(l->clock) >= l->deadline_us)
+        return error_set(err, LYNSE_DEADLINE, "%s: the deadline passed before all rows were seen",
+                         what);
     return 0;
+}
+
+static bool is_pause(const struct row_limits *l)
+{
+    return l->clock && l->pause_us != 0 && clock_now_us(l->clock) >= l->pause_us;
 }
 
 static int enter_part(struct row_filter *f, size_t part)
@@ -126,52 +144,102 @@ static bool has_bits(const uint64_t *words)
     return any != 0;
 }
 
-/* The filter over row_count rows of the block at hand, into `matched`. */
-static int match_block(struct row_filter *f, uint32_t row_count, uint64_t *matched)
+/* What took so long is read in smaller pieces the next time. */
+static void adapt_reading(struct row_filter *f, uint64_t took_us)
 {
-    uint64_t bits[BLOCK_WORDS];
+    if (took_us > READ_US) f->read_rows = (uint32_t)(f->read_rows * (uint64_t)READ_US / took_us);
+    else if (took_us < READ_US / 4 && f->read_rows < COLUMN_BLOCK_ROWS) f->read_rows *= 2;
+    if (f->read_rows == 0) f->read_rows = 1;
+}
 
-    for (uint32_t at = 0; at < row_count;) {
-        uint32_t here = row_count - at;
-        if (f->reader &&
-            column_reader_read(f->reader, f->block_row + at, &here, f->spans, &f->error) != 0)
+/* Begin the match of the rows behind `done`, of as many as are read at a time. */
+static int begin_run(struct row_filter *f)
+{
+    const struct clock *clock = f->limits.clock;
+    uint32_t count = f->row_count - f->done;
+
+    if (f->reader) {
+        uint64_t begin_us = clock ? clock_now_us(clock) : 0;
+        if (clock && count > f->read_rows) count = f->read_rows;
+        if (column_reader_read(f->reader, f->block_row + f->done, &count, f->spans, &f->error) != 0)
             return -1;
-        filter_match(f->filter, f->spans, here, f->scratch, bits);
-        put_bits(matched, at, bits, here);
-        at += here;
+        if (clock) adapt_reading(f, clock_now_us(clock) - begin_us);
     }
+    filter_match_begin(f->filter, f->spans, count, f->scratch);
+    f->run_rows = count;
     return 0;
 }
 
-static void load_block(struct row_filter *f, size_t part, uint32_t row)
+/* Match the rest of the block: 1, or 0: it is left in the middle, or -1. */
+static int match_rows(struct row_filter *f, bool may_pause)
+{
+    uint64_t bits[BLOCK_WORDS];
+
+    while (f->done < f->row_count) {
+        if (f->run_rows == 0 && begin_run(f) != 0) return -1;
+        if (filter_match_advance(f->scratch, FILTER_WORK, bits)) {
+            put_bits(f->matched, f->done, bits, f->run_rows);
+            f->done += f->run_rows;
+            f->run_rows = 0;
+            if (f->done == f->row_count) break;
+        }
+        if (row_limits_check(&f->limits, "where", &f->error) != 0) return -1;
+        if (may_pause && is_pause(&f->limits)) return 0;
+    }
+    return 1;
+}
+
+/* Make it the block at hand; it is open when there is something to match. */
+static void enter_block(struct row_filter *f, size_t part, uint32_t row)
 {
     const struct view_part *p = &f->view->parts[part];
-    uint64_t matched[BLOCK_WORDS] = {0};
 
     f->part = (int64_t)part;
     f->block_row = row - row % COLUMN_BLOCK_ROWS;
+    f->is_open = false;
     memset(f->words, 0, sizeof f->words);
     if (f->error.code != LYNSE_OK || f->block_row >= p->row_count) return; /* (2) */
     uint32_t left = p->row_count - f->block_row;
-    uint32_t row_count = left < COLUMN_BLOCK_ROWS ? left : COLUMN_BLOCK_ROWS;
-    for (uint32_t i = 0; i < row_count; i += 64) {
+    f->row_count = left < COLUMN_BLOCK_ROWS ? left : COLUMN_BLOCK_ROWS;
+    for (uint32_t i = 0; i < f->row_count; i += 64) {
         uint64_t live = ~tombstones_word(p->dead, f->block_row + i);
-        if (row_count - i < 64) live &= (1ull << (row_count - i)) - 1;
+        if (f->row_count - i < 64) live &= (1ull << (f->row_count - i)) - 1;
         f->words[i / 64] = live;
     }
-    if (!f->filter || !has_bits(f->words)) return;
-    if (check_limits(f) != 0 || enter_part(f, part) != 0 ||
-        match_block(f, row_count, matched) != 0) {
-        CHECK(f->error.code != LYNSE_OK);
+    f->is_open = f->filter && has_bits(f->words);
+    f->done = f->run_rows = 0;
+    memset(f->matched, 0, sizeof f->matched);
+    if (f->is_open &&
+        (row_limits_check(&f->limits, "where", &f->error) != 0 || enter_part(f, part) != 0)) {
+        f->is_open = false;
         memset(f->words, 0, sizeof f->words);
-        return;
     }
-    for (int i = 0; i < BLOCK_WORDS; i++) f->words[i] &= matched[i];
+}
+
+static bool is_at_hand(const struct row_filter *f, size_t part, uint32_t row)
+{
+    return f->part == (int64_t)part && row - row % COLUMN_BLOCK_ROWS == f->block_row;
+}
+
+static bool load_block(struct row_filter *f, size_t part, uint32_t row, bool may_pause)
+{
+    if (!is_at_hand(f, part, row)) enter_block(f, part, row);
+    if (!f->is_open) return true;
+    int found = match_rows(f, may_pause);
+    if (found == 0) return false;
+    f->is_open = false;
+    CHECK(found > 0 || f->error.code != LYNSE_OK);
+    for (int i = 0; i < BLOCK_WORDS; i++) f->words[i] &= found > 0 ? f->matched[i] : 0;
+    return true;
+}
+
+bool row_filter_load(struct row_filter *f, size_t part, uint32_t row)
+{
+    return load_block(f, part, row, true);
 }
 
 uint64_t row_filter_word(struct row_filter *f, size_t part, uint32_t row)
 {
-    if (f->part != (int64_t)part || row - row % COLUMN_BLOCK_ROWS != f->block_row)
-        load_block(f, part, row);
+    if (f->is_open || !is_at_hand(f, part, row)) load_block(f, part, row, false);
     return f->words[row % COLUMN_BLOCK_ROWS / 64];
 }

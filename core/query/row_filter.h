@@ -2,7 +2,9 @@
 /* row_filter.h — the rows of a view that are live and for which a `where` is true, block by block.
  *
  * Rows are matched when they are asked for, COLUMN_BLOCK_ROWS at a time, so that several searches'
- * slices share the work of a large one and none is done for rows that nobody reaches.
+ * slices share the work of a large one and none is done for rows that nobody reaches.  A block
+ * whose matching takes long, for its texts are long or the filter is, is left in the middle where
+ * a limit says so: a look is taken about once in a millisecond of work.
  */
 #ifndef QUERY_ROW_FILTER_H
 #define QUERY_ROW_FILTER_H
@@ -19,16 +21,23 @@ int row_filter_create(struct alloc *a, struct column_cache *columns, const struc
                       const struct view *view, struct row_filter **out, struct error *err);
 void row_filter_destroy(struct row_filter *f); /* NULL is allowed */
 
-/* Looked at before each block is matched, for who has no look of its own between them. */
+/* How long something may work. */
 struct row_limits {
-    const struct clock *clock;
-    uint64_t deadline_us;        /* monotonic; 0: none */
+    const struct clock *clock;   /* NULL: for ever */
+    uint64_t deadline_us;        /* monotonic, an error; 0: none */
     const _Atomic(bool) *cancel; /* NULL: none */
+    uint64_t pause_us;           /* monotonic, row_filter_load returns; 0: none */
 };
+/* DEADLINE, CANCELLED: the text begins with `what`. */
+int row_limits_check(const struct row_limits *l, const char *what, struct error *err);
 void row_filter_limit(struct row_filter *f, const struct row_limits *limits); /* copied */
 
+/* Match the block of this row.  False: the pause came first; the next call goes on from there, and
+ * each of them gets further.  True: it is done, or failed. */
+bool row_filter_load(struct row_filter *f, size_t part, uint32_t row);
 /* Bit i: row + i of the part is wanted; row: a multiple of 64.  Bits past the part's row_count are
- * 0.  0 too once it has failed, see row_filter_error. */
+ * 0.  0 too once it has failed, see row_filter_error.  Its block is matched before, however long
+ * that takes within deadline and cancel. */
 uint64_t row_filter_word(struct row_filter *f, size_t part, uint32_t row);
 /* Code 0, or why rows could not be matched: NO_MEMORY, CORRUPT, IO; DEADLINE, CANCELLED. */
 const struct error *row_filter_error(const struct row_filter *f);

@@ -322,6 +322,9 @@ enum search_state search_advance(struct search *s, size_t slice, uint64_t budget
     CHECK(slice < s->slice_count);
     struct search_slice *one = &s->slices[slice];
     uint64_t begin_us = budget_us ? clock_now_us(s->clock) : 0;
+    struct row_limits limits = {s->clock, s->deadline_us, s->cancel,
+                                budget_us ? begin_us + budget_us : 0};
+    if (one->filter) row_filter_limit(one->filter, &limits);
     one->has_begun = true;
     while (one->state == SEARCH_MORE) {
         one->state = advance_slice(s, one);

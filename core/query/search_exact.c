@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* search_exact.c — part by part, and where there is a filter block by block of its rows.
+ *
+ * WHAT        A part is opened, with an oracle for each query; its rows are given to the index in
+ *             one run.  Where there is a filter a run ends with the filter's block, which is
+ *             matched before: a search can be left meanwhile, for an index cannot be left within.
+ * INVARIANTS  (1) Rows below `row` of the part are searched for all queries.
+ *             (2) The gate of a run is asked for rows of one block only, which is at hand.
+ * THREADS     One at a time.
+ * FAILURE     The index's; the filter keeps its own, and wants no rows then.
+ */
 #include "query/search_exact.h"
 
 #include "base/bytes.h"
@@ -52,11 +62,10 @@ static uint64_t unwanted_word(void *ctx, uint32_t row)
 static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end)
 {
     const struct exact_desc *d = &s->desc;
-    const struct view_part *part = &d->view->parts[s->part];
     const struct quantizer_vtab *quantizer = d->method->quantizer;
     size_t oracle_bytes = quantizer->oracle_bytes(d->view->dim);
     struct oracle_desc oracle = {.kernels = d->kernels,
-                                 .vectors = &part->segment->vectors,
+                                 .vectors = &d->view->parts[s->part].segment->vectors,
                                  .metric = (enum metric)d->view->metric};
 
     for (size_t i = 0; i < d->query_count; i++) {
@@ -67,18 +76,32 @@ static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end
             .distance_max = d->distance_max,
         };
     }
+    s->row = row_first;
+    s->row_end = row_end;
+    s->is_open = true;
+}
+
+static void begin_run(struct exact_scan *s)
+{
+    const struct exact_desc *d = &s->desc;
+    const struct view_part *part = &d->view->parts[s->part];
+    uint32_t block_left = COLUMN_BLOCK_ROWS - s->row % COLUMN_BLOCK_ROWS;
     struct index_search_desc search = {
         .queries = s->targets,
         .query_count = d->query_count,
         .part = (uint32_t)s->part,
-        .row_first = row_first,
-        .row_end = row_end,
+        .row_first = s->row,
+        .row_end = s->row_end,
     };
+
     if (d->filter) search.gate = (struct index_gate){unwanted_word, s, true};
     else if (tombstones_count(part->dead) > 0)
         search.gate = (struct index_gate){dead_word, part->dead, false};
+    if (d->filter && s->row_end - s->row > block_left)
+        search.row_end = s->row + block_left; /* (2) */
     d->method->index->begin(s->search, &search);
-    s->is_open = true;
+    s->run_end = search.row_end;
+    s->is_begun = true;
 }
 
 /* Begin the next part that has rows of the range; false when there is none. */
@@ -101,9 +124,18 @@ static bool open_next(struct exact_scan *s)
 
 enum index_state exact_advance(struct exact_scan *s, uint64_t distance_max, struct error *err)
 {
+    struct row_filter *filter = s->desc.filter;
+
     if (!s->is_open && !open_next(s)) return INDEX_DONE;
+    if (!s->is_begun) {
+        if (filter && !row_filter_load(filter, s->part, s->row)) return INDEX_MORE;
+        begin_run(s);
+    }
     enum index_state state = s->desc.method->index->advance(s->search, distance_max, err);
     if (state != INDEX_DONE) return state;
+    s->is_begun = false;
+    s->row = s->run_end;
+    if (s->row < s->row_end) return INDEX_MORE;
     s->is_open = false;
     s->part_first += s->desc.view->parts[s->part++].row_count;
     return s->part_first < s->desc.row_end ? INDEX_MORE : INDEX_DONE;

@@ -37,7 +37,10 @@ struct exact_scan {
     void *search;                /* memory of the index's search object */
     size_t part;                 /* the next one to begin, or the one being searched */
     uint64_t part_first;         /* number of its first row */
-    bool is_open;                /* it is being searched */
+    bool is_open;                /* it is being searched: */
+    uint32_t row, row_end;       /* its rows that are still to be searched */
+    bool is_begun;               /* the index searches from row to run_end */
+    uint32_t run_end;
 };
 
 /* Rows of all parts, deleted ones too. */
@@ -46,7 +49,8 @@ uint64_t exact_row_count(const struct view *v);
 /* Memory for a scan of so many queries, a multiple of ALIGN_VECTOR. */
 size_t exact_memory_bytes(const struct exact_method *m, uint32_t dim, size_t query_count);
 void exact_begin(struct exact_scan *s, const struct exact_desc *desc, void *memory);
-/* Go on for about distance_max distances.  FAILED: a part's vectors cannot be read. */
+/* Go on for about distance_max distances, or until the filter pauses.  FAILED: a part's vectors
+ * cannot be read. */
 enum index_state exact_advance(struct exact_scan *s, uint64_t distance_max, struct error *err);
 
 #endif

@@ -71,7 +71,8 @@ static void match(const struct where_rows *rows, const struct filter *f, uint8_t
         if (count > COLUMN_BLOCK_ROWS) count = COLUMN_BLOCK_ROWS;
         for (size_t i = 0; i < filter_path_count(f); i++)
             spans[i] = column_block(find_column(rows, filter_path(f, i)), row);
-        filter_match(f, spans, count, scratch, words);
+        filter_match_begin(f, spans, count, scratch);
+        while (!filter_match_advance(scratch, FILTER_WORK, words)) continue;
         for (uint32_t i = 0; i < count; i++) out[row + i] = words[i / 64] >> (i % 64) & 1;
     }
     free(scratch);

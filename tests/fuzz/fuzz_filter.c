@@ -74,11 +74,13 @@ static struct column *make_column(struct slice text, size_t number, struct buf *
     return c;
 }
 
-static void match(const struct filter *f, const struct column_span *spans, uint64_t *out)
+static void match(const struct filter *f, const struct column_span *spans, uint64_t work,
+                  uint64_t *out)
 {
     void *scratch = malloc(filter_scratch_bytes(f));
     CHECK(scratch);
-    filter_match(f, spans, ROWS, scratch, out);
+    filter_match_begin(f, spans, ROWS, scratch);
+    while (!filter_match_advance(scratch, work, out)) continue;
     free(scratch);
     CHECK(out[1] >> (ROWS - 64) == 0);
     for (int w = 2; w < FILTER_MATCH_WORDS; w++) CHECK(out[w] == 0);
@@ -99,8 +101,8 @@ static void match_both(const struct filter *f, const struct filter *again, struc
         columns[i] = make_column(text, i, &b);
         spans[i] = column_block(columns[i], 0);
     }
-    match(f, spans, first);
-    match(again, spans, second);
+    match(f, spans, UINT64_MAX, first);
+    match(again, spans, 1, second); /* left wherever it can be */
     CHECK(memcmp(first, second, sizeof first) == 0);
     for (size_t i = 0; i < count; i++) column_destroy(columns[i]);
     buf_deinit(&b);

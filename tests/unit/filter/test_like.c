@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LIKE, against a table and against a matcher that tries everything. */
+#include "base/buf.h"
 #include "base/rng.h"
 #include "filter/like.h"
 #include "support/test.h"
@@ -12,9 +13,17 @@ static bool like(struct slice text, const char *pattern, const char *escape)
     const struct like_pattern *p =
         like_compile(&arena, slice_of_text(pattern), slice_of_text(escape), &is_too_wide);
     assert_non_null(p);
-    bool matches = like_matches(p, text);
+    uint64_t work = UINT64_MAX;
+    struct like_run run = {0};
+    enum like_answer whole = like_advance(p, text, &run, &work), stepped;
+    assert_true(whole != LIKE_LATER);
+    do {
+        work = 1;
+        stepped = like_advance(p, text, &run, &work);
+    } while (stepped == LIKE_LATER);
+    assert_int_equal(stepped, whole);
     arena_deinit(&arena);
-    return matches;
+    return whole == LIKE_YES;
 }
 
 static void a_pattern_is_that_of_sql(void **state)
@@ -114,9 +123,49 @@ static void bytes_that_are_no_text_are_matched_too(void **state)
     assert_false(like(slice_of(bytes, 2), "a_", ""));
 }
 
+/* However long the text and whatever the pattern: one call does what it may, and not much more. */
+static void a_long_text_is_matched_in_pieces(void **state)
+{
+    (void)state;
+    enum { SIZE = 100000, WORK = 1000 };
+    static const struct {
+        const char *pattern;
+        uint32_t factor; /* how often a byte may be looked at */
+    } rows[] = {{"%aaaaaaaaab%", 1}, {"%aaa%aaaaaaab%", 1}, {"a%_aaaaaaaaaaaaaaab%", 17}};
+    struct buf text;
+
+    buf_init(&text, alloc_libc(), MEM_GENERAL);
+    for (int i = 0; i < SIZE; i++) buf_append(&text, "A", 1);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct arena arena;
+        bool is_too_wide;
+        struct like_run run = {0};
+        enum like_answer answer;
+        uint32_t calls = 0;
+        arena_init(&arena, alloc_libc(), MEM_GENERAL);
+        const struct like_pattern *p =
+            like_compile(&arena, slice_of_text(rows[i].pattern), slice_of_text(""), &is_too_wide);
+        assert_non_null(p);
+        do {
+            uint64_t work = WORK;
+            size_t from = run.at;
+            answer = like_advance(p, buf_slice(&text), &run, &work);
+            assert_true(answer != LIKE_LATER || run.at - from <= WORK);
+            assert_true(work == 0 || answer != LIKE_LATER);
+            calls++;
+        } while (answer == LIKE_LATER);
+        assert_int_equal(answer, LIKE_NO);
+        assert_in_range(calls, rows[i].factor * (SIZE / WORK - 1),
+                        rows[i].factor * (SIZE / WORK + 1));
+        arena_deinit(&arena);
+    }
+    buf_deinit(&text);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_pattern_is_that_of_sql),
     cmocka_unit_test(random_patterns_match_what_they_should),
     cmocka_unit_test(bytes_that_are_no_text_are_matched_too),
+    cmocka_unit_test(a_long_text_is_matched_in_pieces),
 };
 TEST_MAIN(tests)

@@ -272,7 +272,8 @@ static void a_block_may_have_any_number_of_rows(void **state)
         uint64_t words[FILTER_MATCH_WORDS];
         memset(words, 0xff, sizeof words);
         memset(scratch, 0xff, sizeof scratch);
-        filter_match(f, spans, counts[c], scratch, words);
+        filter_match_begin(f, spans, counts[c], scratch);
+        assert_true(filter_match_advance(scratch, UINT64_MAX, words));
         for (uint32_t i = 0; i < COLUMN_BLOCK_ROWS; i++) {
             bool expected = i < counts[c] && i % 5 != 0 && (i < 3 || i == 1022);
             assert_int_equal(is_set(words, i), expected);
@@ -318,14 +319,15 @@ static void assert_compares(const struct column *c, const char *literal, const s
 {
     for (size_t s = 0; s < sizeof signs / sizeof signs[0]; s++) {
         char text[64];
-        uint64_t words[FILTER_MATCH_WORDS], scratch[64];
+        uint64_t words[FILTER_MATCH_WORDS], scratch[256];
         struct column_span span = column_block(c, 0);
         struct error err = {0};
         struct filter *f;
         snprintf(text, sizeof text, "a %s %s", signs[s].text, literal);
         assert_ok(filter_parse(alloc_libc(), slice_of_text(text), &f, &err), &err);
         assert_true(filter_scratch_bytes(f) <= sizeof scratch);
-        filter_match(f, &span, count, scratch, words);
+        filter_match_begin(f, &span, count, scratch);
+        assert_true(filter_match_advance(scratch, UINT64_MAX, words));
         for (uint32_t i = 0; i < count; i++) {
             enum order order = value_order(rows[i], right);
             bool expected = (order == ORDER_LESS && signs[s].less) ||
@@ -388,7 +390,7 @@ static void a_long_list_is_searched_right(void **state)
     static uint8_t types[COLUMN_BLOCK_ROWS];
     static union column_cell cells[COLUMN_BLOCK_ROWS];
     struct column_span spans[1] = {{types, cells}};
-    uint64_t words[FILTER_MATCH_WORDS], scratch[64];
+    uint64_t words[FILTER_MATCH_WORDS], scratch[256];
     static bool is_in[4 * ITEMS];
     struct error err = {0};
     struct filter *f;
@@ -412,7 +414,8 @@ static void a_long_list_is_searched_right(void **state)
             if (i % 2) cells[i].integer = begin + i;
             else cells[i].number = begin + i;
         }
-        filter_match(f, spans, COLUMN_BLOCK_ROWS, scratch, words);
+        filter_match_begin(f, spans, COLUMN_BLOCK_ROWS, scratch);
+        assert_true(filter_match_advance(scratch, UINT64_MAX, words));
         for (uint32_t i = 0; i < COLUMN_BLOCK_ROWS && begin + i < 4 * ITEMS; i++)
             assert_int_equal(is_set(words, i), is_in[begin + i]);
     }
@@ -443,7 +446,8 @@ static void a_deep_tree_is_matched(void **state)
         types[i] = VALUE_INT;
         cells[i].integer = i;
     }
-    filter_match(f, spans, 70, scratch, words);
+    filter_match_begin(f, spans, 70, scratch);
+    assert_true(filter_match_advance(scratch, UINT64_MAX, words));
     /* By hand: at depth k, f(a, k) = a = k or (a > k and not f(a, k + 1)). */
     for (uint32_t a = 0; a < 70; a++) {
         bool expected = false;
@@ -454,6 +458,48 @@ static void a_deep_tree_is_matched(void **state)
     buf_deinit(&text);
 }
 
+/* A hostile filter: many LIKEs over long texts, arrays of many items.  No call does much more than
+ * it may, so that whoever calls can look at the clock. */
+static void a_hostile_filter_is_matched_in_pieces(void **state)
+{
+    (void)state;
+    enum { ROWS = 8, SIZE = 50000, WORK = 10000, LIKES = 12 };
+    uint64_t words[FILTER_MATCH_WORDS], scratch[256];
+    struct error err = {0};
+    struct column *columns[2];
+    struct buf text, items, where;
+
+    buf_init(&text, alloc_libc(), MEM_GENERAL);
+    buf_init(&items, alloc_libc(), MEM_GENERAL);
+    buf_init(&where, alloc_libc(), MEM_GENERAL);
+    for (int i = 0; i < SIZE; i++) buf_append(&text, "a", 1);
+    msgpack_write_array(&items, SIZE);
+    for (int i = 0; i < SIZE; i++) msgpack_write_int(&items, 1);
+    struct value values[2] = {{.type = VALUE_TEXT, .as.text = buf_slice(&text)}};
+    assert_true(value_read(buf_slice(&items), &values[1]));
+    for (size_t c = 0; c < 2; c++) {
+        assert_ok(column_create(alloc_libc(), ROWS, &columns[c], &err), &err);
+        for (int i = 0; i < ROWS; i++) assert_ok(column_append(columns[c], &values[c], &err), &err);
+    }
+    buf_append_text(&where, "a CONTAINS 'b'");
+    for (int i = 0; i < LIKES; i++) buf_append_text(&where, " OR a LIKE '%%a%db%%'", i);
+    buf_append_text(&where, " OR items CONTAINS 2");
+    struct filter *f;
+    assert_ok(filter_parse(alloc_libc(), buf_slice(&where), &f, &err), &err);
+    assert_true(filter_scratch_bytes(f) <= sizeof scratch);
+    const struct column_span spans[] = {column_block(columns[0], 0), column_block(columns[1], 0)};
+    filter_match_begin(f, spans, ROWS, scratch);
+    uint32_t calls = 1;
+    while (!filter_match_advance(scratch, WORK, words)) calls++;
+    assert_int_equal(words[0], 0);
+    assert_true(calls >= (LIKES + 2) * ROWS * (SIZE / WORK) / 2);
+    filter_destroy(f);
+    for (size_t c = 0; c < 2; c++) column_destroy(columns[c]);
+    buf_deinit(&text);
+    buf_deinit(&items);
+    buf_deinit(&where);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(each_operator_has_its_rows),
     cmocka_unit_test(what_stands_in_front_changes_nothing),
@@ -461,5 +507,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_mixture_of_types_compares_as_its_values_do),
     cmocka_unit_test(a_long_list_is_searched_right),
     cmocka_unit_test(a_deep_tree_is_matched),
+    cmocka_unit_test(a_hostile_filter_is_matched_in_pieces),
 };
 TEST_MAIN(tests)

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "codec/msgpack.h"
+#include "filter/filter.h"
 #include "query/fetch.h"
 #include "simd/metrics.h"
 #include "support/brute_force.h"
@@ -335,7 +336,8 @@ static void a_deadline_and_a_cancel_end_a_walk(void **state)
     set_up(&f, METRIC_L2, 100);
     manual_clock_init(&clock, 1000);
     struct fetch_filter filter = filter_of(&f, "n >= 0");
-    filter.limits = (struct row_limits){&clock.base, 1001, &cancel};
+    filter.limits =
+        (struct row_limits){.clock = &clock.base, .deadline_us = 1001, .cancel = &cancel};
     assert_ok(fetch_count(f.alloc, f.view, &filter, &count, &err), &err);
     manual_clock_advance(&clock, 1);
     assert_fails(fetch_count(f.alloc, f.view, &filter, &count, &err), &err, LYNSE_DEADLINE);
@@ -343,6 +345,138 @@ static void a_deadline_and_a_cancel_end_a_walk(void **state)
     assert_ok(fetch_count(f.alloc, f.view, &filter, &count, &err), &err);
     cancel = true;
     assert_fails(fetch_count(f.alloc, f.view, &filter, &count, &err), &err, LYNSE_CANCELLED);
+    tear_down(&f);
+}
+
+/* ---- Hostile filters ---- */
+
+enum { LONG_ROWS = 30, LONG_BYTES = 1 << 16 };
+static const char hostile[] =
+    "n < 0 OR t LIKE '%aaaaab%' OR t LIKE '%a%aaaac%' OR t LIKE '%aad%' OR t LIKE '%a%e%aaa%' OR "
+    "t LIKE '%f%' OR t LIKE '%aa%g%' OR t LIKE '%h' OR t LIKE '%_aai%'";
+
+/* Goes on by 1 with each look, and may raise a flag at one of them. */
+struct ticking_clock {
+    struct clock base; /* first */
+    uint64_t now_us;
+    uint64_t raise_at;
+    _Atomic(bool) flag;
+};
+
+static uint64_t tick(const struct clock *c)
+{
+    struct ticking_clock *t = (struct ticking_clock *)c;
+
+    if (++t->now_us == t->raise_at) t->flag = true;
+    return t->now_us;
+}
+
+static void ticking_clock_init(struct ticking_clock *t, uint64_t raise_at)
+{
+    *t = (struct ticking_clock){.base = {.monotonic_us = tick}, .raise_at = raise_at};
+}
+
+/* One part of few rows with long texts, {"n": row, "t": "aaa…"}; every third ends with "g". */
+static void set_up_long(struct fixture *f)
+{
+    struct error err = {0};
+    struct buf b, text;
+    float vector[DIM] = {0};
+
+    buf_init(&b, alloc_libc(), MEM_GENERAL);
+    buf_init(&text, alloc_libc(), MEM_GENERAL);
+    for (int i = 0; i < LONG_BYTES; i++) buf_append(&text, "a", 1);
+    f->alloc = alloc_create(NULL, 0);
+    assert_non_null(f->alloc);
+    test_view_init(&f->rows, f->alloc, DIM, METRIC_L2);
+    test_view_open_part(&f->rows, LONG_ROWS);
+    for (uint64_t i = 0; i < LONG_ROWS; i++) {
+        struct slice all = buf_slice(&text);
+        ((uint8_t *)all.data)[all.size - 1] = i % 3 == 0 ? 'g' : 'a';
+        buf_reset(&b);
+        msgpack_write_map(&b, 2);
+        msgpack_write_text(&b, slice_of_text("n"));
+        msgpack_write_int(&b, (int64_t)i);
+        msgpack_write_text(&b, slice_of_text("t"));
+        msgpack_write_text(&b, all);
+        vector[0] = (float)i;
+        test_view_put(&f->rows, id_of_number(i), vector, buf_slice(&b));
+    }
+    f->view = test_view_take(&f->rows);
+    memset(f->queries, 0, sizeof f->queries);
+    assert_ok(column_cache_create(f->alloc, 1 << 20, &f->fields, &err), &err);
+    buf_deinit(&b);
+    buf_deinit(&text);
+}
+
+/* Looks that a walk over all rows takes at least: each is before about so much work. */
+#define HOSTILE_WORK ((uint64_t)LONG_ROWS * LONG_BYTES * 6)
+#define HOSTILE_LOOKS (HOSTILE_WORK / FILTER_WORK)
+
+/* A block of rows is left in the middle, for its texts are long. */
+static void a_hostile_filter_ends_at_its_deadline_or_cancel(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    struct ticking_clock clock;
+    uint64_t count;
+
+    set_up_long(&f);
+    struct fetch_filter filter = filter_of(&f, hostile);
+    ticking_clock_init(&clock, 0);
+    filter.limits = (struct row_limits){.clock = &clock.base, .deadline_us = UINT64_MAX};
+    assert_ok(fetch_count(f.alloc, f.view, &filter, &count, &err), &err);
+    assert_int_equal(count, LONG_ROWS / 3);
+    assert_true(clock.now_us > HOSTILE_LOOKS);
+    for (uint64_t at = 1; at < HOSTILE_LOOKS; at += 7) {
+        ticking_clock_init(&clock, 0);
+        filter.limits.deadline_us = at;
+        assert_fails(fetch_count(f.alloc, f.view, &filter, &count, &err), &err, LYNSE_DEADLINE);
+        assert_in_range(clock.now_us, at, at + 2);
+        ticking_clock_init(&clock, at);
+        filter.limits.deadline_us = UINT64_MAX;
+        filter.limits.cancel = &clock.flag;
+        assert_fails(fetch_count(f.alloc, f.view, &filter, &count, &err), &err, LYNSE_CANCELLED);
+        assert_in_range(clock.now_us, at, at + 2);
+        filter.limits.cancel = NULL;
+    }
+    tear_down(&f);
+}
+
+static void a_hostile_filter_keeps_the_budget_of_a_step(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    struct ticking_clock clock;
+    struct result whole, got;
+    uint64_t steps = 0, longest = 0;
+
+    set_up_long(&f);
+    for (size_t query_count = 1; query_count <= 3; query_count += 2) {
+        struct search *s;
+        struct search_request r = request_of(&f, 0, query_count, LONG_ROWS);
+        enum search_state now;
+        r.where = slice_of_text(hostile);
+        search_once(f.alloc, f.view, &r, &whole);
+        assert_int_equal(whole.count, query_count * LONG_ROWS / 3);
+        ticking_clock_init(&clock, 0);
+        assert_ok(search_create(f.alloc, view_acquire(f.view), &r, &clock.base, &s, &err), &err);
+        do {
+            uint64_t begin = clock.now_us;
+            now = search_advance(s, 0, 2);
+            if (clock.now_us - begin > longest) longest = clock.now_us - begin;
+            steps++;
+        } while (now == SEARCH_MORE);
+        assert_ok(search_finish(s, &got, &err), &err);
+        assert_same_result(&got, &whole);
+        result_deinit(&got);
+        result_deinit(&whole);
+        search_destroy(s);
+    }
+    assert_true(steps > HOSTILE_LOOKS / 4);
+    assert_true(longest < 10);
     tear_down(&f);
 }
 
@@ -397,6 +531,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(walks_and_counts_see_what_matches),
     cmocka_unit_test(a_filtered_walk_can_skip),
     cmocka_unit_test(a_deadline_and_a_cancel_end_a_walk),
+    cmocka_unit_test(a_hostile_filter_ends_at_its_deadline_or_cancel),
+    cmocka_unit_test(a_hostile_filter_keeps_the_budget_of_a_step),
     cmocka_unit_test(running_out_of_memory_is_an_error),
 };
 TEST_MAIN(tests)
