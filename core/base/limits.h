@@ -36,6 +36,7 @@ enum {
     LIMIT_WHERE_WILD_BYTES = 64,  /* of a LIKE, between two %, where a _ is among them */
 };
 #define LIMIT_GROUP_BYTES (256ull << 20) /* one group in the log; a body of the wire */
+#define LIMIT_RERANK_BYTES (64ull << 20) /* fields that the rerank of one query is given at once */
 #define LIMIT_INT_ID (UINT64_MAX - 1)    /* an auto id must have room above it */
 
 #ifdef LYNSE_TINY

@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 static int fetch_ids_of(const struct view *v, const struct topk *best, struct hook_hit *hits,
                         struct error *err)
@@ -46,14 +47,24 @@ static int fetch_document(const struct view *v, const struct candidate *c, struc
 }
 
 static int fetch_parts(const struct view *v, const struct topk *best, unsigned parts,
-                       struct arena *arena, struct hook_hit *hits, struct error *err)
+                       const struct row_limits *limits, struct arena *arena, struct hook_hit *hits,
+                       struct error *err)
 {
+    size_t bytes = 0;
+
     for (size_t i = 0; i < best->count; i++) {
         const struct candidate *c = &best->heap[i];
         const struct vector_source *vectors = &v->parts[c->part].segment->vectors;
         struct vector_run run;
+        if (row_limits_check(limits, "rerank", err) != 0) return -1;
         if ((parts & HOOK_DOCUMENTS) && fetch_document(v, c, arena, &hits[i].document, err) != 0)
             return -1;
+        bytes += hits[i].document.size;
+        if (bytes > LIMIT_RERANK_BYTES)
+            return error_set(err, LYNSE_LIMIT,
+                             "rerank: fields of %zu hits of %zu are %zu bytes, at most %llu: a "
+                             "smaller k has fewer",
+                             i + 1, best->count, bytes, (unsigned long long)LIMIT_RERANK_BYTES);
         if (!(parts & HOOK_VECTORS)) continue;
         if (vectors->run(vectors, c->row, 1, &run, err) != 0) return -1;
         hits[i].vector = run.vectors;
@@ -82,16 +93,16 @@ static int check_order(const struct hook_order *order, size_t hit_count, struct 
     return 0;
 }
 
-static int call_hook(struct hook_run *run, const struct view *view, const struct topk *best,
-                     struct hook_wants *wants, struct arena *arena, struct hook_hit *list,
-                     struct hook_order *out, struct error *err)
+static int call_hook(struct hook_run *run, const struct row_limits *limits, const struct view *view,
+                     const struct topk *best, struct hook_wants *wants, struct arena *arena,
+                     struct hook_hit *list, struct hook_order *out, struct error *err)
 {
     struct hook_hits hits = {.hit_count = best->count, .hits = list, .dim = view->dim};
     enum hook_result found = HOOK_WANTS_MORE;
 
     while (found == HOOK_WANTS_MORE) {
         unsigned missing = wants->parts & ~hits.parts;
-        if (fetch_parts(view, best, missing, arena, list, err) != 0) return -1;
+        if (fetch_parts(view, best, missing, limits, arena, list, err) != 0) return -1;
         hits.parts |= missing;
         out->count = 0;
         found = hook_rerank(run, &hits, wants, out, err);
@@ -99,7 +110,7 @@ static int call_hook(struct hook_run *run, const struct view *view, const struct
     return found == HOOK_DONE ? 0 : -1;
 }
 
-int rerank_hits(struct hook *hook, uint64_t deadline_us, const struct view *view,
+int rerank_hits(struct hook *hook, const struct row_limits *limits, const struct view *view,
                 const struct topk *best, struct hook_wants *wants, struct arena *arena,
                 struct hook_order *out, struct error *err)
 {
@@ -114,8 +125,8 @@ int rerank_hits(struct hook *hook, uint64_t deadline_us, const struct view *view
     out->scores = (float *)arena_alloc(arena, (count + 1) * sizeof *out->scores);
     if (!list || !out->places || !out->scores) return error_no_memory(err, count * sizeof *list);
     if (fetch_ids_of(view, best, list, err) != 0) return -1;
-    if (hook_begin(hook, deadline_us, &run, err) != 0) return -1;
-    int rc = call_hook(run, view, best, wants, arena, list, out, err);
+    if (hook_begin(hook, limits->deadline_us, &run, err) != 0) return -1;
+    int rc = call_hook(run, limits, view, best, wants, arena, list, out, err);
     hook_end(run);
     return rc == 0 ? check_order(out, count, arena, err) : -1;
 }

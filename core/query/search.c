@@ -384,8 +384,8 @@ static int finish_reranked(struct search *s, const struct topk *best, struct res
     struct hook_order order = {0};
 
     arena_init(&arena, s->alloc, MEM_SEARCH);
-    int rc = rerank_hits(s->rerank, s->deadline_us, s->view, best, &s->rerank_wants, &arena, &order,
-                         err);
+    const struct row_limits limits = {s->clock, s->deadline_us, s->cancel, 0};
+    int rc = rerank_hits(s->rerank, &limits, s->view, best, &s->rerank_wants, &arena, &order, err);
     for (size_t i = 0; i < order.count && rc == 0; i++) {
         const struct candidate *c = &best->heap[order.places[i]];
         if (i % FINISH_ROWS == 0) rc = check_limits(s, err);
