@@ -382,8 +382,8 @@ static int matched_rows_init(struct lynse_collection *c, const struct fetch_filt
 
 /* The next group goes; *out_count: how many rows of it matched, 0 at the end. */
 static int delete_group(struct lynse_collection *c, struct matched_rows *matched, uint8_t sync,
-                        uint64_t deadline_us, size_t *out_count, struct lynse_write_result *total,
-                        struct error *err)
+                        const struct row_limits *limits, size_t *out_count,
+                        struct lynse_write_result *total, struct error *err)
 {
     struct lynse_write_result one = {0};
 
@@ -391,6 +391,8 @@ static int delete_group(struct lynse_collection *c, struct matched_rows *matched
                        out_count, err) != 0)
         return -1;
     if (*out_count == 0) return 0;
+    /* Sent now, it could not be answered in time, and nobody would know what became of it. */
+    if (row_limits_check(limits, "delete", err) != 0) return -1;
     for (size_t i = 0; i < *out_count; i++) {
         const struct record_id *id = &matched->records[i];
         matched->ids[i] =
@@ -401,8 +403,8 @@ static int delete_group(struct lynse_collection *c, struct matched_rows *matched
         .kind = WRITE_DELETE, .ids = matched->ids, .count = *out_count, .lsns = matched->lsns};
     struct write_message *m = make_message(c, &r, sync, err);
     if (!m) return -1;
-    m->base.deadline_us = deadline_us;
-    if (send_and_wait(c, m, deadline_us, &one, err) != 0) return -1;
+    m->base.deadline_us = limits->deadline_us;
+    if (send_and_wait(c, m, limits->deadline_us, &one, err) != 0) return -1;
     total->row_count += one.row_count;
     if (one.lsn) total->lsn = one.lsn;
     total->sync_reached = one.sync_reached;
@@ -430,9 +432,11 @@ int lynse_delete_where(struct lynse_collection *c, const char *where,
                     : api_filter(c->db, where, o.timeout_us, &filter, &failed);
     if (rc == 0) rc = matched_rows_init(c, &filter, &matched, &failed);
     while (rc == 0 && count > 0)
-        rc = delete_group(c, &matched, (uint8_t)o.sync, deadline, &count, &total, &failed);
+        rc = delete_group(c, &matched, (uint8_t)o.sync, &filter.limits, &count, &total, &failed);
     matched_rows_free(c->db->engine->alloc, &matched);
     if (result) *result = total;
     api_explain_cancelled(c->db, &failed);
-    return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
+    if (rc == 0) return LYNSE_OK;
+    explain_budget(c->db->engine->alloc, &failed);
+    return api_fail(&failed, err);
 }
