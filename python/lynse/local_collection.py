@@ -26,7 +26,7 @@ from ._marshal import (
     row_structs,
 )
 from ._native import ffi, lib
-from .errors import ShuttingDown
+from .errors import LynseError, ShuttingDown
 from .types import (
     METRICS,
     SYNC_LEVELS,
@@ -104,7 +104,11 @@ class LocalCollection:
     def _write(self, function: Any, *arguments: Any) -> Any:
         self._root.refuse_write()
         result = ffi.new("struct lynse_write_result *")
-        self._call(function, *arguments, ffi.NULL, result)
+        try:
+            self._call(function, *arguments, ffi.NULL, result)
+        except LynseError as failed:  # of a deletion by filter some groups may have gone
+            failed.rows_applied += int(result.row_count)
+            raise
         return result
 
     def add(self, ids: IdBatch | None, vectors: FloatArray, fields: PackedFields | None) -> int:
@@ -123,7 +127,11 @@ class LocalCollection:
         for start in range(0, ids.size, IDS_PER_CALL):
             part = ids.slice(start, start + IDS_PER_CALL)
             pointer, keep = id_structs(part)
-            count += self._write(function, pointer, part.size).row_count
+            try:
+                count += self._write(function, pointer, part.size).row_count
+            except LynseError as failed:
+                failed.rows_applied += count
+                raise
             del keep
         return count
 
