@@ -64,6 +64,7 @@ static const void **push_view(lua_State *L, struct state *s, enum state_slot mak
 
 void hook_args_reset(lua_State *L, struct state *s)
 {
+    budget_forget_given(&s->budget);
     lua_newtable(L);
     state_push(L, s, STATE_FIELDS_META);
     lua_setmetatable(L, -2);
@@ -205,6 +206,7 @@ static int want_part(lua_State *L)
         s->wants->parts |= part;
         budget_stop(L, BUDGET_WANTS);
     }
+    budget_begin_giving(L);
     if (is_field) {
         convert_push_document(L, hit->document);
     } else if (s->is_trusted) {
@@ -213,6 +215,7 @@ static int want_part(lua_State *L)
         budget_charge(L, hits->dim / ROWS_PER_STEP);
         push_f32(L, hit->vector, hits->dim);
     }
+    budget_end_giving(L);
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
     lua_rawset(L, 1);
@@ -225,6 +228,7 @@ static void push_hits(lua_State *L, struct state *s)
     const struct hook_hits *hits = s->hits;
     int count = (int)hits->hit_count;
 
+    budget_begin_giving(L);
     lua_createtable(L, count, 0);
     lua_createtable(L, 0, count);
     for (int i = 0; i < count; i++) {
@@ -242,6 +246,7 @@ static void push_hits(lua_State *L, struct state *s)
         lua_rawseti(L, -3, i + 1);
     }
     state_set(L, s, STATE_PLACES);
+    budget_end_giving(L);
 }
 
 /* Entry i of the answer, at the top of the stack; below it the places, and the answer. */

@@ -5,11 +5,15 @@
  *             the state's cache, runs it in a fresh environment, and has the function that it
  *             returned; each batch is one protected call.
  * INVARIANTS  (1) Each call ends in time: within a few milliseconds of its deadline where the
- *                 script is not trusted; how often a trusted one was late is counted in its hook.
+ *                 script is not trusted.  A trusted source that held a thread past its deadline in
+ *                 HOOK_OVERRUNS_MAX runs is begun no more.  Ours are left alone: what they do is
+ *                 bounded by what they are given, and who searches in too little time must not take
+ *                 them from others.
+ *             (4) All calls for one batch share its room of steps and time.
  *             (2) A run's state is nobody else's until hook_end, and is closed there if a
  *                 budget was overrun.
  *             (3) What a run calls is new: nothing is left of an earlier one but compiled code.
- * THREADS     Hosts and hooks any, runs one.  `late_count` is the pool's mutex's.
+ * THREADS     Hosts and hooks any, runs one.
  * FAILURE     A run that failed may be ended or go on, unless a budget was overrun: then each
  *             further call is HOOK.
  */
@@ -23,14 +27,19 @@
 #include "codec/quote.h"
 #include "lua/builtin.h"
 #include "lua/hook_args.h"
+#include "lua/lateness.h"
 #include "lua/pool.h"
 #include "lua/sandbox.h"
+
+/* A trusted call that took less and was late came too late, or had no time to begin with. */
+enum { OVERRUN_US = BUDGET_US };
 
 struct lua_host {
     struct hook_host base; /* first */
     struct alloc *alloc;
     const struct clock *clock;
     struct pool pool;
+    struct lateness lateness;
 };
 
 struct lua_hook {
@@ -38,7 +47,7 @@ struct lua_hook {
     struct lua_host *host;
     struct chunk_key key;
     bool is_trusted;
-    unsigned late_count;
+    bool is_ours;
     char source[];
 };
 
@@ -48,6 +57,9 @@ struct lua_run {
     struct state_pair *pair;
     struct state *state;
     uint64_t deadline_us;
+    struct budget_room room; /* of the batch */
+    bool is_repeat;          /* the next call is for the same batch */
+    bool is_late;            /* it was noted */
 };
 
 static const char *const point_words[] = {
@@ -90,22 +102,16 @@ static void end(struct hook_run *run)
     mem_free(host->alloc, r);
 }
 
-static bool is_disabled(struct lua_hook *h)
-{
-    mutex_lock(&h->host->pool.mutex);
-    bool answer = h->late_count >= HOOK_OVERRUNS_MAX;
-    mutex_unlock(&h->host->pool.mutex);
-    return answer;
-}
-
 static int begin(struct hook *hook, uint64_t deadline_us, struct hook_run **out, struct error *err)
 {
     struct lua_hook *h = (struct lua_hook *)hook;
     struct lua_host *host = h->host;
 
-    if (is_disabled(h))
-        return error_set(err, LYNSE_HOOK, "%s: disabled, for it was late %d times", h->key.name,
-                         HOOK_OVERRUNS_MAX);
+    if (h->is_trusted && !h->is_ours && lateness_forbids(&host->lateness, &h->key.hash))
+        return error_set(err, LYNSE_HOOK,
+                         "%s: disabled until the root is opened again: %d searches with it were "
+                         "late by its fault",
+                         h->key.name, HOOK_OVERRUNS_MAX);
     struct lua_run *r = mem_alloc(host->alloc, MEM_SCRIPT, sizeof *r);
     if (!r) return error_no_memory(err, sizeof *r);
     *r = (struct lua_run){.base = {hook->ops}, .hook = h, .deadline_us = deadline_us};
@@ -115,7 +121,8 @@ static int begin(struct hook *hook, uint64_t deadline_us, struct hook_run **out,
     }
     r->state = r->pair->states[h->is_trusted];
     struct opening o = {.hook = h, .state = r->state, .code = LYNSE_PARSE};
-    struct state_call call = {h->key.name, open_run, &o, deadline_us, &o.code};
+    r->room = budget_room_of(0);
+    struct state_call call = {h->key.name, open_run, &o, deadline_us, &r->room, &o.code};
     if (state_run(r->state, &call, err) != HOOK_DONE) {
         end(&r->base);
         return -1;
@@ -148,27 +155,34 @@ static int run_rerank(lua_State *L)
     return 0;
 }
 
-/* (1) A trusted call cannot be stopped; it is told. */
-static enum hook_result check_late(struct lua_run *r, struct error *err)
+/* (1) A trusted call cannot be stopped; it is told.  The result that there is now. */
+static enum hook_result check_late(struct lua_run *r, uint64_t began_us, enum hook_result result,
+                                   struct error *err)
 {
     struct lua_hook *h = r->hook;
 
-    if (!h->is_trusted || !r->deadline_us) return HOOK_DONE;
+    if (!h->is_trusted || !r->deadline_us) return result;
     uint64_t now_us = clock_now_us(h->host->clock);
-    if (now_us <= r->deadline_us) return HOOK_DONE;
-    mutex_lock(&h->host->pool.mutex);
-    h->late_count++;
-    mutex_unlock(&h->host->pool.mutex);
+    if (now_us <= r->deadline_us) return result;
+    if (!r->is_late && !h->is_ours && now_us - began_us >= OVERRUN_US) {
+        r->is_late = true;
+        lateness_note(&h->host->lateness, &h->key.hash);
+    }
+    if (result == HOOK_FAILED) return result;
     return error_set(err, LYNSE_HOOK, "%s: ended %llu us after the deadline", h->key.name,
                      (unsigned long long)(now_us - r->deadline_us));
 }
 
+/* row_count: candidates of the batch that take time of their own. */
 static enum hook_result call_function(struct lua_run *r, struct calling *c, lua_CFunction run,
-                                      struct hook_wants *wants, struct error *err)
+                                      size_t row_count, struct hook_wants *wants, struct error *err)
 {
     struct state *s = r->state;
-    struct state_call call = {r->hook->key.name, run, c, r->deadline_us, &hook_code};
+    struct state_call call = {r->hook->key.name, run, c, r->deadline_us, &r->room, &hook_code};
+    bool is_timed = r->hook->is_trusted && r->deadline_us;
+    uint64_t began_us = is_timed ? clock_now_us(r->hook->host->clock) : 0;
 
+    if (!r->is_repeat) r->room = budget_room_of(row_count); /* (4) */
     if (s->budget.end != BUDGET_HOLDS && s->budget.end != BUDGET_WANTS)
         return budget_error(&s->budget, r->hook->key.name, err);
     c->state = s;
@@ -176,7 +190,8 @@ static enum hook_result call_function(struct lua_run *r, struct calling *c, lua_
     enum hook_result result = state_run(s, &call, err);
     s->wants = NULL;
     s->hits = NULL;
-    return result == HOOK_DONE ? check_late(r, err) : result;
+    r->is_repeat = result == HOOK_WANTS_MORE;
+    return check_late(r, began_us, result, err);
 }
 
 static enum hook_result score(struct hook_run *run, const struct hook_batch *batch,
@@ -187,7 +202,7 @@ static enum hook_result score(struct hook_run *run, const struct hook_batch *bat
 
     CHECK(batch->row_count <= HOOK_BATCH_ROWS && batch->column_count <= wants->field_count);
     r->state->column_count = batch->column_count;
-    return call_function(r, &c, run_score, wants, err);
+    return call_function(r, &c, run_score, batch->row_count, wants, err);
 }
 
 static enum hook_result rerank(struct hook_run *run, const struct hook_hits *hits,
@@ -200,7 +215,7 @@ static enum hook_result rerank(struct hook_run *run, const struct hook_hits *hit
         return error_set(err, LYNSE_LIMIT, "rerank of %zu hits, the limit is %d", hits->hit_count,
                          HOOK_HITS_MAX);
     r->state->hits = hits;
-    return call_function(r, &c, run_rerank, wants, err);
+    return call_function(r, &c, run_rerank, 0, wants, err);
 }
 
 /* ---- Hooks and hosts ---- */
@@ -240,6 +255,7 @@ static int prepare(struct hook_host *host_base, const struct hook_desc *desc, st
         .base = {host->base.ops, desc->point},
         .host = host,
         .is_trusted = desc->is_trusted || desc->builtin.size > 0,
+        .is_ours = desc->builtin.size > 0,
         .key = {.name = point_words[desc->point], .hash = hash_xxh3_128(source.data, source.size)},
     };
     if (source.size) memcpy(h->source, source.data, source.size);
@@ -267,6 +283,7 @@ int lua_host_create(const struct lua_host_desc *desc, struct hook_host **out, st
     host->alloc = desc->alloc;
     host->clock = desc->clock ? desc->clock : clock_system();
     pool_init(&host->pool, host->alloc, host->clock, pair_max);
+    lateness_init(&host->lateness);
     *out = &host->base;
     return 0;
 }
@@ -276,6 +293,7 @@ void lua_host_destroy(struct hook_host *base)
     struct lua_host *host = (struct lua_host *)base;
 
     if (!host) return;
+    lateness_deinit(&host->lateness);
     pool_deinit(&host->pool);
     mem_free(host->alloc, host);
 }

@@ -94,6 +94,7 @@ static int bounded_pcall(lua_State *L)
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
     b->depth = depth;
     if (b->end != BUDGET_HOLDS) budget_stop(L, b->end); /* (3) */
+    b->is_giving = false;
     luaL_checkstack(L, 1, "pcall");
     lua_pushboolean(L, status == 0);
     lua_insert(L, 1);

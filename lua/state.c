@@ -135,23 +135,15 @@ static int script_error(lua_State *L, const struct state_call *call, struct erro
     return error_set(err, *call->code, "%s: %s", call->what, text);
 }
 
-/* The deadline of a call: its own, but a moment from now for a script that is not trusted. */
-static uint64_t bound_deadline(const struct state *s, uint64_t deadline_us)
-{
-    if (s->is_trusted) return deadline_us;
-    uint64_t latest_us = clock_now_us(s->budget.clock) + STATE_CALL_US_MAX;
-    return deadline_us && deadline_us < latest_us ? deadline_us : latest_us;
-}
-
 enum hook_result state_run(struct state *s, const struct state_call *call, struct error *err)
 {
     lua_State *L = s->lua;
     enum hook_result result = HOOK_DONE;
 
     CHECK(lua_gettop(L) == 0); /* (1) */
-    budget_arm(&s->budget, L, bound_deadline(s, call->deadline_us));
+    budget_arm(&s->budget, L, call->deadline_us, call->room);
     int status = lua_cpcall(L, call->run, call->ctx);
-    budget_disarm(&s->budget, L);
+    budget_disarm(&s->budget, call->room);
     enum budget_end end = s->budget.end;
     /* What a trusted script has caught is as if it were not. */
     if (end == BUDGET_WANTS) result = HOOK_WANTS_MORE;

@@ -15,8 +15,7 @@
 enum {
     STATE_BYTES_MAX = 8 << 20,
     STATE_TRUSTED_BYTES_MAX = 64 << 20,
-    STATE_KEEP_BYTES = 3 << 20, /* a state that holds more after a run is thrown away */
-    STATE_CALL_US_MAX = 1000000 /* of one call, whatever the deadline; not of trusted scripts */
+    STATE_KEEP_BYTES = 3 << 20 /* a state that holds more after a run is thrown away */
 };
 
 /* What a state keeps in its registry for the run that has it. */
@@ -60,8 +59,9 @@ struct state_call {
     const char *what;  /* of error texts: the hook's name, which is the chunk's too */
     lua_CFunction run; /* gets ctx as a light userdata, may raise */
     void *ctx;
-    uint64_t deadline_us; /* 0: none */
-    const int *code;      /* of an error that run raises; read after it */
+    uint64_t deadline_us;     /* 0: none */
+    struct budget_room *room; /* less after it; not of trusted states */
+    const int *code;          /* of an error that run raises; read after it */
 };
 /* What run returns on the stack is dropped. */
 enum hook_result state_run(struct state *s, const struct state_call *call, struct error *err);

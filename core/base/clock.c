@@ -25,9 +25,16 @@ static int64_t system_wall_us(const struct clock *c)
     return read_us(CLOCK_REALTIME);
 }
 
+static uint64_t system_processor_us(const struct clock *c)
+{
+    (void)c;
+    return (uint64_t)read_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 const struct clock *clock_system(void)
 {
-    static const struct clock system_clock = {system_monotonic_us, system_wall_us};
+    static const struct clock system_clock = {system_monotonic_us, system_wall_us,
+                                              system_processor_us};
     return &system_clock;
 }
 
@@ -43,7 +50,7 @@ static int64_t manual_wall_us(const struct clock *c)
 
 void manual_clock_init(struct manual_clock *c, uint64_t start_us)
 {
-    c->base = (struct clock){manual_monotonic_us, manual_wall_us};
+    c->base = (struct clock){.monotonic_us = manual_monotonic_us, .wall_us = manual_wall_us};
     c->now_us = start_us;
 }
 

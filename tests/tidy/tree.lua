@@ -279,6 +279,7 @@ return {
       ["convert.[ch]"] = "ids and documents as values of Lua",
       ["hook_args.[ch]"] = "what hooks get and give, between C and Lua",
       ["hooks.[ch]"] = "hooks in Lua: the implementation of query/hook.h",
+      ["lateness.[ch]"] = "how often each trusted source has held a thread past a deadline",
       ["pattern.[ch]"] = "Lua's patterns, matched in counted steps and without recursion",
       ["patterns.c"] = "find, match, gmatch and gsub for scripts that nobody vouches for",
       ["pool.[ch]"] = "pairs of states of one database, each borrowed for one run",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_runs.c — runs at once, runs that are late, and runs without memory. */
 #include "base/thread.h"
+#include "lua/budget.h"
+#include "lua/lateness.h"
 #include "support/oom_sweep.h"
 #include "unit/lua/fixture.h"
 
@@ -22,37 +24,223 @@ static void one_run_more_than_there_are_pairs_is_busy(void **state)
     fixture_close(&f);
 }
 
-static void a_trusted_hook_that_is_late_is_disabled(void **state)
+/* A clock that goes on by `step_us` whenever it is read. */
+struct ticking_clock {
+    struct clock base; /* first */
+    uint64_t now_us, step_us;
+};
+
+static uint64_t tick(const struct clock *c)
+{
+    struct ticking_clock *t = (struct ticking_clock *)c;
+    t->now_us += t->step_us;
+    return t->now_us;
+}
+
+static const char late_source[] = "function() end -- late";
+
+/* One search with a hook of its own, each of whose calls takes step_us; its error is in f->err. */
+static int search_trusted(struct fixture *f, struct ticking_clock *clock, const char *source,
+                          uint64_t step_us)
 {
     const float distances[] = {1, 2};
     float out[2];
-    struct manual_clock clock;
     struct hook_wants wants = {0};
     struct hook_batch batch = {2, distances, NULL, 0, out};
     struct hook_run *run;
+    struct hook *hook;
+
+    clock->step_us = 0;
+    clock->now_us = 1000;
+    if (fixture_prepare(f, HOOK_SCORE, true, source, &hook) != 0) return -1;
+    assert_ok(hook_begin(hook, 2000, &run, &f->err), &f->err);
+    clock->step_us = step_us;
+    /* Two calls of a run are one that was late. */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(hook_score(run, &batch, &wants, &f->err), HOOK_FAILED);
+        assert_int_equal(f->err.code, LYNSE_HOOK);
+        assert_non_null(strstr(f->err.text, "us after the deadline"));
+    }
+    hook_end(run);
+    hook_destroy(hook);
+    return 0;
+}
+
+static void a_trusted_source_that_is_late_is_disabled(void **state)
+{
+    struct ticking_clock clock = {.base = {.monotonic_us = tick}};
+    struct hook *other, *hook = NULL;
+    struct hook_run *run;
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f, &clock.base, 1);
+    other = fixture_hook(&f, HOOK_SCORE, true, "function() end -- in time");
+    /* Who asks too late has himself to blame. */
+    for (int i = 0; i < 10; i++) assert_int_equal(search_trusted(&f, &clock, late_source, 2000), 0);
+    for (int i = 0; i < HOOK_OVERRUNS_MAX; i++)
+        assert_int_equal(search_trusted(&f, &clock, late_source, BUDGET_US), 0);
+    assert_int_equal(search_trusted(&f, &clock, late_source, 0), -1);
+    assert_int_equal(f.err.code, LYNSE_HOOK);
+    assert_non_null(strstr(f.err.text, "score: disabled until the root is opened again: 3 "));
+    assert_ok(hook_begin(other, 2000, &run, &f.err), &f.err);
+    hook_end(run);
+    hook_destroy(other);
+    /* Not trusted, it can be stopped, and is welcome. */
+    hook = fixture_hook(&f, HOOK_SCORE, false, late_source);
+    hook_destroy(hook);
+    fixture_close(&f);
+}
+
+static void ours_are_not_disabled(void **state)
+{
+    struct ticking_clock clock = {.base = {.monotonic_us = tick}};
+    struct hook_desc desc = {.point = HOOK_RERANK, .builtin = slice_of_text("mmr")};
+    struct hook_hits hits = {.dim = 1};
+    struct hook_order order = {0};
+    struct hook_wants wants = {0};
+    struct hook_run *run;
+    struct hook *hook;
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f, &clock.base, 1);
+    for (int i = 0; i <= HOOK_OVERRUNS_MAX; i++) {
+        clock.step_us = 0;
+        clock.now_us = 1000;
+        assert_ok(hook_prepare(f.host, &desc, &hook, &f.err), &f.err);
+        assert_ok(hook_begin(hook, 2000, &run, &f.err), &f.err);
+        clock.step_us = BUDGET_US;
+        assert_int_equal(hook_rerank(run, &hits, &wants, &order, &f.err), HOOK_FAILED);
+        assert_non_null(strstr(f.err.text, "us after the deadline"));
+        hook_end(run);
+        hook_destroy(hook);
+    }
+    fixture_close(&f);
+}
+
+static struct hash128 hash_of(uint64_t i)
+{
+    return (struct hash128){hash_u64(i), i};
+}
+
+static void late_sources_are_few(void **state)
+{
+    struct lateness l;
+    struct hash128 first = hash_of(0);
+
+    (void)state;
+    lateness_init(&l);
+    for (int i = 0; i < HOOK_OVERRUNS_MAX; i++) {
+        assert_false(lateness_forbids(&l, &first));
+        lateness_note(&l, &first);
+    }
+    for (uint64_t i = 1; i < 10 * LATENESS_SOURCES; i++) {
+        struct hash128 hash = hash_of(i);
+        lateness_note(&l, &hash);
+        assert_true(lateness_forbids(&l, &first));
+        assert_false(lateness_forbids(&l, &hash));
+    }
+    for (uint64_t i = 1; i <= LATENESS_SOURCES; i++) {
+        struct hash128 hash = hash_of(i);
+        for (int k = 0; k < HOOK_OVERRUNS_MAX; k++) lateness_note(&l, &hash);
+        assert_true(lateness_forbids(&l, &hash));
+    }
+    assert_false(lateness_forbids(&l, &first)); /* the oldest made room */
+    lateness_deinit(&l);
+}
+
+/* ---- Budgets ---- */
+
+/* A run of one batch; how often it was called.  What it wants, it is given. */
+static int run_batch(struct fixture *f, const char *source, size_t n, enum hook_result *out)
+{
+    static float distances[HOOK_BATCH_ROWS], scores[HOOK_BATCH_ROWS];
+    static double column[HOOK_BATCH_ROWS];
+    const double *columns[HOOK_FIELDS_MAX];
+    static struct hook_wants wants;
+    struct hook *hook = fixture_hook(f, HOOK_SCORE, false, source);
+    struct hook_run *run;
+    int calls = 0;
+
+    memset(&wants, 0, sizeof wants);
+    for (size_t i = 0; i < HOOK_FIELDS_MAX; i++) columns[i] = column;
+    assert_ok(hook_begin(hook, 0, &run, &f->err), &f->err);
+    do {
+        struct hook_batch batch = {n, distances, columns, wants.field_count, scores};
+        *out = hook_score(run, &batch, &wants, &f->err);
+        calls++;
+    } while (*out == HOOK_WANTS_MORE);
+    hook_end(run);
+    hook_destroy(hook);
+    return calls;
+}
+
+/* A loop of about 200,000 steps before each field. */
+static const char slow_source[] = "function(n, distance, field)\n"
+                                  "  for k = 1, 30 do\n"
+                                  "    for i = 1, 200000 do end\n"
+                                  "    local x = field['f' .. k][0]\n"
+                                  "  end\n"
+                                  "end";
+
+static void a_batch_has_its_steps_in_all_its_calls_together(void **state)
+{
+    struct manual_clock clock;
+    enum hook_result result;
     struct fixture f;
 
     (void)state;
     manual_clock_init(&clock, 1000);
     fixture_open(&f, &clock.base, 1);
-    struct hook *hook = fixture_hook(&f, HOOK_SCORE, true, "function() end");
-    struct hook *other = fixture_hook(&f, HOOK_SCORE, true, "function() end");
-    for (int i = 0; i < HOOK_OVERRUNS_MAX; i++) {
-        assert_ok(hook_begin(hook, 2000, &run, &f.err), &f.err);
-        assert_int_equal(hook_score(run, &batch, &wants, &f.err), HOOK_DONE);
-        manual_clock_advance(&clock, 1500);
-        assert_int_equal(hook_score(run, &batch, &wants, &f.err), HOOK_FAILED);
-        assert_int_equal(f.err.code, LYNSE_HOOK);
-        assert_non_null(strstr(f.err.text, "500 us after the deadline"));
-        hook_end(run);
-        clock.now_us = 1000;
-    }
-    assert_fails(hook_begin(hook, 2000, &run, &f.err), &f.err, LYNSE_HOOK);
-    assert_non_null(strstr(f.err.text, "disabled"));
-    assert_ok(hook_begin(other, 2000, &run, &f.err), &f.err);
-    hook_end(run);
-    hook_destroy(hook);
-    hook_destroy(other);
+    /* Each call alone would be within them. */
+    int calls = run_batch(&f, slow_source, 3, &result);
+    assert_int_equal(result, HOOK_FAILED);
+    assert_int_equal(f.err.code, LYNSE_HOOK);
+    assert_non_null(strstr(f.err.text, "score:3: stopped after 10000300 steps, the limit of a"));
+    assert_true(calls >= 5 && calls < 15);
+    /* More candidates, more steps: 400,000 for a full batch. */
+    run_batch(&f, "function() for i = 1, 10200000 do end end", 3, &result);
+    assert_int_equal(result, HOOK_FAILED);
+    run_batch(&f, "function() for i = 1, 10200000 do end end", HOOK_BATCH_ROWS, &result);
+    assert_int_equal(result, HOOK_DONE);
+    fixture_close(&f);
+}
+
+static void a_batch_has_its_time_in_all_its_calls_together(void **state)
+{
+    struct ticking_clock clock = {.base = {.monotonic_us = tick}, .step_us = 4};
+    enum hook_result result;
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f, &clock.base, 1);
+    /* A look at the clock each 100 steps: a call is 8 ms longer than the one before. */
+    int calls = run_batch(&f, slow_source, 3, &result);
+    assert_int_equal(result, HOOK_FAILED);
+    assert_non_null(strstr(f.err.text, "score:3: stopped after 50000 us, the limit of a batch"));
+    assert_true(calls >= 2 && calls < 5);
+    fixture_close(&f);
+}
+
+static uint64_t stand(const struct clock *c)
+{
+    (void)c;
+    return 1000;
+}
+
+static void a_busy_machine_ends_no_script_early(void **state)
+{
+    /* Hours pass, in which the thread has had no processor. */
+    struct ticking_clock clock = {.base = {.monotonic_us = tick, .processor_us = stand},
+                                  .step_us = 60000000};
+    enum hook_result result;
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f, &clock.base, 1);
+    run_batch(&f, "function() for i = 1, 20000 do end end", 1, &result);
+    if (result != HOOK_DONE) fail_msg("%s", f.err.text);
     fixture_close(&f);
 }
 
@@ -203,7 +391,12 @@ static void without_a_host_there_are_no_scripts(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_run_more_than_there_are_pairs_is_busy),
-    cmocka_unit_test(a_trusted_hook_that_is_late_is_disabled),
+    cmocka_unit_test(a_trusted_source_that_is_late_is_disabled),
+    cmocka_unit_test(ours_are_not_disabled),
+    cmocka_unit_test(late_sources_are_few),
+    cmocka_unit_test(a_batch_has_its_steps_in_all_its_calls_together),
+    cmocka_unit_test(a_batch_has_its_time_in_all_its_calls_together),
+    cmocka_unit_test(a_busy_machine_ends_no_script_early),
     cmocka_unit_test(a_run_ends_with_its_budget),
     cmocka_unit_test(several_threads_share_a_host),
     cmocka_unit_test(without_memory_it_says_so),
