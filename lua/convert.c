@@ -117,6 +117,18 @@ struct level {
     int item_count; /* of an array, so far */
 };
 
+/* Push a table with room for what the container says it has, in so many bytes at least: one that
+ * grew would take twice as much for a moment. */
+static struct level open_level(lua_State *L, const struct value *container)
+{
+    struct level l = {.walk = value_walk_of(container)};
+    size_t room = l.walk.is_map ? l.walk.rest.size / 2 : l.walk.rest.size;
+    int count = (int)(l.walk.left < room ? l.walk.left : room);
+
+    lua_createtable(L, l.walk.is_map ? 0 : count, l.walk.is_map ? count : 0);
+    return l;
+}
+
 void convert_push_document(lua_State *L, struct slice document)
 {
     struct level levels[LIMIT_DOC_DEPTH + 1];
@@ -124,9 +136,11 @@ void convert_push_document(lua_State *L, struct slice document)
     size_t depth = 0;
 
     luaL_checkstack(L, 2 * LIMIT_DOC_DEPTH + 8, "document");
-    lua_newtable(L);
-    if (document.size == 0 || !value_read(document, &v)) return;
-    levels[0] = (struct level){.walk = value_walk_of(&v)};
+    if (document.size == 0 || !value_read(document, &v)) {
+        lua_newtable(L);
+        return;
+    }
+    levels[0] = open_level(L, &v);
     for (;;) {
         struct level *l = &levels[depth];
         budget_charge(L, 2);
@@ -141,8 +155,7 @@ void convert_push_document(lua_State *L, struct slice document)
         else continue;
         bool is_inner = v.type == VALUE_ARRAY || v.type == VALUE_MAP;
         if (is_inner && depth < LIMIT_DOC_DEPTH) {
-            lua_newtable(L); /* (2) */
-            levels[++depth] = (struct level){.walk = value_walk_of(&v)};
+            levels[++depth] = open_level(L, &v); /* (2) */
         } else {
             push_scalar(L, &v); /* (1) */
             lua_rawset(L, -3);
