@@ -34,33 +34,40 @@ void chunk_cache_deinit(struct chunk_cache *c)
 struct reading {
     const char *prefix; /* NULL when it was read */
     struct slice rest;
+    size_t piece_bytes;
 };
 
 static const char *read_piece(lua_State *L, void *ctx, size_t *out_size)
 {
     struct reading *r = ctx;
 
-    budget_charge(L, PIECE_STEPS);
+    budget_charge(L, PIECE_STEPS * r->piece_bytes / PIECE_BYTES + 1);
     if (r->prefix) {
         const char *prefix = r->prefix;
         r->prefix = NULL;
         *out_size = strlen(prefix);
         return prefix;
     }
-    size_t size = r->rest.size < PIECE_BYTES ? r->rest.size : PIECE_BYTES;
+    size_t size = r->rest.size < r->piece_bytes ? r->rest.size : r->piece_bytes;
     const char *piece = (const char *)r->rest.data;
     r->rest = slice_of(r->rest.data + size, r->rest.size - size);
     *out_size = size;
     return size ? piece : NULL;
 }
 
-/* Push the function, or an error; the status of lua_load. */
-static int load_with(lua_State *L, const struct chunk_key *key, const char *prefix)
+/* Push the function, or an error; the status of lua_load.  out_left: bytes that were not read, to
+ * the piece. */
+static int load_with(lua_State *L, const struct chunk_key *key, const char *prefix,
+                     size_t piece_bytes, size_t *out_left)
 {
-    struct reading r = {.prefix = prefix, .rest = key->source};
+    struct reading r = {.prefix = prefix, .rest = key->source, .piece_bytes = piece_bytes};
     char name[NAME_BYTES];
+
     snprintf(name, sizeof name, "=%s", key->name);
-    return lua_loadx(L, read_piece, &r, name, "t");
+    int status = lua_loadx(L, read_piece, &r, name, "t");
+    if (budget_of(L)->end != BUDGET_HOLDS) budget_stop(L, budget_of(L)->end);
+    *out_left = r.rest.size;
+    return status;
 }
 
 /* How often the words goto and break are in the text, at the most. */
@@ -73,21 +80,27 @@ static size_t count_jumps(struct slice source)
     return count;
 }
 
+/* Push the error of the attempt that understood more of the text; of two that are alike the one
+ * about what was written.  Read byte by byte, for a piece may hold both places. */
+static void push_better_error(lua_State *L, const struct chunk_key *key)
+{
+    size_t chunk_left, function_left;
+
+    (void)load_with(L, key, NULL, 1, &chunk_left);
+    (void)load_with(L, key, "return ", 1, &function_left);
+    lua_pop(L, function_left < chunk_left ? 0 : 1);
+}
+
 static void compile(lua_State *L, const struct chunk_key *key)
 {
+    size_t left;
+
     if (budget_of(L)->is_enforced && count_jumps(key->source) > JUMPS_MAX)
         luaL_error(L, "%s: more than %d times goto or break", key->name, JUMPS_MAX);
-    int status = load_with(L, key, NULL);
-    if (status == 0) return;
-    if (budget_of(L)->end == BUDGET_HOLDS) {
-        status = load_with(L, key, "return ");
-        if (status == 0) {
-            lua_remove(L, -2);
-            return;
-        }
-        lua_pop(L, 1); /* The first error is about what was written. */
-    }
-    if (budget_of(L)->end != BUDGET_HOLDS) budget_stop(L, budget_of(L)->end);
+    if (load_with(L, key, NULL, PIECE_BYTES, &left) == 0) return;
+    lua_pop(L, 1);
+    if (load_with(L, key, "return ", PIECE_BYTES, &left) == 0) return;
+    push_better_error(L, key);
     lua_error(L);
 }
 

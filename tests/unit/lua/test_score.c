@@ -115,7 +115,7 @@ static void errors_say_hook_and_line(void **state)
     for (int trusted = 0; trusted < 2; trusted++) {
         expect_error(trusted, "return function(n)\n local x = nothing.y end", LYNSE_HOOK,
                      "score:2: attempt to index global 'nothing'");
-        expect_error(trusted, "function(\n n) x y end", LYNSE_PARSE, "score:1:");
+        expect_error(trusted, "function(\n n) x y end", LYNSE_PARSE, "score:2:");
         expect_error(trusted, "return 1 +", LYNSE_PARSE, "score:1: unexpected symbol");
         expect_error(trusted, "", LYNSE_HOOK, "returns a nil instead of a function");
         expect_error(trusted, "return {}", LYNSE_HOOK, "returns a table");
@@ -126,6 +126,30 @@ static void errors_say_hook_and_line(void **state)
     }
     expect_error(false, "function(n, d, f, out) out[2] = 'far' end", LYNSE_HOOK,
                  "out[2] is a string");
+}
+
+/* A function alone is tried as a chunk too, of which nothing is to be heard. */
+static void syntax_errors_are_about_what_was_written(void **state)
+{
+    static const struct {
+        const char *source, *error;
+    } cases[] = {
+        {"function(n, d)\n  for i = 0, n do x y end\nend", "score:2: '=' expected near 'y'"},
+        {"function(n) local x = 1 +\n\nend", "score:3: unexpected symbol near 'end'"},
+        {"-- words\nfunction(n)\n  if n then\nend", "score:4: 'end' expected (to close"},
+        {"function(n) end end", "score:1: '<eof>' expected near 'end'"},
+        {"function(n) local 1 end\nlocal function(x)", "score:1: '<name>' expected near '1'"},
+        /* These are chunks. */
+        {"local function f() end\nfunction(n) x y end", "score:2: '<name>' expected near '('"},
+        {"local x = \nreturn function(n) end y", "score:2: unexpected symbol near 'return'"},
+        {"return function(n)\n x y end", "score:2: '=' expected near 'y'"},
+        {"x y", "score:1: '=' expected near 'y'"},
+        {"function f(n) x y end", "score:1: '=' expected near 'y'"},
+    };
+    (void)state;
+    for (int trusted = 0; trusted < 2; trusted++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            expect_error(trusted, cases[i].source, LYNSE_PARSE, cases[i].error);
 }
 
 static void a_long_source_is_refused(void **state)
@@ -292,6 +316,7 @@ static const struct CMUnitTest tests[] = {
     CASE(nan_drops_a_row),
     CASE(fields_are_named_by_use_alone),
     CASE(errors_say_hook_and_line),
+    CASE(syntax_errors_are_about_what_was_written),
     CASE(a_long_source_is_refused),
     CASE(nothing_is_left_of_a_run),
     CASE(a_script_reaches_each_global_that_it_names),
