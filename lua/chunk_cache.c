@@ -13,7 +13,7 @@ enum {
     PIECE_BYTES = 256,  /* read between two looks at the clock: parsing can be quadratic */
     PIECE_STEPS = 2000, /* so many, that each piece is such a look */
     JUMPS_MAX = 1000,   /* the parser compares each with each, without a piece in between */
-    NAME_BYTES = 32,
+    NAME_BYTES = 56,    /* LuaJIT has 60 for it */
 };
 
 void chunk_cache_init(struct chunk_cache *c, struct alloc *a)

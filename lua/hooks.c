@@ -24,10 +24,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "codec/quote.h"
-#include "lua/builtin.h"
 #include "lua/hook_args.h"
 #include "lua/lateness.h"
+#include "lua/loader.h"
 #include "lua/pool.h"
 #include "lua/sandbox.h"
 
@@ -40,6 +39,7 @@ struct lua_host {
     const struct clock *clock;
     struct pool pool;
     struct lateness lateness;
+    struct loader *loader;
 };
 
 struct lua_hook {
@@ -226,15 +226,19 @@ static void destroy(struct hook *hook)
     mem_free(h->host->alloc, h);
 }
 
-static int find_source(const struct hook_desc *desc, struct slice *out, struct error *err)
+/* out_script: NULL for a text that has no name. */
+static int find_source(const struct lua_host *host, const struct hook_desc *desc,
+                       const struct loader_script **out_script, struct slice *out,
+                       struct error *err)
 {
-    char quoted[QUOTE_BYTES];
+    struct slice name = desc->builtin.size > 0 ? desc->builtin : desc->source;
 
+    *out_script = NULL;
     *out = desc->source;
-    if (desc->builtin.size > 0 && !builtin_find(desc->point, desc->builtin, out))
-        return error_set(err, LYNSE_NOT_FOUND, "%s: no script of ours is called %s",
-                         point_words[desc->point],
-                         quote_text(desc->builtin, quoted, sizeof quoted));
+    if (loader_is_name(name) || desc->builtin.size > 0) {
+        if (loader_find(host->loader, desc->point, name, out_script, err) != 0) return -1;
+        *out = (*out_script)->source;
+    }
     if (out->size > HOOK_SOURCE_BYTES_MAX)
         return error_set(err, LYNSE_LIMIT, "%s: source of %zu bytes, the limit is %d",
                          point_words[desc->point], out->size, HOOK_SOURCE_BYTES_MAX);
@@ -246,17 +250,19 @@ static int prepare(struct hook_host *host_base, const struct hook_desc *desc, st
 {
     struct lua_host *host = (struct lua_host *)host_base;
     struct hook_run *run;
+    const struct loader_script *script;
     struct slice source;
 
-    if (find_source(desc, &source, err) != 0) return -1;
+    if (find_source(host, desc, &script, &source, err) != 0) return -1;
     struct lua_hook *h = mem_alloc(host->alloc, MEM_SCRIPT, sizeof *h + source.size);
     if (!h) return error_no_memory(err, sizeof *h + source.size);
     *h = (struct lua_hook){
         .base = {host->base.ops, desc->point},
         .host = host,
-        .is_trusted = desc->is_trusted || desc->builtin.size > 0,
-        .is_ours = desc->builtin.size > 0,
-        .key = {.name = point_words[desc->point], .hash = hash_xxh3_128(source.data, source.size)},
+        .is_trusted = desc->is_trusted || script,
+        .is_ours = script && script->is_ours,
+        .key = {.name = script ? script->path : point_words[desc->point],
+                .hash = script ? script->hash : hash_xxh3_128(source.data, source.size)},
     };
     if (source.size) memcpy(h->source, source.data, source.size);
     h->key.source = slice_of(h->source, source.size);
@@ -278,6 +284,10 @@ int lua_host_create(const struct lua_host_desc *desc, struct hook_host **out, st
     unsigned pair_max = desc->pair_max;
 
     if (!host) return error_no_memory(err, sizeof *host);
+    if (loader_open(desc->alloc, desc->scripts_dir, &host->loader, err) != 0) {
+        mem_free(desc->alloc, host);
+        return -1;
+    }
     if (pair_max == 0) pair_max = processors > 0 ? 2 * (unsigned)processors : 2;
     host->base.ops = &ops;
     host->alloc = desc->alloc;
@@ -295,5 +305,6 @@ void lua_host_destroy(struct hook_host *base)
     if (!host) return;
     lateness_deinit(&host->lateness);
     pool_deinit(&host->pool);
+    loader_close(host->loader);
     mem_free(host->alloc, host);
 }

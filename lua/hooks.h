@@ -14,9 +14,10 @@ struct lua_host_desc {
     struct alloc *alloc;       /* the database's; borrowed */
     const struct clock *clock; /* NULL: clock_system() */
     unsigned pair_max;         /* pairs of states; 0: two for each processor */
+    const char *scripts_dir;   /* scripts that are found by name (loader.h); NULL: ours alone */
 };
 
-/* err NO_MEMORY. */
+/* err NO_MEMORY; those of loader_open. */
 int lua_host_create(const struct lua_host_desc *desc, struct hook_host **out, struct error *err);
 void lua_host_destroy(struct hook_host *host); /* NULL is allowed */
 

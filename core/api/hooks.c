@@ -250,7 +250,7 @@ int lynse_attach_hook_host(struct lynse *db, const struct lynse_hook_host_ops *o
     mutex_lock(&db->mutex);
     if (db->hook_host)
         rc = error_set(&failed, LYNSE_ALREADY_EXISTS, "the root has a host of scripts");
-    else rc = ops->create(db->memory->alloc, db->engine->clock, &host, &failed);
+    else rc = ops->create(ops->ctx, db->memory->alloc, db->engine->clock, &host, &failed);
     if (rc == 0) {
         db->hook_host = host;
         db->destroy_hook_host = ops->destroy;

@@ -359,9 +359,10 @@ LYNSE_API int lynse_checkpoint(struct lynse_collection *c,
  * Once for a root, before its first search with one.  create gets the root's allocator and clock;
  * destroy is called when the root closes.  ALREADY_EXISTS: the root has a host. */
 struct lynse_hook_host_ops {
-    /* struct alloc *, const struct clock *, struct hook_host **, struct error *; 0 or -1 */
-    int (*create)(void *alloc, const void *clock, void **out_host, void *err);
+    /* ctx, struct alloc *, const struct clock *, struct hook_host **, struct error *; 0 or -1 */
+    int (*create)(const void *ctx, void *alloc, const void *clock, void **out_host, void *err);
     void (*destroy)(void *host);
+    const void *ctx; /* of create; not looked at after the call */
 };
 LYNSE_API int lynse_attach_hook_host(struct lynse *db, const struct lynse_hook_host_ops *ops,
                                      struct lynse_error *err);

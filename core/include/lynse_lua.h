@@ -27,6 +27,18 @@ extern "C" {
  * are not of one version; NO_MEMORY. */
 LYNSE_API int lynse_lua_attach(struct lynse *db, struct lynse_error *err);
 
+struct lynse_lua_desc {
+    uint32_t struct_bytes;
+    /* A folder with files rerank/<name>.lua and score/<name>.lua, which a search then names as it
+     * names those that come along, and whose places they take.  They are trusted: who may write
+     * there may run code in this process.  Read once, here.  NULL: none. */
+    const char *scripts_dir;
+};
+/* The same; desc NULL: as lynse_lua_attach.  Also NOT_FOUND, INVALID, LIMIT, READ_ONLY, IO: what is
+ * wrong with the folder or a file of it, and nothing is attached. */
+LYNSE_API int lynse_lua_attach_with(struct lynse *db, const struct lynse_lua_desc *desc,
+                                    struct lynse_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
+-- version: 1
 -- boost.lua: a hit with a higher number in its field `boost` comes nearer.
 --
 -- A score is a distance and smaller is nearer; each unit of `boost` takes a tenth of the spread of

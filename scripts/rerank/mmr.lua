@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
+-- version: 1
 -- mmr.lua: maximal marginal relevance: hits that are near the query and unlike each other come
 -- first (Carbonell and Goldstein, 1998).
 --

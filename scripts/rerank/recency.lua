@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
+-- version: 1
 -- recency.lua: older hits come later, by the datetime or the seconds since 1970 in `created_at`.
 --
 -- The newest hit is the measure: there is no clock here.  What is HALF_LIFE older than it comes

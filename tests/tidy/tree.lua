@@ -272,7 +272,7 @@ return {
    ["lua"] = {
       ["attach.c"] = "liblynse-lua for a root: who prepares its hooks from source text",
       ["budget.[ch]"] = "what one call of a script may use: steps, time, memory, depth of C",
-      ["builtin.[ch]"] =
+      ["builtin.h"] =
          "the scripts that the library brings along: those of scripts/, put in by the build",
       ["chunk_cache.[ch]"] =
          "sources that a state has compiled: the least recently used of 64 goes first",
@@ -280,6 +280,8 @@ return {
       ["hook_args.[ch]"] = "what hooks get and give, between C and Lua",
       ["hooks.[ch]"] = "hooks in Lua: the implementation of query/hook.h",
       ["lateness.[ch]"] = "how often each trusted source has held a thread past a deadline",
+      ["loader.[ch]"] =
+         "scripts that have names: those that come along, and those of an operator's folder",
       ["pattern.[ch]"] = "Lua's patterns, matched in counted steps and without recursion",
       ["patterns.c"] = "find, match, gmatch and gsub for scripts that nobody vouches for",
       ["pool.[ch]"] = "pairs of states of one database, each borrowed for one run",
