@@ -24,7 +24,6 @@
 #include "base/check.h"
 #include "codec/quote.h"
 #include "lua/builtin.h"
-#include "query/hook.h"
 
 struct loader {
     struct alloc *alloc;

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/slice.h"
-#include "query/hook_points.h"
+#include "query/hook.h"
 
 enum {
     LOADER_NAME_BYTES_MAX = 32,        /* a to z, digits and _; a letter first */
