@@ -8,6 +8,7 @@ leaves no trace.  Arrays that are right already (float32, C order; integer ids) 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from .types import FloatArray, Id, IdBatch
 MAX_NUMBER = 2**64 - 2
 MAX_TEXT_BYTES = 255
 MAX_COUNT = 100_000  # of rows in a group, and of hits
+MAX_TIMEOUT = 600
 
 
 def _refuse_id(value: object) -> NoReturn:
@@ -307,6 +309,21 @@ def check_count(value: object, name: str, smallest: int = 0) -> int:
     if value > MAX_COUNT:
         raise Limit(f"{name} {value} is over the limit of {MAX_COUNT}")
     return int(value)
+
+
+def deadline_of(timeout: object) -> float | None:
+    """When so many seconds will have passed, by time.monotonic(); more than 0, 600 at the most."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, (bool, np.bool_)) or not isinstance(
+        timeout, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
+    if not timeout > 0:
+        raise Invalid(f"timeout must be more than 0 seconds, not {timeout}")
+    if timeout > MAX_TIMEOUT:
+        raise Limit(f"timeout {timeout} is over the limit of {MAX_TIMEOUT} seconds")
+    return time.monotonic() + float(timeout)
 
 
 def check_name(value: object, what: str) -> str:

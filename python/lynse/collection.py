@@ -24,6 +24,7 @@ from ._records import (
     check_threshold,
     check_vector,
     check_wire_dtype,
+    deadline_of,
     distinct_ids,
 )
 from .errors import Invalid, LynseError, RecordNotFound
@@ -322,20 +323,24 @@ class Collection(PlannedCollectionMethods):
         if mode is not None and not self._backend.info().index_mode:
             self._backend.build_index(mode)
 
-    def delete(self, ids: Ids | None = None, *, where: str | None = None) -> int:
+    def delete(
+        self, ids: Ids | None = None, *, where: str | None = None, timeout: float | None = None
+    ) -> int:
         """Delete records and say how many; :meth:`restore` brings them back.
 
         ids      unknown ones are skipped
         where    instead of ids: a filter; records for which it is true at this moment are deleted,
                  and what others write meanwhile stays
+        timeout  seconds, 30 without it; Deadline, or OutcomeUnknown while it is logged
         """
+        deadline = deadline_of(timeout)
         text = check_text(where, "where")
         if text is not None:
             if ids is not None:
                 raise Invalid("delete() takes ids or where, not both")
-            return self._backend.delete_where(text)
+            return self._backend.delete_where(text, deadline)
         batch = distinct_ids(check_ids(ids, is_write=False))
-        return self._backend.delete(batch) if batch.size else 0
+        return self._backend.delete(batch, deadline) if batch.size else 0
 
     def restore(self, ids: Ids) -> None:
         """Bring deleted records back as they were; other ids are skipped."""
@@ -421,6 +426,7 @@ class Collection(PlannedCollectionMethods):
         wire_dtype: str = "float32",
         score: str | None = None,
         rerank: str | None = None,
+        timeout: float | None = None,
     ) -> ResultView:
         """The k records nearest to a vector, nearest first; exact.
 
@@ -437,6 +443,7 @@ class Collection(PlannedCollectionMethods):
                     the hits are what it writes
         rerank      Lua source of a function that puts the hits in a new order, or the name of a
                     shipped one: "mmr", "recency", "boost"
+        timeout     seconds, 600 at the most and without; `reranker` is not bounded by it
 
         nprobe, approx and eps concern indexes that are not exact.
         """
@@ -448,8 +455,17 @@ class Collection(PlannedCollectionMethods):
             later("vector_field= (named vectors)")
         query = check_vector(vector)
         ranking = _ranking(where, score, rerank)
+        deadline = deadline_of(timeout)
         return self._search(
-            query, k, ranking, return_fields, reranker, rerank_k, rerank_with_fields, wire_dtype
+            query,
+            k,
+            ranking,
+            deadline,
+            return_fields,
+            reranker,
+            rerank_k,
+            rerank_with_fields,
+            wire_dtype,
         )[0]
 
     def batch_search(
@@ -466,6 +482,7 @@ class Collection(PlannedCollectionMethods):
         wire_dtype: str = "float32",
         score: str | None = None,
         rerank: str | None = None,
+        timeout: float | None = None,
     ) -> list[ResultView]:
         """One result for each row of `vectors`, (n, dim), n as large as you like; otherwise as
         :meth:`search`."""
@@ -473,8 +490,17 @@ class Collection(PlannedCollectionMethods):
             return []
         queries = check_matrix(vectors)
         ranking = _ranking(where, score, rerank)
+        deadline = deadline_of(timeout)
         return self._search(
-            queries, k, ranking, return_fields, reranker, rerank_k, rerank_with_fields, wire_dtype
+            queries,
+            k,
+            ranking,
+            deadline,
+            return_fields,
+            reranker,
+            rerank_k,
+            rerank_with_fields,
+            wire_dtype,
         )
 
     def _search(
@@ -482,6 +508,7 @@ class Collection(PlannedCollectionMethods):
         queries: FloatArray,
         k: int,
         ranking: Ranking,
+        deadline: float | None,
         return_fields: bool,
         reranker: Reranker | None,
         rerank_k: int | None,
@@ -493,7 +520,7 @@ class Collection(PlannedCollectionMethods):
         keep = None if rerank_k is None else check_count(rerank_k, "rerank_k", 1)
         with_fields = bool(return_fields or (reranker is not None and rerank_with_fields))
         found = self._backend.search(
-            queries, k, ranking, with_fields=with_fields, with_vectors=False
+            queries, k, ranking, deadline, with_fields=with_fields, with_vectors=False
         )
         if reranker is not None:
             found = [
@@ -517,13 +544,20 @@ class Collection(PlannedCollectionMethods):
         )
 
     def search_range(
-        self, vector: Vectors, threshold: float, max_results: int = 1000
+        self,
+        vector: Vectors,
+        threshold: float,
+        max_results: int = 1000,
+        *,
+        timeout: float | None = None,
     ) -> ResultView:
         """All records at or nearer than `threshold`, nearest first, `max_results` at most.
 
         threshold    a number.  IP: score >= threshold; L2 and cosine: distance <= threshold
         max_results  0..100,000
+        timeout      seconds, 600 at the most and without
         """
+        deadline = deadline_of(timeout)
         query = check_vector(vector)
         limit = check_count(max_results, "max_results")
         nearest = check_threshold(threshold)
@@ -531,7 +565,7 @@ class Collection(PlannedCollectionMethods):
             return _search_view(
                 Hits(np.empty(0, np.int64), np.empty(0, np.float32), None, None, "ip"), 0
             )
-        return _search_view(self._backend.search_range(query, nearest, limit), limit)
+        return _search_view(self._backend.search_range(query, nearest, limit, deadline), limit)
 
     # ---- Reading ----
 

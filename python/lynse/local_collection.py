@@ -7,6 +7,7 @@ them within a twentieth of a second.
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -101,11 +102,16 @@ class LocalCollection:
 
     # ---- Writing ----
 
-    def _write(self, function: Any, *arguments: Any) -> Any:
+    def _write(self, function: Any, *arguments: Any, deadline: float | None = None) -> Any:
         self._root.refuse_write()
         result = ffi.new("struct lynse_write_result *")
+        options = ffi.NULL
+        if deadline is not None:
+            options = ffi.new("struct lynse_write_options *")
+            options.struct_bytes = ffi.sizeof("struct lynse_write_options")
+            options.timeout_us = us_left(deadline)
         try:
-            self._call(function, *arguments, ffi.NULL, result)
+            self._call(function, *arguments, options, result)
         except LynseError as failed:  # of a deletion by filter some groups may have gone
             failed.rows_applied += int(result.row_count)
             raise
@@ -122,24 +128,26 @@ class LocalCollection:
         self._write(lib.lynse_upsert, rows)
         del keep
 
-    def _mark(self, function: Any, ids: IdBatch) -> int:
+    def _mark(self, function: Any, ids: IdBatch, deadline: float | None = None) -> int:
         count = 0
         for start in range(0, ids.size, IDS_PER_CALL):
             part = ids.slice(start, start + IDS_PER_CALL)
             pointer, keep = id_structs(part)
             try:
-                count += self._write(function, pointer, part.size).row_count
+                written = self._write(function, pointer, part.size, deadline=deadline)
+                count += written.row_count
             except LynseError as failed:
                 failed.rows_applied += count
                 raise
             del keep
         return count
 
-    def delete(self, ids: IdBatch) -> int:
-        return self._mark(lib.lynse_delete, ids)
+    def delete(self, ids: IdBatch, deadline: float | None) -> int:
+        return self._mark(lib.lynse_delete, ids, deadline)
 
-    def delete_where(self, where: str) -> int:
-        return int(self._write(lib.lynse_delete_where, c_text(where, "where")).row_count)
+    def delete_where(self, where: str, deadline: float | None) -> int:
+        text = c_text(where, "where")
+        return int(self._write(lib.lynse_delete_where, text, deadline=deadline).row_count)
 
     def restore(self, ids: IdBatch) -> int:
         return self._mark(lib.lynse_restore, ids)
@@ -165,14 +173,16 @@ class LocalCollection:
 
     # ---- Searching ----
 
-    def _new_search(self, queries: FloatArray, flags: int) -> tuple[Any, Any]:
+    def _new_search(
+        self, queries: FloatArray, flags: int, deadline: float | None
+    ) -> tuple[Any, Any]:
         desc = ffi.new("struct lynse_search_desc *")
         vectors = ffi.from_buffer("float[]", queries)
         desc.struct_bytes = ffi.sizeof("struct lynse_search_desc")
         desc.query_count, desc.dim = queries.shape
         desc.vector = vectors
         desc.flags = flags
-        desc.timeout_us = SEARCH_TIMEOUT_US
+        desc.timeout_us = SEARCH_TIMEOUT_US if deadline is None else us_left(deadline)
         return desc, vectors
 
     def _run(self, desc: Any, *, with_fields: bool, with_vectors: bool) -> list[Hits]:
@@ -205,6 +215,7 @@ class LocalCollection:
         queries: FloatArray,
         k: int,
         ranking: Ranking,
+        deadline: float | None,
         *,
         with_fields: bool,
         with_vectors: bool,
@@ -216,15 +227,17 @@ class LocalCollection:
         ]
         for start in range(0, len(queries), QUERIES_PER_CALL):
             part = queries[start : start + QUERIES_PER_CALL]
-            desc, keep = self._new_search(part, _flags(with_fields, with_vectors))
+            desc, keep = self._new_search(part, _flags(with_fields, with_vectors), deadline)
             desc.k = k
             desc.where, desc.score, desc.rerank = texts
             found += self._run(desc, with_fields=with_fields, with_vectors=with_vectors)
             del keep
         return found
 
-    def search_range(self, query: FloatArray, threshold: float, max_results: int) -> Hits:
-        desc, keep = self._new_search(query, lib.LYNSE_RANGE)
+    def search_range(
+        self, query: FloatArray, threshold: float, max_results: int, deadline: float | None
+    ) -> Hits:
+        desc, keep = self._new_search(query, lib.LYNSE_RANGE, deadline)
         desc.threshold = threshold
         desc.max_results = max_results
         found = self._run(desc, with_fields=False, with_vectors=False)
@@ -312,6 +325,11 @@ class LocalCollection:
         parts = self._scan(lib.LYNSE_SCAN_DELETED, 0, None)
         ids: list[Id] = join_ids([part.ids for part in parts] or [np.empty(0, np.int64)]).tolist()
         return ids
+
+
+def us_left(deadline: float) -> int:
+    """Until then, at least the least that the library takes for a time-out."""
+    return max(1, int((deadline - time.monotonic()) * 1e6))
 
 
 def _flags(with_fields: bool, with_vectors: bool) -> int:
