@@ -4,7 +4,9 @@
  * WHAT        Each file of the directory is a case: a hook that scores, prepared and run by a host
  *             with one pair of states, so that a state which was not thrown away serves the next.
  *             Its line `-- ends:` says how: stopped (by a budget), error, or quietly.  A line
- *             `--* COUNT TEXT` stands for so many times that text.
+ *             `--* COUNT TEXT` stands for so many times that text.  `-- hook: rerank` makes it a
+ *             hook that orders two hits with all that the engine may hand over; with `-- deadline:
+ *             none` a search bounds nothing, but the budget of a batch does.
  * ASSERTS     It ends as it says and, if not quietly, with HOOK or PARSE and a text; no later
  *             after its deadline than LATE_US_MAX (the largest is printed: it has to be below 10
  *             ms); within the memory of a state; after a budget was overrun nothing of the state
@@ -17,7 +19,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/buf.h"
 #include "base/check.h"
+#include "codec/msgpack.h"
+#include "lua/budget.h"
 #include "lua/hooks.h"
 #include "lua/state.h"
 
@@ -34,6 +39,17 @@ enum {
     GUARD = 8, /* floats around the out array */
     LATE_US_MAX = 100000,
     FILE_BYTES_MAX = 1 << 20,
+    HITS = 2,
+    DIM = 32768,
+    TEXT_BYTES = 400000,
+    LIST_ENTRIES = 100000,
+};
+
+/* What a file's head says. */
+struct header {
+    char ends[16];
+    bool is_rerank;
+    bool has_no_deadline;
 };
 
 static const char canary_source[] =
@@ -135,17 +151,67 @@ static enum hook_result score(struct hook *hook, uint64_t deadline_us, struct ou
     return result;
 }
 
-static struct outcome run_source(struct room *r, struct slice source)
+/* {a = TEXT_BYTES times x, b = the same and y, list = numbers}; made once, kept. */
+static struct slice large_document(void)
+{
+    static struct buf b;
+    static char text[TEXT_BYTES + 1];
+
+    if (b.size > 0) return buf_slice(&b);
+    buf_init(&b, alloc_libc(), MEM_GENERAL);
+    memset(text, 'x', TEXT_BYTES);
+    text[TEXT_BYTES] = 'y';
+    msgpack_write_map(&b, 3);
+    msgpack_write_text(&b, slice_of_text("a"));
+    msgpack_write_text(&b, slice_of(text, TEXT_BYTES));
+    msgpack_write_text(&b, slice_of_text("b"));
+    msgpack_write_text(&b, slice_of(text, TEXT_BYTES + 1));
+    msgpack_write_text(&b, slice_of_text("list"));
+    msgpack_write_array(&b, LIST_ENTRIES);
+    for (int i = 0; i < LIST_ENTRIES; i++) msgpack_write_int(&b, i % 100);
+    CHECK(buf_ok(&b));
+    return buf_slice(&b);
+}
+
+static enum hook_result rerank(struct hook *hook, uint64_t deadline_us, struct outcome *o)
+{
+    static struct hook_wants wants;
+    static float vector[DIM];
+    struct slice document = large_document();
+    struct hook_hit list[HITS] = {{id_of_number(1), 1, document, vector},
+                                  {id_of_number(2), 2, document, vector}};
+    struct hook_hits hits = {.hit_count = HITS, .hits = list, .dim = DIM};
+    uint32_t places[HITS];
+    struct hook_order order = {.places = places, .scores = o->out};
+    struct hook_run *run;
+    enum hook_result result = HOOK_WANTS_MORE;
+
+    memset(&wants, 0, sizeof wants);
+    if (hook_begin(hook, deadline_us, &run, &o->err) != 0) return HOOK_FAILED;
+    while (result == HOOK_WANTS_MORE) {
+        hits.parts = wants.parts;
+        result = hook_rerank(run, &hits, &wants, &order, &o->err);
+    }
+    hook_end(run);
+    CHECK(result != HOOK_DONE || order.count <= HITS);
+    return result;
+}
+
+static struct outcome run_source(struct room *r, struct slice source, const struct header *h)
 {
     struct outcome o = {.result = HOOK_FAILED};
-    uint64_t deadline_us = now_us() + DEADLINE_US;
-    struct hook_desc desc = {.point = HOOK_SCORE, .source = source, .deadline_us = deadline_us};
+    uint64_t given_us = now_us() + DEADLINE_US, deadline_us = h->has_no_deadline ? 0 : given_us;
+    struct hook_desc desc = {.point = h->is_rerank ? HOOK_RERANK : HOOK_SCORE,
+                             .source = source,
+                             .deadline_us = deadline_us};
     struct hook *hook;
 
     if (hook_prepare(r->host, &desc, &hook, &o.err) == 0) {
-        o.result = score(hook, deadline_us, &o);
+        o.result = h->is_rerank ? rerank(hook, deadline_us, &o) : score(hook, deadline_us, &o);
         hook_destroy(hook);
     }
+    /* A batch has its own time, and may have it to the end. */
+    deadline_us = h->has_no_deadline ? given_us - DEADLINE_US + BUDGET_US : given_us;
     uint64_t ended_us = now_us();
     o.late_us = ended_us > deadline_us ? ended_us - deadline_us : 0;
     return o;
@@ -193,8 +259,8 @@ static const char *check_outcome(struct room *r, const char *ends, const struct 
 
 /* ---- Files ---- */
 
-/* The file's source with its repetitions written out, and how it ends; NULL: no such file. */
-static char *read_source(const char *path, size_t *out_size, char ends[16])
+/* The file's source with its repetitions written out, and what its head says. */
+static char *read_source(const char *path, size_t *out_size, struct header *h)
 {
     static char line[4096];
     char *source = malloc(FILE_BYTES_MAX);
@@ -203,7 +269,7 @@ static char *read_source(const char *path, size_t *out_size, char ends[16])
     FILE *file = fopen(path, "rb");
 
     if (!file || !source) exit(2);
-    ends[0] = '\0';
+    *h = (struct header){0};
     while (size < FILE_BYTES_MAX - sizeof line) {
         size_t length = 0;
         int c = 0;
@@ -211,7 +277,9 @@ static char *read_source(const char *path, size_t *out_size, char ends[16])
             line[length++] = (char)c;
         line[length] = '\0';
         if (length == 0) break;
-        if (!ends[0]) sscanf(line, "-- ends: %15s", ends);
+        if (!h->ends[0]) sscanf(line, "-- ends: %15s", h->ends);
+        if (strcmp(line, "-- hook: rerank\n") == 0) h->is_rerank = true;
+        if (strcmp(line, "-- deadline: none\n") == 0) h->has_no_deadline = true;
         if (sscanf(line, "--* %zu %255[^\n]", &count, text) == 2) {
             size_t step = strlen(text) + 1;
             for (size_t i = 0; i < count && size + step < FILE_BYTES_MAX / 2; i++, size += step) {
@@ -230,14 +298,15 @@ static char *read_source(const char *path, size_t *out_size, char ends[16])
 
 static bool run_file(struct room *r, const char *folder, const char *name)
 {
-    char path[1024], ends[16];
+    char path[1024];
+    struct header h;
     size_t size;
 
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    char *source = read_source(path, &size, ends);
+    char *source = read_source(path, &size, &h);
     r->meter.bytes_max = r->meter.bytes;
-    struct outcome o = run_source(r, slice_of(source, size));
-    const char *wrong = check_outcome(r, ends, &o);
+    struct outcome o = run_source(r, slice_of(source, size), &h);
+    const char *wrong = check_outcome(r, h.ends, &o);
     if (wrong) printf("%s: %s (%llu us late)\n", name, wrong, (unsigned long long)o.late_us);
     if (o.late_us > 10000) printf("%s: %llu us late\n", name, (unsigned long long)o.late_us);
     if (o.late_us > r->late_us_max) r->late_us_max = o.late_us;
@@ -260,7 +329,8 @@ static void open_room(struct room *r)
     if (hook_prepare(r->host, &canary, &r->canary, &err) != 0) printf("%s\n", err.text);
     CHECK(r->canary);
     /* A state that is stopped is thrown away, and with it the only pair. */
-    struct outcome o = run_source(r, slice_of_text("function() while true do end end"));
+    const struct header plain = {0};
+    struct outcome o = run_source(r, slice_of_text("function() while true do end end"), &plain);
     CHECK(o.result == HOOK_FAILED);
     r->bare_bytes = alloc_used_bytes(r->alloc);
 }

@@ -1,0 +1,7 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- batch-loop-for-ever.lua: no search bounds it.
+-- deadline: none
+-- ends: stopped
+return function()
+   while true do end
+end
