@@ -3,15 +3,16 @@
 # `./dev test` (which reads tests/manifest.txt of the build) and to ctest.
 #
 #   lynse_test(NAME unit/store/test_wal SOURCES test_wal.c [ARGS …] [LABELS …] [SLOW]
-#              [SHIPPED_LIMITS] [LUA])
+#              [SHIPPED_LIMITS] [LUA] [SERVER])
 #     NAME     folder and program under <build>/tests/
 #     LABELS   the suites that build and run it, of: release tiny faults core-only asan tsan fuzz.
 #              Without, it is of the C suite: all but fuzz run it, and all run as many cases of it
 #     SLOW     run by `./dev test --all` only; only with LABELS
 #     SHIPPED_LIMITS  built with these even where LYNSE_TINY is on
 #     LUA      links liblynse-lua's objects; is left out where there is no LuaJIT
-#   lynse_fuzz(NAME x [LUA])  fuzz_x.c: a libFuzzer target under clang, elsewhere a test that
-#                             replays tests/corpus/x
+#     SERVER   links the server's parsers
+#   lynse_fuzz(NAME x [LUA] [SERVER])  fuzz_x.c: a libFuzzer target under clang, elsewhere a test
+#                             that replays tests/corpus/x
 #   lynse_bench(NAME bench_x SOURCES … [LUA])
 #   lynse_example(NAME x SOURCES …)   linked with liblynse.a and lynse.h, as a user would
 
@@ -19,7 +20,7 @@ set(LYNSE_SUITES release tiny faults core-only asan tsan)
 set_property(GLOBAL PROPERTY LYNSE_MANIFEST "")
 
 function(lynse_test)
-  cmake_parse_arguments(TEST "SLOW;SHIPPED_LIMITS;LUA" "NAME" "SOURCES;ARGS;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "SLOW;SHIPPED_LIMITS;LUA;SERVER" "NAME" "SOURCES;ARGS;LABELS" ${ARGN})
   if(TEST_LUA AND NOT LYNSE_HAS_LUA)
     return()
   endif()
@@ -46,6 +47,9 @@ function(lynse_test)
   if(TEST_LUA)
     target_link_libraries(${target} PRIVATE lynse_lua_internal)
   endif()
+  if(TEST_SERVER)
+    target_link_libraries(${target} PRIVATE lynse_server_parsers)
+  endif()
   set_target_properties(${target} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/${folder} OUTPUT_NAME ${program})
   add_test(NAME ${TEST_NAME} COMMAND ${target} ${TEST_ARGS})
@@ -68,7 +72,7 @@ function(lynse_write_manifest)
 endfunction()
 
 function(lynse_fuzz)
-  cmake_parse_arguments(FUZZ "LUA" "NAME" "SOURCES" ${ARGN})
+  cmake_parse_arguments(FUZZ "LUA;SERVER" "NAME" "SOURCES" ${ARGN})
   if(FUZZ_LUA AND NOT LYNSE_HAS_LUA)
     return()
   endif()
@@ -78,6 +82,9 @@ function(lynse_fuzz)
     if(FUZZ_LUA)
       target_link_libraries(fuzz_${FUZZ_NAME} PRIVATE lynse_lua_internal)
     endif()
+    if(FUZZ_SERVER)
+      target_link_libraries(fuzz_${FUZZ_NAME} PRIVATE lynse_server_parsers)
+    endif()
     target_include_directories(fuzz_${FUZZ_NAME} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_link_options(fuzz_${FUZZ_NAME} PRIVATE -fsanitize=fuzzer)
     set_target_properties(fuzz_${FUZZ_NAME} PROPERTIES
@@ -86,6 +93,9 @@ function(lynse_fuzz)
     set(only "")
     if(FUZZ_LUA) # not of the C suite: core-only has no LuaJIT
       set(only LUA LABELS release tiny faults asan tsan)
+    endif()
+    if(FUZZ_SERVER)
+      list(APPEND only SERVER)
     endif()
     lynse_test(NAME fuzz/fuzz_${FUZZ_NAME}_replay ${only}
                SOURCES fuzz_${FUZZ_NAME}.c ${FUZZ_SOURCES} replay_main.c

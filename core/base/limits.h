@@ -39,6 +39,17 @@ enum {
 #define LIMIT_RERANK_BYTES (64ull << 20) /* fields that the rerank of one query is given at once */
 #define LIMIT_INT_ID (UINT64_MAX - 1)    /* an auto id must have room above it */
 
+enum { /* of the wire; options may set less */
+       LIMIT_URI_BYTES = 16 << 10,
+       LIMIT_HEADER_BYTES = 64 << 10, /* all headers of a request: kept until it is answered */
+       LIMIT_HEADERS = 256,           /* each is looked through for each name */
+       LIMIT_QUERY_PAIRS = 64,        /* key=value of one URI: each is compared with each */
+       LIMIT_KEY_BYTES = 512,         /* an API key, with its user's name before it */
+       LIMIT_METHOD_BYTES = 128,      /* an RPC method's name: quoted in errors and logs */
+};
+#define LIMIT_BODY_BYTES (1ull << 30)     /* a request's body or frame */
+#define LIMIT_REQUEST_NODES (64ull << 20) /* msgpack values of one request */
+
 #ifdef LYNSE_TINY
 enum {
     SEAL_ROWS = 16,             /* a tail is frozen at this many rows */

@@ -15,11 +15,13 @@
 #define PLANTED_DEFECTS(_)                                                                         \
     _(CATALOG_NAME_BYTES, "catalog", "a name may be a byte longer than its place")                 \
     _(FILTER_QUOTE_END, "filter", "a quoted text may end a byte behind the expression")            \
+    _(HTTP_BODY_END, "http", "a piece of a body may end a byte behind what was fed")               \
     _(JSON_ESCAPE_END, "json", "an escape may end a byte behind the text")                         \
     _(LUA_PATTERN_CAPTURES, "lua", "a pattern may have a capture more than its places")            \
     _(MANIFEST_PART_COUNT, "manifest", "a segment may have a file more than its places")           \
     _(MSGPACK_PAYLOAD_END, "msgpack", "a payload may end a byte behind the message")               \
     _(RECORD_DOCUMENT_END, "record", "a document may end a byte behind its field")                 \
+    _(RPC_HEAD_END, "rpc", "a value's head may end a byte behind what has come")                   \
     _(SEGMENT_LAST_DOCUMENT, "segment", "the last document of a block may end before it begins")   \
     _(WAL_PAYLOAD_END, "wal", "a record may end a byte behind its file")
 

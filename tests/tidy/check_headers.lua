@@ -12,8 +12,10 @@ local function link_roots(tree, home)
       commands[#commands + 1] = ("mkdir -p %s/include/%s && ln -sfn %s %s/include/%s/%s"):format(
          home, layer, checkout.quote("../../../../core/" .. layer), home, layer, layer)
    end
-   commands[#commands + 1] = ("mkdir -p %s/include/guests && ln -sfn %s %s/include/guests/lua")
-      :format(home, checkout.quote("../../../../lua"), home)
+   for _, guest in ipairs { "lua", "server" } do
+      commands[#commands + 1] = ("mkdir -p %s/include/guests && ln -sfn %s %s/include/guests/%s")
+         :format(home, checkout.quote("../../../../" .. guest), home, guest)
+   end
    return table.concat(commands, "\n")
 end
 
@@ -58,7 +60,7 @@ function rule.check(tree, report)
 
    local jobs = {}
    for path in tree:each("c", "^[clst][oeu]?[^/]*/.*%.h$") do
-      if path:find("^core/") or path:find("^tests/") then
+      if path:find("^core/") or path:find("^tests/") or path:find("^server/") then
          jobs[#jobs + 1] = ("gcc %s %s %s 2>&1"):format(FLAGS, roots(tree, path),
             checkout.quote(path))
       end

@@ -316,6 +316,15 @@ return {
    ["lua/program"] = {
       ["main.c"] = "the program lynse: `lynse lua SCRIPT`",
    },
+   ["server"] = {
+      ["http_chunked.[ch]"] = "what stands between the data of a chunked body",
+      ["http_codec.[ch]"] = "what stands in a request's head, decoded; and the heads of answers",
+      ["http_parser.[ch]"] =
+         "requests of HTTP/1.1 and 1.0 out of a stream, strictly and within bounds",
+      ["http_text.[ch]"] = "which bytes may stand where in HTTP, and lists with commas",
+      ["rpc_codec.[ch]"] =
+         "msgpack-RPC: frames out of a stream, messages out of frames, answers into bufs",
+   },
    ["python"] = {
       ["CMakeLists.txt"] = "the extension module of the Python package",
       ["_native_build.py"] = "writes the C source of lynse._native out of lynse.h",
