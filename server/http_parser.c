@@ -53,6 +53,8 @@ struct place {
     uint32_t value_bytes;
 };
 
+_Static_assert(LIMIT_HEADERS * sizeof(struct place) <= KEPT_BYTES_MAX, "places are kept");
+
 enum { GO_ON = -1 }; /* beside enum http_progress: no event yet */
 
 struct input {
@@ -89,7 +91,6 @@ void http_parser_reset(struct http_parser *p)
 {
     struct http_parser fresh = {.limits = p->limits, .head = p->head, .places = p->places};
     if (fresh.head.capacity > KEPT_BYTES_MAX) buf_deinit(&fresh.head);
-    if (fresh.places.capacity > KEPT_BYTES_MAX) buf_deinit(&fresh.places);
     buf_reset(&fresh.head);
     buf_reset(&fresh.places);
     *p = fresh;

@@ -117,7 +117,6 @@ static int take_head(struct rpc_finder *f, const struct rpc_limits *limits, cons
         return error_set(err, LYNSE_PARSE, "frame: byte 0x%02x at %llu begins no msgpack value",
                          at[0], (unsigned long long)f->at);
     size_t size = 1 + (size_t)h.argument_bytes;
-    if (f->at + size + (f->promised - 1) > limits->bytes_max) return refuse_bytes(limits, err);
     if (left + PLANTED(RPC_HEAD_END) < size) return 0;
     if (h.argument_bytes > 0) h.argument = load_argument(at + 1, h.argument_bytes);
 

@@ -179,8 +179,12 @@ static void a_key_is_bounded_and_stays_out_of_errors(void **state)
     struct slice longer = slice_of(value, 7 + LIMIT_KEY_BYTES + 1);
     assert_fails(http_read_key(longer, &key, &err), &err, LYNSE_UNAUTHORIZED);
     assert_null(strstr(err.text, "kk"));
-    memcpy(value, "Basic  ", 7);
-    longer = slice_of(value, 7 + (LIMIT_KEY_BYTES / 3 + 1) * 4);
+    /* "u:k", "kkk", …: 510 bytes, and 513. */
+    memcpy(value, "Basic dTpr", 10);
+    for (size_t i = 10; i + 4 <= sizeof value; i += 4) memcpy(value + i, "a2tr", 4);
+    assert_ok(http_read_key(slice_of(value, 6 + LIMIT_KEY_BYTES / 3 * 4), &key, &err), &err);
+    assert_int_equal(key.size, 508);
+    longer = slice_of(value, 6 + (LIMIT_KEY_BYTES / 3 + 1) * 4);
     assert_fails(http_read_key(longer, &key, &err), &err, LYNSE_UNAUTHORIZED);
     assert_null(strstr(err.text, "kk"));
 }

@@ -341,6 +341,10 @@ static void what_is_as_long_as_a_limit_passes(void **state)
     mem_free(alloc_libc(), outcome);
     snprintf(head, sizeof head, "GET / HTTP/1.0\r\nX:%0*d\r\n\r\n", 128 - 2 - 2 - 2 + 1, 7);
     assert_refused(head, strlen(head), 431, "128 bytes");
+    snprintf(head, sizeof head, "%sContent-Length: 40\r\n\r\n%040d", HEAD, 7);
+    outcome = outcome_of(head, strlen(head), &small);
+    assert_non_null(strstr(outcome, "idle\n"));
+    mem_free(alloc_libc(), outcome);
     snprintf(head, sizeof head, "%s28\r\n%040d\r\n0\r\n\r\n", CHUNKED, 7);
     outcome = outcome_of(head, strlen(head), &small);
     assert_non_null(strstr(outcome, "idle\n"));
