@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # cmake -DROOT=scripts -DOUT=builtin_scripts.c -P embed_scripts.cmake: the scripts of the folders of
-# hook points as one C file (lua/builtin.h).
+# hook points as one C file (lua/builtin.h).  scripts/rerank.lua stands before each of scripts/rerank.
 file(GLOB scripts RELATIVE ${ROOT} ${ROOT}/score/*.lua ${ROOT}/rerank/*.lua)
 list(SORT scripts)
 set(arrays "")
@@ -9,6 +9,13 @@ set(number 0)
 foreach(script ${scripts})
   file(READ ${ROOT}/${script} hex HEX)
   file(SIZE ${ROOT}/${script} size)
+  get_filename_component(folder ${script} DIRECTORY)
+  if(EXISTS ${ROOT}/${folder}.lua)
+    file(READ ${ROOT}/${folder}.lua shared HEX)
+    file(SIZE ${ROOT}/${folder}.lua shared_size)
+    string(PREPEND hex ${shared})
+    math(EXPR size "${size} + ${shared_size}")
+  endif()
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," bytes "${hex}")
   string(REGEX REPLACE "\\.lua$" "" path ${script})
   string(APPEND arrays "static const char script_${number}[] = {${bytes}'\\0'};\n")

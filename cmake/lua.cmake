@@ -17,7 +17,8 @@ endif()
 function(lynse_lua_objects)
   set(made ${PROJECT_BINARY_DIR}/lua/builtin_scripts.c)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lua/*.c)
-  file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/*/*.lua)
+  file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/*.lua
+       ${PROJECT_SOURCE_DIR}/scripts/*/*.lua)
   add_custom_command(OUTPUT ${made}
     COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}/scripts -DOUT=${made}
             -P ${PROJECT_SOURCE_DIR}/cmake/embed_scripts.cmake

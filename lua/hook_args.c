@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hook_args.c — what hooks get and give, between C and Lua.
  *
- * WHAT        score: f(n, distance, field, out), where each of distance, field.x and out is indexed
+ * WHAT        score: f(n, distance, field, out, options), where each of distance, field.x and out is indexed
  *             from 0 to n - 1: memory of core where a state is trusted, tables where it is not.  A
  *             row that the function leaves alone keeps its distance.
- *             rerank: f(hits, dim), a list of {id, score, field, vector} to a list of the same
+ *             rerank: f(hits, dim, options), a list of {id, score, field, vector} to a list of the same
  *             tables, in the order wanted; without an answer the list that was given counts.
  *             hit.field and hit.vector are made when they are read.
  * INVARIANTS  (1) `field` and hits answer to what is missing by a function of C, which notes it in
@@ -161,7 +161,8 @@ static void score_views(lua_State *L, struct state *s, const struct hook_batch *
     state_push(L, s, STATE_DISTANCES);
     state_push(L, s, STATE_FIELDS);
     state_push(L, s, STATE_OUT);
-    lua_call(L, 4, 0);
+    state_push(L, s, STATE_OPTIONS);
+    lua_call(L, 5, 0);
 }
 
 void hook_args_score(lua_State *L, struct state *s, const struct hook_batch *batch)
@@ -179,7 +180,8 @@ void hook_args_score(lua_State *L, struct state *s, const struct hook_batch *bat
     push_f32(L, batch->distances, n);
     push_fields(L, s, batch);
     lua_pushvalue(L, -5);
-    lua_call(L, 4, 0);
+    state_push(L, s, STATE_OPTIONS);
+    lua_call(L, 5, 0);
     read_out(L, batch);
 }
 
@@ -281,7 +283,8 @@ void hook_args_rerank(lua_State *L, struct state *s, struct hook_order *out)
     state_push(L, s, STATE_FUNCTION);
     lua_pushvalue(L, -2);
     lua_pushinteger(L, (lua_Integer)hits->dim);
-    lua_call(L, 2, 1);
+    state_push(L, s, STATE_OPTIONS);
+    lua_call(L, 3, 1);
     if (lua_isnil(L, -1)) lua_pop(L, 1);
     if (!lua_istable(L, -1))
         luaL_error(L, "answers with a %s instead of a list of hits", luaL_typename(L, -1));

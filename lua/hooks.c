@@ -48,6 +48,7 @@ struct lua_hook {
     struct chunk_key key;
     bool is_trusted;
     bool is_ours;
+    struct slice options; /* behind the source */
     char source[];
 };
 
@@ -89,6 +90,8 @@ static int open_run(lua_State *L)
     if (!lua_isfunction(L, -1))
         return luaL_error(L, "the source returns a %s instead of a function", luaL_typename(L, -1));
     state_set(L, o->state, STATE_FUNCTION);
+    convert_push_document(L, o->hook->options);
+    state_set(L, o->state, STATE_OPTIONS);
     hook_args_reset(L, o->state);
     return 0;
 }
@@ -242,6 +245,9 @@ static int find_source(const struct lua_host *host, const struct hook_desc *desc
     if (out->size > HOOK_SOURCE_BYTES_MAX)
         return error_set(err, LYNSE_LIMIT, "%s: source of %zu bytes, the limit is %d",
                          point_words[desc->point], out->size, HOOK_SOURCE_BYTES_MAX);
+    if (desc->options.size > HOOK_OPTIONS_BYTES_MAX)
+        return error_set(err, LYNSE_LIMIT, "%s: options of %zu bytes, the limit is %d",
+                         point_words[desc->point], desc->options.size, HOOK_OPTIONS_BYTES_MAX);
     return 0;
 }
 
@@ -249,13 +255,15 @@ static int prepare(struct hook_host *host_base, const struct hook_desc *desc, st
                    struct error *err)
 {
     struct lua_host *host = (struct lua_host *)host_base;
+    struct lua_hook *h;
     struct hook_run *run;
     const struct loader_script *script;
     struct slice source;
 
     if (find_source(host, desc, &script, &source, err) != 0) return -1;
-    struct lua_hook *h = mem_alloc(host->alloc, MEM_SCRIPT, sizeof *h + source.size);
-    if (!h) return error_no_memory(err, sizeof *h + source.size);
+    size_t bytes = sizeof *h + source.size + desc->options.size;
+    h = mem_alloc(host->alloc, MEM_SCRIPT, bytes);
+    if (!h) return error_no_memory(err, bytes);
     *h = (struct lua_hook){
         .base = {host->base.ops, desc->point},
         .host = host,
@@ -266,6 +274,8 @@ static int prepare(struct hook_host *host_base, const struct hook_desc *desc, st
     };
     if (source.size) memcpy(h->source, source.data, source.size);
     h->key.source = slice_of(h->source, source.size);
+    h->options = slice_of(h->source + source.size, desc->options.size);
+    if (desc->options.size) memcpy(h->source + source.size, desc->options.data, h->options.size);
     if (begin(&h->base, desc->deadline_us, &run, err) != 0) {
         destroy(&h->base);
         return -1;

@@ -21,6 +21,7 @@ enum {
 /* What a state keeps in its registry for the run that has it. */
 enum state_slot {
     STATE_FUNCTION, /* the hook's */
+    STATE_OPTIONS,  /* its options, made anew for each run */
     STATE_FIELDS,   /* score: the table `field` */
     STATE_PLACES,   /* rerank: hit -> its place */
     STATE_FIELDS_META,

@@ -87,6 +87,9 @@ int api_may_wait(const char *what, struct error *err);
 int api_hooks(struct lynse *db, const struct lynse_search_desc *d, uint64_t deadline_us,
               struct hook **out_score, struct hook **out_rerank, struct error *err);
 
+/* INVALID, LIMIT: not a document of a hook's options. */
+int api_check_options(const char *what, struct lynse_bytes options, struct error *err);
+
 /* ---- read.c ---- */
 
 /* A filter of this root, which ends with it; timeout_us as api_deadline has it. */

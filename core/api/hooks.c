@@ -11,6 +11,7 @@
  */
 #include "api/handles.h"
 #include "base/limits.h"
+#include "codec/msgpack.h"
 
 struct callback_hook {
     struct hook base; /* first */
@@ -210,11 +211,26 @@ static bool is_word(const char *text)
     return size > 0 && !text[size];
 }
 
-static int prepare(struct lynse *db, enum hook_point point, const char *text, uint64_t deadline_us,
-                   struct hook **out, struct error *err)
+int api_check_options(const char *what, struct lynse_bytes options, struct error *err)
 {
-    struct hook_desc desc = {
-        .point = point, .is_trusted = db->trusts_scripts, .deadline_us = deadline_us};
+    if (options.size == 0) return 0;
+    if (!options.data) return error_set(err, LYNSE_INVALID, "%s: missing", what);
+    if (options.size > HOOK_OPTIONS_BYTES_MAX)
+        return error_set(err, LYNSE_LIMIT, "%s: %zu bytes, at most %d", what, options.size,
+                         HOOK_OPTIONS_BYTES_MAX);
+    if (document_check(slice_of(options.data, options.size), err) != 0)
+        return error_wrap(err, "%s", what);
+    return 0;
+}
+
+static int prepare(struct lynse *db, enum hook_point point, const char *text,
+                   struct lynse_bytes options, uint64_t deadline_us, struct hook **out,
+                   struct error *err)
+{
+    struct hook_desc desc = {.point = point,
+                             .options = slice_of(options.data, options.size),
+                             .is_trusted = db->trusts_scripts,
+                             .deadline_us = deadline_us};
 
     mutex_lock(&db->mutex);
     struct hook_host *host = db->hook_host;
@@ -224,13 +240,26 @@ static int prepare(struct lynse *db, enum hook_point point, const char *text, ui
     return hook_prepare(host, &desc, out, err);
 }
 
+static int check_options(const struct lynse_search_desc *d, struct error *err)
+{
+    if (d->score_options.size > 0 && !d->score)
+        return error_set(err, LYNSE_INVALID, "score_options: they need score as source text");
+    if (d->rerank_options.size > 0 && !d->rerank)
+        return error_set(err, LYNSE_INVALID, "rerank_options: they need rerank as source text");
+    if (api_check_options("score_options", d->score_options, err) != 0) return -1;
+    return api_check_options("rerank_options", d->rerank_options, err);
+}
+
 int api_hooks(struct lynse *db, const struct lynse_search_desc *d, uint64_t deadline_us,
               struct hook **out_score, struct hook **out_rerank, struct error *err)
 {
-    if (check_callbacks(d, err) != 0) return -1;
-    if (d->score && prepare(db, HOOK_SCORE, d->score, deadline_us, out_score, err) != 0) return -1;
+    if (check_callbacks(d, err) != 0 || check_options(d, err) != 0) return -1;
+    if (d->score &&
+        prepare(db, HOOK_SCORE, d->score, d->score_options, deadline_us, out_score, err) != 0)
+        return -1;
     if (d->score_callback && make_callback(db, HOOK_SCORE, d, out_score, err) != 0) return -1;
-    if (d->rerank && prepare(db, HOOK_RERANK, d->rerank, deadline_us, out_rerank, err) != 0)
+    if (d->rerank &&
+        prepare(db, HOOK_RERANK, d->rerank, d->rerank_options, deadline_us, out_rerank, err) != 0)
         return -1;
     if (d->rerank_callback && make_callback(db, HOOK_RERANK, d, out_rerank, err) != 0) return -1;
     return 0;

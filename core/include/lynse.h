@@ -437,6 +437,10 @@ struct lynse_search_desc {
     /* Instead of source text; what they point to outlives the search.  NULL: none. */
     const struct lynse_score_callback *score_callback;
     const struct lynse_rerank_callback *rerank_callback;
+    /* A msgpack map of at most 16 KiB that the source text gets as its last argument; shipped
+     * rerankers have theirs in docs/LUA.md.  size 0: an empty one. */
+    struct lynse_bytes score_options;
+    struct lynse_bytes rerank_options;
 };
 enum lynse_search_flags { LYNSE_RANGE = 16 };
 

@@ -11,6 +11,8 @@
  *             that a batch is called again HOOK_FIELDS_MAX + 2 times at the most; who keeps them
  *             with its search gives each later batch all of it at once.  All calls of a run have
  *             the same wants.
+ * OPTIONS     A document that is given with the source and handed to every call: the same source
+ *             serves with other numbers.  A hook cannot change them for a later run.
  * INVARIANTS  (1) Smaller is nearer, in and out, whatever the metric.
  *             (2) A hook sees what it is given and keeps nothing: no call knows of another one.
  *             (3) What a hook does wrong is HOOK, with a text that says which hook, which line and
@@ -33,12 +35,13 @@
 #include "query/hook_points.h"
 
 enum {
-    HOOK_SOURCE_BYTES_MAX = 64 << 10, /* LIMIT: a longer source */
-    HOOK_FIELDS_MAX = 32,             /* HOOK: a function that reads more */
-    HOOK_FIELD_BYTES_MAX = 255,       /* HOOK: a longer name or path of a field */
-    HOOK_BATCH_ROWS = 4096,           /* rows of one score call; fewer cost more each */
-    HOOK_HITS_MAX = 10000,            /* LIMIT: more hits to rerank */
-    HOOK_OVERRUNS_MAX = 3,            /* a trusted hook that was late so often is disabled */
+    HOOK_SOURCE_BYTES_MAX = 64 << 10,  /* LIMIT: a longer source */
+    HOOK_OPTIONS_BYTES_MAX = 16 << 10, /* LIMIT: longer options */
+    HOOK_FIELDS_MAX = 32,              /* HOOK: a function that reads more */
+    HOOK_FIELD_BYTES_MAX = 255,        /* HOOK: a longer name or path of a field */
+    HOOK_BATCH_ROWS = 4096,            /* rows of one score call; fewer cost more each */
+    HOOK_HITS_MAX = 10000,             /* LIMIT: more hits to rerank */
+    HOOK_OVERRUNS_MAX = 3,             /* a trusted hook that was late so often is disabled */
 };
 
 enum hook_result { HOOK_FAILED = -1, HOOK_DONE = 0, HOOK_WANTS_MORE = 1 };
@@ -102,6 +105,7 @@ struct hook_desc {
     enum hook_point point;
     struct slice source;  /* copied */
     struct slice builtin; /* or the name of a shipped one, and no source */
+    struct slice options; /* a checked document, which the function gets; size 0: empty; copied */
     bool is_trusted;      /* the source may run fast and without limits of time */
     uint64_t deadline_us; /* of the preparing, which runs what is around the function; 0: none */
 };

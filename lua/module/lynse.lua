@@ -54,8 +54,8 @@ local OPTIONS = {
    rows = names_of "ids vectors fields dim sync timeout_us",
    write = names_of "sync timeout_us",
    delete = names_of "where sync timeout_us",
-   search = names_of [[vector queries dim k where range max_results score rerank fields vectors
-      timeout_us]],
+   search = names_of [[vector queries dim k where range max_results score rerank score_options
+      rerank_options fields vectors timeout_us]],
    get = names_of "fields vectors",
    each = names_of "where fields vectors deleted",
    query = names_of "fields vectors limit",
@@ -228,17 +228,17 @@ local function field_table(names, known)
    })
 end
 
-local function score_runner(view, score, names)
+local function score_runner(view, score, names, options)
    local known = #names
    local field = field_table(names, known)
    return function(count)
       for i = 1, known do field[names[i]] = view.columns[i - 1] end
-      score(count, view.distances, field, view.out)
+      score(count, view.distances, field, view.out, options)
       return #names > known
    end
 end
 
-local function rerank_runner(view, rerank)
+local function rerank_runner(view, rerank, options)
    return function(count, call)
       local found = native.hook_hits(call)
       local hits, places, dim = {}, {}, view.dim
@@ -249,7 +249,7 @@ local function rerank_runner(view, rerank)
          }
          hits[i], places[hit] = hit, i - 1
       end
-      local answer, kept = rerank(hits, dim), 0
+      local answer, kept = rerank(hits, dim, options), 0
       if answer == nil then answer = hits end
       if type(answer) ~= "table" then
          error("the answer is a " .. type(answer) .. " instead of a list of hits", 0)
@@ -289,8 +289,12 @@ local function search_with_functions(collection, options, vectors)
    while true do
       local view, known = search_view(), #names
       local hooks = { view = view, traceback = explain, names = { unpack(names) } }
-      if type(score) == "function" then hooks.score = score_runner(view, score, names) end
-      if type(rerank) == "function" then hooks.rerank = rerank_runner(view, rerank) end
+      if type(score) == "function" then
+         hooks.score = score_runner(view, score, names, options.score_options or {})
+      end
+      if type(rerank) == "function" then
+         hooks.rerank = rerank_runner(view, rerank, options.rerank_options or {})
+      end
       local found, err = native.search(collection, options, vectors, hooks)
       if found or #names == known then
          if found and known > 0 then names_read[score] = names end
@@ -375,7 +379,7 @@ function collection:get(ids, options)
 end
 
 --- docs:search{vector = | queries =, k =, where =, range =, max_results =, score =, rerank =,
---- fields =, vectors =, dim =, timeout_us =} → hits; a list of them for queries
+--- score_options =, rerank_options =, fields =, vectors =, dim =, timeout_us =} → hits; a list of them for queries
 function collection:search(options)
    check("search", options, OPTIONS.search)
    check_target(options)

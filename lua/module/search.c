@@ -186,6 +186,36 @@ static void set_hooks(lua_State *L, struct lynse_search_desc *desc, struct optio
     else desc->rerank = option_text(o, "rerank");
 }
 
+/* Append the map that the member is, if there is one; a program's function gets it as it is. */
+static void write_hook_options(struct options *o, const char *name, bool is_function,
+                               struct buf *out)
+{
+    lua_State *L = o->L;
+
+    lua_pushstring(L, name);
+    lua_rawget(L, o->index);
+    if (!lua_isnil(L, -1) && !is_function && !options_failed(o)) {
+        if (!lua_istable(L, -1))
+            error_set(&o->err, LYNSE_INVALID, "%s: a %s, must be a table", name,
+                      luaL_typename(L, -1));
+        else if (document_write(L, lua_gettop(L), out, &o->err) != 0)
+            error_wrap(&o->err, "%s", name);
+        else if (!buf_ok(out)) error_no_memory(&o->err, out->capacity);
+    }
+    lua_pop(L, 1);
+}
+
+static void read_hook_options(struct options *o, struct lynse_search_desc *desc, struct buf *bytes)
+{
+    write_hook_options(o, "score_options", lua_isfunction(o->L, SCORE_AT), bytes);
+    size_t score_bytes = bytes->size;
+    write_hook_options(o, "rerank_options", lua_isfunction(o->L, RERANK_AT), bytes);
+    if (options_failed(o)) return;
+    desc->score_options = (struct lynse_bytes){bytes->data, score_bytes};
+    desc->rerank_options = (struct lynse_bytes){
+        bytes->size > score_bytes ? bytes->data + score_bytes : NULL, bytes->size - score_bytes};
+}
+
 static int push_failure(lua_State *L, const struct search_call *call, const struct lynse_error *err)
 {
     if (!call->failed_hook) return failure_push(L, err);
@@ -226,6 +256,7 @@ static int search(lua_State *L)
     struct lynse_rerank_callback rerank = {on_rerank, call, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS};
     read_request(&o, &desc);
     set_hooks(L, &desc, &o, &score, &rerank);
+    read_hook_options(&o, &desc, &s->bytes);
     if (options_failed(&o)) return failure_push_error(L, &o.err);
     if (nested >= NESTED_MAX)
         return luaL_error(L, "searches within each other's functions: at most %d", NESTED_MAX);

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -34,6 +34,7 @@ from .result_view import ResultView, _parse_index_mode
 from .session import DataInsertionSession
 from .types import (
     CollectionBackend,
+    Fields,
     FloatArray,
     Hits,
     Id,
@@ -73,9 +74,23 @@ def _groups(vectors: FloatArray, fields: PackedFields | None) -> Iterator[tuple[
         start = stop
 
 
-def _ranking(where: object, score: object, rerank: object) -> Ranking:
+def _pack_options(options: object, name: str) -> bytes:
+    if options is None:
+        return b""
+    if not isinstance(options, Mapping):
+        raise Invalid(f"{name}: a {type(options).__name__}, must be a dict")
+    return _fields.pack([options]).data
+
+
+def _ranking(
+    where: object, score: object, rerank: object, score_options: object, rerank_options: object
+) -> Ranking:
     return Ranking(
-        check_text(where, "where"), check_text(score, "score"), check_text(rerank, "rerank")
+        check_text(where, "where"),
+        check_text(score, "score"),
+        check_text(rerank, "rerank"),
+        _pack_options(score_options, "score_options"),
+        _pack_options(rerank_options, "rerank_options"),
     )
 
 
@@ -426,6 +441,8 @@ class Collection(PlannedCollectionMethods):
         wire_dtype: str = "float32",
         score: str | None = None,
         rerank: str | None = None,
+        score_options: Fields | None = None,
+        rerank_options: Fields | None = None,
         timeout: float | None = None,
     ) -> ResultView:
         """The k records nearest to a vector, nearest first; exact.
@@ -443,6 +460,9 @@ class Collection(PlannedCollectionMethods):
                     the hits are what it writes
         rerank      Lua source of a function that puts the hits in a new order, or the name of a
                     shipped one: "mmr", "recency", "boost"
+        score_options, rerank_options
+                    a dict that the function gets as its last argument; of shipped ones as
+                    rerank="mmr", rerank_options={"lambda": 0.7}
         timeout     seconds, 600 at the most and without; `reranker` is not bounded by it
 
         nprobe, approx and eps concern indexes that are not exact.
@@ -454,7 +474,7 @@ class Collection(PlannedCollectionMethods):
         if vector_field != "default":
             later("vector_field= (named vectors)")
         query = check_vector(vector)
-        ranking = _ranking(where, score, rerank)
+        ranking = _ranking(where, score, rerank, score_options, rerank_options)
         deadline = deadline_of(timeout)
         return self._search(
             query,
@@ -482,6 +502,8 @@ class Collection(PlannedCollectionMethods):
         wire_dtype: str = "float32",
         score: str | None = None,
         rerank: str | None = None,
+        score_options: Fields | None = None,
+        rerank_options: Fields | None = None,
         timeout: float | None = None,
     ) -> list[ResultView]:
         """One result for each row of `vectors`, (n, dim), n as large as you like; otherwise as
@@ -489,7 +511,7 @@ class Collection(PlannedCollectionMethods):
         if hasattr(vectors, "__len__") and len(vectors) == 0:
             return []
         queries = check_matrix(vectors)
-        ranking = _ranking(where, score, rerank)
+        ranking = _ranking(where, score, rerank, score_options, rerank_options)
         deadline = deadline_of(timeout)
         return self._search(
             queries,

@@ -223,13 +223,16 @@ class LocalCollection:
         found: list[Hits] = []
         texts = [
             ffi.NULL if text is None else ffi.from_buffer(c_text(text, name) + b"\0")
-            for name, text in ranking._asdict().items()
+            for name, text in zip(ranking._fields[:3], ranking[:3])
         ]
+        options = [ffi.from_buffer(packed) for packed in ranking[3:]]
         for start in range(0, len(queries), QUERIES_PER_CALL):
             part = queries[start : start + QUERIES_PER_CALL]
             desc, keep = self._new_search(part, _flags(with_fields, with_vectors), deadline)
             desc.k = k
             desc.where, desc.score, desc.rerank = texts
+            desc.score_options = options[0], len(options[0])
+            desc.rerank_options = options[1], len(options[1])
             found += self._run(desc, with_fields=with_fields, with_vectors=with_vectors)
             del keep
         return found

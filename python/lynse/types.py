@@ -83,11 +83,14 @@ class CollectionInfo(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """What says which records a search finds, and in which order; texts that were checked."""
+    """What says which records a search finds, and in which order; texts that were checked, and the
+    options of the last two as msgpack maps."""
 
     where: str | None = None
     score: str | None = None
     rerank: str | None = None
+    score_options: bytes = b""
+    rerank_options: bytes = b""
 
 
 class CollectionBackend(Protocol):

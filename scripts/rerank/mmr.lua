@@ -4,10 +4,9 @@
 -- first (Carbonell and Goldstein, 1998).
 --
 -- Relevance is the place of a hit's score within the spread of all; likeness is the cosine of two
--- vectors.  RELEVANCE is the share of the first; scores are left as they are.
--- The work grows with the square of the hits: those from the DIVERSIFIED-th on keep their order.
-local RELEVANCE = 0.5
-local DIVERSIFIED = 500
+-- vectors.  `lambda` is the share of the first; scores are left as they are.
+-- The work grows with the square of the hits: those after the first `diversified` keep their order.
+local DEFAULTS = { lambda = { 0.5, 0, 1 }, diversified = { 500, 0, 10000 } }
 
 local function unit_vector(vector, dim)
    local sum, unit = 0, {}
@@ -23,25 +22,23 @@ local function likeness(a, b, dim)
    return dot
 end
 
-return function(hits, dim)
-   local low, high, left = math.huge, -math.huge, {}
-   for i = 1, #hits do
-      low, high = math.min(low, hits[i].score), math.max(high, hits[i].score)
-   end
-   local spread = high > low and high - low or 1
-   local first = math.min(#hits, DIVERSIFIED)
+return function(hits, dim, given)
+   local options = ranking.options(given, DEFAULTS)
+   local lambda, left = options.lambda, {}
+   local low, spread = ranking.spread(hits)
+   local first = math.min(#hits, math.floor(options.diversified))
    for i = 1, first do
       local hit = hits[i]
       left[i] = {
          hit = hit, unit = unit_vector(hit.vector, dim),
-         relevance = 1 - (hit.score - low) / spread, alike = 0,
+         relevance = 1 - math.max(0, math.min((hit.score - low) / spread, 1)), alike = 0,
       }
    end
    local order = {}
    for n = 1, first do
       local best, best_value = 1, -math.huge
       for i = 1, #left do
-         local value = RELEVANCE * left[i].relevance - (1 - RELEVANCE) * left[i].alike
+         local value = lambda * left[i].relevance - (1 - lambda) * left[i].alike
          if value > best_value then best, best_value = i, value end
       end
       local chosen = table.remove(left, best)

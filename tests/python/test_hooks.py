@@ -107,3 +107,22 @@ def test_the_sandbox_holds(collection, score):
         collection.search(ROW, score=score)
     assert time.monotonic() - begin < 10
     assert collection.search(ROW).ids.tolist() == [1, 2]
+
+
+def test_options_reach_the_hooks(filled):
+    score = """function(n, d, field, out, options)
+      for i = 0, n - 1 do out[i] = options.sign * field.stars[i] end
+    end"""
+    found = filled.search(ROW, k=1, score=score, score_options={"sign": -1})
+    assert found.distances.tolist() == [-999]
+    found = filled.search(
+        ROW, k=5, rerank="boost", rerank_options={"field": "stars", "weight": 1000}
+    )
+    stars = [i % 1000 for i in found.ids.tolist()]
+    assert stars == sorted(stars, reverse=True)
+    with pytest.raises(Hook, match="option 'lambda' is 2, must be a number of 0 to 1"):
+        filled.search(ROW, rerank="mmr", rerank_options={"lambda": 2})
+    with pytest.raises(Invalid, match="rerank_options: a list, must be a dict"):
+        filled.search(ROW, rerank="mmr", rerank_options=[2])
+    with pytest.raises(Invalid, match="score_options: they need score"):
+        filled.search(ROW, score_options={"a": 1})

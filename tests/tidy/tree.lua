@@ -291,10 +291,13 @@ return {
       ["tables.c"] = "the library `table` for scripts that nobody vouches for",
       ["text.[ch]"] = "text that a function of C puts together for a script, of bounded size",
    },
+   scripts = {
+      ["rerank.lua"] = "what the rerankers of scripts/rerank share; put before each of them",
+   },
    ["scripts/rerank"] = {
-      ["boost.lua"] = "a hit with a higher number in its field `boost` comes nearer",
+      ["boost.lua"] = "a hit with a higher number in a field comes nearer",
       ["mmr.lua"] = "hits that are near the query and unlike each other come first",
-      ["recency.lua"] = "older hits come later, by the time in `created_at`",
+      ["recency.lua"] = "older hits come later, by the time in a field",
    },
    ["lua/module"] = {
       ["collections.c"] = "collections opened and made, and what is done to all of one",

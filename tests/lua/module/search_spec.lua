@@ -63,6 +63,31 @@ describe("a search", function()
       assert.are.equal(5, hits.count)
    end)
 
+   it("hands options to hooks, whether texts or functions", function()
+      local text = "function(n, d, _, out, o) for i = 0, n - 1 do out[i] = o.sign * d[i] end end"
+      local ask = { vector = { 50, 0 }, k = 2, score = text, score_options = { sign = -1 } }
+      local far = assert(docs:search(ask)).ids
+      assert.are.same({ COUNT, COUNT - 1 }, far)
+      ask.score = assert(loadstring("return " .. text))()
+      assert.are.same(far, assert(docs:search(ask)).ids)
+      local hits = assert(docs:search { vector = { 50, 0 }, k = 3, rerank = "boost",
+         rerank_options = { field = "n", weight = 100 } })
+      assert.are.same({ 51, 50, 49 }, hits.ids)
+      local seen
+      assert(docs:search { vector = { 1, 0 }, rerank_options = { x = 1 },
+         rerank = function(_, _, options) seen = options.x end })
+      assert.are.equal(1, seen)
+      for _, wrong in ipairs { 5, { f = print } } do
+         local none, err = docs:search { vector = { 1, 0 }, rerank = "mmr", rerank_options = wrong }
+         assert.is_nil(none)
+         assert.are.equal("INVALID", err.code)
+         assert.is_truthy(err.text:find("rerank_options", 1, true))
+      end
+      local none, err = docs:search { vector = { 1, 0 }, score_options = { a = 1 } }
+      assert.is_nil(none)
+      assert.are.equal("INVALID", err.code)
+   end)
+
    it("does not take a type of the FFI for memory, nor nest without end", function()
       local hits, err = docs:search { vector = ffi.typeof "float[2]" }
       assert.is_nil(hits)

@@ -193,13 +193,103 @@ static void many_hits_are_refused(void **state)
     hook_destroy(hook);
 }
 
-static void expect_builtin(const char *name, const char *expected)
+/* One run of a shipped script with these options. */
+static enum hook_result run_builtin(const char *name, struct slice options)
 {
-    struct hook_desc desc = {.point = HOOK_RERANK, .builtin = slice_of_text(name)};
+    struct hook_desc desc = {
+        .point = HOOK_RERANK, .builtin = slice_of_text(name), .options = options};
     struct hook *hook;
     assert_ok(hook_prepare(f.host, &desc, &hook, &f.err), &f.err);
-    expect_order(run_hook(hook), expected);
+    enum hook_result result = run_hook(hook);
     hook_destroy(hook);
+    return result;
+}
+
+static void expect_builtin(const char *name, const char *expected)
+{
+    expect_order(run_builtin(name, slice_of(NULL, 0)), expected);
+}
+
+/* {name = value}; NULL for text: the number. */
+static struct slice option(struct buf *b, const char *name, double number, const char *text)
+{
+    buf_reset(b);
+    msgpack_write_map(b, 1);
+    msgpack_write_text(b, slice_of_text(name));
+    if (text) msgpack_write_text(b, slice_of_text(text));
+    else msgpack_write_float(b, number);
+    assert_true(buf_ok(b));
+    return buf_slice(b);
+}
+
+static void options_of_shipped_scripts(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, alloc_libc(), MEM_GENERAL);
+    for (int i = 0; i < HITS; i++) list[i].score = (float)i / 100;
+    expect_order(run_builtin("mmr", option(&b, "lambda", 1, NULL)), "0 1 2 3");
+    expect_order(run_builtin("mmr", option(&b, "diversified", 0, NULL)), "0 1 2 3");
+    expect_order(run_builtin("boost", option(&b, "weight", 1, NULL)), "3 2 1 0");
+    expect_order(run_builtin("boost", option(&b, "field", 0, "n")), "0 1 2 3");
+    expect_order(run_builtin("boost", option(&b, "weight", -1, NULL)), "0 1 2 3");
+    expect_order(run_builtin("recency", option(&b, "half_life_days", 0.01, NULL)), "0 3 1 2");
+    expect_order(run_builtin("recency", option(&b, "weight", 0, NULL)), "0 1 2 3");
+    expect_order(run_builtin("recency", option(&b, "now", 0, NULL)), "0 1 2 3");
+
+    assert_int_equal(run_builtin("mmr", option(&b, "lambda", 2, NULL)), HOOK_FAILED);
+    assert_int_equal(f.err.code, LYNSE_HOOK);
+    assert_string_equal(f.err.text, "rerank: option 'lambda' is 2, must be a number of 0 to 1");
+    assert_int_equal(run_builtin("boost", option(&b, "field", 5, NULL)), HOOK_FAILED);
+    assert_string_equal(f.err.text, "rerank: option 'field' is a number, must be a text");
+    assert_int_equal(run_builtin("recency", option(&b, "halflife", 5, NULL)), HOOK_FAILED);
+    assert_string_equal(f.err.text, "rerank: there is no option 'halflife'");
+    buf_deinit(&b);
+}
+
+static void infinite_scores_are_kept(void **state)
+{
+    (void)state;
+    for (int i = 0; i < HITS; i++) list[i].score = 0;
+    list[1].score = INFINITY;
+    list[2].score = -INFINITY;
+    expect_builtin("boost", "2 3 0 1");
+    expect_builtin("recency", "2 3 0 1");
+    expect_builtin("mmr", "0 3 2 1");
+}
+
+/* What a run does to its options no later one sees. */
+static void options_are_given_anew_to_each_run(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, alloc_libc(), MEM_GENERAL);
+    for (int trusted = 0; trusted < 2; trusted++) {
+        struct hook_desc desc = {
+            .point = HOOK_RERANK,
+            .source = slice_of_text("function(hits, dim, o)\n"
+                                    "assert(dim == 2 and o.at == 2 and not o.seen) o.seen = 1\n"
+                                    "return { hits[o.at] } end"),
+            .options = option(&b, "at", 2, NULL),
+            .is_trusted = trusted,
+        };
+        struct hook *hook;
+        assert_ok(hook_prepare(f.host, &desc, &hook, &f.err), &f.err);
+        buf_reset(&b);
+        for (int run = 0; run < 3; run++) expect_order(run_hook(hook), "1");
+        hook_destroy(hook);
+    }
+    expect("function(hits, _, o) assert(next(o) == nil) end", "0 1 2 3");
+
+    static uint8_t long_options[HOOK_OPTIONS_BYTES_MAX + 1];
+    struct hook_desc desc = {.point = HOOK_RERANK,
+                             .source = slice_of_text("function() end"),
+                             .options = slice_of(long_options, sizeof long_options)};
+    struct hook *hook;
+    assert_fails(hook_prepare(f.host, &desc, &hook, &f.err), &f.err, LYNSE_LIMIT);
+    buf_deinit(&b);
 }
 
 static void scripts_that_come_along(void **state)
@@ -221,8 +311,14 @@ static void scripts_that_come_along(void **state)
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_fixture, close_fixture)
 static const struct CMUnitTest tests[] = {
-    CASE(orders_and_drops),      CASE(sees_fields_and_vectors_when_it_looks),
-    CASE(large_ids_are_exact),   CASE(an_answer_that_is_none_is_an_error),
-    CASE(many_hits_are_refused), CASE(scripts_that_come_along),
+    CASE(orders_and_drops),
+    CASE(sees_fields_and_vectors_when_it_looks),
+    CASE(large_ids_are_exact),
+    CASE(an_answer_that_is_none_is_an_error),
+    CASE(many_hits_are_refused),
+    CASE(scripts_that_come_along),
+    CASE(options_of_shipped_scripts),
+    CASE(infinite_scores_are_kept),
+    CASE(options_are_given_anew_to_each_run),
 };
 TEST_MAIN(tests)
