@@ -105,12 +105,18 @@ static void end(struct hook_run *run)
     mem_free(host->alloc, r);
 }
 
+static bool is_disabled(struct hook *hook)
+{
+    struct lua_hook *h = (struct lua_hook *)hook;
+    return h->is_trusted && !h->is_ours && lateness_forbids(&h->host->lateness, &h->key.hash);
+}
+
 static int begin(struct hook *hook, uint64_t deadline_us, struct hook_run **out, struct error *err)
 {
     struct lua_hook *h = (struct lua_hook *)hook;
     struct lua_host *host = h->host;
 
-    if (h->is_trusted && !h->is_ours && lateness_forbids(&host->lateness, &h->key.hash))
+    if (is_disabled(hook))
         return error_set(err, LYNSE_HOOK,
                          "%s: disabled until the root is opened again: %d searches with it were "
                          "late by its fault",
@@ -285,7 +291,7 @@ static int prepare(struct hook_host *host_base, const struct hook_desc *desc, st
     return 0;
 }
 
-static const struct hook_ops ops = {prepare, destroy, begin, score, rerank, end};
+static const struct hook_ops ops = {prepare, destroy, begin, score, rerank, end, is_disabled};
 
 int lua_host_create(const struct lua_host_desc *desc, struct hook_host **out, struct error *err)
 {

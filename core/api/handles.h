@@ -87,8 +87,25 @@ int api_may_wait(const char *what, struct error *err);
 int api_hooks(struct lynse *db, const struct lynse_search_desc *d, uint64_t deadline_us,
               struct hook **out_score, struct hook **out_rerank, struct error *err);
 
+/* A hook from source text, or of the shipped one of that name, by the root's host. */
+int api_prepare_hook(struct lynse *db, const struct hook_desc *desc, struct hook **out,
+                     struct error *err);
 /* INVALID, LIMIT: not a document of a hook's options. */
 int api_check_options(const char *what, struct lynse_bytes options, struct error *err);
+
+/* ---- installed_hooks.c ---- */
+
+/* What a search takes from its view for a point; hook NULL: nothing.  Borrowed from the view. */
+struct api_installed {
+    struct installed_hook *entry;
+    struct hook *hook;
+    bool is_skipped; /* it failed, and may be left out */
+};
+/* The hook of the point, ready to run.  The error of preparing it, unless it may be skipped. */
+int api_take_installed(struct lynse *db, const struct view *view, enum hook_point point,
+                       uint64_t deadline_us, struct api_installed *out, struct error *err);
+/* It failed so in a search: may that go on without?  Then it is noted and told. */
+bool api_skip_installed(struct api_installed *installed, const struct error *why);
 
 /* ---- read.c ---- */
 

@@ -205,10 +205,14 @@ static int make_callback(struct lynse *db, enum hook_point point, const struct l
 }
 
 /* A single word is the name of a shipped hook: no source that returns a function is. */
-static bool is_word(const char *text)
+static bool is_word(struct slice text)
 {
-    size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
-    return size > 0 && !text[size];
+    size_t size = 0;
+
+    while (size < text.size &&
+           ((text.data[size] >= 'a' && text.data[size] <= 'z') || text.data[size] == '_'))
+        size++;
+    return size > 0 && size == text.size;
 }
 
 int api_check_options(const char *what, struct lynse_bytes options, struct error *err)
@@ -223,21 +227,32 @@ int api_check_options(const char *what, struct lynse_bytes options, struct error
     return 0;
 }
 
-static int prepare(struct lynse *db, enum hook_point point, const char *text,
-                   struct lynse_bytes options, uint64_t deadline_us, struct hook **out,
-                   struct error *err)
+int api_prepare_hook(struct lynse *db, const struct hook_desc *desc, struct hook **out,
+                     struct error *err)
 {
-    struct hook_desc desc = {.point = point,
-                             .options = slice_of(options.data, options.size),
-                             .is_trusted = db->trusts_scripts,
-                             .deadline_us = deadline_us};
+    struct hook_desc d = *desc;
 
     mutex_lock(&db->mutex);
     struct hook_host *host = db->hook_host;
     mutex_unlock(&db->mutex);
-    if (point == HOOK_RERANK && is_word(text)) desc.builtin = slice_of_text(text);
-    else desc.source = slice_of_text(text);
-    return hook_prepare(host, &desc, out, err);
+    if (d.point == HOOK_RERANK && is_word(d.source)) {
+        d.builtin = d.source;
+        d.source = slice_of(NULL, 0);
+    }
+    return hook_prepare(host, &d, out, err);
+}
+
+static int prepare(struct lynse *db, enum hook_point point, const char *text,
+                   struct lynse_bytes options, uint64_t deadline_us, struct hook **out,
+                   struct error *err)
+{
+    const struct hook_desc desc = {.point = point,
+                                   .source = slice_of_text(text),
+                                   .options = slice_of(options.data, options.size),
+                                   .is_trusted = db->trusts_scripts,
+                                   .deadline_us = deadline_us};
+
+    return api_prepare_hook(db, &desc, out, err);
 }
 
 static int check_options(const struct lynse_search_desc *d, struct error *err)

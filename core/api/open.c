@@ -213,8 +213,8 @@ int lynse_close(struct lynse *db, struct lynse_error *err)
     api_await_calls(db);
     engine_end_actors(db->engine); /* and with them the last done callbacks */
     api_end_children(db);
-    if (db->hook_host) db->destroy_hook_host(db->hook_host);
     int rc = engine_close(db->engine, &failed);
+    if (db->hook_host) db->destroy_hook_host(db->hook_host); /* after installed hooks */
     api_await_calls(db); /* those that came too late, and are refused */
     condition_deinit(&db->left);
     mutex_deinit(&db->mutex);

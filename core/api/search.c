@@ -3,6 +3,7 @@
  *
  * WHAT        A desc becomes a request, a request a search over the view of this moment; a search
  *             that costs more than a hand-over is cut into slices for the search pool.
+ *             Where it brings no hook of its own it takes what the view has installed.
  * INVARIANTS  (1) No search passes through a collection's mailbox.
  *             (2) begin and step give what one call would: the same object runs both.
  * THREADS     Any; one search is stepped by one thread at a time.
@@ -18,7 +19,8 @@ struct lynse_search {
     struct api_child child; /* first; lynse_search does not use it */
     struct lynse *db;
     struct search *search;
-    struct hook *score, *rerank; /* NULL: none */
+    struct hook *score, *rerank;                      /* the desc's; NULL: none */
+    struct api_installed installed[HOOK_POINT_COUNT]; /* what the view has instead */
     size_t slice_count;
     struct lynse_error *error; /* of the desc; may be NULL */
 };
@@ -34,7 +36,7 @@ static struct lynse_error *error_of(const struct lynse_search_desc *d)
 
 static int check_desc(const struct lynse_search_desc *d, struct error *err)
 {
-    const uint32_t known = LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_RANGE;
+    const uint32_t known = LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_RANGE | LYNSE_NO_HOOKS;
 
     if (d->flags & ~known)
         return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", d->flags & ~known);
@@ -55,6 +57,24 @@ static void destroy(struct lynse_search *s)
     hook_destroy(s->rerank);
     s->search = NULL;
     s->score = s->rerank = NULL;
+}
+
+/* Of the points for which the desc has no hook. */
+static int take_installed(struct lynse_search *s, const struct view *view, struct search_request *r,
+                          struct error *err)
+{
+    struct hook **places[HOOK_POINT_COUNT] = {[HOOK_SCORE] = &r->score, [HOOK_RERANK] = &r->rerank};
+
+    for (int point = 0; point < HOOK_POINT_COUNT; point++) {
+        if (*places[point]) continue;
+        if (api_take_installed(s->db, view, (enum hook_point)point, r->deadline_us,
+                               &s->installed[point], err) != 0)
+            return -1;
+        *places[point] = s->installed[point].hook;
+    }
+    const struct api_installed *rerank = &s->installed[HOOK_RERANK];
+    r->rerank_may_fail = rerank->hook && rerank->entry->is.on_failure == HOOK_POLICY_SKIP;
+    return 0;
 }
 
 static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
@@ -82,6 +102,10 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
     r.score = s->score;
     r.rerank = s->rerank;
     if (engine_view(c->host, &view, err) != 0) return -1;
+    if (!(d->flags & LYNSE_NO_HOOKS) && take_installed(s, view, &r, err) != 0) {
+        view_release(view);
+        return -1;
+    }
     return search_create(e->alloc, view, &r, e->clock, &s->search, err);
 }
 
@@ -111,11 +135,28 @@ static int begin(struct lynse_collection *c, const struct lynse_search_desc *des
 /* The end of it: hits, and the search is gone. */
 static int finish(struct lynse_search *s, struct lynse_hits **out, struct error *err)
 {
+    static const uint32_t bits[HOOK_POINT_COUNT] = {
+        [HOOK_SCORE] = LYNSE_SKIPPED_SCORE, [HOOK_RERANK] = LYNSE_SKIPPED_RERANK};
     struct result result = {0};
+    uint32_t skipped = 0;
     int rc = search_finish(s->search, &result, err);
+    const struct error *why = rc == 0 ? search_rerank_error(s->search) : NULL;
 
+    if (why) (void)api_skip_installed(&s->installed[HOOK_RERANK], why);
+    for (int i = 0; i < HOOK_POINT_COUNT; i++) skipped |= s->installed[i].is_skipped ? bits[i] : 0;
     destroy(s);
-    return rc == 0 ? api_hits(s->db, &result, out, err) : -1;
+    if (rc != 0 || api_hits(s->db, &result, out, err) != 0) return -1;
+    (*out)->skipped_hooks = skipped;
+    return 0;
+}
+
+/* A score hook failed that the search may go on without: it begins anew. */
+static bool restarts(struct lynse_search *s, struct error *err)
+{
+    struct api_installed *score = &s->installed[HOOK_SCORE];
+
+    if (!score->hook || score->is_skipped || !api_skip_installed(score, err)) return false;
+    return search_drop_score(s->search, err) == 0;
 }
 
 static int explain(const struct lynse_search *s, struct error *err)
@@ -127,13 +168,12 @@ static int explain(const struct lynse_search *s, struct error *err)
 static int step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **out,
                 struct error *err)
 {
-    switch (engine_advance_search(s->db->engine, s->search, s->slice_count, budget_us, err)) {
-    case SEARCH_MORE:
-        return LYNSE_MORE;
-    case SEARCH_DONE:
-        return finish(s, out, err) == 0 ? LYNSE_OK : explain(s, err);
-    default:
-        break;
+    for (;;) {
+        enum search_state state =
+            engine_advance_search(s->db->engine, s->search, s->slice_count, budget_us, err);
+        if (state == SEARCH_DONE) return finish(s, out, err) == 0 ? LYNSE_OK : explain(s, err);
+        if (state == SEARCH_FAILED && !restarts(s, err)) break;
+        if (budget_us) return LYNSE_MORE;
     }
     destroy(s);
     return explain(s, err);

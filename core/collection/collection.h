@@ -256,6 +256,10 @@ int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_m
 /* LIMIT, INVALID: not UTF-8.  NULL is allowed.  Any thread. */
 int collection_description_check(const char *description, struct error *err);
 int collection_set_description(struct collection *c, const char *description, struct error *err);
+/* Install the hook at its point, with the next version of it, which is set here; without a source:
+ * drop what is there (NOT_FOUND).  Searches that begin afterwards see it.  The reference stays the
+ * caller's. */
+int collection_set_hook(struct collection *c, struct installed_hook *hook, struct error *err);
 
 /* ---- collection_check.c ---- */
 

@@ -75,6 +75,8 @@ struct view *collection_fill_view(struct collection *c, struct view *take_v)
     v->lsn = c->applied_lsn;
     v->dim = c->dim;
     v->metric = c->manifest.fields[0].metric;
+    v->hooks = c->manifest.hooks;
+    installed_hooks_acquire(&v->hooks);
     v->live_count = v->dead_count = 0;
     for (size_t i = 0; i < c->part_count; i++) {
         const struct collection_part *p = &c->parts[i];

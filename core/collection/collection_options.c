@@ -159,3 +159,34 @@ int collection_set_description(struct collection *c, const char *description, st
     clean(c);
     return 0;
 }
+
+int collection_set_hook(struct collection *c, struct installed_hook *hook, struct error *err)
+{
+    struct manifest next;
+    struct view *v;
+    const struct installed_hook *old = installed_hooks_find(&c->manifest.hooks, hook->is.point);
+    bool is_drop = hook->is.source.size == 0;
+
+    if (is_drop && (!old || old->is.source.size == 0))
+        return error_set(err, LYNSE_NOT_FOUND, "hooks: none is installed at '%.*s'",
+                         (int)hook->is.point.size, (const char *)hook->is.point.data);
+    if (begin_change(c, &next, err) != 0) return -1;
+    hook->version = old ? old->version + !is_drop : 1;
+    installed_hook_acquire(hook);
+    if (installed_hooks_put(&next.hooks, hook, err) != 0) {
+        installed_hook_release(hook);
+        manifest_deinit(&next);
+        return -1;
+    }
+    if (view_create(c->desc.alloc, c->part_count, &v, err) != 0) {
+        manifest_deinit(&next);
+        return -1;
+    }
+    if (collection_swap_manifest(c, &next, err) != 0) {
+        view_release(v);
+        return -1;
+    }
+    view_slot_publish(c->desc.slot, collection_fill_view(c, v));
+    clean(c);
+    return 0;
+}

@@ -345,7 +345,7 @@ int catalog_publish(struct catalog *c, struct vfs_dir *root, struct rng *rng, bo
     catalog_encode(c, &body);
     if (!buf_ok(&body)) error_no_memory(err, body.size);
     else
-        rc = twin_file_publish(root, "catalog-", c->epoch + 1, MAGIC_CATALOG, &owner,
+        rc = twin_file_publish(root, "catalog-", c->epoch + 1, MAGIC_CATALOG, 0, &owner,
                                buf_slice(&body), rng, c->alloc, out_renamed, err);
     if (rc == 0) c->epoch++;
     buf_deinit(&body);

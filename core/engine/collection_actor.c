@@ -218,6 +218,7 @@ static void write_run(struct host *h, struct actor *a, struct message **run, siz
 static void order_free(struct order_message *m)
 {
     mem_free(m->alloc, m->text);
+    installed_hook_release(m->hook);
     if (m->status) collection_status_destroy(m->status);
     message_destroy(&m->base);
 }
@@ -290,48 +291,16 @@ static void on_describe(struct host *h, struct order_message *m)
     order_answer(m, collection_set_description(h->collection, m->text, &err), &err);
 }
 
+static void on_set_hook(struct host *h, struct order_message *m)
+{
+    struct error err = {0};
+    order_answer(m, collection_set_hook(h->collection, m->hook, &err), &err);
+}
+
 static void on_check(struct host *h, struct order_message *m)
 {
     struct error err = {0};
     order_answer(m, collection_check(h->collection, &err), &err);
-}
-
-void collection_status_destroy(void *status)
-{
-    struct collection_status *s = status;
-    mem_free(s->alloc, s->description);
-    mem_free(s->alloc, s);
-}
-
-static int fill_status(const struct host *h, struct collection_status *s, struct error *err)
-{
-    const struct collection *c = h->collection;
-    const struct manifest *m = &c->manifest;
-
-    s->dim = c->dim ? c->dim : m->fields[0].dim;
-    s->metric = m->fields[0].metric;
-    s->index_kind = m->fields[0].index_kind;
-    s->sync_level = m->sync_level;
-    s->sync_interval_ms = m->sync_interval_ms;
-    s->segment_count = m->segment_count;
-    for (size_t i = 0; i < c->part_count; i++) {
-        s->dead_count += tombstones_count(c->parts[i].dead);
-        s->live_count += c->parts[i].row_count - tombstones_count(c->parts[i].dead);
-        if (c->parts[i].state != PART_SEALED) s->tail_count += c->parts[i].row_count;
-    }
-    s->max_int_id = c->max_int_id;
-    s->has_int_id = c->has_int_id;
-    s->is_read_only = c->is_poisoned || !c->wal;
-    s->applied_lsn = c->applied_lsn;
-    s->flushed_lsn = m->flushed_lsn;
-    if (!c->log) s->durable_lsn = c->applied_lsn; /* a reader shows nothing else (P3) */
-    else s->durable_lsn = c->log->ops->durable_lsn(c->log);
-    if (s->durable_lsn < m->flushed_lsn) s->durable_lsn = m->flushed_lsn;
-    s->log_bytes = c->log ? c->log->ops->replay_bytes(c->log) : 0;
-    s->uuid = h->entry.uuid;
-    if (!m->description) return 0;
-    s->description = mem_copy_text(s->alloc, MEM_GENERAL, m->description, strlen(m->description));
-    return s->description ? 0 : error_no_memory(err, strlen(m->description));
 }
 
 static void on_info(struct host *h, struct order_message *m)
@@ -339,7 +308,7 @@ static void on_info(struct host *h, struct order_message *m)
     struct error err = {0};
     struct answer answer;
 
-    if (fill_status(h, m->status, &err) != 0) {
+    if (engine_fill_status(h, m->status, &err) != 0) {
         order_answer(m, -1, &err);
         return;
     }
@@ -485,6 +454,9 @@ static void handle(struct host *h, struct message *m)
         break;
     case KIND_DESCRIBE:
         on_describe(h, (struct order_message *)m);
+        break;
+    case KIND_SET_HOOK:
+        on_set_hook(h, (struct order_message *)m);
         break;
     case KIND_INFO:
         on_info(h, (struct order_message *)m);

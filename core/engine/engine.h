@@ -188,6 +188,8 @@ int engine_prepare_drop(struct host *h, struct error *err);
 /* The actor of a dropped collection has closed it. */
 void engine_mark_idle(struct engine *e, uint32_t number);
 int engine_start_actor(struct host *h, struct error *err); /* collection_actor.c */
+/* collection_status.c, in the collection's turn.  NO_MEMORY. */
+int engine_fill_status(const struct host *h, struct collection_status *s, struct error *err);
 /* seal_task.c, in the collection's turn: hand what is frozen to a job thread; take in what came
  * back, or say why it did not. */
 int engine_start_seal(struct host *h, struct error *err);

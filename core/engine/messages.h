@@ -22,6 +22,7 @@ struct host;
     _(SET_INDEX, set_index, CONTROL)                                                               \
     _(SET_SYNC, set_sync, CONTROL)                                                                 \
     _(DESCRIBE, describe, CONTROL)                                                                 \
+    _(SET_HOOK, set_hook, CONTROL)                                                                 \
     _(INFO, info, CONTROL)                                                                         \
     _(REFRESH, refresh, CONTROL)                                                                   \
     _(CHECK, check, CONTROL)                                                                       \
@@ -73,6 +74,7 @@ struct order_message {
     bool retire_log;                  /* FLUSH: a checkpoint */
     bool is_drop;                     /* CLOSE: without writing; the directory goes */
     char *text;                       /* DESCRIBE: owned; NULL: none */
+    struct installed_hook *hook;      /* SET_HOOK: a reference */
     struct collection_status *status; /* INFO: where to; owned until answered */
 };
 

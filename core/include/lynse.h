@@ -381,7 +381,9 @@ struct lynse_hits {
     const float *vectors;             /* count x dim; NULL unless asked for */
     uint32_t dim;
     uint32_t metric;
-    uint64_t as_of_lsn; /* the version that was read */
+    uint64_t as_of_lsn;     /* the version that was read */
+    uint32_t skipped_hooks; /* enum lynse_hook_bits: installed ones that failed; see on_failure */
+    uint32_t reserved;
 };
 LYNSE_API void lynse_hits_free(struct lynse_hits *hits); /* NULL is allowed */
 
@@ -418,6 +420,56 @@ struct lynse_rerank_callback {
     uint32_t flags; /* enum lynse_read_flags: what of the hits it reads besides id and score */
 };
 
+/* ---- Hooks that a collection keeps ----
+ *
+ * A search that brings no score, or no rerank, of its own takes the one that is installed; get,
+ * query, count and scans do not.  It runs one version from begin to end: that of the moment when
+ * it began. */
+
+enum lynse_hook_policy {
+    LYNSE_HOOK_FAIL = 0, /* the search fails with the hook's error */
+    /* The search answers as if the hook were not there, and hits->skipped_hooks says so: where it
+     * failed with HOOK, cannot be compiled here (PARSE), or the root has no host of scripts
+     * (UNSUPPORTED).  The deadline of the search stays an error. */
+    LYNSE_HOOK_SKIP = 1,
+};
+enum lynse_hook_bits { LYNSE_SKIPPED_SCORE = 1, LYNSE_SKIPPED_RERANK = 2 };
+
+struct lynse_hook_desc {
+    uint32_t struct_bytes;
+    uint32_t on_failure;        /* enum lynse_hook_policy */
+    const char *point;          /* "score", "rerank" */
+    const char *source;         /* as of struct lynse_search_desc: 1 byte to 64 KiB */
+    struct lynse_bytes options; /* likewise; a msgpack map of at most 16 KiB */
+};
+/* Compile it and keep it with the collection, durably, in the place of what was there.  Of each
+ * point the versions are numbered from 1, also past a drop.  It is trusted where this root and the
+ * one that runs it are opened with LYNSE_OPEN_TRUSTED_SCRIPTS.  out_version may be NULL.
+ * PARSE, HOOK: the source does not compile, or makes no function; UNSUPPORTED: without a host of
+ * scripts; NOT_FOUND: there is no shipped one of that name; READ_ONLY.  Nothing is kept then. */
+LYNSE_API int lynse_hook_set(struct lynse_collection *c, const struct lynse_hook_desc *desc,
+                             uint64_t *out_version, struct lynse_error *err);
+LYNSE_API int lynse_hook_drop(struct lynse_collection *c, const char *point,
+                              struct lynse_error *err); /* NOT_FOUND: none is installed */
+
+struct lynse_hook_info {
+    const char *point;
+    const char *source;
+    struct lynse_bytes options; /* size 0: none */
+    uint64_t version;
+    uint32_t on_failure;
+    uint32_t is_trusted;  /* the root that set it trusted scripts */
+    uint32_t is_disabled; /* here: trusted, and late three times; setting it again enables it */
+    uint32_t reserved;
+};
+struct lynse_hooks {
+    size_t count;
+    const struct lynse_hook_info *hooks;
+};
+LYNSE_API int lynse_hook_list(struct lynse_collection *c, struct lynse_hooks **out,
+                              struct lynse_error *err);
+LYNSE_API void lynse_hooks_free(struct lynse_hooks *hooks); /* NULL is allowed */
+
 struct lynse_search_desc {
     uint32_t struct_bytes;
     uint32_t dim;
@@ -442,7 +494,10 @@ struct lynse_search_desc {
     struct lynse_bytes score_options;
     struct lynse_bytes rerank_options;
 };
-enum lynse_search_flags { LYNSE_RANGE = 16 };
+enum lynse_search_flags {
+    LYNSE_RANGE = 16,
+    LYNSE_NO_HOOKS = 64, /* as if none were installed on the collection */
+};
 
 LYNSE_API int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *desc,
                            struct lynse_hits **out);

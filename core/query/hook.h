@@ -126,6 +126,8 @@ struct hook_ops {
     enum hook_result (*rerank)(struct hook_run *run, const struct hook_hits *hits,
                                struct hook_wants *wants, struct hook_order *out, struct error *err);
     void (*end)(struct hook_run *run);
+    /* It was late so often that begin refuses it; NULL: that cannot be. */
+    bool (*is_disabled)(struct hook *hook);
 };
 
 /* ---- What core calls; a host's table is reached through these alone ---- */
@@ -141,6 +143,10 @@ static inline int hook_prepare(struct hook_host *host, const struct hook_desc *d
 static inline void hook_destroy(struct hook *hook) /* NULL is allowed */
 {
     if (hook) hook->ops->destroy(hook);
+}
+static inline bool hook_is_disabled(struct hook *hook)
+{
+    return hook->ops->is_disabled && hook->ops->is_disabled(hook);
 }
 static inline int hook_begin(struct hook *hook, uint64_t deadline_us, struct hook_run **out,
                              struct error *err)

@@ -12,6 +12,7 @@ enum hook_point {
 #define HOOK_POINT_ENUM(name, word) HOOK_##name,
     HOOK_POINTS(HOOK_POINT_ENUM)
 #undef HOOK_POINT_ENUM
+        HOOK_POINT_COUNT
 };
 
 #endif

@@ -63,6 +63,8 @@ struct search {
     struct column_cache *fields;
     struct hook *score; /* NULL: none */
     struct hook *rerank;
+    bool rerank_may_fail;
+    struct error rerank_error; /* why there is none any more */
     struct hook_wants rerank_wants;
     const struct clock *clock;
     const struct simd_kernels *kernels;
@@ -71,7 +73,9 @@ struct search {
     uint64_t deadline_us;
     size_t query_count;
     unsigned columns;
-    bool is_descending;   /* scores: larger is nearer; they are the negated distances */
+    bool larger_is_nearer; /* of the metric: scores are negated distances, but for hooks */
+    bool is_range;
+    float threshold;      /* range: in the user's terms */
     float distance_max;   /* range: farther rows are not found */
     size_t list_capacity; /* of each list; 0: there is nothing to search */
     uint64_t row_count;   /* of all parts */
@@ -174,6 +178,13 @@ static size_t list_capacity(const struct view *v, const struct search_request *r
     return (size_t)(wanted < v->live_count ? wanted : v->live_count);
 }
 
+/* What a score hook gives is compared with the threshold as it is. */
+static float distance_max(const struct search *s)
+{
+    if (!s->is_range) return INFINITY;
+    return s->larger_is_nearer && !s->score ? -s->threshold : s->threshold;
+}
+
 static void init_search(struct search *s, struct alloc *a, struct view *v,
                         const struct search_request *r, const struct clock *clock,
                         const struct metric_info *metric)
@@ -192,14 +203,15 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .deadline_us = r->deadline_us,
         .query_count = r->query_count,
         .columns = r->columns | RESULT_SCORES,
-        .is_descending = metric && metric->order == NEARER_IS_LARGER && !r->score && !r->rerank,
-        .distance_max = INFINITY,
+        .rerank_may_fail = r->rerank_may_fail,
+        .larger_is_nearer = metric && metric->order == NEARER_IS_LARGER,
+        .is_range = r->is_range,
+        .threshold = r->threshold,
         .list_capacity = metric ? list_capacity(v, r) : 0,
         .row_count = exact_row_count(v),
         .quantum = quantum < QUANTUM_ROWS ? quantum : QUANTUM_ROWS,
     };
-    bool is_negated = metric && metric->order == NEARER_IS_LARGER && !r->score;
-    if (r->is_range) s->distance_max = is_negated ? -r->threshold : r->threshold;
+    s->distance_max = distance_max(s);
 }
 
 int search_create(struct alloc *a, struct view *take_view, const struct search_request *r,
@@ -341,10 +353,30 @@ const struct error *search_error(const struct search *s)
     return NULL;
 }
 
+int search_drop_score(struct search *s, struct error *err)
+{
+    struct hook *score = s->score;
+
+    CHECK(score && s->list_capacity > 0);
+    s->score = NULL;
+    s->distance_max = distance_max(s);
+    if (make_slices(s, s->slice_count, s->slice_queries, err) == 0) return 0;
+    s->score = score;
+    s->distance_max = distance_max(s);
+    return -1;
+}
+
 /* ---- Finishing ---- */
 
-/* The list of a query, merged from all slices that have one. */
-static int finish_query(struct search *s, size_t query, const struct topk **out, struct error *err)
+/* The list of a query; once it is merged, it is all of it. */
+static struct topk *list_of(const struct search *s, size_t query)
+{
+    struct search_slice *slice = &s->slices[query / s->slice_queries];
+    return &slice->best[query - slice->query_first];
+}
+
+/* The list of a query, from all slices that have one. */
+static int merge_query(struct search *s, size_t query, struct error *err)
 {
     struct topk *lists[SLICES_MAX];
     size_t first = query / s->slice_queries, count = 1;
@@ -359,16 +391,17 @@ static int finish_query(struct search *s, size_t query, const struct topk **out,
         if (err) *err = *failed;
         return -1;
     }
-    *out = lists[0];
     return 0;
 }
 
 static int finish_rows(struct search *s, const struct topk *best, struct result *out,
                        struct error *err)
 {
+    bool is_descending = s->larger_is_nearer && !s->score && !s->rerank;
+
     for (size_t i = 0; i < best->count; i++) {
         const struct candidate *c = &best->heap[i];
-        float score = s->is_descending ? -c->distance : c->distance;
+        float score = is_descending ? -c->distance : c->distance;
         if (i % FINISH_ROWS == 0 && check_limits(s, err) != 0) return -1;
         if (result_add(out, s->view, c->part, c->row, score, err) != 0) return -1;
     }
@@ -405,22 +438,43 @@ static size_t found_count_max(const struct search *s)
     return count < most ? count : most;
 }
 
-int search_finish(struct search *s, struct result *out, struct error *err)
+static int fill_result(struct search *s, struct result *out, struct error *err)
 {
-    for (size_t i = 0; i < s->slice_count; i++) CHECK(s->slices[i].state == SEARCH_DONE);
     if (result_init(out, s->alloc, s->view, found_count_max(s), s->query_count, s->columns, err) !=
         0)
         return -1;
     for (size_t q = 0; q < s->query_count; q++) {
-        const struct topk *best;
         if (s->list_capacity == 0) {
             result_end_query(out);
-        } else if (finish_query(s, q, &best, err) != 0 ||
-                   (s->rerank ? finish_reranked(s, best, out, err)
-                              : finish_rows(s, best, out, err)) != 0) {
-            result_deinit(out);
-            return -1;
+            continue;
         }
+        const struct topk *best = list_of(s, q);
+        if ((s->rerank ? finish_reranked(s, best, out, err) : finish_rows(s, best, out, err)) == 0)
+            continue;
+        result_deinit(out);
+        return -1;
     }
     return 0;
+}
+
+int search_finish(struct search *s, struct result *out, struct error *err)
+{
+    struct error failed = {0};
+
+    for (size_t i = 0; i < s->slice_count; i++) CHECK(s->slices[i].state == SEARCH_DONE);
+    for (size_t q = 0; q < s->query_count && s->list_capacity > 0; q++)
+        if (merge_query(s, q, err) != 0) return -1;
+    if (fill_result(s, out, &failed) == 0) return 0;
+    if (failed.code == LYNSE_HOOK && s->rerank && s->rerank_may_fail) {
+        s->rerank = NULL;
+        s->rerank_error = failed;
+        return fill_result(s, out, err);
+    }
+    if (err) *err = failed;
+    return -1;
+}
+
+const struct error *search_rerank_error(const struct search *s)
+{
+    return s->rerank_error.code ? &s->rerank_error : NULL;
 }

@@ -27,6 +27,7 @@ struct search_request {
     struct hook *score;          /* ranks by what it returns; scores are its values, smaller is
                                     nearer; borrowed until the search is gone; NULL: none */
     struct hook *rerank;         /* puts the hits of each query in a new order; likewise */
+    bool rerank_may_fail;        /* with HOOK: then the answer is that without it */
     uint64_t deadline_us;        /* monotonic of `clock`; 0: none */
     const _Atomic(bool) *cancel; /* may be NULL */
 };
@@ -55,7 +56,13 @@ enum search_state search_advance(struct search *s, size_t slice, uint64_t budget
 /* Of the first slice that failed, NULL when none did.  While no slice is being advanced. */
 const struct error *search_error(const struct search *s);
 
+/* Begin anew without the score hook: what was found so far is forgotten.  While no slice is being
+ * advanced.  NO_MEMORY: the search is as it was. */
+int search_drop_score(struct search *s, struct error *err);
+
 /* All slices are done: merge, score, fetch; once.  out is initialised by this call. */
 int search_finish(struct search *s, struct result *out, struct error *err);
+/* After finish: why the rerank hook had no part in it; NULL: it had, or there is none. */
+const struct error *search_rerank_error(const struct search *s);
 
 #endif

@@ -31,6 +31,7 @@ void view_release(struct view *v)
         segment_release(v->parts[i].segment);
         tombstones_release(v->parts[i].dead);
     }
+    installed_hooks_release(&v->hooks);
     mem_free(v->alloc, v);
 }
 

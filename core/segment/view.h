@@ -6,6 +6,7 @@
 
 #include "base/thread.h"
 #include "segment/segment.h"
+#include "store/installed_hook.h"
 #include "store/tombstones.h"
 
 struct view_part {
@@ -21,6 +22,7 @@ struct view {
     uint64_t dead_count;
     uint32_t dim;   /* 0: not known yet */
     uint8_t metric; /* enum metric of simd/metrics.h */
+    struct installed_hooks hooks;
     size_t part_count;
     struct view_part parts[]; /* oldest first; the tail last */
 };

@@ -31,7 +31,7 @@ struct file_header {
     struct uuid file;
 };
 
-/* Fill in this build's version and features. */
+/* Fill in this build's version; features are the caller's to add. */
 void file_header_init(struct file_header *h, const char *magic, uint32_t header_bytes,
                       const struct file_owner *owner, const struct uuid *file);
 void file_header_encode(const struct file_header *h, uint8_t out[FORMAT_HEADER_BYTES]);

@@ -7,7 +7,7 @@
 
 enum {
     FORMAT_MAJOR = 1,
-    FORMAT_MINOR = 0,
+    FORMAT_MINOR = 1,
     FORMAT_WRITER = (0 << 24) | (1 << 16) | 0,
     FORMAT_MAGIC_BYTES = 8,
     FORMAT_HEADER_BYTES = 80, /* the part that all files share */
@@ -34,9 +34,10 @@ enum {
 #define MAGIC_SEGMENT "LynseSeg"
 #define MAGIC_END "LynseEnd"
 
-/* Known feature bits of this build; none yet. */
+/* Known feature bits of this build; a file has those that it uses. */
+#define FEATURE_HOOKS 1u /* read-only compatible: a manifest that keeps hooks (1.1) */
 #define FEATURES_COMPATIBLE 0u
-#define FEATURES_READ_ONLY_COMPATIBLE 0u
+#define FEATURES_READ_ONLY_COMPATIBLE FEATURE_HOOKS
 #define FEATURES_INCOMPATIBLE 0u
 
 enum part_kind { PART_IDS = 1, PART_VECTORS = 2, PART_DOCUMENTS = 3, PART_DELETES = 4 };

@@ -24,7 +24,13 @@
 #include "codec/tagged.h"
 #include "codec/vector_types.h"
 
-enum manifest_tag { TAG_STATE = 1, TAG_VECTOR_FIELD = 2, TAG_OPTIONS = 3, TAG_SEGMENT = 4 };
+enum manifest_tag {
+    TAG_STATE = 1,
+    TAG_VECTOR_FIELD = 2,
+    TAG_OPTIONS = 3,
+    TAG_SEGMENT = 4,
+    TAG_HOOK = 5
+};
 
 static const char WHAT[] = "manifest";
 
@@ -59,6 +65,7 @@ void manifest_deinit(struct manifest *m)
     mem_free(m->alloc, m->description);
     mem_free(m->alloc, m->fields);
     mem_free(m->alloc, m->segments);
+    installed_hooks_release(&m->hooks);
     manifest_init(m, m->alloc);
 }
 
@@ -71,6 +78,7 @@ int manifest_copy(struct manifest *to, const struct manifest *from, struct error
     size_t text_bytes = from->description ? strlen(from->description) : 0;
 
     m.alloc = a;
+    installed_hooks_acquire(&m.hooks);
     m.description =
         from->description ? mem_copy_text(a, MEM_GENERAL, from->description, text_bytes) : NULL;
     m.fields = from->field_count ? mem_alloc(a, MEM_GENERAL, fields_bytes) : NULL;
@@ -209,6 +217,9 @@ static int check(const struct manifest *m, int code, struct error *err)
     for (uint32_t i = 0; i < m->segment_count; i++)
         if ((wrong = check_segment(m, i)) != NULL)
             return error_set(err, code, "manifest: segment %u %s", i, wrong);
+    for (size_t i = 0; i < m->hooks.count; i++)
+        if ((wrong = installed_hooks_check(&m->hooks, i)) != NULL)
+            return error_set(err, code, "manifest: hook %zu %s", i, wrong);
     return 0;
 }
 
@@ -283,6 +294,11 @@ int manifest_encode(const struct manifest *m, struct buf *out, struct error *err
     for (uint32_t i = 0; i < m->field_count; i++) encode_field(&m->fields[i], i, out);
     encode_options(m, out);
     for (uint32_t i = 0; i < m->segment_count; i++) encode_segment(&m->segments[i], out);
+    for (size_t i = 0; i < m->hooks.count; i++) {
+        size_t begin = tagged_begin(out, TAG_HOOK, 0, 0);
+        installed_hook_encode(m->hooks.list[i], out);
+        tagged_end(out, begin);
+    }
     return buf_ok(out) ? 0 : error_no_memory(err, out->capacity);
 }
 
@@ -372,6 +388,19 @@ static int decode_segment(struct manifest *m, struct reader *r)
     return 0;
 }
 
+static int decode_hook(struct manifest *m, struct reader *r, bool *out_no_memory)
+{
+    struct error failed = {0};
+
+    if (m->hooks.count == INSTALLED_HOOKS_MAX) return -1;
+    if (installed_hook_decode(m->alloc, r, &m->hooks.list[m->hooks.count], &failed) != 0) {
+        *out_no_memory = failed.code == LYNSE_NO_MEMORY;
+        return -1;
+    }
+    m->hooks.count++;
+    return 0;
+}
+
 /* Room for all fields and segments of the body, counted first: its bytes bound them. */
 static int decode_reserve(struct manifest *m, struct slice body, struct error *err)
 {
@@ -420,6 +449,9 @@ static int decode_one(struct manifest *m, const struct tagged_field *t, uint32_t
     case TAG_SEGMENT:
         rc = t->number == 0 ? decode_segment(m, &r) : -1;
         break;
+    case TAG_HOOK:
+        rc = t->number == 0 ? decode_hook(m, &r, &no_memory) : -1;
+        break;
     default:
         return tagged_unknown(t, WHAT, err);
     }
@@ -464,8 +496,9 @@ int manifest_publish(const struct manifest *m, struct vfs_dir *dir, const struct
     *out_renamed = false;
     buf_init(&body, m->alloc, MEM_GENERAL);
     if (manifest_encode(m, &body, err) != 0) goto out;
-    rc = twin_file_publish(dir, MANIFEST_PREFIX, m->epoch, MAGIC_MANIFEST, owner, buf_slice(&body),
-                           rng, m->alloc, out_renamed, err);
+    uint32_t features = m->hooks.count > 0 ? FEATURE_HOOKS : 0;
+    rc = twin_file_publish(dir, MANIFEST_PREFIX, m->epoch, MAGIC_MANIFEST, features, owner,
+                           buf_slice(&body), rng, m->alloc, out_renamed, err);
 out:
     buf_deinit(&body);
     return rc;

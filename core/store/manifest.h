@@ -10,6 +10,7 @@
 #include "lynse_kinds.h"
 #include "os/vfs.h"
 #include "store/file_header.h"
+#include "store/installed_hook.h"
 #include "store/twin_file.h"
 
 #define MANIFEST_PREFIX "manifest-"
@@ -66,6 +67,7 @@ struct manifest {
     struct manifest_field *fields; /* [0] is "default"; owned */
     uint32_t segment_count;
     struct manifest_segment *segments; /* in LSN order; owned */
+    struct installed_hooks hooks;
 };
 
 static inline bool sync_level_is_known(unsigned level)

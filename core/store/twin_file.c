@@ -88,8 +88,9 @@ int twin_file_newest(struct vfs_dir *dir, const char *prefix, uint64_t *out_epoc
 
 /* ---- writing ---- */
 
-int twin_file_encode(const char *magic, uint64_t epoch, const struct file_owner *owner,
-                     const struct uuid *file, struct slice body, struct buf *out, struct error *err)
+int twin_file_encode(const char *magic, uint64_t epoch, uint32_t features,
+                     const struct file_owner *owner, const struct uuid *file, struct slice body,
+                     struct buf *out, struct error *err)
 {
     if (body.size > TWIN_BODY_BYTES_MAX)
         return error_set(err, LYNSE_TOO_LARGE, "%zu bytes of metadata; the limit is %llu",
@@ -102,6 +103,7 @@ int twin_file_encode(const char *magic, uint64_t epoch, const struct file_owner 
     struct file_header h;
     uint8_t *header = buf_extend(out, TWIN_HEADER_BYTES);
     file_header_init(&h, magic, TWIN_HEADER_BYTES, owner, file);
+    h.read_only_compatible |= features;
     file_header_encode(&h, header);
     store_u64(header + AT_EPOCH, epoch);
     store_u64(header + AT_COPY_BYTES, copy_bytes);
@@ -150,8 +152,8 @@ static bool may_be_renamed(struct vfs_dir *dir, const char *name)
 }
 
 int twin_file_publish(struct vfs_dir *dir, const char *prefix, uint64_t epoch, const char *magic,
-                      const struct file_owner *owner, struct slice body, struct rng *rng,
-                      struct alloc *a, bool *out_renamed, struct error *err)
+                      uint32_t features, const struct file_owner *owner, struct slice body,
+                      struct rng *rng, struct alloc *a, bool *out_renamed, struct error *err)
 {
     int rc = -1;
     struct buf bytes;
@@ -163,7 +165,8 @@ int twin_file_publish(struct vfs_dir *dir, const char *prefix, uint64_t epoch, c
     buf_init(&bytes, a, MEM_GENERAL);
     temporary_name(tmp, rng);
     numbered_name(name, prefix, epoch);
-    if (twin_file_encode(magic, epoch, owner, &file_uuid, body, &bytes, err) != 0) goto out;
+    if (twin_file_encode(magic, epoch, features, owner, &file_uuid, body, &bytes, err) != 0)
+        goto out;
     if (write_tmp(dir, tmp, buf_slice(&bytes), skips_sync(magic), err) != 0) {
         (void)vfs_unlink(dir, tmp, NULL);
         goto out;

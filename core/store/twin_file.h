@@ -13,10 +13,11 @@ enum { TWIN_NAME_BYTES = 64 };
 /* Write `<prefix><epoch>` through tmp-<uuid>: write, sync, rename, sync the directory (R5, R6).
  * 0: durable.  -1: the old file rules or the new one does, nobody knows which: the caller must stop
  * writing (R9) unless *out_renamed is false, in which case the old one rules and the tmp file, if
- * it is still there, is garbage.  *out_renamed is always written. */
+ * it is still there, is garbage.  *out_renamed is always written.  features: read-only-compatible ones
+ * that the body uses. */
 int twin_file_publish(struct vfs_dir *dir, const char *prefix, uint64_t epoch, const char *magic,
-                      const struct file_owner *owner, struct slice body, struct rng *rng,
-                      struct alloc *a, bool *out_renamed, struct error *err);
+                      uint32_t features, const struct file_owner *owner, struct slice body,
+                      struct rng *rng, struct alloc *a, bool *out_renamed, struct error *err);
 
 /* What reading told beside the body. */
 struct twin_info {
@@ -38,9 +39,9 @@ int twin_file_verify(struct slice file, const char *name, uint64_t epoch, const 
                      struct twin_info *out_info, struct error *err);
 
 /* The bytes of a whole file, both copies. */
-int twin_file_encode(const char *magic, uint64_t epoch, const struct file_owner *owner,
-                     const struct uuid *file, struct slice body, struct buf *out,
-                     struct error *err);
+int twin_file_encode(const char *magic, uint64_t epoch, uint32_t features,
+                     const struct file_owner *owner, const struct uuid *file, struct slice body,
+                     struct buf *out, struct error *err);
 
 /* The highest number among names `<prefix><number>` in the directory; *out_found false if none. */
 int twin_file_newest(struct vfs_dir *dir, const char *prefix, uint64_t *out_epoch, bool *out_found,

@@ -81,6 +81,22 @@ static void add_segment(struct slice *script, uint8_t index, struct buf *out)
     tagged_end(out, begin);
 }
 
+static void add_hook(struct slice *script, struct buf *out)
+{
+    uint8_t version = next_byte(script), kind = next_byte(script), bytes = next_byte(script);
+    size_t begin = tagged_begin(out, 5, 0, 0);
+    buf_append_u64(out, version);
+    buf_append_u8(out, kind & 3);
+    buf_append_u8(out, kind >> 2 & 3);
+    buf_append_u8(out, 2);
+    buf_append_u8(out, kind >> 7);
+    buf_append_u32(out, bytes & 15);
+    buf_append_u32(out, bytes >> 4);
+    for (size_t i = 0; i < 2u + (bytes & 15u) + (bytes >> 4); i++)
+        buf_append_u8(out, next_byte(script));
+    tagged_end(out, begin);
+}
+
 static void build_body(struct slice script, struct buf *out)
 {
     add_state(&script, out);
@@ -91,6 +107,7 @@ static void build_body(struct slice script, struct buf *out)
     add_text(&script, 4, out);
     tagged_end(out, begin);
     for (uint8_t n = next_byte(&script) % 8, i = 0; i < n; i++) add_segment(&script, i, out);
+    for (uint8_t n = next_byte(&script) % 4, i = 0; i < n; i++) add_hook(&script, out);
 }
 
 /* ---- what must hold of any body ---- */
@@ -114,7 +131,7 @@ static void check_body(struct slice body)
         CHECK(slice_equal(buf_slice(&first), buf_slice(&second)));
     } else {
         CHECK(err.code == LYNSE_CORRUPT || err.code == LYNSE_FORMAT_TOO_NEW);
-        CHECK(!m.fields && !m.segments && !m.description);
+        CHECK(!m.fields && !m.segments && !m.description && m.hooks.count == 0);
     }
     manifest_deinit(&m);
     manifest_deinit(&again);
@@ -146,7 +163,7 @@ static void check_wrapped(struct slice body)
     size_t flips = body.size < 8 ? 0 : (size_t)(body.data[body.size - 1] % 4);
 
     buf_init(&file, alloc_libc(), MEM_GENERAL);
-    CHECK(twin_file_encode(MAGIC_MANIFEST, 3, &OWNER, &uuid, body, &file, &err) == 0);
+    CHECK(twin_file_encode(MAGIC_MANIFEST, 3, 0, &OWNER, &uuid, body, &file, &err) == 0);
     for (size_t i = 0; i < flips; i++) {
         uint16_t at = load_u16(body.data + body.size - 3 - 2 * i);
         file.data[at % file.size] ^= (uint8_t)(1u << at % 7);

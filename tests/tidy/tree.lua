@@ -35,6 +35,7 @@ return {
       ["open.c"] = "the library and its roots",
       ["admin.c"] = "orders to a collection, and what it says of itself",
       ["collections.c"] = "databases and collections: made, opened, listed, dropped",
+      ["installed_hooks.c"] = "hooks that a collection keeps: set, dropped, listed, taken by searches",
       ["hooks.c"] = "hooks of a search: source text for the root's host, or the caller's functions",
       ["read.c"] = "reads that score nothing: by id, counts, walks",
       ["search.c"] = "searches: take a view on the calling thread, run here or on the pool too",
@@ -114,6 +115,7 @@ return {
       ["catalog_call.c"] = "asking the catalog's actor, from any thread",
       ["collection_actor.c"] =
          "a collection's actor: one handler per message, consecutive writes in one batch",
+      ["collection_status.c"] = "what an actor knows of its collection, in one reading",
       ["collection_room.c"] = "what a disk that fills changes for one collection",
       ["directories.c"] = "directories of collections that no catalog names any more",
       ["engine.[ch]"] =
@@ -250,6 +252,8 @@ return {
       ["ids_bloom.h"] = "the blocked Bloom filter of an ids part",
       ["ids_file.[ch]"] = "ids of a sealed segment: row to id and LSN, id to row",
       ["ids_writer.c"] = "the ids part of a new segment",
+      ["installed_hook.[ch]"] =
+         "a hook that a collection keeps: its manifest's part, and what runs it here",
       ["manifest.[ch]"] = "the one file that says which files are the collection",
       ["migrate.[ch]"] =
          "which format majors this version reads, and the steps that lead to its own",

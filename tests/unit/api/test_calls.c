@@ -289,6 +289,7 @@ static void make_waiting_calls(const struct visit *v)
     struct lynse *db = v->f->db;
     struct lynse_collection_desc desc = {.name = "another", .dim = 3};
     struct lynse_collection_info info = {0};
+    struct lynse_hook_desc hook = {.point = "score", .source = "x"};
     struct lynse_collection *c;
     struct lynse_names *names;
     TRY(lynse_flush, v->c);
@@ -298,6 +299,8 @@ static void make_waiting_calls(const struct visit *v)
     TRY(lynse_remove_index, v->c);
     TRY(lynse_set_sync, v->c, LYNSE_SYNC_OS, 0);
     TRY(lynse_collection_describe, v->c, NULL);
+    TRY(lynse_hook_set, v->c, &hook, NULL);
+    TRY(lynse_hook_drop, v->c, "score");
     TRY(lynse_collection_info, v->c, &info);
     TRY(lynse_collection_description, v->c, &names);
     TRY(lynse_collection_create, db, &desc, &c);

@@ -71,7 +71,12 @@ static void a_collection_that_is_null(void **state)
     struct lynse_rows rows = {.dim = 3, .count = 1, .vectors = vector};
     struct lynse_search_desc query = {.vector = vector, .dim = 3, .error = &f->err};
     struct lynse_collection_info info = {0};
+    struct lynse_hook_desc hook = {.point = "score", .source = "x"};
+    struct lynse_hooks *hooks;
     NAMES("c", lynse_collection_describe(NULL, "x", &f->err));
+    NAMES("c", lynse_hook_set(NULL, &hook, &count, &f->err));
+    NAMES("c", lynse_hook_drop(NULL, "score", &f->err));
+    NAMES("c", lynse_hook_list(NULL, &hooks, &f->err));
     NAMES("c", lynse_collection_info(NULL, &info, &f->err));
     NAMES("c", lynse_collection_description(NULL, &names, &f->err));
     NAMES("c", lynse_add(NULL, &rows, NULL, NULL, &f->err));

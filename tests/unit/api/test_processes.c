@@ -109,6 +109,7 @@ static int use_in_child(struct fixture *f)
     struct lynse_search_desc query = {.vector = vector, .dim = 3};
     struct lynse_search *search;
     struct lynse_scan *scan;
+    struct lynse_hooks *hooks;
     struct lynse_collection *c;
     struct lynse_collection_desc desc = {.name = "forked", .dim = 3};
     uint64_t count;
@@ -129,6 +130,8 @@ static int use_in_child(struct fixture *f)
         lynse_collection_exists(f->db, "docs", &there, NULL),
         lynse_collection_list(f->db, "default", &names, NULL),
         lynse_collection_describe(f->docs, "x", NULL),
+        lynse_hook_drop(f->docs, "score", NULL),
+        lynse_hook_list(f->docs, &hooks, NULL),
         lynse_collection_info(f->docs, &info, NULL),
         lynse_collection_description(f->docs, &names, NULL),
         lynse_add(f->docs, &rows, NULL, NULL, NULL),

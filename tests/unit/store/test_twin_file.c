@@ -23,7 +23,7 @@ static int tear_down(void **state)
 static int try_publish(struct log_fixture *f, uint64_t epoch, const char *body, bool *renamed,
                        struct error *err)
 {
-    return twin_file_publish(f->dir, "catalog-", epoch, MAGIC_CATALOG, &f->owner,
+    return twin_file_publish(f->dir, "catalog-", epoch, MAGIC_CATALOG, 0, &f->owner,
                              slice_of_text(body), &f->rng, f->alloc, renamed, err);
 }
 

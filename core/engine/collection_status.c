@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* collection_status.c — what an actor knows of its collection, in one reading. */
+#include "engine/engine.h"
+
+void collection_status_destroy(void *status)
+{
+    struct collection_status *s = status;
+    mem_free(s->alloc, s->description);
+    mem_free(s->alloc, s);
+}
+
+int engine_fill_status(const struct host *h, struct collection_status *s, struct error *err)
+{
+    const struct collection *c = h->collection;
+    const struct manifest *m = &c->manifest;
+
+    s->dim = c->dim ? c->dim : m->fields[0].dim;
+    s->metric = m->fields[0].metric;
+    s->index_kind = m->fields[0].index_kind;
+    s->sync_level = m->sync_level;
+    s->sync_interval_ms = m->sync_interval_ms;
+    s->segment_count = m->segment_count;
+    for (size_t i = 0; i < c->part_count; i++) {
+        s->dead_count += tombstones_count(c->parts[i].dead);
+        s->live_count += c->parts[i].row_count - tombstones_count(c->parts[i].dead);
+        if (c->parts[i].state != PART_SEALED) s->tail_count += c->parts[i].row_count;
+    }
+    s->max_int_id = c->max_int_id;
+    s->has_int_id = c->has_int_id;
+    s->is_read_only = c->is_poisoned || !c->wal;
+    s->applied_lsn = c->applied_lsn;
+    s->flushed_lsn = m->flushed_lsn;
+    if (!c->log) s->durable_lsn = c->applied_lsn; /* a reader shows nothing else (P3) */
+    else s->durable_lsn = c->log->ops->durable_lsn(c->log);
+    if (s->durable_lsn < m->flushed_lsn) s->durable_lsn = m->flushed_lsn;
+    s->log_bytes = c->log ? c->log->ops->replay_bytes(c->log) : 0;
+    s->uuid = h->entry.uuid;
+    if (!m->description) return 0;
+    s->description = mem_copy_text(s->alloc, MEM_GENERAL, m->description, strlen(m->description));
+    return s->description ? 0 : error_no_memory(err, strlen(m->description));
+}
