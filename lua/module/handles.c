@@ -95,6 +95,8 @@ void scratch_clear(struct module_scratch *s)
     s->hits = NULL;
     lynse_names_free(s->names);
     s->names = NULL;
+    lynse_hooks_free(s->hooks);
+    s->hooks = NULL;
     buf_deinit(&s->bytes);
 }
 

@@ -28,6 +28,7 @@ struct module_scan {
 struct module_scratch {
     struct lynse_hits *hits;
     struct lynse_names *names;
+    struct lynse_hooks *hooks;
     struct buf bytes;
 };
 

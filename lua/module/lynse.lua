@@ -40,6 +40,9 @@ local lynse = {
    array = native.array,
 }
 
+-- By the bits of skipped_hooks.
+local HOOK_NAMES = { { "score" }, { "rerank" }, { "score", "rerank" } }
+
 local function names_of(words)
    local set = {}
    for word in words:gmatch "%S+" do set[word] = true end
@@ -55,7 +58,8 @@ local OPTIONS = {
    write = names_of "sync timeout_us",
    delete = names_of "where sync timeout_us",
    search = names_of [[vector queries dim k where range max_results score rerank score_options
-      rerank_options fields vectors timeout_us]],
+      rerank_options hooks fields vectors timeout_us]],
+   hook = names_of "options on_failure",
    get = names_of "fields vectors",
    each = names_of "where fields vectors deleted",
    query = names_of "fields vectors limit",
@@ -379,7 +383,8 @@ function collection:get(ids, options)
 end
 
 --- docs:search{vector = | queries =, k =, where =, range =, max_results =, score =, rerank =,
---- score_options =, rerank_options =, fields =, vectors =, dim =, timeout_us =} → hits; a list of them for queries
+--- score_options =, rerank_options =, hooks = true, fields =, vectors =, dim =, timeout_us =}
+--- → hits; a list of them for queries
 function collection:search(options)
    check("search", options, OPTIONS.search)
    check_target(options)
@@ -389,10 +394,12 @@ function collection:search(options)
       not is_batch and 1 or nil, options.dim or dim_of(self))
    if not vectors then return nil, err end
    local ask = (has_score or has_rerank) and search_with_functions or native.search
-   local found
-   found, err = ask(self, options, vectors)
-   if not found then return nil, err end
-   for _, hits in ipairs(found) do spread_vectors(hits) end
+   local found, skipped = ask(self, options, vectors)
+   if not found then return nil, skipped end
+   for _, hits in ipairs(found) do
+      spread_vectors(hits)
+      if skipped ~= 0 then hits.skipped = HOOK_NAMES[skipped] end
+   end
    return is_batch and found or found[1]
 end
 
@@ -459,6 +466,11 @@ function collection:set_sync(level, sync_interval_ms)
    return native.set_sync(self, { sync = level, sync_interval_ms = sync_interval_ms })
 end
 
+--- docs:set_hook(point, source [, {options =, on_failure = "fail"}]) → its version
+function collection:set_hook(point, source, options)
+   return native.set_hook(self, point, source, check("set_hook", options or {}, OPTIONS.hook))
+end
+
 function collection:description()
    local list, err = native.description(self)
    if not list then return nil, err end
@@ -466,6 +478,8 @@ function collection:description()
 end
 
 collection.info = native.info
+collection.drop_hook = native.drop_hook
+collection.hooks = native.hooks
 collection.close = native.close_collection
 collection.exists = native.exists
 collection.count = native.count

@@ -42,6 +42,7 @@ static void push_natives(lua_State *L)
     add_functions(L, native_writes);
     add_functions(L, native_reads);
     add_functions(L, native_search);
+    add_functions(L, native_hooks);
     lua_pushlightuserdata(L, NULL);
     lua_setfield(L, -2, "null");
     lua_pushstring(L, lynse_version());

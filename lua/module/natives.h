@@ -15,6 +15,7 @@ extern const luaL_Reg native_collections[]; /* collections.c */
 extern const luaL_Reg native_writes[];      /* writes.c */
 extern const luaL_Reg native_reads[];       /* reads.c */
 extern const luaL_Reg native_search[];      /* search.c */
+extern const luaL_Reg native_hooks[];       /* hooks.c */
 
 struct lynse_names;
 void push_names(lua_State *L, const struct lynse_names *names); /* a list of texts */

@@ -8,6 +8,7 @@
 
 #include "base/slice.h"
 #include "codec/quote.h"
+#include "lua/module/documents.h"
 #include "lua/module/scalars.h"
 
 struct word {
@@ -89,6 +90,13 @@ bool option_flag(struct options *o, const char *name)
     return v;
 }
 
+bool option_is_false(struct options *o, const char *name)
+{
+    if (!push_member(o, name)) return false;
+    lua_pop(o->L, 1);
+    return !option_flag(o, name) && !options_failed(o);
+}
+
 const char *argument_text(lua_State *L, int index, const char *what, struct error *err)
 {
     size_t size;
@@ -105,6 +113,18 @@ const char *option_text(struct options *o, const char *name)
     const char *text = argument_text(o->L, -1, name, &o->err);
     lua_pop(o->L, 1);
     return text;
+}
+
+void option_map(struct options *o, const char *name, struct buf *out)
+{
+    if (!push_member(o, name)) return;
+    if (!lua_istable(o->L, -1))
+        error_set(&o->err, LYNSE_INVALID, "%s: a %s, must be a table", name,
+                  luaL_typename(o->L, -1));
+    else if (document_write(o->L, lua_gettop(o->L), out, &o->err) != 0)
+        error_wrap(&o->err, "%s", name);
+    else if (!buf_ok(out)) error_no_memory(&o->err, out->capacity);
+    lua_pop(o->L, 1);
 }
 
 static uint32_t option_word(struct options *o, const char *name, const struct word *words,

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 
 struct options {
@@ -24,9 +25,13 @@ uint64_t option_u64(struct options *o,
                     const char *name); /* INVALID: no whole number of 0 or more */
 uint32_t option_u32(struct options *o, const char *name);
 float option_f32(struct options *o, const char *name);
-bool option_flag(struct options *o, const char *name); /* INVALID: neither true nor false */
+bool option_flag(struct options *o, const char *name);     /* INVALID: neither true nor false */
+bool option_is_false(struct options *o, const char *name); /* likewise; true: it is there, false */
 /* Without a NUL; borrowed from the table, which must not change meanwhile. */
 const char *option_text(struct options *o, const char *name);
+/* Append the map that the member is, if there is one.  INVALID, LIMIT, naming it; raises when Lua's
+ * memory runs out. */
+void option_map(struct options *o, const char *name, struct buf *out);
 uint32_t option_sync(struct options *o); /* "sync": a level by its name, in any case */
 uint32_t option_metric(struct options *o);
 static inline bool options_failed(const struct options *o)

@@ -126,6 +126,7 @@ static void read_request(struct options *o, struct lynse_search_desc *desc)
     desc->flags = (option_flag(o, "fields") ? LYNSE_WITH_FIELDS : 0u) |
                   (option_flag(o, "vectors") ? LYNSE_WITH_VECTORS : 0u);
     desc->where = option_text(o, "where");
+    if (option_is_false(o, "hooks")) desc->flags |= LYNSE_NO_HOOKS;
     desc->timeout_us = option_u64(o, "timeout_us");
     desc->max_results = option_u32(o, "max_results");
     lua_pushliteral(o->L, "range");
@@ -186,30 +187,12 @@ static void set_hooks(lua_State *L, struct lynse_search_desc *desc, struct optio
     else desc->rerank = option_text(o, "rerank");
 }
 
-/* Append the map that the member is, if there is one; a program's function gets it as it is. */
-static void write_hook_options(struct options *o, const char *name, bool is_function,
-                               struct buf *out)
-{
-    lua_State *L = o->L;
-
-    lua_pushstring(L, name);
-    lua_rawget(L, o->index);
-    if (!lua_isnil(L, -1) && !is_function && !options_failed(o)) {
-        if (!lua_istable(L, -1))
-            error_set(&o->err, LYNSE_INVALID, "%s: a %s, must be a table", name,
-                      luaL_typename(L, -1));
-        else if (document_write(L, lua_gettop(L), out, &o->err) != 0)
-            error_wrap(&o->err, "%s", name);
-        else if (!buf_ok(out)) error_no_memory(&o->err, out->capacity);
-    }
-    lua_pop(L, 1);
-}
-
+/* A text gets its options as a map; a program's function gets them as they are. */
 static void read_hook_options(struct options *o, struct lynse_search_desc *desc, struct buf *bytes)
 {
-    write_hook_options(o, "score_options", lua_isfunction(o->L, SCORE_AT), bytes);
+    if (!lua_isfunction(o->L, SCORE_AT)) option_map(o, "score_options", bytes);
     size_t score_bytes = bytes->size;
-    write_hook_options(o, "rerank_options", lua_isfunction(o->L, RERANK_AT), bytes);
+    if (!lua_isfunction(o->L, RERANK_AT)) option_map(o, "rerank_options", bytes);
     if (options_failed(o)) return;
     desc->score_options = (struct lynse_bytes){bytes->data, score_bytes};
     desc->rerank_options = (struct lynse_bytes){
@@ -233,7 +216,8 @@ static int push_failure(lua_State *L, const struct search_call *call, const stru
 enum { NESTED_MAX = 8 };
 static _Thread_local int nested;
 
-/* search(collection, options, vectors, hooks or nil) → a list of hits, one for each query */
+/* search(collection, options, vectors, hooks or nil) → a list of hits, one for each query, and bits
+ * of the hooks that were skipped */
 static int search(lua_State *L)
 {
     struct module_collection *c = handle_check_collection(L, 1);
@@ -272,8 +256,9 @@ static int search(lua_State *L)
         hits_push(L, hits, i ? hits->query_ends[i - 1] : 0, hits->query_ends[i], DOCUMENT_EXACT);
         lua_rawseti(L, -2, (int)i + 1);
     }
+    lua_pushinteger(L, (lua_Integer)hits->skipped_hooks);
     scratch_clear(s);
-    return 1;
+    return 2;
 }
 
 const luaL_Reg native_search[] = {{"search", search}, {"hook_hits", push_hook_hits}, {NULL, NULL}};

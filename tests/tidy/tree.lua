@@ -35,7 +35,8 @@ return {
       ["open.c"] = "the library and its roots",
       ["admin.c"] = "orders to a collection, and what it says of itself",
       ["collections.c"] = "databases and collections: made, opened, listed, dropped",
-      ["installed_hooks.c"] = "hooks that a collection keeps: set, dropped, listed, taken by searches",
+      ["installed_hooks.c"] =
+         "hooks that a collection keeps: set, dropped, listed, taken by searches",
       ["hooks.c"] = "hooks of a search: source text for the root's host, or the caller's functions",
       ["read.c"] = "reads that score nothing: by id, counts, walks",
       ["search.c"] = "searches: take a view on the calling thread, run here or on the pool too",
@@ -308,6 +309,7 @@ return {
       ["documents.[ch]"] = "the fields of a record, between tables of Lua and msgpack",
       ["failure.[ch]"] = "errors of the library as Lua sees them",
       ["handles.[ch]"] = "open roots, collections and scans, as userdata that know what is closed",
+      ["hooks.c"] = "hooks that a collection keeps: set, dropped, listed",
       ["lynse.lua"] = "the module as a program sees it: names of options, memory of the FFI",
       ["module.[ch]"] = "`require 'lynse'` in a program's own LuaJIT",
       ["module_script.h"] = "lynse.lua as text, which the build puts in",

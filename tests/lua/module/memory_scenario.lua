@@ -21,6 +21,10 @@ local hits = assert(docs:search {
 assert(#hits == 2 and hits[1].count == 2)
 local _, err = docs:search { vector = { 1, 2 }, score = function() error "no" end }
 assert(err.code == "HOOK")
+assert(docs:set_hook("rerank", "boost", { options = { field = "n" }, on_failure = "skip" }) >= 1)
+assert(docs:hooks().rerank.options.field == "n")
+assert(docs:search { vector = { 1, 2 } })
+assert(docs:drop_hook "rerank")
 assert(docs:get({ "a", 2 }, { vectors = true }).count == 2)
 for id in docs:each { where = "n >= 0" } do assert(id ~= 2) end
 assert(docs:query("n = 3").count == 1)
