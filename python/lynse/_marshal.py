@@ -158,6 +158,9 @@ def _copy_fields(hits: Any) -> list[bytes]:
     return rows
 
 
+HOOK_BITS = ((lib.LYNSE_SKIPPED_SCORE, "score"), (lib.LYNSE_SKIPPED_RERANK, "rerank"))
+
+
 def copy_hits(hits: Any, *, with_fields: bool, with_vectors: bool) -> list[Hits]:
     """The hits of each query.  The C object is the caller's to free."""
     count = hits.count
@@ -171,8 +174,9 @@ def copy_hits(hits: Any, *, with_fields: bool, with_vectors: bool) -> list[Hits]
         vectors = _copy(hits.vectors, "float", count * hits.dim, np.float32)
         vectors = vectors.reshape(count, hits.dim)
     metric = METRICS[hits.metric - 1] if hits.metric else METRICS[0]
+    skipped = tuple(word for bit, word in HOOK_BITS if hits.skipped_hooks & bit)
     if hits.query_count <= 1:
-        return [Hits(ids, scores, fields, vectors, metric)]
+        return [Hits(ids, scores, fields, vectors, metric, skipped)]
     parts = []
     start = 0
     for i in range(hits.query_count):
@@ -184,6 +188,7 @@ def copy_hits(hits: Any, *, with_fields: bool, with_vectors: bool) -> list[Hits]
                 None if fields is None else fields[start:stop],
                 None if vectors is None else vectors[start:stop],
                 metric,
+                skipped,
             )
         )
         start = stop

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, Sized
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import DuplicateId, Invalid, Limit
-from .types import FloatArray, Id, IdBatch
+from .types import FloatArray, Id, IdBatch, PackedFields
 
 MAX_NUMBER = 2**64 - 2
 MAX_TEXT_BYTES = 255
 MAX_COUNT = 100_000  # of rows in a group, and of hits
 MAX_TIMEOUT = 600
+GROUP_BYTES = 256 << 20
+ROW_OVERHEAD_BYTES = 300  # of a record in the log: its id and its lengths
 
 
 def _refuse_id(value: object) -> NoReturn:
@@ -337,3 +339,23 @@ def check_text(text: object, name: str) -> str | None:
     if text is None or isinstance(text, str):
         return text
     raise Invalid(f"{name} must be a string or None, not {type(text).__name__}")
+
+
+def groups_of(vectors: FloatArray, fields: PackedFields | None) -> Iterator[tuple[int, int]]:
+    """Cuts rows into groups that the engine takes whole: 100,000 rows, 256 MiB."""
+    count, dim = vectors.shape
+    row_bytes = dim * 4 + ROW_OVERHEAD_BYTES
+    if count <= MAX_COUNT and count * row_bytes + len(fields.data if fields else b"") < GROUP_BYTES:
+        yield 0, count
+        return
+    sizes = np.full(count, row_bytes, dtype=np.int64)
+    if fields is not None:
+        sizes += fields.sizes.astype(np.int64)
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < count:
+        before = int(ends[start - 1]) if start else 0
+        stop = int(np.searchsorted(ends, before + GROUP_BYTES, side="right"))
+        stop = max(start + 1, min(stop, start + MAX_COUNT))
+        yield start, stop
+        start = stop

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from . import _fields
+from ._hooks import HookMethods, ranking_of
 from ._records import (
-    MAX_COUNT,
     check_batch_size,
     check_count,
     check_fields,
@@ -26,6 +25,7 @@ from ._records import (
     check_wire_dtype,
     deadline_of,
     distinct_ids,
+    groups_of,
 )
 from .errors import Invalid, LynseError, RecordNotFound
 from .planned import PlannedCollectionMethods, later
@@ -46,58 +46,22 @@ from .types import (
     Vectors,
 )
 
-GROUP_BYTES = 256 << 20
-ROW_OVERHEAD_BYTES = 300  # of a record in the log: its id and its lengths
 BUILD_PARAMETERS = (
     "n_clusters", "n_centroids", "nprobe", "replica_count", "m", "ef_construction", "ef_search",
     "max_level", "r", "l", "alpha", "max_degree",
 )  # fmt: skip
 
 
-def _groups(vectors: FloatArray, fields: PackedFields | None) -> Iterator[tuple[int, int]]:
-    """Cuts rows into groups that the engine takes whole: 100,000 rows, 256 MiB."""
-    count, dim = vectors.shape
-    row_bytes = dim * 4 + ROW_OVERHEAD_BYTES
-    if count <= MAX_COUNT and count * row_bytes + len(fields.data if fields else b"") < GROUP_BYTES:
-        yield 0, count
-        return
-    sizes = np.full(count, row_bytes, dtype=np.int64)
-    if fields is not None:
-        sizes += fields.sizes.astype(np.int64)
-    ends = np.cumsum(sizes)
-    start = 0
-    while start < count:
-        before = int(ends[start - 1]) if start else 0
-        stop = int(np.searchsorted(ends, before + GROUP_BYTES, side="right"))
-        stop = max(start + 1, min(stop, start + MAX_COUNT))
-        yield start, stop
-        start = stop
-
-
-def _pack_options(options: object, name: str) -> bytes:
-    if options is None:
-        return b""
-    if not isinstance(options, Mapping):
-        raise Invalid(f"{name}: a {type(options).__name__}, must be a dict")
-    return _fields.pack([options]).data
-
-
-def _ranking(
-    where: object, score: object, rerank: object, score_options: object, rerank_options: object
-) -> Ranking:
-    return Ranking(
-        check_text(where, "where"),
-        check_text(score, "score"),
-        check_text(rerank, "rerank"),
-        _pack_options(score_options, "score_options"),
-        _pack_options(rerank_options, "rerank_options"),
-    )
-
-
 def _search_view(hits: Hits, k: int) -> ResultView:
     family, metric = _parse_index_mode(f"FLAT-{hits.metric}")
     return ResultView(
-        ids=hits.ids, distances=hits.scores, fields=hits.fields, k=k, distance=metric, index=family
+        ids=hits.ids,
+        distances=hits.scores,
+        fields=hits.fields,
+        k=k,
+        distance=metric,
+        index=family,
+        skipped_hooks=hits.skipped_hooks,
     )
 
 
@@ -105,7 +69,7 @@ def _data_view(hits: Hits) -> ResultView:
     return ResultView(ids=hits.ids, vectors=hits.vectors, fields=hits.fields, result_type="data")
 
 
-class Collection(PlannedCollectionMethods):
+class Collection(HookMethods, PlannedCollectionMethods):
     """Records: an id, a vector of float32, and fields.
 
     An id is a whole number of 0..2^64-2 or a string of 1..255 bytes of UTF-8; 5 and "5" differ.
@@ -271,12 +235,12 @@ class Collection(PlannedCollectionMethods):
         if vectors is None:
             raise Invalid("add() requires vectors or documents")
         if ids is None:
-            given = self._write_groups("add", None, check_matrix(vectors), None)
+            given = self._writegroups_of("add", None, check_matrix(vectors), None)
             return given[0] if np.ndim(vectors) == 1 else given
         batch = check_ids(ids)
         matrix = check_record_vectors(vectors, batch.size)
         rows = check_fields(fields, batch.size)
-        self._write_groups("add", batch, matrix, None if rows is None else _fields.pack(rows))
+        self._writegroups_of("add", batch, matrix, None if rows is None else _fields.pack(rows))
         return batch.to_list()[0] if batch.is_scalar else batch.to_list()
 
     def upsert(
@@ -295,10 +259,10 @@ class Collection(PlannedCollectionMethods):
         batch = check_ids(ids)
         matrix = check_record_vectors(vectors, batch.size)
         rows = check_fields(fields, batch.size)
-        self._write_groups("upsert", batch, matrix, None if rows is None else _fields.pack(rows))
+        self._writegroups_of("upsert", batch, matrix, None if rows is None else _fields.pack(rows))
         return batch.to_list()[0] if batch.is_scalar else batch.to_list()
 
-    def _write_groups(
+    def _writegroups_of(
         self,
         verb: str,
         ids: IdBatch | None,
@@ -307,7 +271,7 @@ class Collection(PlannedCollectionMethods):
     ) -> list[Id]:
         """Answers the ids that the collection gave, if it was asked to."""
         given: list[Id] = []
-        groups = list(_groups(vectors, fields))
+        groups = list(groups_of(vectors, fields))
         if len(groups) > 1:
             check_finite(vectors)
         for start, stop in groups:
@@ -443,6 +407,7 @@ class Collection(PlannedCollectionMethods):
         rerank: str | None = None,
         score_options: Fields | None = None,
         rerank_options: Fields | None = None,
+        hooks: bool = True,
         timeout: float | None = None,
     ) -> ResultView:
         """The k records nearest to a vector, nearest first; exact.
@@ -463,6 +428,7 @@ class Collection(PlannedCollectionMethods):
         score_options, rerank_options
                     a dict that the function gets as its last argument; of shipped ones as
                     rerank="mmr", rerank_options={"lambda": 0.7}
+        hooks       False: without those that :meth:`set_hook` has installed
         timeout     seconds, 600 at the most and without; `reranker` is not bounded by it
 
         nprobe, approx and eps concern indexes that are not exact.
@@ -474,7 +440,7 @@ class Collection(PlannedCollectionMethods):
         if vector_field != "default":
             later("vector_field= (named vectors)")
         query = check_vector(vector)
-        ranking = _ranking(where, score, rerank, score_options, rerank_options)
+        ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks)
         deadline = deadline_of(timeout)
         return self._search(
             query,
@@ -504,6 +470,7 @@ class Collection(PlannedCollectionMethods):
         rerank: str | None = None,
         score_options: Fields | None = None,
         rerank_options: Fields | None = None,
+        hooks: bool = True,
         timeout: float | None = None,
     ) -> list[ResultView]:
         """One result for each row of `vectors`, (n, dim), n as large as you like; otherwise as
@@ -511,7 +478,7 @@ class Collection(PlannedCollectionMethods):
         if hasattr(vectors, "__len__") and len(vectors) == 0:
             return []
         queries = check_matrix(vectors)
-        ranking = _ranking(where, score, rerank, score_options, rerank_options)
+        ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks)
         deadline = deadline_of(timeout)
         return self._search(
             queries,
@@ -571,12 +538,15 @@ class Collection(PlannedCollectionMethods):
         threshold: float,
         max_results: int = 1000,
         *,
+        hooks: bool = True,
         timeout: float | None = None,
     ) -> ResultView:
         """All records at or nearer than `threshold`, nearest first, `max_results` at most.
 
         threshold    a number.  IP: score >= threshold; L2 and cosine: distance <= threshold
         max_results  0..100,000
+        hooks        False: without those that :meth:`set_hook` has installed; what a score hook
+                     gives is what `threshold` is compared with
         timeout      seconds, 600 at the most and without
         """
         deadline = deadline_of(timeout)
@@ -587,7 +557,8 @@ class Collection(PlannedCollectionMethods):
             return _search_view(
                 Hits(np.empty(0, np.int64), np.empty(0, np.float32), None, None, "ip"), 0
             )
-        return _search_view(self._backend.search_range(query, nearest, limit, deadline), limit)
+        found = self._backend.search_range(query, nearest, limit, deadline, hooks=bool(hooks))
+        return _search_view(found, limit)
 
     # ---- Reading ----
 

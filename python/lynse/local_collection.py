@@ -29,6 +29,7 @@ from ._marshal import (
 from ._native import ffi, lib
 from .errors import LynseError, ShuttingDown
 from .types import (
+    HOOK_POLICIES,
     METRICS,
     SYNC_LEVELS,
     CollectionInfo,
@@ -171,6 +172,48 @@ class LocalCollection:
         self._root.refuse_write()
         self._call(lib.lynse_checkpoint)
 
+    # ---- Hooks ----
+
+    def set_hook(self, point: str, source: str, options: bytes, on_failure: str) -> int:
+        self._root.refuse_write()
+        desc = ffi.new("struct lynse_hook_desc *")
+        keep = [ffi.from_buffer(c_text(point, "point") + b"\0")]
+        keep.append(ffi.from_buffer(c_text(source, "source") + b"\0"))
+        keep.append(ffi.from_buffer(options))
+        desc.struct_bytes = ffi.sizeof("struct lynse_hook_desc")
+        desc.point, desc.source = keep[:2]
+        desc.options = keep[2], len(options)
+        desc.on_failure = HOOK_POLICIES.index(on_failure)
+        version = ffi.new("uint64_t *")
+        self._call(lib.lynse_hook_set, desc, version)
+        del keep
+        return int(version[0])
+
+    def drop_hook(self, point: str) -> None:
+        self._root.refuse_write()
+        self._call(lib.lynse_hook_drop, c_text(point, "point"))
+
+    def hooks(self) -> list[tuple[str, int, str, bytes, str, bool, bool]]:
+        out = ffi.new("struct lynse_hooks **")
+        self._call(lib.lynse_hook_list, out)
+        try:
+            return [
+                (
+                    ffi.string(hook.point).decode(),
+                    hook.version,
+                    ffi.string(hook.source).decode("utf-8", "replace"),
+                    ffi.buffer(hook.options.data, hook.options.size)[:]
+                    if hook.options.size
+                    else b"",
+                    HOOK_POLICIES[hook.on_failure],
+                    bool(hook.is_trusted),
+                    bool(hook.is_disabled),
+                )
+                for hook in (out[0].hooks[i] for i in range(out[0].count))
+            ]
+        finally:
+            lib.lynse_hooks_free(out[0])
+
     # ---- Searching ----
 
     def _new_search(
@@ -225,10 +268,11 @@ class LocalCollection:
             ffi.NULL if text is None else ffi.from_buffer(c_text(text, name) + b"\0")
             for name, text in zip(ranking._fields[:3], ranking[:3])
         ]
-        options = [ffi.from_buffer(packed) for packed in ranking[3:]]
+        options = [ffi.from_buffer(packed) for packed in ranking[3:5]]
+        flags = _flags(with_fields, with_vectors) | (0 if ranking.hooks else lib.LYNSE_NO_HOOKS)
         for start in range(0, len(queries), QUERIES_PER_CALL):
             part = queries[start : start + QUERIES_PER_CALL]
-            desc, keep = self._new_search(part, _flags(with_fields, with_vectors), deadline)
+            desc, keep = self._new_search(part, flags, deadline)
             desc.k = k
             desc.where, desc.score, desc.rerank = texts
             desc.score_options = options[0], len(options[0])
@@ -238,9 +282,16 @@ class LocalCollection:
         return found
 
     def search_range(
-        self, query: FloatArray, threshold: float, max_results: int, deadline: float | None
+        self,
+        query: FloatArray,
+        threshold: float,
+        max_results: int,
+        deadline: float | None,
+        *,
+        hooks: bool,
     ) -> Hits:
-        desc, keep = self._new_search(query, lib.LYNSE_RANGE, deadline)
+        flags = lib.LYNSE_RANGE | (0 if hooks else lib.LYNSE_NO_HOOKS)
+        desc, keep = self._new_search(query, flags, deadline)
         desc.threshold = threshold
         desc.max_results = max_results
         found = self._run(desc, with_fields=False, with_vectors=False)

@@ -125,7 +125,7 @@ class ResultView:
 
     __slots__ = (
         "_distance_metric", "_distances", "_fields", "_ids", "_index_type", "_k", "_packed",
-        "_result_type", "_vectors",
+        "_result_type", "_skipped_hooks", "_vectors",
     )  # fmt: skip
     __hash__ = None  # type: ignore[assignment]
 
@@ -140,6 +140,7 @@ class ResultView:
         distance: str | None = None,
         index: str | None = None,
         result_type: str = "search",
+        skipped_hooks: tuple[str, ...] = (),
     ) -> None:
         if result_type not in RESULT_TYPES:
             raise ValueError(f"result_type must be one of {RESULT_TYPES}, not {result_type!r}")
@@ -156,11 +157,17 @@ class ResultView:
         self._distance_metric = distance
         self._index_type = index
         self._result_type = result_type
+        self._skipped_hooks = skipped_hooks
 
     @property
     def ids(self) -> npt.NDArray[Any]:
         """Public ids, nearest first."""
         return self._ids
+
+    @property
+    def skipped_hooks(self) -> tuple[str, ...]:
+        """Installed hooks that failed, and that the search did without: "score", "rerank"."""
+        return self._skipped_hooks
 
     @property
     def distances(self) -> FloatArray | None:

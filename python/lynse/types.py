@@ -24,6 +24,7 @@ Path = Union[str, "os.PathLike[str]"]
 
 SYNC_LEVELS = ("always", "interval", "os", "none")
 METRICS = ("ip", "l2", "cosine")
+HOOK_POLICIES = ("fail", "skip")  # by their numbers
 
 
 class IdBatch(NamedTuple):
@@ -66,6 +67,19 @@ class Hits(NamedTuple):
     fields: list[bytes] | None
     vectors: FloatArray | None
     metric: str
+    skipped_hooks: tuple[str, ...] = ()
+
+
+class InstalledHook(NamedTuple):
+    """A hook that a collection keeps; of each point the versions are numbered from 1."""
+
+    point: str
+    version: int
+    source: str
+    options: dict[str, Any]
+    on_failure: str
+    is_trusted: bool
+    is_disabled: bool
 
 
 class CollectionInfo(NamedTuple):
@@ -91,6 +105,7 @@ class Ranking(NamedTuple):
     rerank: str | None = None
     score_options: bytes = b""
     rerank_options: bytes = b""
+    hooks: bool = True
 
 
 class CollectionBackend(Protocol):
@@ -114,6 +129,10 @@ class CollectionBackend(Protocol):
     def flush(self) -> None: ...
     def checkpoint(self) -> None: ...
 
+    def set_hook(self, point: str, source: str, options: bytes, on_failure: str) -> int: ...
+    def drop_hook(self, point: str) -> None: ...
+    def hooks(self) -> list[tuple[str, int, str, bytes, str, bool, bool]]: ...
+
     def search(
         self,
         queries: FloatArray,
@@ -123,7 +142,9 @@ class CollectionBackend(Protocol):
         with_fields: bool,
         with_vectors: bool,
     ) -> list[Hits]: ...
-    def search_range(self, query: FloatArray, threshold: float, max_results: int) -> Hits: ...
+    def search_range(
+        self, query: FloatArray, threshold: float, max_results: int, *, hooks: bool
+    ) -> Hits: ...
     def get(self, ids: IdBatch, *, with_fields: bool, with_vectors: bool) -> Hits: ...
     def query(self, where: str, *, with_fields: bool, with_vectors: bool) -> Hits: ...
     def count(self, where: str) -> int: ...

@@ -126,3 +126,56 @@ def test_options_reach_the_hooks(filled):
         filled.search(ROW, rerank="mmr", rerank_options=[2])
     with pytest.raises(Invalid, match="score_options: they need score"):
         filled.search(ROW, score_options={"a": 1})
+
+
+SIGNED = """function(n, d, field, out, options)
+  for i = 0, n - 1 do out[i] = options.sign * field.stars[i] end
+end"""
+
+
+def test_a_collection_keeps_hooks(filled):
+    plain = filled.search(ROW, k=3)
+    assert filled.set_hook("score", SIGNED, {"sign": -1}) == 1
+    assert filled.set_hook("score", SIGNED, {"sign": 1}, on_failure="skip") == 2
+    (hook,) = filled.hooks()
+    assert hook[:5] == ("score", 2, SIGNED, {"sign": 1}, "skip")
+    assert not hook.is_disabled
+    found = filled.search(ROW, k=3)
+    assert found.distances.tolist() == [0, 0, 0]
+    assert found.skipped_hooks == ()
+    assert filled.batch_search([ROW, ROW], k=3)[1].distances.tolist() == [0, 0, 0]
+    assert filled.search_range(ROW, 0).distances.tolist() == [0, 0, 0]
+    assert filled.search(ROW, k=3, hooks=False).ids.tolist() == plain.ids.tolist()
+    assert len(filled.search_range(ROW, 100, hooks=False)) == 0
+    filled.drop_hook("score")
+    assert filled.hooks() == []
+    assert filled.search(ROW, k=3).ids.tolist() == plain.ids.tolist()
+    with pytest.raises(NotFound, match="none is installed at 'score'"):
+        filled.drop_hook("score")
+    assert filled.set_hook("score", SIGNED) == 3
+
+
+def test_an_installed_hook_may_be_skipped(filled):
+    plain = filled.search(ROW, k=3)
+    filled.set_hook("rerank", "mmr", {"lambda": 7}, on_failure="skip")
+    found = filled.search(ROW, k=3)
+    assert found.skipped_hooks == ("rerank",)
+    assert found.ids.tolist() == plain.ids.tolist()
+    assert found.distances.tolist() == plain.distances.tolist()
+    filled.set_hook("rerank", "mmr", {"lambda": 7})
+    with pytest.raises(Hook, match="lambda"):
+        filled.search(ROW, k=3)
+
+
+def test_what_cannot_be_installed_is_refused(filled):
+    with pytest.raises(Parse):
+        filled.set_hook("score", "function( end")
+    with pytest.raises(Invalid, match="on_failure must be one of"):
+        filled.set_hook("score", SIGNED, on_failure="perhaps")
+    with pytest.raises(Invalid, match="point: 'upsert'"):
+        filled.set_hook("upsert", SIGNED)
+    with pytest.raises(Invalid, match="point must be a string"):
+        filled.set_hook(5, SIGNED)
+    with pytest.raises(Invalid, match="options: a str, must be a dict"):
+        filled.set_hook("score", SIGNED, "x")
+    assert filled.hooks() == []

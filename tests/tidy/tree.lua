@@ -344,6 +344,7 @@ return {
    ["python/lynse"] = {
       ["__init__.py"] = "VectorDBClient, ResultView, errors: what a program imports",
       ["_fields.py"] = "fields between Python's values and msgpack",
+      ["_hooks.py"] = "functions in Lua that rank: of one search, and kept with a collection",
       ["_marshal.py"] = "between numpy's arrays and the structs of lynse.h",
       ["_native.pyi"] = "the type of the extension that cffi makes of lynse.h",
       ["_neighbour.py"] = "says so when LynseDB's package is in the same environment",
