@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # cmake -DROOT=scripts -DOUT=builtin_scripts.c -P embed_scripts.cmake: the scripts of the folders of
-# hook points as one C file (lua/builtin.h).  scripts/rerank.lua stands before each of scripts/rerank.
+# hook points as one C file (lua/builtin.h).
+# scripts/rerank.lua stands before each of scripts/rerank.
 file(GLOB scripts RELATIVE ${ROOT} ${ROOT}/score/*.lua ${ROOT}/rerank/*.lua)
 list(SORT scripts)
 set(arrays "")

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hook_args.c — what hooks get and give, between C and Lua.
  *
- * WHAT        score: f(n, distance, field, out, options), where each of distance, field.x and out is indexed
- *             from 0 to n - 1: memory of core where a state is trusted, tables where it is not.  A
- *             row that the function leaves alone keeps its distance.
- *             rerank: f(hits, dim, options), a list of {id, score, field, vector} to a list of the same
- *             tables, in the order wanted; without an answer the list that was given counts.
+ * WHAT        score: f(n, distance, field, out, options), where each of distance, field.x and out
+ *             is indexed from 0 to n - 1: memory of core where a state is trusted, tables where it
+ *             is not.  A row that the function leaves alone keeps its distance.
+ *             rerank: f(hits, dim, options), a list of {id, score, field, vector} to a list of the
+ *             same tables, in the order wanted; without an answer the list that was given counts.
  *             hit.field and hit.vector are made when they are read.
  * INVARIANTS  (1) `field` and hits answer to what is missing by a function of C, which notes it in
  *                 the wants and stops the call; metatables are out of reach of scripts.

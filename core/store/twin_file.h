@@ -13,8 +13,8 @@ enum { TWIN_NAME_BYTES = 64 };
 /* Write `<prefix><epoch>` through tmp-<uuid>: write, sync, rename, sync the directory (R5, R6).
  * 0: durable.  -1: the old file rules or the new one does, nobody knows which: the caller must stop
  * writing (R9) unless *out_renamed is false, in which case the old one rules and the tmp file, if
- * it is still there, is garbage.  *out_renamed is always written.  features: read-only-compatible ones
- * that the body uses. */
+ * it is still there, is garbage.  *out_renamed is always written.  features: the
+ * read-only-compatible ones that the body uses. */
 int twin_file_publish(struct vfs_dir *dir, const char *prefix, uint64_t epoch, const char *magic,
                       uint32_t features, const struct file_owner *owner, struct slice body,
                       struct rng *rng, struct alloc *a, bool *out_renamed, struct error *err);
