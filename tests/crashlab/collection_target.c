@@ -278,6 +278,19 @@ static int mark_word(struct target *t, struct error *err)
     return 0;
 }
 
+static int hook_word(struct target *t, struct error *err)
+{
+    struct alone *s = t->state;
+    const struct installed_hook_desc desc = {.point = slice_of_text("score"),
+                                             .source = slice_of_text("function() end")};
+    struct installed_hook *h;
+
+    if (installed_hook_create(t->alloc, &desc, &h, err) != 0) return -1;
+    int rc = collection_set_hook(s->c, h, err);
+    installed_hook_release(h);
+    return rc;
+}
+
 static int perform(struct target *t, const char *word)
 {
     struct alone *s = t->state;
@@ -298,6 +311,7 @@ static int perform(struct target *t, const char *word)
     else if (strncmp(word, "mode:", 5) == 0) rc = set_level(t, word_level(word), &err);
     else if (strcmp(word, "index") == 0) rc = collection_set_index(s->c, 1, 2, &err);
     else if (strcmp(word, "describe") == 0) rc = collection_set_description(s->c, "words", &err);
+    else if (strcmp(word, "hook") == 0) rc = hook_word(t, &err);
     else rc = 0;
     if (rc != 0 && err.code == 0) return -1;
     rc = result(t, word, rc, &err);

@@ -309,6 +309,18 @@ static int manifest_word(struct target *t, enum message_kind kind, struct error 
     return order(t, m, err);
 }
 
+static int hook_word(struct target *t, struct error *err)
+{
+    struct root *s = t->state;
+    const struct installed_hook_desc desc = {.point = slice_of_text("score"),
+                                             .source = slice_of_text("function() end")};
+    struct order_message *m = engine_order(s->engine, KIND_SET_HOOK, err);
+
+    if (installed_hook_create(s->engine->alloc, &desc, &m->hook, err) == 0) return order(t, m, err);
+    message_drop(&m->base, LYNSE_NO_MEMORY);
+    return -1;
+}
+
 static int create_word(struct target *t, size_t slot, struct error *err)
 {
     struct root *s = t->state;
@@ -438,6 +450,7 @@ static int perform_word(struct target *t, const char *word, struct error *err)
     if (strncmp(word, "mode:", 5) == 0) return mode_word(t, word, err);
     if (strcmp(word, "index") == 0) return manifest_word(t, KIND_SET_INDEX, err);
     if (strcmp(word, "describe") == 0) return manifest_word(t, KIND_DESCRIBE, err);
+    if (strcmp(word, "hook") == 0) return hook_word(t, err);
     if (strcmp(word, "close") == 0) return close_and_open(t, err);
     if (strcmp(word, "full") == 0) fill_disk(t);
     if (strcmp(word, "room") == 0) empty_disk(t);
