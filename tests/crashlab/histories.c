@@ -97,7 +97,6 @@ enum word_kind {
     WORD_MODE,
     WORD_INDEX,
     WORD_DESCRIBE,
-    WORD_HOOK,
     WORD_CREATE,
     WORD_DROP,
     WORD_USE,
@@ -198,8 +197,7 @@ static void append_word(struct maker *m, enum word_kind kind)
         [WORD_FREEZE] = " freeze",     [WORD_BUILD] = " build",     [WORD_SEAL] = " seal",
         [WORD_CANCEL] = " cancel",     [WORD_CHECKPOINT] = " ckpt", [WORD_SYNC] = " sync",
         [WORD_MARK] = " mark",         [WORD_CLOSE] = " close",     [WORD_INDEX] = " index",
-        [WORD_DESCRIBE] = " describe", [WORD_HOOK] = " hook",       [WORD_TICK] = " tick",
-        [WORD_POLL] = " poll",
+        [WORD_DESCRIBE] = " describe", [WORD_TICK] = " tick",       [WORD_POLL] = " poll",
     };
 
     if (plain[kind]) append(m, "%s", plain[kind]);
@@ -229,7 +227,7 @@ static void choose_weights(struct maker *m, bool is_root)
         [WORD_AUTO] = 2,     [WORD_LEVEL] = 4,   [WORD_FREEZE] = 3,     [WORD_BUILD] = 2,
         [WORD_SEAL] = 4,     [WORD_CANCEL] = 1,  [WORD_CHECKPOINT] = 2, [WORD_SYNC] = 2,
         [WORD_MARK] = 2,     [WORD_CLOSE] = 3,   [WORD_MODE] = 2,       [WORD_INDEX] = 1,
-        [WORD_DESCRIBE] = 1, [WORD_HOOK] = 1,
+        [WORD_DESCRIBE] = 1,
     };
     static const unsigned root[WORD_KINDS] = {
         [WORD_CREATE] = 4, [WORD_DROP] = 2, [WORD_USE] = 4, [WORD_TICK] = 3, [WORD_POLL] = 4};
