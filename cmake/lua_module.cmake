@@ -52,13 +52,6 @@ function(lynse_module_library)
   target_link_libraries(lynse_module PRIVATE
     $<TARGET_PROPERTY:lynse_lua_static,IMPORTED_LOCATION> lynse_static)
 
-  add_executable(lynse_program ${PROJECT_SOURCE_DIR}/lua/program/main.c ${objects})
-  set_target_properties(lynse_program PROPERTIES
-    OUTPUT_NAME lynse RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
-  target_include_directories(lynse_program PRIVATE ${PROJECT_BINARY_DIR}/include/lua-module)
-  target_link_options(lynse_program PRIVATE LINKER:--gc-sections)
-  target_link_libraries(lynse_program PRIVATE lynse_lua_static)
-
   add_executable(lynse_module_sweep EXCLUDE_FROM_ALL
     ${PROJECT_SOURCE_DIR}/tests/lua/module/memory_sweep.c ${objects})
   set_target_properties(lynse_module_sweep PROPERTIES
@@ -70,6 +63,4 @@ endfunction()
 lynse_module_objects()
 lynse_module_library()
 install(TARGETS lynse_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.1
-        COMPONENT lua EXCLUDE_FROM_ALL)
-install(TARGETS lynse_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
         COMPONENT lua EXCLUDE_FROM_ALL)

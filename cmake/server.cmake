@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# server/: the parsers of both protocols.  They see base and codec, and nothing of libuv or Lua.
-#   lynse_server_parsers   objects, for the server, tests and fuzz targets (beside lynse_internal)
+# server/: both protocols, and the program bin/lynse (serve, lua, …) that speaks them.
+#   lynse_server_parsers   objects that see base and codec, and nothing of libuv or Lua: for the
+#                          server, tests and fuzz targets (beside lynse_internal)
+#   lynse_program          needs LuaJIT and libuv; mimalloc is its allocator where it is there.  In
+#                          builds with a sanitizer it is linked from the internal libraries.
 function(lynse_server_parsers)
   set(root ${PROJECT_BINARY_DIR}/include/server)
   file(MAKE_DIRECTORY ${root})
@@ -17,3 +20,50 @@ function(lynse_server_parsers)
 endfunction()
 
 lynse_server_parsers()
+
+if(NOT TARGET lynse_module_objects)
+  return()
+endif()
+pkg_check_modules(LIBUV QUIET IMPORTED_TARGET GLOBAL libuv)
+if(NOT LIBUV_FOUND)
+  message(STATUS "No libuv (libuv1-dev): the program lynse is left out")
+  return()
+endif()
+find_library(MIMALLOC_LIBRARY mimalloc)
+
+function(lynse_program)
+  set(made ${PROJECT_BINARY_DIR}/server/server_scripts.c)
+  set(embed ${PROJECT_SOURCE_DIR}/cmake/embed_server_scripts.cmake)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/server/*.c)
+  file(GLOB parsers ${PROJECT_SOURCE_DIR}/server/http_*.c ${PROJECT_SOURCE_DIR}/server/rpc_codec.c)
+  list(REMOVE_ITEM sources ${parsers})
+  file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/*.lua
+       ${PROJECT_SOURCE_DIR}/scripts/*/*.lua ${PROJECT_SOURCE_DIR}/lua/lib/lynse/*.lua)
+  add_custom_command(OUTPUT ${made}
+    COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR} -DOUT=${made} -P ${embed}
+    DEPENDS ${scripts} ${embed} COMMENT "Embedding the server's scripts" VERBATIM)
+  add_executable(lynse_program ${sources} ${made}
+    $<TARGET_OBJECTS:lynse_server_parsers> $<TARGET_OBJECTS:lynse_module_objects>)
+  set_target_properties(lynse_program PROPERTIES
+    OUTPUT_NAME lynse RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  target_include_directories(lynse_program PRIVATE
+    ${PROJECT_SOURCE_DIR}/core/include ${PROJECT_BINARY_DIR}/include/server
+    ${PROJECT_BINARY_DIR}/include/lua-module ${PROJECT_BINARY_DIR}/include/base
+    ${PROJECT_BINARY_DIR}/include/codec)
+  target_link_libraries(lynse_program PRIVATE PkgConfig::LIBUV)
+  if(LYNSE_SANITIZE)
+    target_link_libraries(lynse_program PRIVATE lynse_lua_internal)
+  else()
+    target_sources(lynse_program PRIVATE
+      $<TARGET_OBJECTS:core_base> $<TARGET_OBJECTS:core_codec>)
+    target_link_options(lynse_program PRIVATE LINKER:--gc-sections)
+    target_link_libraries(lynse_program PRIVATE lynse_lua_static)
+    if(MIMALLOC_LIBRARY)
+      target_link_libraries(lynse_program PRIVATE ${MIMALLOC_LIBRARY})
+    endif()
+  endif()
+endfunction()
+
+lynse_program()
+install(TARGETS lynse_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+        COMPONENT lua EXCLUDE_FROM_ALL)

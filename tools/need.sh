@@ -3,7 +3,7 @@
 # Sourced by ./dev.  What is there is found without a network.
 
 packages_build="build-essential cmake ninja-build pkg-config libzstd-dev libxxhash-dev \
-libluajit-5.1-dev"
+libluajit-5.1-dev libuv1-dev libmimalloc-dev"
 packages_test="libcmocka-dev luajit lua-busted python3"
 packages_lint="clang-format lua-check luajit"
 packages_fuzz="clang libclang-rt-14-dev"

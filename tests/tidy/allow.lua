@@ -37,6 +37,8 @@ return {
       ["core/segment/column_reader.c"] = "the length of a tail's column",
       ["core/query/search.h"] = "the cancel flag of a search",
       ["core/query/search.c"] = "the cancel flag of a search",
+      ["server/server.h"] = "counters that loops share, and whether it drains",
+      ["server/server.c"] = "counters that loops share, and whether it drains",
       ["core/api/handles.h"] = "calls inside a handle; the cancel flag of a root's searches",
       ["core/api/calls.c"] = "calls inside a handle; the cancel flag of a root's searches",
       ["core/query/row_filter.h"] = "the cancel flag of who walks over rows",

@@ -32,6 +32,9 @@ local function roots(tree, path)
          list[#list + 1] = ("-Ibuild/tidy/include/%s"):format(name)
       end
       list[#list + 1] = "-Itests -Ibuild/tidy/include/guests"
+      if path:find("^server/") then
+         list[#list + 1] = "$(pkg-config --cflags luajit libuv)"
+      end
    end
    return table.concat(list, " ")
 end

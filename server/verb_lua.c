@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c — the program lynse.
+/* verb_lua.c — `lynse lua SCRIPT [ARGUMENT]...`: a script of Lua whose require knows lynse.
  *
- *   lynse lua SCRIPT [ARGUMENT]...   run a script of Lua, whose require knows lynse; - is stdin
- *   lynse version
- *
- * A script has the arguments as `arg` and as `...`.  The status is 0; 1 where the script fails,
- * whose error and traceback are on stderr; 2 where the command line is none.
+ * It has the arguments as `arg` and as `...`; - is stdin.  The status is 0; 1 where the script
+ * fails, whose error and traceback are on stderr.
  */
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
-#include <lynse.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lua/module/module.h"
-
-static int usage(FILE *to, int status)
-{
-    fputs("usage: lynse lua SCRIPT [ARGUMENT]...\n"
-          "       lynse version\n",
-          to);
-    return status;
-}
+#include "server/verbs.h"
 
 /* The raised value as a text with a traceback. */
 static int explain(lua_State *L)
@@ -90,16 +79,8 @@ static int run_lua(struct command *c)
     return status != 0;
 }
 
-int main(int argc, char **argv)
+int verb_lua(int argc, char **argv)
 {
     struct command c = {argc, argv};
-
-    if (argc == 2 && strcmp(argv[1], "version") == 0) {
-        printf("%s\n", lynse_version());
-        return 0;
-    }
-    if (argc == 2 && (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0))
-        return usage(stdout, 0);
-    if (argc < 3 || strcmp(argv[1], "lua") != 0) return usage(stderr, 2);
     return run_lua(&c);
 }

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake -DROOT=. -DOUT=server_scripts.c -P embed_server_scripts.cmake: the scripts of the server and
+# the modules that they require as one C file (server/scripts.h).
+set(arrays "")
+set(lines "")
+set(number 0)
+function(embed path name)
+  file(READ ${ROOT}/${path} hex HEX)
+  file(SIZE ${ROOT}/${path} size)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," bytes "${hex}")
+  set(arrays "${arrays}static const char script_${number}[] = {${bytes}'\\0'};\n" PARENT_SCOPE)
+  set(lines "${lines}    {\"${name}\", \"@${path}\", script_${number}, ${size}},\n" PARENT_SCOPE)
+  math(EXPR number "${number} + 1")
+  set(number ${number} PARENT_SCOPE)
+endfunction()
+file(GLOB scripts RELATIVE ${ROOT}/scripts ${ROOT}/scripts/http/*.lua ${ROOT}/scripts/rpc/*.lua
+     ${ROOT}/scripts/server/*.lua ${ROOT}/scripts/server.lua)
+list(SORT scripts)
+foreach(script ${scripts})
+  string(REGEX REPLACE "\\.lua$" "" name ${script})
+  string(REPLACE "/" "." name ${name})
+  embed(scripts/${script} ${name})
+endforeach()
+file(GLOB modules RELATIVE ${ROOT}/lua/lib ${ROOT}/lua/lib/lynse/*.lua)
+list(SORT modules)
+foreach(module ${modules})
+  string(REGEX REPLACE "\\.lua$" "" name ${module})
+  string(REPLACE "/" "." name ${name})
+  embed(lua/lib/${module} ${name})
+endforeach()
+file(WRITE ${OUT} "#include \"server/scripts.h\"\n\n${arrays}
+const struct server_script server_scripts[] = {\n${lines}    {NULL, NULL, NULL, 0},\n};\n")

@@ -1,0 +1,8 @@
+-- SPDX-License-Identifier: Apache-2.0
+local args = require "lynse.args"
+
+return {
+   summary = "How many live records there are, or match a filter.",
+   arguments = args.of_collection { args.where },
+   run = function(context, a) return { count = context:collection(a):count(a.where) } end,
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* connection.h — one peer: its bytes, the protocol it speaks, what is owed to it.
+ *
+ * Owned by its loop, from accept to the stream's end.  Thread: the loop's.
+ */
+#ifndef SERVER_CONNECTION_H
+#define SERVER_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "server/stream.h"
+
+struct connection;
+struct loop;
+struct request;
+
+/* A protocol takes whole requests out of the bytes. */
+struct protocol {
+    /* Its state; NULL when out of memory. */
+    void *(*open)(struct connection *c);
+    void (*close)(void *state);
+    /* Take what can be taken: requests begin, until connection_is_full.  Returns the bytes used;
+     * the rest comes again with more behind it.  May call connection_end. */
+    size_t (*feed)(struct connection *c, struct slice bytes);
+    /* Whether it is in the middle of reading a request. */
+    bool (*is_inside)(const struct connection *c);
+    /* Whether no further request may begin before one of those under way is answered. */
+    bool (*is_busy)(const struct connection *c);
+};
+extern const struct protocol protocol_rpc;
+extern const struct protocol protocol_http;
+
+struct connection {
+    struct loop *loop;
+    struct connection *next, *previous;
+    struct stream stream;
+    const struct protocol *protocol; /* NULL: no byte has come */
+    void *state;                     /* the protocol's */
+    struct buf in;                   /* came and was not taken */
+    struct buf out;                  /* to be written */
+    struct buf sending;              /* being written by the stream */
+    struct request *requests;
+    size_t request_count;
+    /* Monotonic: closed when they pass; 0: nothing is waited for. */
+    uint64_t read_deadline_us, write_deadline_us;
+    uint64_t inside_since_us; /* a request began to come, and is not whole; 0: none */
+    uint64_t inside_bytes;    /* that came of it */
+    bool is_reading, is_feeding, is_sending;
+    bool ends_after_write; /* what is owed is written, then it is closed; no more requests */
+    bool is_closed;        /* handed to the stream to close */
+    bool is_authenticated;
+};
+
+/* Take the peer that waits at the listener. */
+void connection_accept(struct loop *l, uv_stream_t *listener, bool is_pipe);
+/* No further request may begin now: too many are under way, or too much is owed. */
+bool connection_is_full(const struct connection *c);
+/* Something was appended to c->out. */
+void connection_flush(struct connection *c);
+/* Go on with what was held back. */
+void connection_resume(struct connection *c);
+void connection_end(struct connection *c);   /* once all that is owed is written */
+void connection_close(struct connection *c); /* now */
+/* Once a tick: close what is late. */
+void connection_check(struct connection *c, uint64_t now_us);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/engine_natives.h"
+
+#include <string.h>
+
+static const char collection_name[] = "lynse.server.collection";
+
+static int close_collection(lua_State *L)
+{
+    struct lynse_collection **c = luaL_checkudata(L, 1, collection_name);
+    lynse_collection_close(*c);
+    *c = NULL;
+    return 0;
+}
+
+struct lynse_collection *engine_collection_check(lua_State *L, int index)
+{
+    struct lynse_collection **c = luaL_checkudata(L, index, collection_name);
+    if (!*c) luaL_argerror(L, index, "the collection is closed");
+    return *c;
+}
+
+struct lynse_collection **engine_collection_push(lua_State *L)
+{
+    struct lynse_collection **c = lua_newuserdata(L, sizeof *c);
+    *c = NULL;
+    luaL_getmetatable(L, collection_name);
+    lua_setmetatable(L, -2);
+    return c;
+}
+
+const char *engine_text(lua_State *L, int index)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, index, &size);
+    if (strlen(text) != size) luaL_argerror(L, index, "holds a NUL byte");
+    return text;
+}
+
+const char *engine_text_or_null(lua_State *L, int index)
+{
+    return lua_isnoneornil(L, index) ? NULL : engine_text(L, index);
+}
+
+const char *engine_keep_text(lua_State *L, const struct request *r, const char *text)
+{
+    if (!text) return NULL;
+    const char *kept = arena_copy_text((struct arena *)&r->arena, text, strlen(text));
+    if (!kept) luaL_error(L, "not enough memory");
+    return kept;
+}
+
+static void add_all(lua_State *L, const luaL_Reg *functions)
+{
+    for (; functions->name; functions++) {
+        lua_pushcfunction(L, functions->func);
+        lua_setfield(L, -2, functions->name);
+    }
+}
+
+void engine_natives_push(lua_State *L)
+{
+    luaL_newmetatable(L, collection_name);
+    lua_pushcfunction(L, close_collection);
+    lua_setfield(L, -2, "__gc");
+    lua_newtable(L); /* methods of a collection: scripts/server.lua fills it */
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "__index");
+    lua_setfield(L, -3, "collection_methods");
+    lua_pop(L, 1);
+    add_all(L, engine_natives_roots);
+    add_all(L, engine_natives_writes);
+    add_all(L, engine_natives_reads);
+    add_all(L, engine_natives_server);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine_reads.c — searches, look-ups and walks.
+ *
+ * What reads little is done on the loop: a search over few numbers, a record by its id, a count.
+ * Everything else goes to a worker, where it may be split over the engine's own threads.
+ */
+#include <string.h>
+
+#include "base/limits.h"
+#include "lua/module/scalars.h"
+#include "server/arguments.h"
+#include "server/engine_natives.h"
+#include "server/hits_value.h"
+
+enum {
+    SMALL_SEARCH_NUMBERS = 1 << 20, /* components of all rows for all queries: 50 us or so */
+    SMALL_GET_IDS = 64,
+    QUERY_ROWS_MAX = 1000000,
+};
+
+struct read_call {
+    struct engine_call base;
+    struct lynse_collection *collection;
+    struct lynse_search_desc search;
+    const struct lynse_id *ids;
+    size_t id_count;
+    const char *where;
+    uint32_t flags;
+    uint64_t skip, limit;
+    struct lynse_hits *hits;
+    uint64_t count;
+    int exists;
+};
+
+static struct read_call *read_call_new(lua_State *L, void (*work)(struct engine_call *),
+                                       int (*push)(lua_State *, struct engine_call *))
+{
+    struct lynse_collection *c = engine_collection_check(L, 1);
+    struct read_call *call = engine_call_new(L, sizeof *call, work, push);
+    call->collection = c;
+    return call;
+}
+
+static int push_hits(lua_State *L, struct engine_call *base)
+{
+    struct read_call *call = (struct read_call *)base;
+    struct hits_value *value = hits_value_push(L);
+    value->hits = call->hits;
+    call->hits = NULL;
+    return 1;
+}
+
+static void drop_hits(struct engine_call *base)
+{
+    lynse_hits_free(((struct read_call *)base)->hits);
+}
+
+static int push_count(lua_State *L, struct engine_call *base)
+{
+    scalar_push_uint(L, ((struct read_call *)base)->count);
+    return 1;
+}
+
+/* ---- Search ---- */
+
+static void work_search(struct engine_call *base)
+{
+    struct read_call *call = (struct read_call *)base;
+    call->search.error = &base->error;
+    base->code = lynse_search(call->collection, &call->search, &call->hits);
+}
+
+static bool is_small_search(const struct read_call *call)
+{
+    const struct lynse_search_desc *s = &call->search;
+    uint64_t rows = 0;
+
+    if (s->where || s->score || s->rerank) return false;
+    if (lynse_count(call->collection, &rows, NULL) != LYNSE_OK) return false;
+    return (rows + 1) * s->dim * s->query_count <= SMALL_SEARCH_NUMBERS;
+}
+
+static const char *option_text(lua_State *L, const struct request *r, const char *name)
+{
+    lua_getfield(L, 3, name);
+    const char *text = engine_keep_text(L, r, engine_text_or_null(L, -1));
+    lua_pop(L, 1);
+    return text;
+}
+
+static lua_Number option_number(lua_State *L, const char *name)
+{
+    lua_getfield(L, 3, name);
+    lua_Number number = luaL_optnumber(L, -1, 0);
+    lua_pop(L, 1);
+    return number;
+}
+
+static bool option_flag(lua_State *L, const char *name)
+{
+    lua_getfield(L, 3, name);
+    bool flag = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return flag;
+}
+
+/* search(collection, queries, { k, where, fields, vectors, score, rerank, threshold, max_results })
+ * → hits; a range search where there is a threshold. */
+static int search(lua_State *L)
+{
+    struct read_call *call = read_call_new(L, work_search, push_hits);
+    const struct request *r = call->base.request;
+    const struct block *queries = block_borrow(L, 2, ARGUMENT_VECTORS, r->number);
+
+    if (!queries) queries = block_borrow(L, 2, ARGUMENT_VECTOR, r->number);
+    if (!queries) return luaL_argerror(L, 2, "no vectors of this request's");
+    luaL_checktype(L, 3, LUA_TTABLE);
+    call->base.drop = drop_hits;
+    call->search = (struct lynse_search_desc){.struct_bytes = sizeof call->search,
+                                              .dim = queries->dim,
+                                              .vector = queries->as.vectors,
+                                              .query_count = queries->count,
+                                              .k = (uint32_t)option_number(L, "k"),
+                                              .where = option_text(L, r, "where"),
+                                              .score = option_text(L, r, "score"),
+                                              .rerank = option_text(L, r, "rerank"),
+                                              .timeout_us = engine_call_timeout_us(r)};
+    if (option_flag(L, "fields")) call->search.flags |= LYNSE_WITH_FIELDS;
+    if (option_flag(L, "vectors")) call->search.flags |= LYNSE_WITH_VECTORS;
+    lua_getfield(L, 3, "threshold");
+    if (!lua_isnil(L, -1)) {
+        call->search.flags |= LYNSE_RANGE;
+        call->search.threshold = (float)luaL_checknumber(L, -1);
+        call->search.max_results = (uint32_t)option_number(L, "max_results");
+    }
+    lua_pop(L, 1);
+    return engine_call_run(L, &call->base, is_small_search(call));
+}
+
+/* ---- By id ---- */
+
+static uint32_t flags_at(lua_State *L, int index)
+{
+    return (lua_toboolean(L, index) ? LYNSE_WITH_FIELDS : 0u) |
+           (lua_toboolean(L, index + 1) ? LYNSE_WITH_VECTORS : 0u);
+}
+
+static void work_get(struct engine_call *base)
+{
+    struct read_call *call = (struct read_call *)base;
+    base->code = lynse_get(call->collection, call->ids, call->id_count, call->flags, &call->hits,
+                           &base->error);
+}
+
+static const struct block *check_ids(lua_State *L, int index, const struct request *r)
+{
+    const struct block *ids = block_borrow(L, index, ARGUMENT_IDS, r->number);
+    if (!ids) ids = block_borrow(L, index, ARGUMENT_ID, r->number);
+    if (!ids) luaL_argerror(L, index, "no ids of this request's");
+    return ids;
+}
+
+/* get(collection, ids, with_fields, with_vectors) → hits */
+static int get(lua_State *L)
+{
+    struct read_call *call = read_call_new(L, work_get, push_hits);
+    const struct block *ids = check_ids(L, 2, call->base.request);
+
+    call->base.drop = drop_hits;
+    call->ids = ids->as.ids;
+    call->id_count = ids->count;
+    call->flags = flags_at(L, 3);
+    return engine_call_run(L, &call->base, ids->count <= SMALL_GET_IDS);
+}
+
+static void work_has(struct engine_call *base)
+{
+    struct read_call *call = (struct read_call *)base;
+    base->code = lynse_exists(call->collection, call->ids, &call->exists, &base->error);
+}
+
+static int push_exists(lua_State *L, struct engine_call *base)
+{
+    lua_pushboolean(L, ((struct read_call *)base)->exists);
+    return 1;
+}
+
+/* has(collection, id) → flag */
+static int has(lua_State *L)
+{
+    struct read_call *call = read_call_new(L, work_has, push_exists);
+
+    call->ids = check_ids(L, 2, call->base.request)->as.ids;
+    return engine_call_run(L, &call->base, true);
+}
+
+/* ---- Counting and walking ---- */
+
+static void work_count(struct engine_call *base)
+{
+    struct read_call *call = (struct read_call *)base;
+    base->code = call->where
+                     ? lynse_count_where(call->collection, call->where, &call->count, &base->error)
+                     : lynse_count(call->collection, &call->count, &base->error);
+}
+
+/* count(collection, where or nil) → number */
+static int count(lua_State *L)
+{
+    struct read_call *call = read_call_new(L, work_count, push_count);
+
+    call->where = engine_keep_text(L, call->base.request, engine_text_or_null(L, 2));
+    return engine_call_run(L, &call->base, !call->where);
+}
+
+static int begin_walk(struct read_call *call, struct lynse_scan **out)
+{
+    if (call->where)
+        return lynse_query_begin(call->collection, call->where, call->flags, out,
+                                 &call->base.error);
+    return lynse_scan_begin(call->collection, call->flags, out, &call->base.error);
+}
+
+/* Rows skip … skip + limit of the walk, at once. */
+static void work_walk(struct engine_call *base)
+{
+    struct read_call *call = (struct read_call *)base;
+    struct lynse_scan *scan = NULL;
+    struct lynse_hits *more = NULL;
+
+    base->code = begin_walk(call, &scan);
+    if (base->code != LYNSE_OK) return;
+    lynse_scan_skip(scan, call->skip);
+    size_t most = call->limit ? call->limit : QUERY_ROWS_MAX;
+    base->code = lynse_scan_next(scan, most, &call->hits, &base->error);
+    if (base->code == LYNSE_OK && !call->limit && call->hits->count == QUERY_ROWS_MAX &&
+        lynse_scan_next(scan, 1, &more, NULL) == LYNSE_OK && more->count) {
+        base->code = LYNSE_LIMIT;
+        base->error = (struct lynse_error){
+            .code = LYNSE_LIMIT,
+            .text = "more than 1000000 records; ask for them in parts, with limit and offset"};
+    }
+    lynse_hits_free(more);
+    lynse_scan_free(scan);
+}
+
+/* walk(collection, where or nil, skip, limit (0: all), with_fields, with_vectors, deleted) → hits
+ * */
+static int walk(lua_State *L)
+{
+    struct read_call *call = read_call_new(L, work_walk, push_hits);
+
+    call->base.drop = drop_hits;
+    call->where = engine_keep_text(L, call->base.request, engine_text_or_null(L, 2));
+    call->skip = (uint64_t)luaL_optnumber(L, 3, 0);
+    call->limit = (uint64_t)luaL_optnumber(L, 4, 0);
+    call->flags = flags_at(L, 5) | (lua_toboolean(L, 7) ? LYNSE_SCAN_DELETED : 0u);
+    return engine_call_run(L, &call->base, false);
+}
+
+const luaL_Reg engine_natives_reads[] = {{"search", search}, {"get", get},   {"has", has},
+                                         {"count", count},   {"walk", walk}, {NULL, NULL}};

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine_writes.c — writes: queued at once, answered by the engine's completion.
+ *
+ * A large group is copied into its message on a worker, because that would hold up the loop; a
+ * small one here.  Either way the method goes on when the group has reached its level of
+ * durability.
+ */
+#include <string.h>
+
+#include "lua/module/scalars.h"
+#include "server/arguments.h"
+#include "server/engine_natives.h"
+
+enum { INLINE_BYTES = 256 << 10 };
+
+struct write_call {
+    struct engine_call base;
+    struct lynse_collection *collection;
+    int (*write)(struct lynse_collection *c, const struct lynse_rows *rows,
+                 const struct lynse_write_options *options, struct lynse_write_result *result,
+                 struct lynse_error *err);
+    int (*change)(struct lynse_collection *c, const struct lynse_id *ids, size_t count,
+                  const struct lynse_write_options *options, struct lynse_write_result *result,
+                  struct lynse_error *err);
+    struct lynse_rows rows;
+    const char *where;
+    struct lynse_write_options options;
+    struct lynse_write_result result;
+};
+
+static const char *level_word(uint32_t level)
+{
+    static const char *const words[] = {"default", "always", "interval", "os", "none"};
+    return level < sizeof words / sizeof *words ? words[level] : "";
+}
+
+/* { lsn, row_count, first_number, sync } */
+static int push_result(lua_State *L, struct engine_call *base)
+{
+    const struct lynse_write_result *result = &((struct write_call *)base)->result;
+
+    lua_createtable(L, 0, 4);
+    scalar_push_uint(L, result->lsn);
+    lua_setfield(L, -2, "lsn");
+    scalar_push_uint(L, result->row_count);
+    lua_setfield(L, -2, "row_count");
+    scalar_push_uint(L, result->first_number);
+    lua_setfield(L, -2, "first_number");
+    lua_pushstring(L, level_word(result->sync_reached));
+    lua_setfield(L, -2, "sync");
+    return 1;
+}
+
+static void send_write(struct write_call *call)
+{
+    struct engine_call *base = &call->base;
+
+    if (call->write)
+        base->code =
+            call->write(call->collection, &call->rows, &call->options, &call->result, &base->error);
+    else if (call->where)
+        base->code = lynse_delete_where(call->collection, call->where, &call->options,
+                                        &call->result, &base->error);
+    else
+        base->code = call->change(call->collection, call->rows.ids, call->rows.count,
+                                  &call->options, &call->result, &base->error);
+}
+
+static void work_write(struct engine_call *base)
+{
+    send_write((struct write_call *)base);
+}
+
+/* The engine's thread, or this one where the write is refused at once. */
+static void on_done(void *ctx, const struct lynse_write_result *result,
+                    const struct lynse_error *error)
+{
+    struct write_call *call = ctx;
+
+    if (error) {
+        call->base.error = *error;
+        call->base.code = error->code;
+    } else {
+        call->result = *result;
+        call->base.code = LYNSE_OK;
+    }
+    engine_call_done(&call->base);
+}
+
+static struct write_call *write_call_new(lua_State *L)
+{
+    struct lynse_collection *c = engine_collection_check(L, 1);
+    struct write_call *call = engine_call_new(L, sizeof *call, work_write, push_result);
+
+    call->collection = c;
+    call->rows.struct_bytes = sizeof call->rows;
+    call->options =
+        (struct lynse_write_options){.struct_bytes = sizeof call->options,
+                                     .timeout_us = engine_call_timeout_us(call->base.request)};
+    return call;
+}
+
+static int run_write(lua_State *L, struct write_call *call, size_t bytes)
+{
+    if (bytes > INLINE_BYTES || call->where) return engine_call_run(L, &call->base, false);
+    call->options.done = on_done;
+    call->options.done_ctx = call;
+    struct lynse_error error = {0};
+    struct lynse_write_result unused;
+    int code = call->write
+                   ? call->write(call->collection, &call->rows, &call->options, &unused, &error)
+                   : call->change(call->collection, call->rows.ids, call->rows.count,
+                                  &call->options, &unused, &error);
+    (void)code; /* on_done is told of it too */
+    return engine_call_wait(L, &call->base);
+}
+
+static const struct block *check_block(lua_State *L, int index, enum argument_kind kind,
+                                       const struct write_call *call)
+{
+    const struct block *block = block_borrow(L, index, kind, call->base.request->number);
+    if (!block) luaL_argerror(L, index, "no block of this request's");
+    return block;
+}
+
+static const struct block *check_ids(lua_State *L, int index, const struct write_call *call)
+{
+    const struct block *ids = block_borrow(L, index, ARGUMENT_ID, call->base.request->number);
+    return ids ? ids : check_block(L, index, ARGUMENT_IDS, call);
+}
+
+/* (collection, ids or nil, vectors, documents or nil, sync or nil) → result */
+static int write_rows(lua_State *L,
+                      int (*write)(struct lynse_collection *, const struct lynse_rows *,
+                                   const struct lynse_write_options *, struct lynse_write_result *,
+                                   struct lynse_error *))
+{
+    static const char *const levels[] = {"default", "always", "interval", "os", "none", NULL};
+    struct write_call *call = write_call_new(L);
+    const struct block *vectors = check_block(L, 3, ARGUMENT_VECTORS, call);
+    size_t bytes = 0;
+
+    call->write = write;
+    call->rows.dim = vectors->dim;
+    call->rows.count = vectors->count;
+    call->rows.vectors = vectors->as.vectors;
+    if (!lua_isnoneornil(L, 2)) call->rows.ids = check_ids(L, 2, call)->as.ids;
+    if (!lua_isnoneornil(L, 4))
+        call->rows.fields = check_block(L, 4, ARGUMENT_DOCUMENTS, call)->as.documents;
+    call->options.sync = (uint32_t)luaL_checkoption(L, 5, "default", levels);
+    for (size_t i = 0; call->rows.fields && i < call->rows.count; i++)
+        bytes += call->rows.fields[i].size;
+    return run_write(L, call, bytes + call->rows.count * call->rows.dim * sizeof(float));
+}
+
+static int add_rows(lua_State *L)
+{
+    return write_rows(L, lynse_add);
+}
+
+static int upsert_rows(lua_State *L)
+{
+    return write_rows(L, lynse_upsert);
+}
+
+/* delete(collection, ids) → result */
+static int delete_rows(lua_State *L)
+{
+    struct write_call *call = write_call_new(L);
+    const struct block *ids = check_ids(L, 2, call);
+
+    call->change = lynse_delete;
+    call->rows.ids = ids->as.ids;
+    call->rows.count = ids->count;
+    return run_write(L, call, ids->count * sizeof(struct lynse_id));
+}
+
+/* restore(collection, ids) → result */
+static int restore_rows(lua_State *L)
+{
+    struct write_call *call = write_call_new(L);
+    const struct block *ids = check_ids(L, 2, call);
+
+    call->change = lynse_restore;
+    call->rows.ids = ids->as.ids;
+    call->rows.count = ids->count;
+    return run_write(L, call, ids->count * sizeof(struct lynse_id));
+}
+
+/* delete_where(collection, where) → result */
+static int delete_where(lua_State *L)
+{
+    struct write_call *call = write_call_new(L);
+
+    call->where = engine_keep_text(L, call->base.request, engine_text(L, 2));
+    return run_write(L, call, 0);
+}
+
+const luaL_Reg engine_natives_writes[] = {
+    {"add", add_rows},         {"upsert", upsert_rows},        {"delete", delete_rows},
+    {"restore", restore_rows}, {"delete_where", delete_where}, {NULL, NULL}};

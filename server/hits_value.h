@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hits_value.h — what a search, query or get found, as a value of Lua that is encoded when the
+ * answer is written, and never becomes tables.
+ *
+ * A handler says in which form it is to be written: hits:items(k) and the like answer with the hits
+ * themselves.  Thread: that of the loop.
+ */
+#ifndef SERVER_HITS_VALUE_H
+#define SERVER_HITS_VALUE_H
+
+#include <lua.h>
+#include <lynse.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+/* name, method of Lua */
+#define HITS_FORMS(_)                                                                              \
+    _(ITEMS, "items")     /* {k, ids, scores, vector_field, fields} */                             \
+    _(RESULTS, "results") /* a list of {ids, scores, fields}, one a query */                       \
+    _(RANGE, "range")     /* {ids, distances} */                                                   \
+    _(DATA, "data")       /* [vectors, ids, fields] */                                             \
+    _(RECORDS, "records") /* a list of maps: the fields, and id */                                 \
+    _(IDS, "ids")         /* a list */                                                             \
+    _(COLUMNS, "columns") /* {ids, vectors, fields}, vectors where they were read */
+
+enum hits_form {
+#define HITS_FORM_ENUM(name, word) HITS_##name,
+    HITS_FORMS(HITS_FORM_ENUM)
+#undef HITS_FORM_ENUM
+};
+
+struct hits_value {
+    struct lynse_hits *hits; /* owned; NULL: freed */
+    enum hits_form form;
+    double k;    /* that was asked for, echoed in items */
+    bool is_raw; /* integer ids, scores and vectors as bins, little-endian */
+};
+
+/* Once for a state. */
+void hits_value_prepare(lua_State *L);
+/* Pushes an empty one, to be filled: nothing can be lost when Lua raises. */
+struct hits_value *hits_value_push(lua_State *L);
+/* NULL where there is none. */
+struct hits_value *hits_value_borrow(lua_State *L, int index);
+
+/* Append it as msgpack, in its form; the caller checks buf_ok. */
+void hits_value_write(const struct hits_value *h, struct buf *out);
+/* Append LynseDB's blocks (protocol 1.3): of one search, of a batch (is_batch), of head and tail.
+ * err INVALID: an id is a text, which a block has no room for. */
+int hits_value_write_block(const struct hits_value *h, bool is_batch, struct buf *out,
+                           struct error *err);
+int hits_value_write_rows(const struct hits_value *h, struct buf *out, struct error *err);
+
+#endif

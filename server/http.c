@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http.c — HTTP/1.1 on a connection: requests in, answers out in their order (docs/PROTOCOL.md).
+ *
+ * WHAT        A head finds its route; the body is gathered, and becomes params: of JSON or msgpack,
+ *             or of the query string with the body as raw bytes beside them.  One request of a
+ *             connection runs at a time, so that answers are in order; further ones wait unread.
+ * INVARIANTS  (1) Whoever may not enter, or asks for what is not there, is told so only after its
+ *                 request is read: the next one begins where it should.
+ *             (2) A head that cannot be trusted ends the connection after its answer.
+ * THREADS     The loop's.
+ */
+#include <lynse.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/json.h"
+#include "codec/msgpack.h"
+#include "server/connection.h"
+#include "server/dispatch.h"
+#include "server/hits_value.h"
+#include "server/http_codec.h"
+#include "server/http_parser.h"
+#include "server/loop.h"
+#include "server/methods.h"
+#include "server/request.h"
+#include "server/result.h"
+#include "server/server.h"
+
+struct http_state {
+    struct alloc *alloc;
+    struct http_parser parser;
+    struct request *request; /* whose body is being read; NULL: none */
+    struct error refusal;    /* what it is told at its end; code 0: nothing */
+    int refusal_status;      /* 0: that of the code */
+};
+
+static void *open_http(struct connection *c)
+{
+    struct http_state *s = mem_zalloc(c->loop->alloc, MEM_MESSAGE, sizeof *s);
+    struct http_limits limits = http_limits_default;
+
+    if (!s) return NULL;
+    s->alloc = c->loop->alloc;
+    limits.body_bytes_max = c->loop->server->options.body_bytes_max;
+    http_parser_init(&s->parser, s->alloc, &limits);
+    return s;
+}
+
+static void close_http(void *state)
+{
+    struct http_state *s = state;
+    if (s->request) request_destroy(s->request);
+    http_parser_deinit(&s->parser);
+    mem_free(s->alloc, s);
+}
+
+static bool is_inside(const struct connection *c)
+{
+    const struct http_state *s = c->state;
+    return !http_parser_is_idle(&s->parser);
+}
+
+/* One at a time; the one that is being read is none yet. */
+static bool is_busy(const struct connection *c)
+{
+    const struct http_state *s = c->state;
+    return c->request_count > 0 && !s->request;
+}
+
+/* ---- Answers ---- */
+
+static const struct {
+    int code, status;
+    const char *word; /* LynseDB's */
+} error_rows[] = {
+#define ERROR_ROW(name, number, http, word, text) {number, http, word},
+    LYNSE_ERRORS(ERROR_ROW)
+#undef ERROR_ROW
+};
+
+static int status_of(int code, const char **out_word)
+{
+    for (size_t i = 0; i < sizeof error_rows / sizeof *error_rows; i++) {
+        if (error_rows[i].code != code) continue;
+        *out_word = error_rows[i].word;
+        return error_rows[i].status;
+    }
+    *out_word = "internal_error";
+    return 500;
+}
+
+static void write_response(struct request *r, struct http_response *head, struct slice body)
+{
+    struct connection *c = r->connection;
+    struct error err;
+
+    head->version_minor = 1;
+    head->keeps_alive = r->keeps_alive && !c->ends_after_write;
+    head->content_length = body.size;
+    head->request_id = r->number;
+    if (http_write_head(&c->out, head, &err) != 0) {
+        connection_close(c);
+        return;
+    }
+    if (!r->wants_head_only) buf_append(&c->out, body.data, body.size);
+    if (!r->keeps_alive) c->ends_after_write = true;
+    connection_flush(c);
+}
+
+static void answer_error(struct request *r, const struct error *err, int status)
+{
+    static const struct http_field challenge = {"WWW-Authenticate", {NULL, 0}};
+    struct http_field fields[1] = {challenge};
+    struct http_response head = {.content_type = "application/json"};
+    struct error ignored;
+    struct buf body;
+    const char *word;
+    int usual = status_of(err->code, &word);
+
+    fields[0].value = slice_of_text("Basic realm=\"LynseDB\"");
+    buf_init(&body, r->loop->alloc, MEM_MESSAGE);
+    buf_append_text(&body, "{\"error\":");
+    if (json_write_text(&body, slice_of_text(err->text), &ignored) != 0)
+        buf_append_text(&body, "\"\"");
+    buf_append_text(&body, ",\"code\":\"%s\"}", word);
+    head.status = status ? status : usual;
+    if (head.status == 503) head.retry_after_s = 1 + err->retry_after_ms / 1000;
+    if (head.status == 401) head.fields = fields, head.field_count = 1;
+    if (buf_ok(&body)) write_response(r, &head, buf_slice(&body));
+    else connection_close(r->connection);
+    buf_deinit(&body);
+}
+
+static int write_json(struct request *r, lua_State *L, int index, struct buf *body,
+                      struct error *err)
+{
+    struct buf packed;
+    bool is_envelope = r->route->reply == ROUTE_ENVELOPE;
+
+    buf_init(&packed, r->loop->alloc, MEM_MESSAGE);
+    int rc = result_write(L, index, r->number, &packed, err);
+    if (is_envelope) buf_append_text(body, "{\"status\":\"success\",\"params\":");
+    if (rc == 0) rc = json_from_msgpack(buf_slice(&packed), body, err);
+    if (is_envelope) buf_append_u8(body, '}');
+    buf_deinit(&packed);
+    return rc;
+}
+
+/* The hits that a map has as its one value of that kind. */
+static struct hits_value *find_hits(lua_State *L, int index)
+{
+    struct hits_value *found = NULL;
+
+    if (!lua_istable(L, index)) return hits_value_borrow(L, index);
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        if (!found) found = hits_value_borrow(L, -1);
+        lua_pop(L, 1);
+    }
+    return found;
+}
+
+static int write_body(struct request *r, lua_State *L, int index, struct buf *body,
+                      const char **out_type, struct error *err)
+{
+    enum route_reply reply = r->route->reply;
+    size_t size;
+
+    if (reply == ROUTE_ENVELOPE || reply == ROUTE_PLAIN) {
+        *out_type = "application/json";
+        return write_json(r, L, index, body, err);
+    }
+    if (reply == ROUTE_TEXT) {
+        const char *text = lua_tolstring(L, index, &size);
+        if (!text) return error_set(err, LYNSE_INTERNAL, "the method answered with no text");
+        *out_type = r->route->content_type;
+        buf_append(body, text, size);
+        return 0;
+    }
+    struct hits_value *hits = find_hits(L, index);
+    *out_type = "application/octet-stream";
+    if (!hits || !hits->hits)
+        return error_set(err, LYNSE_INTERNAL, "the method answered without hits");
+    if (reply == ROUTE_ROWS_BLOCK) return hits_value_write_rows(hits, body, err);
+    return hits_value_write_block(hits, reply == ROUTE_BATCH_BLOCK, body, err);
+}
+
+static void answer(struct request *r, lua_State *L, int index, const struct error *err)
+{
+    struct http_response head = {.status = 200};
+    struct error failed;
+    struct buf body;
+
+    server_report(r, err);
+    if (!r->connection || r->connection->is_closed) return;
+    if (err) {
+        answer_error(r, err, 0);
+        return;
+    }
+    buf_init(&body, r->loop->alloc, MEM_MESSAGE);
+    int rc = write_body(r, L, index, &body, &head.content_type, &failed);
+    if (rc == 0 && !buf_ok(&body)) rc = error_no_memory(&failed, body.size);
+    if (rc == 0) write_response(r, &head, buf_slice(&body));
+    else answer_error(r, &failed, 0);
+    buf_deinit(&body);
+}
+
+/* ---- Params ---- */
+
+static const struct msgpack_limits params_limits = {
+    .what = "params",
+    .bytes_max = UINT32_MAX - 1,
+    .node_count_max = 64u << 20,
+    .depth_max = 40, /* a record's fields, within a list, within the params */
+    .key_count_max = 1u << 20,
+    .has_text_keys = true,
+};
+
+static int read_query(struct request *r, struct slice query, struct error *err)
+{
+    struct http_query pairs;
+    struct buf texts, packed;
+    int rc;
+
+    buf_init(&texts, r->loop->alloc, MEM_MESSAGE);
+    buf_init(&packed, r->loop->alloc, MEM_MESSAGE);
+    rc = http_read_query(query, &texts, &pairs, err);
+    if (rc == 0) {
+        msgpack_write_map(&packed, (uint32_t)pairs.count);
+        for (size_t i = 0; i < pairs.count; i++) {
+            msgpack_write_text(&packed, pairs.pairs[i].key);
+            msgpack_write_text(&packed, pairs.pairs[i].value);
+        }
+        uint8_t *copy = buf_ok(&packed) ? arena_alloc(&r->arena, packed.size) : NULL;
+        if (copy) {
+            memcpy(copy, packed.data, packed.size);
+            r->params = slice_of(copy, packed.size);
+        } else rc = error_no_memory(err, packed.size);
+    }
+    buf_deinit(&texts);
+    buf_deinit(&packed);
+    return rc;
+}
+
+/* The body becomes msgpack, in its place. */
+static int read_json(struct request *r, struct error *err)
+{
+    struct buf packed;
+
+    if (r->body.size == 0) return 0;
+    buf_init(&packed, r->loop->alloc, MEM_MESSAGE);
+    if (json_to_msgpack(buf_slice(&r->body), &params_limits, &packed, err) != 0) {
+        buf_deinit(&packed);
+        return -1;
+    }
+    buf_deinit(&r->body);
+    r->body = packed;
+    r->params = buf_slice(&r->body);
+    if ((r->params.data[0] & 0xf0) == 0x80 || r->params.data[0] == 0xde ||
+        r->params.data[0] == 0xdf)
+        return 0;
+    return error_set(err, LYNSE_INVALID, "the body must be a JSON object");
+}
+
+static int read_params(struct request *r, const struct http_parser *p, struct error *err)
+{
+    struct slice path, query, type;
+    size_t size = 0;
+
+    http_split_target(p->request.target, &path, &query);
+    if (r->route->params == ROUTE_PARAMS_QUERY) {
+        r->has_texts = true;
+        r->raw_body = buf_slice(&r->body);
+        return read_query(r, query, err);
+    }
+    http_parser_find(p, "content-type", &type);
+    if (!http_is_type(type, "application/msgpack")) return read_json(r, err);
+    if (msgpack_check(buf_slice(&r->body), &params_limits, &size, err) != 0) return -1;
+    r->params = buf_slice(&r->body);
+    if (size == r->body.size) return 0;
+    return error_set(err, LYNSE_PARSE, "params: %zu bytes behind their end", r->body.size - size);
+}
+
+/* ---- Requests ---- */
+
+static void refuse_later(struct http_state *s, int status, int code, const char *text)
+{
+    if (s->refusal.code) return;
+    error_set(&s->refusal, code, "%s", text);
+    s->refusal_status = status;
+}
+
+static bool has_key(struct connection *c, const struct http_parser *p)
+{
+    struct slice authorization;
+    struct http_key key;
+    struct error ignored;
+
+    if (!server_needs_key(c->loop->server)) return true;
+    if (http_parser_find(p, "authorization", &authorization) != 1) return false;
+    return http_read_key(authorization, &key, &ignored) == 0 &&
+           server_check_key(c->loop->server, slice_of(key.bytes, key.size));
+}
+
+static void find_route(struct connection *c, struct http_state *s)
+{
+    const struct http_request *h = &s->parser.request;
+    bool is_get = h->method == HTTP_GET_METHOD || h->method == HTTP_HEAD_METHOD;
+    bool is_other = false;
+    struct slice path, query;
+    struct buf decoded;
+    struct error err;
+
+    http_split_target(h->target, &path, &query);
+    buf_init(&decoded, c->loop->alloc, MEM_MESSAGE);
+    if (http_decode_path(path, &decoded, &err) != 0) {
+        refuse_later(s, 0, err.code, err.text);
+    } else if (!is_get && h->method != HTTP_POST_METHOD) {
+        methods_route(&c->loop->methods, false, buf_slice(&decoded), &is_other);
+        refuse_later(s, 405, LYNSE_INVALID, "only GET, HEAD and POST are served");
+    } else {
+        s->request->route =
+            methods_route(&c->loop->methods, is_get, buf_slice(&decoded), &is_other);
+        if (!s->request->route && is_other)
+            refuse_later(s, 405, LYNSE_INVALID, "this path is there with the other verb alone");
+        else if (!s->request->route) refuse_later(s, 404, LYNSE_NOT_FOUND, "no such path");
+    }
+    buf_deinit(&decoded);
+}
+
+static void begin_head(struct connection *c, struct http_state *s)
+{
+    struct request *r = request_create(c->loop, c);
+
+    if (!r) {
+        connection_close(c);
+        return;
+    }
+    s->request = r;
+    s->refusal = (struct error){0};
+    s->refusal_status = 0;
+    r->answer = answer;
+    r->is_lenient = true;
+    r->keeps_alive = s->parser.request.keeps_alive;
+    r->wants_head_only = s->parser.request.method == HTTP_HEAD_METHOD;
+    r->is_authenticated = has_key(c, &s->parser);
+    find_route(c, s);
+    if (!r->is_authenticated && !(r->route && r->route->method->is_public)) {
+        s->refusal.code = 0; /* who may not enter learns of no path */
+        refuse_later(s, 401, LYNSE_UNAUTHORIZED, "Unauthorized");
+    }
+    if (!s->refusal.code) http_parser_gather(&s->parser, &r->body);
+    if (s->parser.request.wants_continue && !s->refusal.code) {
+        http_write_continue(&c->out);
+        connection_flush(c);
+    }
+    /* The body of a refused request would be read for nothing. */
+    if (s->parser.request.wants_continue && s->refusal.code) r->keeps_alive = false;
+}
+
+static void begin_request(struct http_state *s)
+{
+    struct request *r = s->request;
+
+    s->request = NULL;
+    if (!buf_ok(&r->body)) error_no_memory(&s->refusal, r->body.size);
+    if (!s->refusal.code) read_params(r, &s->parser, &s->refusal);
+    if (s->refusal.code) {
+        server_report(r, &s->refusal);
+        answer_error(r, &s->refusal, s->refusal_status);
+        request_destroy(r);
+        return;
+    }
+    server_begin_method(r, r->route->method);
+}
+
+static void fail(struct connection *c, struct http_state *s, const struct error *err)
+{
+    struct request *r = s->request ? s->request : request_create(c->loop, c);
+
+    s->request = NULL;
+    if (!r) {
+        connection_close(c);
+        return;
+    }
+    r->keeps_alive = false;
+    server_report(r, err);
+    answer_error(r, err, s->parser.status);
+    request_destroy(r);
+    c->ends_after_write = true;
+}
+
+static size_t feed(struct connection *c, struct slice bytes)
+{
+    struct http_state *s = c->state;
+    struct error err = {0};
+    size_t used = 0;
+
+    while (!c->is_closed && !c->ends_after_write) {
+        size_t step = 0;
+        if (!s->request && connection_is_full(c)) return used;
+        struct slice rest = slice_of(bytes.data + used, bytes.size - used);
+        enum http_progress progress = http_parser_feed(&s->parser, rest, &step, &err);
+        used += step;
+        switch (progress) {
+        case HTTP_MORE:
+            return used;
+        case HTTP_HEAD:
+            begin_head(c, s);
+            break;
+        case HTTP_BODY: /* of a request that is refused: nobody wants it */
+            break;
+        case HTTP_COMPLETE:
+            begin_request(s);
+            http_parser_reset(&s->parser);
+            break;
+        case HTTP_FAILED:
+            fail(c, s, &err);
+            return bytes.size;
+        }
+    }
+    return bytes.size;
+}
+
+const struct protocol protocol_http = {.open = open_http,
+                                       .close = close_http,
+                                       .feed = feed,
+                                       .is_inside = is_inside,
+                                       .is_busy = is_busy};

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loop.c — a loop from its listeners to its last connection.
+ *
+ * WHAT        Opening makes the state of Lua and runs scripts/server.lua in it, which registers the
+ *             methods and routes.  Running ends when the server drains and nothing is left.
+ * INVARIANTS  (1) What is allocated in the state is the loop's: the allocator's context is the
+ *                 loop, which is how functions of Lua find it (loop_of).
+ *             (2) Nothing ticks where no connection is.
+ * THREADS     Opened and closed on the main thread, run on its own.
+ * FAILURE     An error of opening says which script, and where.
+ */
+#include "server/loop.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "base/clock.h"
+#include "lua/module/module.h"
+#include "server/connection.h"
+#include "server/dispatch.h"
+#include "server/engine_natives.h"
+#include "server/hits_value.h"
+#include "server/request.h"
+#include "server/scripts.h"
+#include "server/server.h"
+
+static void *allocate(void *ctx, void *block, size_t old_bytes, size_t bytes)
+{
+    struct loop *l = ctx;
+
+    (void)old_bytes;
+    if (bytes) return mem_resize(l->alloc, MEM_SCRIPT, block, bytes);
+    mem_free(l->alloc, block);
+    return NULL;
+}
+
+/* ---- Lua ---- */
+
+/* searcher(name) → the loader of an embedded script */
+static int find_script(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    const struct server_script *script = server_script_find(name);
+
+    if (!script) {
+        lua_pushfstring(L, "\n\tno script '%s' in the program", name);
+        return 1;
+    }
+    if (luaL_loadbuffer(L, script->text, script->size, script->chunk_name) != 0)
+        return lua_error(L);
+    return 1;
+}
+
+/* script_names(prefix) → a list */
+static int list_scripts(lua_State *L)
+{
+    size_t size;
+    const char *prefix = luaL_checklstring(L, 1, &size);
+    int count = 0;
+
+    lua_newtable(L);
+    for (const struct server_script *s = server_scripts; s->name; s++) {
+        if (strncmp(s->name, prefix, size) != 0) continue;
+        lua_pushstring(L, s->name);
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
+}
+
+static void push_natives(lua_State *L)
+{
+    lua_newtable(L);
+    methods_push_natives(L);
+    dispatch_prepare(L);
+    engine_natives_push(L);
+    lua_pushcfunction(L, list_scripts);
+    lua_setfield(L, -2, "script_names");
+}
+
+/* Everything that methods need; at the end the functions and tables of scripts/server.lua. */
+static int prepare_state(lua_State *L)
+{
+    struct loop *l = loop_of(L);
+
+    luaL_openlibs(L);
+    lua_pushcfunction(L, luaopen_lynse);
+    lua_pushliteral(L, "lynse");
+    lua_call(L, 1, 1);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaded");
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "lynse");
+    blocks_prepare(L);
+    hits_value_prepare(L);
+    push_natives(L);
+    lua_setfield(L, -2, "lynse.native");
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "loaders"); /* embedded scripts before the folders of package.path */
+    lua_pushcfunction(L, find_script);
+    lua_rawseti(L, -2, 2);
+    lua_settop(L, 0);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "server");
+    lua_call(L, 1, 1);
+    lua_getfield(L, 1, "enter");
+    l->enter_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_getfield(L, 1, "context");
+    l->context_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static int open_state(struct loop *l, struct error *err)
+{
+    l->L = lua_newstate(allocate, l);
+    if (!l->L) return error_no_memory(err, 64 << 10);
+    lua_pushcfunction(l->L, prepare_state);
+    if (lua_pcall(l->L, 0, 0, 0) == 0) return 0;
+    const char *text = lua_tostring(l->L, -1);
+    return error_set(err, LYNSE_INTERNAL, "scripts: %s", text ? text : "an error without a text");
+}
+
+/* ---- Connections ---- */
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct loop *l = timer->data;
+    struct connection *next;
+
+    l->now_us = uv_hrtime() / 1000;
+    for (struct connection *c = l->connections; c; c = next) {
+        next = c->next;
+        connection_check(c, l->now_us);
+    }
+}
+
+void loop_connection_came(struct loop *l)
+{
+    if (!uv_is_active((uv_handle_t *)&l->tick))
+        uv_timer_start(&l->tick, on_tick, LOOP_TICK_MS, LOOP_TICK_MS);
+}
+
+/* ---- Ending ---- */
+
+static void close_handles(struct loop *l)
+{
+    if (uv_is_closing((uv_handle_t *)&l->stop)) return;
+    uv_close((uv_handle_t *)&l->stop, NULL);
+    uv_close((uv_handle_t *)&l->tick, NULL);
+    completion_queue_close(&l->completions);
+}
+
+static void end_if_empty(struct loop *l)
+{
+    if (server_is_draining(l->server) && !l->connections && !l->request_count) close_handles(l);
+}
+
+void loop_connection_gone(struct loop *l)
+{
+    if (!l->connections) uv_timer_stop(&l->tick);
+    end_if_empty(l);
+}
+
+void loop_request_gone(struct loop *l)
+{
+    if (!l->request_count) end_if_empty(l);
+}
+
+static void cut_all(struct loop *l)
+{
+    for (struct connection *c = l->connections; c; c = c->next) connection_close(c);
+}
+
+static void on_drain_end(uv_timer_t *timer)
+{
+    cut_all(timer->data);
+}
+
+static void on_stop(uv_async_t *stop)
+{
+    struct loop *l = stop->data;
+    struct connection *next;
+    enum server_state state = server_state(l->server);
+
+    if (state == SERVER_RUNS) return;
+    listener_close(&l->listeners[0]);
+    listener_close(&l->listeners[1]);
+    for (struct connection *c = l->connections; c; c = next) {
+        next = c->next;
+        connection_end(c);
+    }
+    if (state == SERVER_STOPS) cut_all(l);
+    else uv_timer_start(&l->tick, on_drain_end, l->server->options.drain_ms, 0);
+    end_if_empty(l);
+}
+
+/* ---- Life ---- */
+
+static int open_listeners(struct loop *l, struct error *err)
+{
+    struct server *s = l->server;
+    const struct server_options *o = &s->options;
+    unsigned port = l->number == 0 ? o->port : s->port;
+
+    if (o->host &&
+        listener_open_port(&l->listeners[0], l, o->host, port, o->workers > 1, &s->port, err) != 0)
+        return -1;
+    if (o->socket && l->number == 0)
+        return listener_open_socket(&l->listeners[1], l, o->socket, err);
+    return 0;
+}
+
+static void take_completion(void *ctx, struct mpsc_node *node)
+{
+    struct loop *l = ctx;
+    l->call_count--;
+    dispatch_resume((struct engine_call *)node);
+}
+
+int loop_open(struct loop *l, struct server *server, unsigned number, struct error *err)
+{
+    l->server = server;
+    l->number = number;
+    l->alloc = alloc_libc();
+    methods_init(&l->methods, l->alloc);
+    int rc = uv_loop_init(&l->uv);
+    if (rc != 0) return error_set(err, LYNSE_IO, "no loop: %s", uv_strerror(rc));
+    l->uv.data = l;
+    l->stop.data = l->tick.data = l;
+    uv_async_init(&l->uv, &l->stop, on_stop);
+    uv_timer_init(&l->uv, &l->tick);
+    completion_queue_open(&l->completions, &l->uv, take_completion, l);
+    l->is_open = true;
+    if (open_state(l, err) != 0) return -1;
+    return open_listeners(l, err);
+}
+
+void loop_run(struct loop *l)
+{
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void loop_close(struct loop *l)
+{
+    if (l->is_open) {
+        listener_close(&l->listeners[0]);
+        listener_close(&l->listeners[1]);
+        close_handles(l);
+        uv_run(&l->uv, UV_RUN_DEFAULT);
+        uv_loop_close(&l->uv);
+    }
+    if (l->L) lua_close(l->L);
+    methods_deinit(&l->methods);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loop.h — one thread with its libuv loop, its state of Lua, its connections and their requests.
+ *
+ * Loops share nothing but the engine and what server.h says; a connection stays with the loop that
+ * accepted it.  THREADS  The loop's own, but for what says otherwise.
+ */
+#ifndef SERVER_LOOP_H
+#define SERVER_LOOP_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "server/completion.h"
+#include "server/listener.h"
+#include "server/methods.h"
+
+struct connection;
+struct request;
+struct server;
+
+enum {
+    LOOP_READ_BYTES = 64 << 10, /* read at once from a socket; one buffer for all connections */
+    LOOP_THREADS_KEPT = 64,     /* coroutines that wait for a next request */
+    LOOP_TICK_MS = 1000,        /* how often connections are looked at for lateness */
+};
+
+struct loop {
+    struct server *server;
+    bool is_open;
+    unsigned number; /* 0: the first, which has the Unix socket too */
+    struct alloc *alloc;
+    struct listener listeners[2]; /* the port's, the socket's */
+    uv_loop_t uv;
+    uv_thread_t thread;
+    uv_async_t stop; /* any thread may send it: look at the server's state */
+    uv_timer_t tick; /* runs while there are connections */
+    struct completion_queue completions;
+
+    lua_State *L;
+    struct methods methods;
+    int context_ref,
+        enter_ref; /* in the registry: what methods get, and the coroutine's function */
+    int threads[LOOP_THREADS_KEPT];
+    size_t thread_count;
+    struct request *current; /* whose coroutine runs */
+
+    struct connection *connections;
+    size_t connection_count;
+    size_t request_count; /* under way */
+    size_t call_count;    /* of the engine, that run elsewhere */
+    uint64_t now_us;      /* of this turn */
+    char read_buffer[LOOP_READ_BYTES];
+};
+
+/* The state of Lua is made and all scripts are loaded.  err INTERNAL: a script is wrong; IO. */
+int loop_open(struct loop *l, struct server *server, unsigned number, struct error *err);
+void loop_run(struct loop *l); /* until it is told to stop and all is closed */
+void loop_close(struct loop *l);
+void loop_connection_came(struct loop *l);
+void loop_connection_gone(struct loop *l);
+void loop_request_gone(struct loop *l);
+
+static inline struct loop *loop_of(lua_State *L)
+{
+    void *ud;
+    lua_getallocf(L, &ud);
+    return ud;
+}
+
+#endif

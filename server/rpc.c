@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rpc.c — msgpack-RPC on a connection: frames in, answers out in any order (docs/PROTOCOL.md). */
+#include <string.h>
+
+#include "server/connection.h"
+#include "server/dispatch.h"
+#include "server/loop.h"
+#include "server/request.h"
+#include "server/result.h"
+#include "server/rpc_codec.h"
+#include "server/server.h"
+
+struct rpc_state {
+    struct alloc *alloc;
+    struct rpc_limits limits;
+    struct rpc_finder finder;
+};
+
+static void *open_rpc(struct connection *c)
+{
+    struct rpc_state *s = mem_zalloc(c->loop->alloc, MEM_MESSAGE, sizeof *s);
+
+    if (!s) return NULL;
+    s->alloc = c->loop->alloc;
+    s->limits = rpc_limits_default;
+    s->limits.bytes_max = c->loop->server->options.body_bytes_max;
+    rpc_finder_reset(&s->finder);
+    return s;
+}
+
+static void close_rpc(void *state)
+{
+    struct rpc_state *s = state;
+    mem_free(s->alloc, s);
+}
+
+static bool is_inside(const struct connection *c)
+{
+    (void)c; /* what has come of a frame is in c->in */
+    return false;
+}
+
+static bool is_busy(const struct connection *c)
+{
+    return c->request_count >= c->loop->server->options.in_flight_max;
+}
+
+static void answer(struct request *r, lua_State *L, int index, const struct error *err)
+{
+    struct connection *c = r->connection;
+    struct error failed;
+
+    server_report(r, err);
+    if (!c || c->is_closed || !r->wants_answer) return;
+    size_t at = c->out.size;
+    if (!err) {
+        rpc_write_result_head(&c->out, r->message_id);
+        if (result_write(L, index, r->number, &c->out, &failed) == 0) {
+            connection_flush(c);
+            return;
+        }
+        c->out.size = at;
+        err = &failed;
+    }
+    rpc_write_error(&c->out, r->message_id, err);
+    connection_flush(c);
+}
+
+static void refuse_frame(struct connection *c, struct slice frame, const struct error *err)
+{
+    uint32_t id;
+    if (rpc_peek_msgid(frame, &id)) rpc_write_error(&c->out, id, err);
+}
+
+/* INVARIANT: the request owns a copy of its frame, in which its params are. */
+static void begin(struct connection *c, struct slice frame)
+{
+    struct rpc_state *s = c->state;
+    struct rpc_message message;
+    struct error err = {0};
+    struct request *r = request_create(c->loop, c);
+
+    if (r) buf_append(&r->body, frame.data, frame.size);
+    if (!r || !buf_ok(&r->body)) {
+        error_no_memory(&err, frame.size);
+        refuse_frame(c, frame, &err);
+        if (r) request_destroy(r);
+        return;
+    }
+    if (rpc_read(buf_slice(&r->body), &s->limits, &message, &err) != 0 ||
+        message.kind == RPC_RESPONSE) {
+        if (err.code) refuse_frame(c, frame, &err); /* a response answers nothing of ours */
+        request_destroy(r);
+        return;
+    }
+    r->answer = answer;
+    r->message_id = message.msgid;
+    r->wants_answer = message.kind == RPC_REQUEST;
+    r->params = message.params.raw;
+    r->is_authenticated = c->is_authenticated;
+    server_begin(r, message.method);
+}
+
+static size_t feed(struct connection *c, struct slice bytes)
+{
+    struct rpc_state *s = c->state;
+    struct error err = {0};
+    size_t used = 0, frame_bytes = 0;
+
+    while (used < bytes.size && !connection_is_full(c)) {
+        struct slice rest = slice_of(bytes.data + used, bytes.size - used);
+        switch (rpc_finder_feed(&s->finder, &s->limits, rest, &frame_bytes, &err)) {
+        case RPC_MORE:
+            return used;
+        case RPC_BROKEN:
+            refuse_frame(c, rest, &err);
+            connection_end(c);
+            return bytes.size;
+        case RPC_FRAME:
+            rpc_finder_reset(&s->finder);
+            used += frame_bytes;
+            begin(c, slice_of(rest.data, frame_bytes));
+        }
+    }
+    return used;
+}
+
+const struct protocol protocol_rpc = {
+    .open = open_rpc, .close = close_rpc, .feed = feed, .is_inside = is_inside, .is_busy = is_busy};

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server.c — opening, running and ending, and what is common to all requests.
+ *
+ * WHAT        The engine is opened first: who has no data does not listen.  Each loop runs on a
+ *             thread of its own, the first on the caller's.  Draining: listeners close, connections
+ *             end as soon as they are owed nothing, loops end with their last connection; then the
+ *             engine is closed, which syncs.
+ * INVARIANTS  (1) The state only grows: runs, drains, stops.
+ *             (2) The engine is closed after the last loop.
+ * THREADS     As server.h says.
+ * FAILURE     What was opened is closed again.
+ */
+#include "server/server.h"
+
+#include <lynse_lua.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "server/connection.h"
+#include "server/dispatch.h"
+#include "server/loop.h"
+#include "server/methods.h"
+#include "server/request.h"
+
+/* ---- Common to all requests ---- */
+
+/* All relaxed: a number for each, and hints that a loop acts on when it sees them. */
+uint64_t server_next_number(struct server *s)
+{
+    return atomic_add_relaxed(&s->next_number, 1) + 1;
+}
+
+uint64_t server_catalog_version(const struct server *s)
+{
+    return atomic_load_relaxed(&s->catalog_version);
+}
+
+void server_catalog_moves(struct server *s)
+{
+    atomic_add_relaxed(&s->catalog_version, 1);
+}
+
+enum server_state server_state(const struct server *s)
+{
+    return (enum server_state)atomic_load_relaxed(&s->state);
+}
+
+bool server_is_draining(const struct server *s)
+{
+    return server_state(s) != SERVER_RUNS;
+}
+
+bool server_needs_key(const struct server *s)
+{
+    return s->options.api_key != NULL;
+}
+
+/* Every byte of the right key is looked at, whatever was given. */
+bool server_check_key(const struct server *s, struct slice key)
+{
+    struct slice right = slice_of_text(s->options.api_key);
+    unsigned differs = key.size != right.size;
+
+    for (size_t i = 0; i < right.size; i++)
+        differs |= (unsigned)(right.data[i] ^ (key.size ? key.data[i % key.size] : 0));
+    return !differs;
+}
+
+void server_begin(struct request *r, struct slice method)
+{
+    const struct method *found = methods_find(&r->loop->methods, method);
+    struct error err;
+
+    if (found) {
+        server_begin_method(r, found);
+        return;
+    }
+    const char *near = methods_suggest(&r->loop->methods, method);
+    int size = (int)(method.size < 64 ? method.size : 64);
+    if (near)
+        error_set(&err, LYNSE_NOT_FOUND, "there is no method '%.*s'; did you mean '%s'?", size,
+                  (const char *)method.data, near);
+    else
+        error_set(&err, LYNSE_NOT_FOUND, "there is no method '%.*s'", size,
+                  (const char *)method.data);
+    dispatch_refuse(r, &err);
+}
+
+void server_begin_method(struct request *r, const struct method *method)
+{
+    struct error err;
+
+    r->method = method;
+    if (server_needs_key(r->loop->server) && !r->is_authenticated && !method->is_public) {
+        error_set(&err, LYNSE_UNAUTHORIZED, "Unauthorized");
+        dispatch_refuse(r, &err);
+        return;
+    }
+    dispatch_begin(r);
+}
+
+void server_report(struct request *r, const struct error *err)
+{
+    const struct server_options *o = &r->loop->server->options;
+    uint64_t spent_us = clock_now_us(clock_system()) - r->begun_us;
+
+    if (o->slow_query_ms && spent_us >= o->slow_query_ms * 1000ull)
+        log_event(LOG_WARN, "slow_query request_id=%llu method=%s elapsed_ms=%llu code=%s",
+                  (unsigned long long)r->number, r->method ? r->method->name : "",
+                  (unsigned long long)(spent_us / 1000), err ? error_name(err->code) : "OK");
+    log_event(LOG_DEBUG, "request request_id=%llu method=%s elapsed_us=%llu code=%s",
+              (unsigned long long)r->number, r->method ? r->method->name : "",
+              (unsigned long long)spent_us, err ? error_name(err->code) : "OK");
+}
+
+/* ---- Life ---- */
+
+static int fail_with(struct error *err, const struct lynse_error *from)
+{
+    return error_set(err, from->code, "%s", from->text);
+}
+
+static int open_engine(struct server *s, struct error *err)
+{
+    struct lynse_open_desc desc = {.struct_bytes = sizeof desc,
+                                   .path = s->options.data_dir,
+                                   .flags =
+                                       s->options.trusts_scripts ? LYNSE_OPEN_TRUSTED_SCRIPTS : 0};
+    struct lynse_error failed = {0};
+
+    if (lynse_open(&desc, &s->db, &failed) != LYNSE_OK) return fail_with(err, &failed);
+    if (lynse_lua_attach(s->db, &failed) != LYNSE_OK) return fail_with(err, &failed);
+    return 0;
+}
+
+static void close_loops(struct server *s)
+{
+    for (unsigned i = 0; i < s->loop_count; i++) {
+        loop_close(s->loops[i]);
+        mem_free(alloc_libc(), s->loops[i]);
+    }
+    mem_free(alloc_libc(), s->loops);
+    s->loops = NULL;
+    s->loop_count = 0;
+}
+
+static int open_loops(struct server *s, struct error *err)
+{
+    struct alloc *a = alloc_libc();
+
+    s->loops = mem_zalloc(a, MEM_GENERAL, s->options.workers * sizeof(struct loop *));
+    if (!s->loops) return error_no_memory(err, s->options.workers * sizeof(struct loop *));
+    for (unsigned i = 0; i < s->options.workers; i++) {
+        struct loop *l = mem_zalloc(a, MEM_GENERAL, sizeof *l);
+        if (!l) return error_no_memory(err, sizeof *l);
+        s->loops[s->loop_count++] = l;
+        if (loop_open(l, s, i, err) != 0) return -1;
+    }
+    return 0;
+}
+
+int server_open(struct server *s, const struct server_options *options, struct error *err)
+{
+    *s = (struct server){.options = *options, .started_us = clock_now_us(clock_system())};
+    if (open_engine(s, err) == 0 && open_loops(s, err) == 0) return 0;
+    close_loops(s);
+    lynse_close(s->db, NULL);
+    s->db = NULL;
+    return -1;
+}
+
+static void run_loop(void *ctx)
+{
+    loop_run(ctx);
+}
+
+int server_run(struct server *s, struct error *err)
+{
+    struct lynse_error failed = {0};
+    int rc = 0;
+
+    for (unsigned i = 1; i < s->loop_count; i++) {
+        rc = uv_thread_create(&s->loops[i]->thread, run_loop, s->loops[i]);
+        if (rc == 0) continue;
+        error_set(err, LYNSE_BUSY, "no thread for loop %u: %s", i, uv_strerror(rc));
+        server_stop(s);
+        break;
+    }
+    loop_run(s->loops[0]);
+    for (unsigned i = 1; i < s->loop_count; i++)
+        if (s->loops[i]->thread) uv_thread_join(&s->loops[i]->thread);
+    close_loops(s);
+    if (lynse_close(s->db, &failed) != LYNSE_OK) return fail_with(err, &failed);
+    return rc == 0 ? 0 : -1;
+}
+
+void server_stop(struct server *s)
+{
+    int state = atomic_load_relaxed(&s->state);
+
+    if (state < SERVER_STOPS) atomic_cas_acq_rel(&s->state, &state, state + 1); /* (1) */
+    for (unsigned i = 0; i < s->loop_count; i++) uv_async_send(&s->loops[i]->stop);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server.h — one root behind a port and a socket: its options, its loops, its end.
+ *
+ * What loops share is here: the engine, counters, the key, whether it drains.  Any thread, unless
+ * it says otherwise.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <lynse.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/error.h"
+#include "base/slice.h"
+#include "server/options.h"
+
+struct loop;
+struct method;
+struct request;
+struct server;
+
+enum server_state { SERVER_RUNS, SERVER_DRAINS, SERVER_STOPS };
+
+struct server {
+    struct server_options options;
+    struct lynse *db;
+    struct loop **loops;
+    unsigned loop_count;
+    unsigned port; /* that is listened on; 0: none */
+    uint64_t started_us;
+    _Atomic(uint64_t) next_number;
+    _Atomic(uint64_t) catalog_version; /* grows when a collection or database is dropped */
+    _Atomic(int) state;                /* enum server_state */
+};
+
+/* err: what lynse_open says; BUSY: the address is in use; INVALID: options that do not go together;
+ * INTERNAL: a script is wrong. */
+int server_open(struct server *s, const struct server_options *options, struct error *err);
+/* Serve until server_stop; the loops end, the engine is closed.  err: what the closing met. */
+int server_run(struct server *s, struct error *err);
+/* Any thread.  The first call drains: nothing new is accepted, what is under way is answered within
+ * options.drain_ms; the second one ends at once. */
+void server_stop(struct server *s);
+
+uint64_t server_next_number(struct server *s);
+uint64_t server_catalog_version(const struct server *s);
+void server_catalog_moves(struct server *s); /* something is being dropped */
+enum server_state server_state(const struct server *s);
+bool server_is_draining(const struct server *s);
+bool server_needs_key(const struct server *s);
+bool server_check_key(const struct server *s, struct slice key); /* in constant time */
+
+/* Loop's thread: find the method and run it, or refuse. */
+void server_begin(struct request *r, struct slice method);
+void server_begin_method(struct request *r, const struct method *method);
+/* Loop's thread, once for each request: counters and the log.  err NULL: it went well. */
+void server_report(struct request *r, const struct error *err);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stream_plain.c — a socket of libuv as a stream.  Reads go to the loop's one buffer, so that a
+ * connection that waits holds none. */
+#include <errno.h>
+
+#include "server/loop.h"
+#include "server/stream.h"
+
+static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    struct loop *l = handle->loop->data;
+    (void)suggested;
+    *out = uv_buf_init(l->read_buffer, LOOP_READ_BYTES);
+}
+
+static void take_bytes(uv_stream_t *uv, ssize_t count, const uv_buf_t *buffer)
+{
+    struct stream *s = uv->data;
+    struct loop *l = uv->loop->data;
+
+    if (count == 0) return; /* EAGAIN */
+    l->now_us = uv_hrtime() / 1000;
+    if (count < 0) s->events->on_end(s->ctx);
+    else s->events->on_bytes(s->ctx, slice_of(buffer->base, (size_t)count));
+}
+
+static int start_reading(struct stream *s)
+{
+    return uv_read_start(&s->uv.stream, lend_buffer, take_bytes);
+}
+
+static void stop_reading(struct stream *s)
+{
+    uv_read_stop(&s->uv.stream);
+}
+
+static long try_write(struct stream *s, struct slice bytes)
+{
+    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.size);
+    int taken = uv_try_write(&s->uv.stream, &buffer, 1);
+    return taken == UV_EAGAIN ? 0 : taken;
+}
+
+static void finish_write(uv_write_t *write, int status)
+{
+    struct stream *s = write->data;
+    s->events->on_written(s->ctx, status);
+}
+
+static int write_all(struct stream *s, struct slice bytes)
+{
+    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.size);
+    s->write.data = s;
+    return uv_write(&s->write, &s->uv.stream, &buffer, 1, finish_write);
+}
+
+static void finish_close(uv_handle_t *handle)
+{
+    struct stream *s = handle->data;
+    s->events->on_closed(s->ctx);
+}
+
+static void close_stream(struct stream *s)
+{
+    uv_close(&s->uv.handle, finish_close);
+}
+
+static const struct stream_ops plain_ops = {
+    .start_reading = start_reading,
+    .stop_reading = stop_reading,
+    .try_write = try_write,
+    .write = write_all,
+    .close = close_stream,
+};
+
+int stream_plain_accept(struct stream *s, struct loop *l, uv_stream_t *listener, bool is_pipe)
+{
+    int rc = is_pipe ? uv_pipe_init(&l->uv, &s->uv.pipe, 0) : uv_tcp_init(&l->uv, &s->uv.tcp);
+
+    s->ops = &plain_ops;
+    s->uv.handle.data = s;
+    if (rc != 0) return rc;
+    rc = uv_accept(listener, &s->uv.stream);
+    if (rc == 0 && !is_pipe) uv_tcp_nodelay(&s->uv.tcp, 1);
+    return rc;
+}
