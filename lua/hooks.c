@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "lua/convert.h"
 #include "lua/hook_args.h"
 #include "lua/lateness.h"
 #include "lua/loader.h"
