@@ -240,11 +240,11 @@ static void options_of_shipped_scripts(void **state)
 
     assert_int_equal(run_builtin("mmr", option(&b, "lambda", 2, NULL)), HOOK_FAILED);
     assert_int_equal(f.err.code, LYNSE_HOOK);
-    assert_string_equal(f.err.text, "rerank: option 'lambda' is 2, must be a number of 0 to 1");
+    assert_string_equal(f.err.text, "rerank/mmr: option 'lambda' is 2, must be a number of 0 to 1");
     assert_int_equal(run_builtin("boost", option(&b, "field", 5, NULL)), HOOK_FAILED);
-    assert_string_equal(f.err.text, "rerank: option 'field' is a number, must be a text");
+    assert_string_equal(f.err.text, "rerank/boost: option 'field' is a number, must be a text");
     assert_int_equal(run_builtin("recency", option(&b, "halflife", 5, NULL)), HOOK_FAILED);
-    assert_string_equal(f.err.text, "rerank: there is no option 'halflife'");
+    assert_string_equal(f.err.text, "rerank/recency: there is no option 'halflife'");
     buf_deinit(&b);
 }
 
