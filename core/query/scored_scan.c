@@ -14,6 +14,7 @@
  *             (3) After a failure nothing more is scored.
  *             (4) The rows of a batch have BATCH_BYTES of vectors at the most, or are 64: what is
  *                 done between two looks at the clock does not grow with the dimension.
+ *             (5) Where the filter pauses, the batch at hand stays as far as it was gathered.
  * THREADS     One; slices of a search have scans of their own, and share the hook.
  * FAILURE     The hook's, the oracle's or the documents' error; lists hold what came before.
  */
@@ -198,14 +199,17 @@ static bool is_batch_full(const struct scored_scan *s)
            (s->is_run && s->batch_count > 0 && s->row % COLUMN_NUMBERS_ROWS == 0);
 }
 
-/* Gather wanted rows of the part until the batch is full, the part ends or row_max were seen;
- * returns how many were. */
-static uint64_t gather_rows(struct scored_scan *s, uint64_t row_max)
+/* Gather wanted rows of the part until the batch is full, the part ends or row_max were seen, which
+ * *seen counts.  False: the filter paused before that (5). */
+static bool gather_rows(struct scored_scan *s, uint64_t row_max, uint64_t *seen)
 {
     uint32_t first = s->row;
+    bool is_matched = true;
 
     while (s->row < s->row_end && !is_batch_full(s) && s->row - first < row_max) {
         uint32_t word_row = s->row / WORD_ROWS * WORD_ROWS;
+        is_matched = row_filter_load(s->desc.filter, s->part, word_row);
+        if (!is_matched) break;
         uint32_t end = word_row + WORD_ROWS < s->row_end ? word_row + WORD_ROWS : s->row_end;
         uint64_t all = ~0ull << (s->row - word_row) & ~0ull >> (word_row + WORD_ROWS - end);
         uint64_t word = row_filter_word(s->desc.filter, s->part, word_row) & all;
@@ -213,7 +217,8 @@ static uint64_t gather_rows(struct scored_scan *s, uint64_t row_max)
         s->row = end;
     }
     s->is_ready = is_batch_full(s) || s->row >= s->row_end;
-    return s->row - first;
+    *seen += s->row - first;
+    return is_matched;
 }
 
 static int measure_rows(struct scored_scan *s, struct error *err)
@@ -362,7 +367,7 @@ enum index_state scored_scan_advance(struct scored_scan *s, uint64_t row_max, st
     do {
         if (!s->is_ready) {
             if (!open_next(s)) return INDEX_DONE;
-            seen += gather_rows(s, row_max - seen);
+            if (!gather_rows(s, row_max - seen, &seen)) return INDEX_MORE;
             if (row_filter_error(s->desc.filter)->code != LYNSE_OK) {
                 *err = *row_filter_error(s->desc.filter);
                 return INDEX_FAILED;

@@ -16,10 +16,10 @@ int scored_scan_create(struct alloc *a, const struct exact_desc *desc, struct co
                        struct hook *hook, uint64_t deadline_us, struct scored_scan **out,
                        struct error *err);
 void scored_scan_destroy(struct scored_scan *s); /* NULL is allowed */
-/* Look at about row_max rows, or measure them for as many queries; one batch of one query at least.
- * FAILED: what the hook, the vectors or the
- * documents say.  A run of the hook stays open from one advance to the next, on one thread, until
- * the scan rests: before its user returns to the caller of the library. */
+/* Look at about row_max rows, or measure them for as many queries; one batch of one query at least,
+ * unless desc.filter pauses.  FAILED: what the hook, the vectors or the documents say.  A run of
+ * the hook stays open from one advance to the next, on one thread, until the scan rests: before its
+ * user returns to the caller of the library. */
 enum index_state scored_scan_advance(struct scored_scan *s, uint64_t row_max, struct error *err);
 void scored_scan_rest(struct scored_scan *s);
 
