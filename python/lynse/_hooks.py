@@ -73,6 +73,6 @@ class HookMethods:
     def hooks(self) -> list[InstalledHook]:
         """What is installed."""
         return [
-            InstalledHook(point, version, source, _fields.unpack(options), *rest)
-            for point, version, source, options, *rest in self._backend.hooks()
+            InstalledHook(*hook[:3], _fields.unpack(hook[3]), *hook[4:])
+            for hook in self._backend.hooks()
         ]
