@@ -4,8 +4,8 @@
  * WHAT        Setting compiles the source here, so that what is kept did compile, and sends it to
  *             the collection's actor, whose manifest keeps it.  Searches find it in their view.
  *             Where the root was opened since, the first one prepares it, for all.
- * INVARIANTS  (1) What was prepared belongs to the version: it is made once, and counts how often
- *                 it was late as long as this version is installed.
+ * INVARIANTS  (1) What was prepared belongs to the version, and is made once.  How often it was
+ *                 late is the host's to know, by its source.
  *             (2) A hook runs trusted only if who set it was, and who runs it is.
  *             (3) No script runs under a lock: two searches may prepare the same, one is kept.
  * THREADS     Any.

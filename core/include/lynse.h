@@ -445,8 +445,9 @@ struct lynse_hook_desc {
 /* Compile it and keep it with the collection, durably, in the place of what was there.  Of each
  * point the versions are numbered from 1, also past a drop.  It is trusted where this root and the
  * one that runs it are opened with LYNSE_OPEN_TRUSTED_SCRIPTS.  out_version may be NULL.
- * PARSE, HOOK: the source does not compile, or makes no function; UNSUPPORTED: without a host of
- * scripts; NOT_FOUND: there is no shipped one of that name; READ_ONLY.  Nothing is kept then. */
+ * PARSE, HOOK: the source does not compile, or makes no function, or is disabled for it was late;
+ * UNSUPPORTED: without a host of scripts; NOT_FOUND: there is no shipped one of that name;
+ * READ_ONLY.  Nothing is kept then. */
 LYNSE_API int lynse_hook_set(struct lynse_collection *c, const struct lynse_hook_desc *desc,
                              uint64_t *out_version, struct lynse_error *err);
 LYNSE_API int lynse_hook_drop(struct lynse_collection *c, const char *point,
@@ -459,7 +460,7 @@ struct lynse_hook_info {
     uint64_t version;
     uint32_t on_failure;
     uint32_t is_trusted;  /* the root that set it trusted scripts */
-    uint32_t is_disabled; /* here: trusted, and late three times; setting it again enables it */
+    uint32_t is_disabled; /* trusted, and late in three searches: until the root is opened again */
     uint32_t reserved;
 };
 struct lynse_hooks {
