@@ -16,14 +16,18 @@ if(NOT LYNSE_LUA OR NOT LUAJIT_FOUND OR NOT TARGET lynse_lua_static)
 endif()
 
 function(lynse_module_objects)
-  set(made ${PROJECT_BINARY_DIR}/lua/module_script.c)
-  set(script ${PROJECT_SOURCE_DIR}/lua/module/lynse.lua)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lua/module/*.c)
-  add_custom_command(OUTPUT ${made}
-    COMMAND ${CMAKE_COMMAND} -DSCRIPT=${script} -DOUT=${made}
-            -P ${PROJECT_SOURCE_DIR}/cmake/embed_module.cmake
-    DEPENDS ${script} ${PROJECT_SOURCE_DIR}/cmake/embed_module.cmake
-    COMMENT "Embedding lynse.lua" VERBATIM)
+  set(made "")
+  foreach(name arrays lynse)
+    set(out ${PROJECT_BINARY_DIR}/lua/module_${name}.c)
+    set(script ${PROJECT_SOURCE_DIR}/lua/module/${name}.lua)
+    add_custom_command(OUTPUT ${out}
+      COMMAND ${CMAKE_COMMAND} -DSCRIPT=${script} -DOUT=${out}
+              -P ${PROJECT_SOURCE_DIR}/cmake/embed_module.cmake
+      DEPENDS ${script} ${PROJECT_SOURCE_DIR}/cmake/embed_module.cmake
+      COMMENT "Embedding ${name}.lua" VERBATIM)
+    list(APPEND made ${out})
+  endforeach()
   set(root ${PROJECT_BINARY_DIR}/include/lua-module)
   file(MAKE_DIRECTORY ${root})
   if(NOT EXISTS ${root}/lua)

@@ -18,14 +18,14 @@ static int push_done(lua_State *L, int code, const struct lynse_error *err)
 /* open_collection(root, name) */
 static int open_collection(lua_State *L)
 {
-    struct module_root *r = handle_check_root(L, 1);
     struct error wrong = {0};
     struct lynse_error err = {0};
     const char *name = argument_text(L, 2, "name", &wrong);
 
+    handle_check_root(L, 1);
     if (!name) return failure_push_error(L, &wrong);
     struct module_collection *c = handle_push_collection(L, 1);
-    if (lynse_collection_open(r->db, name, &c->collection, &err) != LYNSE_OK)
+    if (lynse_collection_open(handle_check_root(L, 1)->db, name, &c->collection, &err) != LYNSE_OK)
         return failure_push(L, &err);
     return 1;
 }
@@ -35,7 +35,6 @@ typedef int make_call(struct lynse *db, const struct lynse_collection_desc *desc
 
 static int make_collection(lua_State *L, make_call *make)
 {
-    struct module_root *r = handle_check_root(L, 1);
     struct options o = options_of(L, 2);
     struct lynse_error err = {0};
     struct lynse_collection_desc desc = {
@@ -48,9 +47,11 @@ static int make_collection(lua_State *L, make_call *make)
         .description = option_text(&o, "description"),
     };
 
+    handle_check_root(L, 1);
     if (options_failed(&o)) return failure_push_error(L, &o.err);
     struct module_collection *c = handle_push_collection(L, 1);
-    if (make(r->db, &desc, &c->collection, &err) != LYNSE_OK) return failure_push(L, &err);
+    if (make(handle_check_root(L, 1)->db, &desc, &c->collection, &err) != LYNSE_OK)
+        return failure_push(L, &err);
     return 1;
 }
 
@@ -126,11 +127,12 @@ typedef int list_call(struct lynse_collection *c, struct lynse_names **out,
 
 static int push_list(lua_State *L, list_call *list)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
+    handle_check_collection(L, 1);
     struct module_scratch *s = handle_push_scratch(L);
     struct lynse_error err = {0};
 
-    if (list(c->collection, &s->names, &err) != LYNSE_OK) return failure_push(L, &err);
+    if (list(handle_check_collection(L, 1)->collection, &s->names, &err) != LYNSE_OK)
+        return failure_push(L, &err);
     push_names(L, s->names);
     scratch_clear(s);
     return 1;
@@ -201,10 +203,10 @@ static int sync_collection(lua_State *L)
 /* set_sync(collection, {sync =, sync_interval_ms =}) */
 static int set_sync(lua_State *L)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct options o = options_of(L, 2);
     struct lynse_error err = {0};
     uint32_t level = option_sync(&o), interval_ms = option_u32(&o, "sync_interval_ms");
+    struct module_collection *c = handle_check_collection(L, 1);
 
     if (options_failed(&o)) return failure_push_error(L, &o.err);
     int code = lynse_set_sync(c->collection, level, interval_ms, &err);

@@ -9,6 +9,8 @@
  *                 environments, and finalizers of one cycle run before any of its memory goes.
  *             (3) A root is not closed while one of its searches runs a program's function: the
  *                 close would wait for the search.
+ *             (4) A handle is checked last, when nothing more runs Lua before the call of the
+ *                 library: metamethods, debug hooks and finalizers of a program may close it.
  * THREADS     That of the state; lynse.h's own for LYNSE_INLINE.
  * FAILURE     Closing twice is allowed.  Of __gc nobody hears an error: close by hand to hear it.
  */
@@ -19,6 +21,7 @@
 #include <string.h>
 
 #include "lua/module/failure.h"
+#include "lua/module/tickets.h"
 
 static const char root_name[] = "lynse.root", collection_name[] = "lynse.collection",
                   scan_name[] = "lynse.scan", scratch_name[] = "lynse.scratch";
@@ -52,8 +55,7 @@ static void push_root_of(lua_State *L, int index)
     lua_remove(L, -2);
 }
 
-/* The userdata at the top keeps its root alive (2). */
-static struct module_root *keep_root(lua_State *L, int index)
+struct module_root *handle_keep_root(lua_State *L, int index)
 {
     lua_createtable(L, 1, 0);
     push_root_of(L, index);
@@ -71,14 +73,14 @@ struct module_root *handle_push_root(lua_State *L)
 struct module_collection *handle_push_collection(lua_State *L, int root_index)
 {
     struct module_collection *c = push_new(L, sizeof *c, collection_name);
-    c->root = keep_root(L, root_index);
+    c->root = handle_keep_root(L, root_index);
     return c;
 }
 
 struct module_scan *handle_push_scan(lua_State *L, int collection_index)
 {
     struct module_scan *s = push_new(L, sizeof *s, scan_name);
-    s->root = keep_root(L, collection_index);
+    s->root = handle_keep_root(L, collection_index);
     return s;
 }
 
@@ -86,6 +88,7 @@ struct module_scratch *handle_push_scratch(lua_State *L)
 {
     struct module_scratch *s = push_new(L, sizeof *s, scratch_name);
     buf_init(&s->bytes, alloc_libc(), MEM_SCRIPT);
+    buf_init(&s->ids, alloc_libc(), MEM_SCRIPT);
     return s;
 }
 
@@ -98,6 +101,7 @@ void scratch_clear(struct module_scratch *s)
     lynse_hooks_free(s->hooks);
     s->hooks = NULL;
     buf_deinit(&s->bytes);
+    buf_deinit(&s->ids);
 }
 
 /* ---- Checked ---- */
@@ -200,7 +204,9 @@ void handles_prepare(lua_State *L)
 
 int handle_metatable(lua_State *L)
 {
-    const char *what = luaL_checkstring(L, 1);
-    luaL_getmetatable(L, strcmp(what, "root") == 0 ? root_name : collection_name);
+    static const char *const names[] = {"root", "collection", "ticket", NULL};
+    static const char *const metatables[] = {root_name, collection_name, ticket_metatable};
+
+    luaL_getmetatable(L, metatables[luaL_checkoption(L, 1, NULL, names)]);
     return 1;
 }

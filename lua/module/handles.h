@@ -9,12 +9,14 @@
 
 #include <lua.h>
 #include <lynse.h>
+#include <stdbool.h>
 
 #include "base/buf.h"
 
 struct module_root {
     struct lynse *db;    /* NULL: closed */
     unsigned hook_depth; /* searches with functions of a program that are under way */
+    bool is_inline;
 };
 struct module_collection {
     struct lynse_collection *collection; /* NULL: closed alone */
@@ -29,7 +31,8 @@ struct module_scratch {
     struct lynse_hits *hits;
     struct lynse_names *names;
     struct lynse_hooks *hooks;
-    struct buf bytes;
+    struct buf bytes; /* documents */
+    struct buf ids;   /* texts of ids */
 };
 
 /* Once for a state: metatables, whose methods the Lua part adds. */
@@ -43,7 +46,12 @@ struct module_scan *handle_push_scan(lua_State *L, int collection_index);
 struct module_scratch *handle_push_scratch(lua_State *L);
 void scratch_clear(struct module_scratch *s); /* now rather than by __gc */
 
-/* The open handle at `index`; raises where it is none, or closed. */
+/* The userdata at the top, of a kind of its own, keeps its root alive, that of `index`: a root's
+ * userdata, or a collection's. */
+struct module_root *handle_keep_root(lua_State *L, int index);
+
+/* The open handle at `index`; raises where it is none, or closed.  Good until Lua runs, and every
+ * allocation of Lua's may run a finalizer of the program, which may close it: check last. */
 struct module_root *handle_check_root(lua_State *L, int index);
 struct module_collection *handle_check_collection(lua_State *L, int index);
 struct module_scan *handle_check_scan(lua_State *L, int index);
@@ -53,7 +61,7 @@ struct module_scan *handle_check_scan(lua_State *L, int index);
 int handle_close_root(lua_State *L);
 int handle_close_collection(lua_State *L);
 int handle_close_scan(lua_State *L);
-/* metatable(name) → for the Lua part, to add methods: "root", "collection". */
+/* metatable(name) → for the Lua part, to add methods: "root", "collection", "ticket". */
 int handle_metatable(lua_State *L);
 
 #endif

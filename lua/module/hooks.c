@@ -28,12 +28,12 @@ static uint32_t option_policy(struct options *o)
 /* set_hook(collection, point, source, {options =, on_failure =}) → its version */
 static int set_hook(lua_State *L)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct options o = options_of(L, 4);
     struct lynse_error err = {0};
     struct lynse_hook_desc desc = {.struct_bytes = sizeof desc};
     uint64_t version = 0;
 
+    handle_check_collection(L, 1);
     desc.point = argument_text(L, 2, "point", &o.err);
     if (desc.point) desc.source = argument_text(L, 3, "source", &o.err);
     if (desc.source) desc.on_failure = option_policy(&o);
@@ -41,6 +41,7 @@ static int set_hook(lua_State *L)
     option_map(&o, "options", &s->bytes);
     if (options_failed(&o)) return failure_push_error(L, &o.err);
     desc.options = (struct lynse_bytes){s->bytes.data, s->bytes.size};
+    struct module_collection *c = handle_check_collection(L, 1);
     int code = lynse_hook_set(c->collection, &desc, &version, &err);
     scratch_clear(s);
     if (code != LYNSE_OK) return failure_push(L, &err);
@@ -51,10 +52,10 @@ static int set_hook(lua_State *L)
 /* drop_hook(collection, point) */
 static int drop_hook(lua_State *L)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct error wrong = {0};
     struct lynse_error err = {0};
     const char *point = argument_text(L, 2, "point", &wrong);
+    struct module_collection *c = handle_check_collection(L, 1);
 
     if (!point) return failure_push_error(L, &wrong);
     if (lynse_hook_drop(c->collection, point, &err) != LYNSE_OK) return failure_push(L, &err);
@@ -82,8 +83,8 @@ static void push_hook(lua_State *L, const struct lynse_hook_info *h)
 /* hooks(collection) → {point = {version, source, options, on_failure, …}} */
 static int list_hooks(lua_State *L)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct module_scratch *s = handle_push_scratch(L);
+    struct module_collection *c = handle_check_collection(L, 1);
     struct lynse_error err = {0};
 
     if (lynse_hook_list(c->collection, &s->hooks, &err) != LYNSE_OK) return failure_push(L, &err);

@@ -1,17 +1,15 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- lynse.lua: the module as a program sees it, over the functions of C beside it (natives.h).
 --
--- What is here is what is better said in Lua: names of options, vectors in memory of the FFI, and
--- around the functions of a search what they see.  What can go wrong in a program that is right
--- gives nil and an error; a wrong name of an option, a closed handle and the like are raised.
--- docs/LUA.md describes it all.
-local native = ...
+-- What is here is what is better said in Lua: names of options, and what the functions of a search
+-- see.  What can go wrong in a program that is right gives nil and an error; a wrong name
+-- of an option, a closed handle and the like are raised.  docs/LUA.md describes it all.
+local native, arrays = ...
 local ffi = require "ffi"
 
 setmetatable(native, { __index = function(_, name) error("there is no native." .. name, 2) end })
 
--- As struct vectors_view of records.h and struct search_view of search.c.
-local vectors_view = ffi.typeof "struct { const float *values; double count, dim; }"
+-- As struct search_view of search_call.h.
 local search_view = ffi.typeof [[struct {
    const float *distances;
    float *out;
@@ -21,12 +19,8 @@ local search_view = ffi.typeof [[struct {
    float *scores;
    double count, dim;
 }]]
-local float_array = ffi.typeof "float[?]"
-local float_pointer = ffi.typeof "const float *"
 
-local VECTOR_BYTES_MAX = 256 * 2 ^ 20 -- of a call, as the library has it
 local HOOK_FIELDS = 32
-local DIM_MAX = 32768
 local PAGE_ROWS = 256
 local QUERY_ROWS = 1000
 
@@ -54,13 +48,13 @@ local OPTIONS = {
       sync sync_interval_ms actor_threads search_threads job_threads memory_budget_bytes seed
       low_water_bytes]],
    create = names_of "name dim metric sync sync_interval_ms description",
-   rows = names_of "ids vectors fields dim sync timeout_us",
-   write = names_of "sync timeout_us",
+   rows = names_of "ids count vectors fields dim sync timeout_us wait",
+   write = names_of "count sync timeout_us wait",
    delete = names_of "where sync timeout_us",
    search = names_of [[vector queries dim k where range max_results score rerank score_options
-      rerank_options hooks fields vectors timeout_us]],
+      rerank_options hooks fields vectors numbers timeout_us]],
    hook = names_of "options on_failure",
-   get = names_of "fields vectors",
+   get = names_of "count fields vectors numbers",
    each = names_of "where fields vectors deleted",
    query = names_of "fields vectors limit",
 }
@@ -68,151 +62,21 @@ local OPTIONS = {
 -- Raise, at the line of the program, what is wrong about how a function is called.
 local function refuse(text, ...) error(text:format(...), 4) end
 
--- Options of which each has a name that `what` knows.
+-- A copy of options of which each has a name that `what` knows: the texts in it stay, whatever runs
+-- until the call is over.
 local function check(what, options, allowed)
    if type(options) ~= "table" then
       refuse("%s: a table of options expected, not a %s", what, type(options))
    end
-   for name in pairs(options) do
+   local copy = {}
+   for name, value in next, options do
       if not allowed[name] then refuse("%s: there is no option '%s'", what, tostring(name)) end
+      copy[name] = value
    end
-   return options
+   return copy
 end
 
 local function fail(code, text, ...) return nil, native.failure(code, text:format(...)) end
-
--- ---- Vectors ----
-
--- Floats in memory: a pointer, how many (nil: the type does not say), and what keeps them alive.
-local function memory_of(values)
-   if type(values) == "string" then
-      if #values % 4 ~= 0 then
-         return fail("INVALID", "vectors: %d bytes are no floats", #values)
-      end
-      return ffi.cast(float_pointer, values), #values / 4
-   end
-   if tostring(values):find "^ctype<" then -- the type of itself, and no memory
-      return fail("INVALID", "vectors: a type of the FFI, must be floats")
-   end
-   local element = tostring(ffi.typeof(values)):match "^ctype<(.*)>$" or ""
-   local shape = element:gsub("^const ", ""):match "^float (.*)$"
-   if shape == "*" then return ffi.cast(float_pointer, values) end
-   if shape and (shape:find "^%[" or shape:find "^%(&%)%[") then
-      return ffi.cast(float_pointer, values), ffi.sizeof(values) / 4
-   end
-   return fail("INVALID", "vectors: a %s, must be floats", element)
-end
-
-local function copy_numbers(to, at, row, count)
-   for i = 1, count do
-      local x = row[i]
-      if type(x) ~= "number" then
-         return fail("INVALID", "vectors: component %d is a %s", i, type(x))
-      end
-      to[at + i - 1] = x
-   end
-   return true
-end
-
-local function length_of(row)
-   if type(row) == "table" then return #row end
-   if type(row) ~= "string" and type(row) ~= "cdata" then
-      return fail("INVALID", "vectors: a %s, must be a vector", type(row))
-   end
-   local pointer, count = memory_of(row)
-   if not pointer then return nil, count end
-   if not count then return fail("INVALID", "vectors: a pointer among rows has no length") end
-   return count
-end
-
--- A list of rows, each a table, a text of raw floats, or an array of the FFI: copied into one.
-local function join_rows(rows)
-   local count = #rows
-   local dim, err = length_of(rows[1])
-   if not dim then return nil, err end
-   if count * dim * 4 > VECTOR_BYTES_MAX then
-      return fail("LIMIT", "vectors: %.0f bytes, at most %.0f a call", count * dim * 4,
-         VECTOR_BYTES_MAX)
-   end
-   local all = float_array(math.max(count * dim, 1))
-   for i = 1, count do
-      local row = rows[i]
-      local length, why = length_of(row)
-      if not length then return nil, why end
-      if length ~= dim then
-         return fail("DIMENSION", "vectors: row %d has %d components, row 1 has %d", i, length, dim)
-      end
-      if type(row) == "table" then
-         local done, wrong = copy_numbers(all, (i - 1) * dim, row, dim)
-         if not done then return nil, wrong end
-      else
-         ffi.copy(all + (i - 1) * dim, ffi.cast(float_pointer, row), dim * 4)
-      end
-   end
-   return { vectors_view(all, count, dim), all }
-end
-
--- `values` in one piece: `count` vectors (nil: as many as there are) of `dim` (nil: it follows).
-local function view_flat(values, count, dim)
-   local pointer, length, kept
-   if type(values) == "table" then
-      length = #values
-      if length * 4 > VECTOR_BYTES_MAX then
-         return fail("LIMIT", "vectors: %.0f bytes, at most %.0f a call", length * 4,
-            VECTOR_BYTES_MAX)
-      end
-      kept = float_array(math.max(length, 1))
-      local done, wrong = copy_numbers(kept, 0, values, length)
-      if not done then return nil, wrong end
-      pointer = ffi.cast(float_pointer, kept)
-   else
-      pointer, length = memory_of(values)
-      if not pointer then return nil, length end
-   end
-   if length and not dim and count and count > 0 then dim = length / count end
-   if not dim then return fail("DIMENSION", "vectors: their dimension is not known: give dim") end
-   if type(dim) ~= "number" or not (dim >= 1 and dim <= DIM_MAX) or dim % 1 ~= 0 then
-      return fail("DIMENSION", "vectors: of dimension %s, must be 1 to %d", tostring(dim), DIM_MAX)
-   end
-   count = count or (length and length / dim)
-   if not count then return fail("INVALID", "vectors: a pointer has no length: give ids") end
-   if count % 1 ~= 0 or length and count * dim ~= length then
-      return fail("DIMENSION", "vectors: %.0f components, in vectors of %.0f", length, dim)
-   end
-   if pointer == nil then return fail("INVALID", "vectors: a pointer that is NULL") end
-   return { vectors_view(pointer, count, dim), kept or values }
-end
-
--- A view of vectors, in a table with what keeps them alive; nil and an error.  count: how many
--- there have to be; dim: a number, or a function that finds out what it is.
-local function view_vectors(values, count, dim)
-   local kind = type(values)
-   if kind == "table" and #values > 0 and type(values[1]) ~= "number" then
-      return join_rows(values)
-   end
-   if kind ~= "table" and kind ~= "string" and kind ~= "cdata" then
-      return fail("INVALID", "vectors: %s", values == nil and "missing" or "a " .. kind)
-   end
-   if type(dim) == "function" then
-      local is_pointer = kind == "cdata" and tostring(ffi.typeof(values)):find("*", 1, true)
-      dim = (is_pointer or not count) and dim() or nil
-   end
-   return view_flat(values, count, dim)
-end
-
--- Vectors of hits: from one text of raw floats to an array each.
-local function spread_vectors(hits)
-   local raw = hits.vectors
-   if not raw then return hits end
-   local list, dim = {}, hits.dim
-   local at = ffi.cast(float_pointer, raw)
-   for i = 1, hits.count do
-      list[i] = float_array(dim)
-      ffi.copy(list[i], at + (i - 1) * dim, dim * 4)
-   end
-   hits.vectors = list
-   return hits
-end
 
 -- ---- Functions of a search ----
 
@@ -286,22 +150,33 @@ end
 -- Names of fields that a function has read in an earlier search.
 local names_read = setmetatable({}, { __mode = "k" })
 
-local function search_with_functions(collection, options, vectors)
-   local score, rerank = options.score, options.rerank
+-- What a search calls: runners for the functions of the options, and the view that they share.
+local function make_hooks(options, names)
+   local view = search_view()
+   local hooks = { view = view, traceback = explain, names = { unpack(names) } }
+   if type(options.score) == "function" then
+      hooks.score = score_runner(view, options.score, names, options.score_options or {})
+   end
+   if type(options.rerank) == "function" then
+      hooks.rerank = rerank_runner(view, options.rerank, options.rerank_options or {})
+   end
+   return hooks
+end
+
+local function known_names(score)
    local names = {}
    for i, name in ipairs(names_read[score] or {}) do names[i] = name end
+   return names
+end
+
+local function search_with_functions(collection, options, vectors)
+   local names = known_names(options.score)
    while true do
-      local view, known = search_view(), #names
-      local hooks = { view = view, traceback = explain, names = { unpack(names) } }
-      if type(score) == "function" then
-         hooks.score = score_runner(view, score, names, options.score_options or {})
-      end
-      if type(rerank) == "function" then
-         hooks.rerank = rerank_runner(view, rerank, options.rerank_options or {})
-      end
+      local known = #names
+      local hooks = make_hooks(options, names)
       local found, err = native.search(collection, options, vectors, hooks)
       if found or #names == known then
-         if found and known > 0 then names_read[score] = names end
+         if found and known > 0 then names_read[options.score] = names end
          return found, err
       end
    end
@@ -322,6 +197,48 @@ local function check_target(options)
    end
 end
 
+-- Hits as a program gets them; skipped: bits of the hooks that were.
+local function answer_of(found, skipped, is_batch)
+   for _, hits in ipairs(found) do
+      arrays.spread(hits)
+      if skipped ~= 0 then hits.skipped = { unpack(HOOK_NAMES[skipped]) } end
+   end
+   return is_batch and found or found[1]
+end
+
+-- ---- Searches in steps ----
+
+local stepped = {}
+stepped.__index = stepped
+
+local function begin_anew(self)
+   self.hooks = self.has_functions and make_hooks(self.options, self.names) or nil
+   local call, err = native.search_begin(self.collection, self.options, self.vectors, self.hooks)
+   self.call = call
+   return call, err
+end
+
+--- s:step(budget_us) → nil: there is more to do; else hits, or nil and an error, and it is over
+function stepped:step(budget_us)
+   local known = #self.names
+   local found, skipped = native.search_step(self.call, budget_us)
+   if found == false then return nil end
+   if found then
+      if known > 0 then names_read[self.options.score] = self.names end
+      return answer_of(found, skipped, self.is_batch)
+   end
+   if #self.names == known then return nil, skipped end
+   local call, why = begin_anew(self) -- score has read a field that was not there
+   if not call then
+      self.call = nil
+      return nil, why
+   end
+   return nil
+end
+
+--- s:cancel() ends it; of one that is over it does nothing
+function stepped:cancel() return native.search_cancel(self.call) end
+
 -- ---- Collections ----
 
 local collection = {}
@@ -333,36 +250,55 @@ local function dim_of(self)
    end
 end
 
-local function write(call, self, rows)
-   local count = type(rows.ids) == "table" and #rows.ids or nil
-   local vectors, err = view_vectors(rows.vectors, count, rows.dim or dim_of(self))
-   if not vectors then return nil, err end
-   return call(self, rows, vectors)
+local function check_wait(options)
+   if options.wait ~= nil and type(options.wait) ~= "boolean" then
+      refuse("wait: a %s, must be true or false", type(options.wait))
+   end
+   options.is_ticket = options.wait == false
+   return options
 end
 
---- docs:add{ids =, vectors =, fields =, dim =, sync =, timeout_us =} → {lsn, count, sync, first_id}
-function collection:add(rows) return write(native.add, self, check("add", rows, OPTIONS.rows)) end
+local function write(call, self, rows)
+   local ids, count
+   if rows.ids ~= nil or rows.count ~= nil then
+      ids, count = arrays.view_ids(rows.ids, rows.count)
+      if not ids then return nil, count end
+   end
+   local vectors, err = arrays.view_vectors(rows.vectors, count, rows.dim or dim_of(self))
+   if not vectors then return nil, err end
+   return call(self, rows, vectors, ids)
+end
+
+--- docs:add{ids =, count =, vectors =, fields =, dim =, sync =, timeout_us =, wait = true}
+--- → {lsn, count, sync, first_id}; with wait = false a ticket
+function collection:add(rows)
+   return write(native.add, self, check_wait(check("add", rows, OPTIONS.rows)))
+end
 
 function collection:upsert(rows)
-   return write(native.upsert, self, check("upsert", rows, OPTIONS.rows))
+   return write(native.upsert, self, check_wait(check("upsert", rows, OPTIONS.rows)))
 end
 
-local function list_of(ids)
-   if type(ids) == "table" then return ids end
-   return { ids }
+local function write_ids(call, self, ids, options)
+   local view, err = arrays.view_ids(ids, options.count)
+   if not view then return nil, err end
+   return call(self, view, options)
 end
 
---- docs:delete(ids [, {sync =, timeout_us =}]), docs:delete{where =, …} → {lsn, count, sync}
+--- docs:delete(ids [, {count =, sync =, timeout_us =, wait = true}]), docs:delete{where =, …}
+--- → {lsn, count, sync}; a ticket
 function collection:delete(ids, options)
    if type(ids) == "table" and ids.where ~= nil then
-      check("delete", ids, OPTIONS.delete)
-      return native.delete_where(self, ids.where, ids)
+      local wanted = check("delete", ids, OPTIONS.delete)
+      return native.delete_where(self, wanted.where, wanted)
    end
-   return native.delete_ids(self, list_of(ids), check("delete", options or {}, OPTIONS.write))
+   options = check_wait(check("delete", options or {}, OPTIONS.write))
+   return write_ids(native.delete_ids, self, ids, options)
 end
 
 function collection:restore(ids, options)
-   return native.restore(self, list_of(ids), check("restore", options or {}, OPTIONS.write))
+   options = check_wait(check("restore", options or {}, OPTIONS.write))
+   return write_ids(native.restore, self, ids, options)
 end
 
 local function with_fields(options, where)
@@ -370,45 +306,74 @@ local function with_fields(options, where)
    if fields == nil then fields = true end
    return {
       where = where or options.where, fields = fields, vectors = options.vectors,
-      deleted = options.deleted,
+      numbers = options.numbers, deleted = options.deleted,
    }
 end
 
---- docs:get(ids [, {fields = true, vectors =}]) → hits
+--- docs:get(ids [, {fields = true, vectors =, numbers =, count =}]) → hits
 function collection:get(ids, options)
-   check("get", options or {}, OPTIONS.get)
-   local hits, err = native.get(self, list_of(ids), with_fields(options or {}))
+   options = check("get", options or {}, OPTIONS.get)
+   local view, err = arrays.view_ids(ids, options.count)
+   if not view then return nil, err end
+   local hits
+   hits, err = native.get(self, view, with_fields(options))
    if not hits then return nil, err end
-   return spread_vectors(hits)
+   return arrays.spread(hits)
+end
+
+-- The vectors of a search; nil and an error.
+local function target_of(self, options)
+   local one = options.vector
+   local vectors, err = arrays.view_vectors(one == nil and options.queries or one,
+      one ~= nil and 1 or nil, options.dim or dim_of(self))
+   if not vectors then return nil, err end
+   if one ~= nil and vectors[1].count ~= 1 then
+      return fail("INVALID", "vector: %.0f rows, must be one; queries takes several",
+         vectors[1].count)
+   end
+   return vectors
 end
 
 --- docs:search{vector = | queries =, k =, where =, range =, max_results =, score =, rerank =,
---- score_options =, rerank_options =, hooks = true, fields =, vectors =, dim =, timeout_us =}
---- → hits; a list of them for queries
+--- score_options =, rerank_options =, hooks = true, fields =, vectors =, numbers =, dim =,
+--- timeout_us =} → hits; a list of them for queries
 function collection:search(options)
-   check("search", options, OPTIONS.search)
+   options = check("search", options, OPTIONS.search)
    check_target(options)
-   local is_batch = options.queries ~= nil
    local has_score, has_rerank = check_hook(options, "score"), check_hook(options, "rerank")
-   local vectors, err = view_vectors(is_batch and options.queries or options.vector,
-      not is_batch and 1 or nil, options.dim or dim_of(self))
+   local vectors, err = target_of(self, options)
    if not vectors then return nil, err end
    local ask = (has_score or has_rerank) and search_with_functions or native.search
    local found, skipped = ask(self, options, vectors)
    if not found then return nil, skipped end
-   for _, hits in ipairs(found) do
-      spread_vectors(hits)
-      if skipped ~= 0 then hits.skipped = HOOK_NAMES[skipped] end
-   end
-   return is_batch and found or found[1]
+   return answer_of(found, skipped, options.queries ~= nil)
+end
+
+--- docs:begin_search{as search} → a search that s:step(budget_us) carries on
+function collection:begin_search(options)
+   options = check("begin_search", options, OPTIONS.search)
+   check_target(options)
+   local has_score, has_rerank = check_hook(options, "score"), check_hook(options, "rerank")
+   local vectors, err = target_of(self, options)
+   if not vectors then return nil, err end
+   local begun = setmetatable({
+      collection = self, options = options, names = known_names(options.score),
+      -- It may begin anew.
+      vectors = has_score and arrays.copy_vectors(vectors) or vectors,
+      has_functions = has_score or has_rerank, is_batch = options.queries ~= nil,
+   }, stepped)
+   local call
+   call, err = begin_anew(begun)
+   if not call then return nil, err end
+   return begun
 end
 
 --- for id, fields, vector in docs:each{where =, fields = true, vectors =, deleted =} do
 --- Errors are raised.
 function collection:each(options)
    if type(options) == "string" then options = { where = options } end
-   check("each", options or {}, OPTIONS.each)
-   local scan, err = native.scan(self, with_fields(options or {}))
+   options = check("each", options or {}, OPTIONS.each)
+   local scan, err = native.scan(self, with_fields(options))
    if not scan then error(err, 2) end
    local page, at = { count = 0 }, 0
    return function()
@@ -421,7 +386,7 @@ function collection:each(options)
             scan = nil
             return nil
          end
-         spread_vectors(page)
+         arrays.spread(page)
       end
       at = at + 1
       return page.ids[at], page.fields and page.fields[at], page.vectors and page.vectors[at]
@@ -455,7 +420,7 @@ function collection:query(where, options)
       page, err = native.scan_next(scan, math.min(PAGE_ROWS, limit - hits.count))
       if not page then return nil, err end
       if page.count == 0 then return hits end
-      append(hits, spread_vectors(page))
+      append(hits, arrays.spread(page))
    end
    native.scan_end(scan)
    return hits
@@ -523,6 +488,7 @@ root.memory_bytes = native.memory_bytes
 
 native.metatable "root".__index = root
 native.metatable "collection".__index = collection
+native.metatable "ticket".__index = { wait = native.ticket_wait, poll = native.ticket_poll }
 
 --- lynse.open(path [, options]) → db
 function lynse.open(path, options)

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* module_script.h — lynse.lua as text; the build writes the file that has it. */
+/* module_script.h — arrays.lua and lynse.lua as texts, in files that the build writes. */
 #ifndef LUA_MODULE_MODULE_SCRIPT_H
 #define LUA_MODULE_MODULE_SCRIPT_H
 
 #include <stddef.h>
 
-extern const char module_script[];
-extern const size_t module_script_bytes;
+struct module_script {
+    const char *chunk; /* its name in tracebacks */
+    const char *text;
+    size_t bytes;
+};
+extern const struct module_script module_arrays, module_lynse;
 
 #endif

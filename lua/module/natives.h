@@ -15,6 +15,8 @@ extern const luaL_Reg native_collections[]; /* collections.c */
 extern const luaL_Reg native_writes[];      /* writes.c */
 extern const luaL_Reg native_reads[];       /* reads.c */
 extern const luaL_Reg native_search[];      /* search.c */
+extern const luaL_Reg native_steps[];       /* steps.c */
+extern const luaL_Reg native_tickets[];     /* tickets.c */
 extern const luaL_Reg native_hooks[];       /* hooks.c */
 
 struct lynse_names;

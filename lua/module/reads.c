@@ -18,18 +18,20 @@ static uint32_t read_flags(struct options *o)
 /* get(collection, ids, options) → hits */
 static int get_records(lua_State *L)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct options o = options_of(L, 3);
     struct lynse_error err = {0};
     size_t count = 0;
     uint32_t flags = read_flags(&o);
-    struct module_scratch *s = handle_push_scratch(L);
-    struct lynse_id *ids = ids_push(L, 2, &count, &o.err);
+    unsigned form = option_flag(&o, "numbers") ? HITS_NUMBERS : 0;
 
+    handle_check_collection(L, 1);
+    struct module_scratch *s = handle_push_scratch(L);
+    struct lynse_id *ids = ids_push(L, 2, s, &count, &o.err);
     if (options_failed(&o)) return failure_push_error(L, &o.err);
+    struct module_collection *c = handle_check_collection(L, 1);
     if (lynse_get(c->collection, ids, count, flags, &s->hits, &err) != LYNSE_OK)
         return failure_push(L, &err);
-    hits_push(L, s->hits, 0, s->hits->count, DOCUMENT_EXACT);
+    hits_push(L, s->hits, 0, s->hits->count, form);
     scratch_clear(s);
     return 1;
 }
@@ -37,13 +39,13 @@ static int get_records(lua_State *L)
 /* exists(collection, id) → boolean */
 static int record_exists(lua_State *L)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct error wrong = {0};
     struct lynse_error err = {0};
     struct lynse_id id;
-    int is_there = 0;
+    int is_there = 0, rc = id_read(L, 2, &id, &wrong);
+    struct module_collection *c = handle_check_collection(L, 1);
 
-    if (id_read(L, 2, &id, &wrong) != 0) {
+    if (rc != 0) {
         error_wrap(&wrong, "id");
         return failure_push_error(L, &wrong);
     }
@@ -76,7 +78,6 @@ static int count_records(lua_State *L)
 /* scan(collection, {where, fields, vectors, deleted}) → scan */
 static int begin_scan(lua_State *L)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct options o = options_of(L, 2);
     struct lynse_error err = {0};
     const char *where = option_text(&o, "where");
@@ -86,31 +87,41 @@ static int begin_scan(lua_State *L)
     if (option_flag(&o, "deleted")) flags |= LYNSE_SCAN_DELETED;
     if (where && (flags & LYNSE_SCAN_DELETED))
         error_set(&o.err, LYNSE_INVALID, "deleted: a walk over deleted records takes no where");
+    handle_check_collection(L, 1);
     if (options_failed(&o)) return failure_push_error(L, &o.err);
     struct module_scan *s = handle_push_scan(L, 1);
+    struct module_collection *c = handle_check_collection(L, 1);
     if (where) code = lynse_query_begin(c->collection, where, flags, &s->scan, &err);
     else code = lynse_scan_begin(c->collection, flags, &s->scan, &err);
     if (code != LYNSE_OK) return failure_push(L, &err);
     return 1;
 }
 
+/* The scan that goes on; raises where there is none. */
+static struct module_scan *check_going(lua_State *L)
+{
+    struct module_scan *scan = handle_check_scan(L, 1);
+    if (!scan->scan) luaL_error(L, "the scan has ended");
+    return scan;
+}
+
 /* scan_next(scan, row_max) → hits, of which there are none at the end */
 static int next_of_scan(lua_State *L)
 {
-    struct module_scan *scan = handle_check_scan(L, 1);
     lua_Integer row_max = luaL_checkinteger(L, 2);
     struct lynse_error err = {0};
 
     luaL_argcheck(L, row_max >= 1 && row_max <= LIMIT_BATCH_ROWS, 2, "1 to 100000 expected");
-    if (!scan->scan) return luaL_error(L, "the scan has ended");
+    check_going(L);
     struct module_scratch *s = handle_push_scratch(L);
+    struct module_scan *scan = check_going(L);
     if (lynse_scan_next(scan->scan, (size_t)row_max, &s->hits, &err) != LYNSE_OK)
         return failure_push(L, &err);
-    hits_push(L, s->hits, 0, s->hits->count, DOCUMENT_EXACT);
-    if (s->hits->count == 0) {
+    if (s->hits->count == 0) { /* Before the hits become a table: a finalizer may close the root. */
         lynse_scan_free(scan->scan);
         scan->scan = NULL;
     }
+    hits_push(L, s->hits, 0, s->hits->count, 0);
     scratch_clear(s);
     return 1;
 }

@@ -48,29 +48,74 @@ int id_read(lua_State *L, int index, struct lynse_id *out, struct error *err)
                      luaL_typename(L, index));
 }
 
-struct lynse_id *ids_push(lua_State *L, int index, size_t *out_count, struct error *err)
+static int check_count(size_t count, struct error *err)
 {
-    size_t count = lua_istable(L, index) ? lua_objlen(L, index) : 0;
+    if (count <= LIMIT_BATCH_ROWS) return 0;
+    return error_set(err, LYNSE_LIMIT, "ids: %zu, at most %d a call", count, LIMIT_BATCH_ROWS);
+}
 
-    if (!lua_istable(L, index)) {
-        error_set(err, LYNSE_INVALID, "ids: a %s, must be a list", luaL_typename(L, index));
-        return NULL;
-    }
-    if (count > LIMIT_BATCH_ROWS) {
-        error_set(err, LYNSE_LIMIT, "ids: %zu, at most %d a call", count, LIMIT_BATCH_ROWS);
-        return NULL;
-    }
+/* Texts into the scratch: who runs in the middle may take them out of the program's list. */
+static int keep_text(struct lynse_id *id, struct module_scratch *s, struct error *err)
+{
+    if (!id->text) return 0;
+    buf_append(&s->ids, id->text, id->text_bytes);
+    return buf_ok(&s->ids) ? 0 : error_no_memory(err, s->ids.size + id->text_bytes);
+}
+
+/* The list at the top. */
+static struct lynse_id *push_list(lua_State *L, struct module_scratch *s, size_t *out_count,
+                                  struct error *err)
+{
+    int list = lua_gettop(L);
+    size_t count = lua_objlen(L, list);
+
+    if (check_count(count, err) != 0) return NULL;
     struct lynse_id *ids = lua_newuserdata(L, (count + 1) * sizeof *ids);
     for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, index, (int)i + 1);
+        lua_rawgeti(L, list, (int)i + 1);
         int rc = id_read(L, -1, &ids[i], err);
+        if (rc != 0) error_wrap(err, "ids: entry %zu", i + 1);
+        else rc = keep_text(&ids[i], s, err);
         lua_pop(L, 1);
-        if (rc == 0) continue;
-        error_wrap(err, "ids: entry %zu", i + 1);
+        if (rc != 0) return NULL;
+    }
+    const char *text = (const char *)s->ids.data; /* The buffer has moved while it grew. */
+    for (size_t i = 0; i < count; i++) {
+        if (!ids[i].text) continue;
+        ids[i].text = text;
+        text += ids[i].text_bytes;
+    }
+    *out_count = count;
+    return ids;
+}
+
+static struct lynse_id *push_numbers(lua_State *L, const struct numbers_view *view,
+                                     size_t *out_count, struct error *err)
+{
+    size_t count = (size_t)view->count;
+
+    if (check_count(count, err) != 0) return NULL;
+    struct lynse_id *ids = lua_newuserdata(L, (count + 1) * sizeof *ids);
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = (struct lynse_id){.number = view->numbers[i]};
+        if (view->is_signed == 0 || (int64_t)view->numbers[i] >= 0) continue;
+        error_set(err, LYNSE_INVALID, "ids: entry %zu: a number below 0", i + 1);
         return NULL;
     }
     *out_count = count;
     return ids;
+}
+
+struct lynse_id *ids_push(lua_State *L, int index, struct module_scratch *s, size_t *out_count,
+                          struct error *err)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    lua_rawgeti(L, index, 1);
+    if (lua_istable(L, -1)) return push_list(L, s, out_count, err);
+    lua_pop(L, 1);
+    lua_rawgeti(L, index, 2);
+    if (lua_type(L, -1) != SCALAR_TCDATA) luaL_argerror(L, index, "ids expected");
+    return push_numbers(L, lua_topointer(L, -1), out_count, err);
 }
 
 static void push_id(lua_State *L, const struct lynse_id *id)
@@ -81,9 +126,9 @@ static void push_id(lua_State *L, const struct lynse_id *id)
 
 /* ---- hits ---- */
 
-void hits_push(lua_State *L, const struct lynse_hits *hits, size_t from, size_t to,
-               enum document_form form)
+void hits_push(lua_State *L, const struct lynse_hits *hits, size_t from, size_t to, unsigned flags)
 {
+    enum document_form form = flags & HITS_PLAIN ? DOCUMENT_PLAIN : DOCUMENT_EXACT;
     int count = (int)(to - from);
 
     lua_createtable(L, 0, 8);
@@ -97,6 +142,10 @@ void hits_push(lua_State *L, const struct lynse_hits *hits, size_t from, size_t 
         lua_rawseti(L, -2, i + 1);
     }
     lua_setfield(L, -2, "ids");
+    if ((flags & HITS_NUMBERS) && hits->numbers) {
+        lua_pushlstring(L, (const char *)(hits->numbers + from), (size_t)count * sizeof(uint64_t));
+        lua_setfield(L, -2, "numbers");
+    }
     if (hits->scores) {
         lua_createtable(L, count, 0);
         for (int i = 0; i < count; i++) {

@@ -67,6 +67,7 @@ static int open_root(lua_State *L)
         error_set(&o.err, LYNSE_INVALID, "mode: must be 'threads' or 'inline'");
     if (options_failed(&o)) return failure_push_error(L, &o.err);
     struct module_root *r = handle_push_root(L);
+    r->is_inline = desc.mode == LYNSE_INLINE;
     if (lynse_open(&desc, &r->db, &err) != LYNSE_OK) return failure_push(L, &err);
     if (lynse_lua_attach(r->db, &err) != LYNSE_OK) return failure_push(L, &err);
     return 1;
@@ -75,9 +76,9 @@ static int open_root(lua_State *L)
 /* poll(root, budget_us) → is something left to do */
 static int poll_root(lua_State *L)
 {
-    struct module_root *r = handle_check_root(L, 1);
     lua_Number budget_us = luaL_optnumber(L, 2, 0);
     luaL_argcheck(L, budget_us >= 0 && budget_us <= 1e12, 2, "a number of microseconds expected");
+    struct module_root *r = handle_check_root(L, 1);
     int code = lynse_poll(r->db, (uint64_t)budget_us);
 
     if (code != LYNSE_OK && code != LYNSE_MORE) {
@@ -137,11 +138,12 @@ static int drop_database(lua_State *L)
 
 static int list_databases(lua_State *L)
 {
-    struct module_root *r = handle_check_root(L, 1);
+    handle_check_root(L, 1);
     struct module_scratch *s = handle_push_scratch(L);
     struct lynse_error err = {0};
 
-    if (lynse_database_list(r->db, &s->names, &err) != LYNSE_OK) return failure_push(L, &err);
+    if (lynse_database_list(handle_check_root(L, 1)->db, &s->names, &err) != LYNSE_OK)
+        return failure_push(L, &err);
     push_names(L, s->names);
     scratch_clear(s);
     return 1;
@@ -155,14 +157,14 @@ static int drop_collection(lua_State *L)
 /* list(root, database) */
 static int list_collections(lua_State *L)
 {
-    struct module_root *r = handle_check_root(L, 1);
     struct error wrong = {0};
     struct lynse_error err = {0};
     const char *name = argument_text(L, 2, "database", &wrong);
 
+    handle_check_root(L, 1);
     if (!name) return failure_push_error(L, &wrong);
     struct module_scratch *s = handle_push_scratch(L);
-    if (lynse_collection_list(r->db, name, &s->names, &err) != LYNSE_OK)
+    if (lynse_collection_list(handle_check_root(L, 1)->db, name, &s->names, &err) != LYNSE_OK)
         return failure_push(L, &err);
     push_names(L, s->names);
     scratch_clear(s);

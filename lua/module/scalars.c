@@ -23,7 +23,7 @@
 
 enum { MICROSECONDS = 1000000 };
 
-static const char scalar_name[] = "lynse.scalar";
+static const char scalar_name[] = "lynse.scalar", kind_name[] = "lynse.integer_kind";
 
 static struct scalar *push_new(lua_State *L, enum scalar_kind kind, size_t size)
 {
@@ -72,7 +72,7 @@ void scalar_push_bytes(lua_State *L, struct slice bytes)
 
 /* ---- Reading integers ---- */
 
-/* Decimal digits with a sign, and behind them nothing, or what the FFI writes there. */
+/* Decimal digits with a sign. */
 static enum scalar_integer parse_integer(const char *text, size_t size, uint64_t *out)
 {
     const char *end = text + size;
@@ -86,10 +86,7 @@ static enum scalar_integer parse_integer(const char *text, size_t size, uint64_t
         if (v > (UINT64_MAX - digit) / 10) return SCALAR_IS_NO_INTEGER;
         v = v * 10 + digit;
     }
-    size_t left = (size_t)(end - text);
-    bool is_ended = left == 0 || (left == 2 && memcmp(text, "LL", 2) == 0) ||
-                    (left == 3 && memcmp(text, "ULL", 3) == 0);
-    if (text == digits || !is_ended) return SCALAR_IS_NO_INTEGER;
+    if (text == digits || text != end) return SCALAR_IS_NO_INTEGER;
     if (is_negative && v > (uint64_t)INT64_MAX + 1) return SCALAR_IS_NO_INTEGER;
     *out = is_negative ? 0 - v : v;
     return is_negative && v > 0 ? SCALAR_IS_NEGATIVE : SCALAR_IS_UINT;
@@ -102,20 +99,36 @@ static enum scalar_integer read_number(lua_Number n, uint64_t *out)
     return n < 0 ? SCALAR_IS_NEGATIVE : SCALAR_IS_UINT;
 }
 
+/* Of its type the interface of C says nothing, and its tostring may be the program's. */
+static enum scalar_integer read_cdata(lua_State *L, int index, uint64_t *out)
+{
+    const void *bits = lua_topointer(L, index);
+
+    if (index < 0) index = lua_gettop(L) + index + 1;
+    lua_getfield(L, LUA_REGISTRYINDEX, kind_name);
+    lua_pushvalue(L, index);
+    lua_call(L, 1, 1);
+    lua_Integer kind = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if (kind == 0) return SCALAR_IS_NO_INTEGER;
+    memcpy(out, bits, sizeof *out);
+    return kind == 2 && (int64_t)*out < 0 ? SCALAR_IS_NEGATIVE : SCALAR_IS_UINT;
+}
+
+int scalar_set_integer_kind(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, kind_name);
+    return 0;
+}
+
 enum scalar_integer scalar_read_integer(lua_State *L, int index, uint64_t *out)
 {
     int type = lua_type(L, index);
 
     if (type == LUA_TNUMBER) return read_number(lua_tonumber(L, index), out);
-    if (type == SCALAR_TCDATA) { /* Its digits: of its type the interface of C says nothing. */
-        enum scalar_integer kind = SCALAR_IS_NO_INTEGER;
-        size_t size;
-        if (!luaL_callmeta(L, index, "__tostring")) return kind;
-        const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
-        if (text) kind = parse_integer(text, size, out);
-        lua_pop(L, 1);
-        return kind;
-    }
+    if (type == SCALAR_TCDATA) return read_cdata(L, index, out);
     const struct scalar *s = scalar_borrow(L, index);
     if (!s || (s->kind != SCALAR_NEGATIVE && s->kind != SCALAR_UINT)) return SCALAR_IS_NO_INTEGER;
     *out = s->as.uinteger;

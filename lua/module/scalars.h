@@ -48,8 +48,13 @@ void scalar_push_bytes(lua_State *L, struct slice bytes);
 
 enum scalar_integer { SCALAR_IS_NO_INTEGER, SCALAR_IS_NEGATIVE, SCALAR_IS_UINT };
 /* The integer there: a whole number up to 2^53, one of ours, or an int64_t or uint64_t of the FFI.
- * *out has the bits; with SCALAR_IS_NEGATIVE those of an int64_t below 0. */
+ * *out has the bits; with SCALAR_IS_NEGATIVE those of an int64_t below 0.  For the type of the last
+ * two Lua runs, and with it perhaps a finalizer or debug hook of the program: check handles after
+ * it. */
 enum scalar_integer scalar_read_integer(lua_State *L, int index, uint64_t *out);
+
+/* set_integer_kind(f): f(cdata) → 1 of a uint64_t, 2 of an int64_t, 0; for the Lua part. */
+int scalar_set_integer_kind(lua_State *L);
 
 /* Functions of the module.  integer(x): from a decimal text, a number, an int64_t or uint64_t;
  * datetime(x): from RFC 3339 or seconds since 1970; bytes(text).  nil and an error where x is

@@ -14,43 +14,20 @@
  * FAILURE     A runner's error is the search's: HOOK, with the text and traceback.  A runner that
  *             answers true ends the search: it lacks fields, and the Lua part begins anew.
  */
-#include <lynse.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lua/module/failure.h"
 #include "lua/module/natives.h"
-#include "lua/module/options.h"
-#include "lua/module/records.h"
 #include "lua/module/scalars.h"
-
-enum { HOOK_FIELDS = 32 }; /* fields that a score may read: lynse_score_callback's limit */
-
-/* lynse.lua has the same members in the same order. */
-struct search_view {
-    const float *distances;
-    float *out;
-    const double *columns[HOOK_FIELDS];
-    const float *vectors; /* of a rerank's hits */
-    uint32_t *places;
-    float *scores;
-    double count, dim; /* count: hits that come in, and that are kept */
-};
-
-struct search_call {
-    lua_State *L;
-    struct search_view *view;
-    const struct lynse_hits *hits; /* while a rerank runs */
-    size_t field_count;
-    const char *field_names[HOOK_FIELDS];
-    const char *failed_hook; /* whose error is at FAILURE_AT */
-};
+#include "lua/module/search_call.h"
 
 static const char call_name[] = "lynse.search_call";
 
-/* The stack of search() below; the first three are its arguments. */
-enum { OPTIONS_AT = 2, VECTORS_AT, HOOKS_AT, SCRATCH_AT, CALL_AT };
-enum { SCORE_AT = CALL_AT + 1, RERANK_AT, TRACEBACK_AT, FAILURE_AT, STACK_ROOM = 40 };
+struct search_call *search_call_check(lua_State *L, int index)
+{
+    return luaL_checkudata(L, index, call_name);
+}
 
 /* Run the runner at `runner_at`; 0, or the search is to fail. */
 static int run(struct search_call *call, const char *hook, int runner_at, size_t count)
@@ -108,13 +85,13 @@ static int on_rerank(void *ctx, const struct lynse_hits *hits, size_t *inout_cou
 /* hook_hits(call) → the hits that a rerank is about, for its runner */
 static int push_hook_hits(lua_State *L)
 {
-    struct search_call *call = luaL_checkudata(L, 1, call_name);
+    struct search_call *call = search_call_check(L, 1);
 
     if (!call->hits) return luaL_error(L, "the search is over");
     /* Not its vectors: the view points to them. */
     struct lynse_hits hits = *call->hits;
     hits.vectors = NULL;
-    hits_push(L, &hits, 0, hits.count, DOCUMENT_PLAIN);
+    hits_push(L, &hits, 0, hits.count, HITS_PLAIN);
     return 1;
 }
 
@@ -153,37 +130,56 @@ static void read_names(lua_State *L, struct search_call *call)
     lua_pop(L, 1);
 }
 
-/* The call's places of the stack, from hooks.view, .score, .rerank, .traceback, .names. */
 static struct search_call *push_call(lua_State *L)
 {
     struct search_call *call = lua_newuserdata(L, sizeof *call);
 
     *call = (struct search_call){.L = L};
-    luaL_newmetatable(L, call_name);
-    lua_setmetatable(L, -2);
-    if (!lua_istable(L, HOOKS_AT)) {
-        lua_settop(L, FAILURE_AT);
-        return call;
+    if (luaL_newmetatable(L, call_name)) {
+        lua_pushcfunction(L, search_call_finalize);
+        lua_setfield(L, -2, "__gc");
     }
-    lua_getfield(L, HOOKS_AT, "score");
-    lua_getfield(L, HOOKS_AT, "rerank");
-    lua_getfield(L, HOOKS_AT, "traceback");
-    lua_pushnil(L);
+    lua_setmetatable(L, -2);
+    call->score =
+        (struct lynse_score_callback){on_score, call, call->field_names, 0, LYNSE_ONE_THREAD};
+    call->rerank =
+        (struct lynse_rerank_callback){on_rerank, call, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS};
+    return call;
+}
+
+/* From hooks.view and .names; the table of hooks keeps them. */
+static void read_hooks(lua_State *L, struct search_call *call)
+{
+    if (!lua_istable(L, HOOKS_AT)) return;
     lua_getfield(L, HOOKS_AT, "view");
     if (lua_type(L, -1) != SCALAR_TCDATA) luaL_error(L, "hooks.view: memory of the FFI expected");
-    call->view = (struct search_view *)lua_topointer(L, -1); /* kept by the table of hooks */
+    call->view = (struct search_view *)lua_topointer(L, -1);
     lua_pop(L, 1);
     read_names(L, call);
-    return call;
+    call->score.field_count = call->field_count;
+}
+
+void search_call_place_hooks(lua_State *L, struct search_call *call)
+{
+    static const char *const members[] = {"score", "rerank", "traceback"};
+    bool has_hooks = lua_istable(L, HOOKS_AT);
+
+    call->L = L;
+    call->failed_hook = NULL;
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        if (has_hooks) lua_getfield(L, HOOKS_AT, members[i]);
+        else lua_pushnil(L);
+    }
+    lua_pushnil(L); /* FAILURE_AT */
 }
 
 /* A source text stays one, a runner becomes a callback. */
 static void set_hooks(lua_State *L, struct lynse_search_desc *desc, struct options *o,
-                      struct lynse_score_callback *score, struct lynse_rerank_callback *rerank)
+                      struct search_call *call)
 {
-    if (lua_isfunction(L, SCORE_AT)) desc->score_callback = score;
+    if (lua_isfunction(L, SCORE_AT)) desc->score_callback = &call->score;
     else desc->score = option_text(o, "score");
-    if (lua_isfunction(L, RERANK_AT)) desc->rerank_callback = rerank;
+    if (lua_isfunction(L, RERANK_AT)) desc->rerank_callback = &call->rerank;
     else desc->rerank = option_text(o, "rerank");
 }
 
@@ -199,9 +195,34 @@ static void read_hook_options(struct options *o, struct lynse_search_desc *desc,
         bytes->size > score_bytes ? bytes->data + score_bytes : NULL, bytes->size - score_bytes};
 }
 
-static int push_failure(lua_State *L, const struct search_call *call, const struct lynse_error *err)
+struct search_call *search_call_prepare(lua_State *L, struct options *o,
+                                        struct lynse_search_desc *desc)
 {
-    if (!call->failed_hook) return failure_push(L, err);
+    luaL_checktype(L, OPTIONS_AT, LUA_TTABLE);
+    lua_settop(L, HOOKS_AT);
+    luaL_checkstack(L, STACK_ROOM, "search");
+    const struct vectors_view *vectors = vectors_borrow(L, VECTORS_AT);
+    struct module_scratch *s = handle_push_scratch(L);
+    struct search_call *call = push_call(L);
+    search_call_place_hooks(L, call);
+    read_hooks(L, call);
+    *desc = (struct lynse_search_desc){.struct_bytes = sizeof *desc,
+                                       .dim = (uint32_t)vectors->dim,
+                                       .vector = vectors->values,
+                                       .query_count = (size_t)vectors->count,
+                                       .error = &call->err};
+    read_request(o, desc);
+    call->form = option_flag(o, "numbers") ? HITS_NUMBERS : 0;
+    set_hooks(L, desc, o, call);
+    read_hook_options(o, desc, &s->bytes);
+    return options_failed(o) ? NULL : call;
+}
+
+/* ---- The answer ---- */
+
+int search_call_push_failure(lua_State *L, const struct search_call *call)
+{
+    if (!call->failed_hook) return failure_push(L, &call->err);
     lua_pushnil(L);
     lua_pushcfunction(L, failure_new);
     lua_pushliteral(L, "HOOK");
@@ -212,51 +233,57 @@ static int push_failure(lua_State *L, const struct search_call *call, const stru
     return 2;
 }
 
+int search_call_push_hits(lua_State *L, const struct search_call *call,
+                          const struct lynse_hits *hits)
+{
+    lua_createtable(L, (int)hits->query_count, 0);
+    for (size_t i = 0; i < hits->query_count; i++) {
+        hits_push(L, hits, i ? hits->query_ends[i - 1] : 0, hits->query_ends[i], call->form);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_pushinteger(L, (lua_Integer)hits->skipped_hooks);
+    return 2;
+}
+
+/* ---- The call ---- */
+
 /* Each search takes some 90 KiB of the C stack, which nobody else watches. */
 enum { NESTED_MAX = 8 };
 static _Thread_local int nested;
+
+void search_call_enter(lua_State *L, struct search_call *call, struct module_root *root)
+{
+    if (nested >= NESTED_MAX)
+        luaL_error(L, "searches within each other's functions: at most %d", NESTED_MAX);
+    nested++;
+    root->hook_depth++; /* (3) */
+    call->is_running = true;
+}
+
+void search_call_leave(struct search_call *call, struct module_root *root)
+{
+    call->is_running = false;
+    root->hook_depth--;
+    nested--;
+}
 
 /* search(collection, options, vectors, hooks or nil) → a list of hits, one for each query, and bits
  * of the hooks that were skipped */
 static int search(lua_State *L)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct options o = options_of(L, OPTIONS_AT);
-    const struct vectors_view *vectors = vectors_borrow(L, VECTORS_AT);
-    struct lynse_error err = {0};
-    struct lynse_search_desc desc = {.struct_bytes = sizeof desc,
-                                     .dim = (uint32_t)vectors->dim,
-                                     .vector = vectors->values,
-                                     .query_count = (size_t)vectors->count,
-                                     .error = &err};
+    struct lynse_search_desc desc;
 
-    luaL_checktype(L, OPTIONS_AT, LUA_TTABLE);
-    lua_settop(L, HOOKS_AT);
-    luaL_checkstack(L, STACK_ROOM, "search");
-    struct module_scratch *s = handle_push_scratch(L);
-    struct search_call *call = push_call(L);
-    struct lynse_score_callback score = {on_score, call, call->field_names, call->field_count,
-                                         LYNSE_ONE_THREAD};
-    struct lynse_rerank_callback rerank = {on_rerank, call, LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS};
-    read_request(&o, &desc);
-    set_hooks(L, &desc, &o, &score, &rerank);
-    read_hook_options(&o, &desc, &s->bytes);
-    if (options_failed(&o)) return failure_push_error(L, &o.err);
-    if (nested >= NESTED_MAX)
-        return luaL_error(L, "searches within each other's functions: at most %d", NESTED_MAX);
-    nested++;
-    c->root->hook_depth++; /* (3) */
+    handle_check_collection(L, 1);
+    struct search_call *call = search_call_prepare(L, &o, &desc);
+    if (!call) return failure_push_error(L, &o.err);
+    struct module_collection *c = handle_check_collection(L, 1);
+    struct module_scratch *s = lua_touserdata(L, SCRATCH_AT);
+    search_call_enter(L, call, c->root);
     int code = lynse_search(c->collection, &desc, &s->hits);
-    c->root->hook_depth--;
-    nested--;
-    if (code != LYNSE_OK) return push_failure(L, call, &err);
-    const struct lynse_hits *hits = s->hits;
-    lua_createtable(L, (int)hits->query_count, 0);
-    for (size_t i = 0; i < hits->query_count; i++) {
-        hits_push(L, hits, i ? hits->query_ends[i - 1] : 0, hits->query_ends[i], DOCUMENT_EXACT);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
-    lua_pushinteger(L, (lua_Integer)hits->skipped_hooks);
+    search_call_leave(call, c->root);
+    if (code != LYNSE_OK) return search_call_push_failure(L, call);
+    search_call_push_hits(L, call, s->hits);
     scratch_clear(s);
     return 2;
 }

@@ -7,7 +7,7 @@
 #include "lua/module/natives.h"
 #include "lua/module/options.h"
 #include "lua/module/records.h"
-#include "lua/module/scalars.h"
+#include "lua/module/tickets.h"
 
 enum { FIELDS_BYTES_MAX = 256 << 20 }; /* of one call, LIMIT_GROUP_BYTES; its rows are less */
 
@@ -18,22 +18,6 @@ static struct lynse_write_options read_write_options(struct options *o)
         .sync = option_sync(o),
         .timeout_us = option_u64(o, "timeout_us"),
     };
-}
-
-static int push_result(lua_State *L, const struct lynse_write_result *r, bool has_first)
-{
-    lua_createtable(L, 0, 4);
-    lua_pushnumber(L, (lua_Number)r->lsn);
-    lua_setfield(L, -2, "lsn");
-    lua_pushnumber(L, (lua_Number)r->row_count);
-    lua_setfield(L, -2, "count");
-    sync_push(L, r->sync_reached);
-    lua_setfield(L, -2, "sync");
-    if (has_first) {
-        scalar_push_uint(L, r->first_number);
-        lua_setfield(L, -2, "first_id");
-    }
-    return 1;
 }
 
 /* The documents of the list at `index`, encoded into the scratch's bytes, and pushed as one block
@@ -79,10 +63,26 @@ typedef int write_call(struct lynse_collection *c, const struct lynse_rows *rows
                        const struct lynse_write_options *options, struct lynse_write_result *result,
                        struct lynse_error *err);
 
-/* add(collection, rows, vectors): rows.ids, .fields, .sync, .timeout_us */
+/* rows.ids and .fields of the request, from the table at 4 (or nil) and the list at 5 (or nil). */
+static int read_rows(lua_State *L, struct lynse_rows *rows, struct module_scratch *s,
+                     struct error *err)
+{
+    size_t id_count = 0;
+
+    if (!lua_isnil(L, 4) && !(rows->ids = ids_push(L, 4, s, &id_count, err))) return -1;
+    if (rows->ids && id_count != rows->count)
+        return error_set(err, LYNSE_INVALID, "ids: %zu for %zu vectors", id_count, rows->count);
+    if (lua_isnil(L, 5)) return 0;
+    if (!lua_istable(L, 5))
+        return error_set(err, LYNSE_INVALID, "fields: a %s, must be a list", luaL_typename(L, 5));
+    rows->fields = fields_push(L, 5, rows->count, s, err);
+    return rows->fields ? 0 : -1;
+}
+
+/* add(collection, rows, vectors, ids or nil) → a result, or a ticket: rows.fields, .sync,
+ * .timeout_us, .is_ticket */
 static int write_rows(lua_State *L, write_call *call)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct options o = options_of(L, 2);
     const struct vectors_view *vectors = vectors_borrow(L, 3);
     struct lynse_rows rows = {.struct_bytes = sizeof rows,
@@ -91,28 +91,24 @@ static int write_rows(lua_State *L, write_call *call)
                               .vectors = vectors->values};
     struct lynse_write_result result = {0};
     struct lynse_error err = {0};
-    size_t id_count = 0;
 
     luaL_checktype(L, 2, LUA_TTABLE);
-    lua_settop(L, 3);
+    lua_settop(L, 4);
+    handle_check_collection(L, 1);
     struct lynse_write_options options = read_write_options(&o);
+    bool is_ticket = option_flag(&o, "is_ticket");
     if (options_failed(&o)) return failure_push_error(L, &o.err);
-    struct module_scratch *s = handle_push_scratch(L);
-    lua_getfield(L, 2, "ids");
     lua_getfield(L, 2, "fields");
-    if (!lua_isnil(L, 5) && !(rows.ids = ids_push(L, 5, &id_count, &o.err)))
-        return failure_push_error(L, &o.err);
-    if (rows.ids && id_count != rows.count)
-        error_set(&o.err, LYNSE_INVALID, "ids: %zu for %zu vectors", id_count, rows.count);
-    if (!lua_isnil(L, 6) && !lua_istable(L, 6))
-        error_set(&o.err, LYNSE_INVALID, "fields: a %s, must be a list", luaL_typename(L, 6));
-    if (options_failed(&o)) return failure_push_error(L, &o.err);
-    if (lua_istable(L, 6) && !(rows.fields = fields_push(L, 6, rows.count, s, &o.err)))
-        return failure_push_error(L, &o.err);
+    struct module_scratch *s = handle_push_scratch(L);
+    if (read_rows(L, &rows, s, &o.err) != 0) return failure_push_error(L, &o.err);
+    struct ticket *ticket = is_ticket ? ticket_push(L, 1, !rows.ids, &options) : NULL;
+    struct module_collection *c = handle_check_collection(L, 1);
+    if (ticket) ticket_begin(ticket);
     int code = call(c->collection, &rows, &options, &result, &err);
     scratch_clear(s);
+    if (ticket) return ticket_answer(L, ticket, code, &err);
     if (code != LYNSE_OK) return failure_push(L, &err);
-    return push_result(L, &result, !rows.ids);
+    return write_result_push(L, &result, !rows.ids);
 }
 
 static int add_rows(lua_State *L)
@@ -129,21 +125,29 @@ typedef int ids_call(struct lynse_collection *c, const struct lynse_id *ids, siz
                      const struct lynse_write_options *options, struct lynse_write_result *result,
                      struct lynse_error *err);
 
-/* delete_ids(collection, ids, options) */
+/* delete_ids(collection, ids, options) → a result, or a ticket */
 static int write_ids(lua_State *L, ids_call *call)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct options o = options_of(L, 3);
     struct lynse_write_result result = {0};
     struct lynse_error err = {0};
     size_t count = 0;
-    struct lynse_write_options options = read_write_options(&o);
-    struct lynse_id *ids = options_failed(&o) ? NULL : ids_push(L, 2, &count, &o.err);
 
+    lua_settop(L, 3);
+    handle_check_collection(L, 1);
+    struct lynse_write_options options = read_write_options(&o);
+    bool is_ticket = option_flag(&o, "is_ticket");
+    struct module_scratch *s = handle_push_scratch(L);
+    struct lynse_id *ids = options_failed(&o) ? NULL : ids_push(L, 2, s, &count, &o.err);
     if (!ids) return failure_push_error(L, &o.err);
-    if (call(c->collection, ids, count, &options, &result, &err) != LYNSE_OK)
-        return failure_push(L, &err);
-    return push_result(L, &result, false);
+    struct ticket *ticket = is_ticket ? ticket_push(L, 1, false, &options) : NULL;
+    struct module_collection *c = handle_check_collection(L, 1);
+    if (ticket) ticket_begin(ticket);
+    int code = call(c->collection, ids, count, &options, &result, &err);
+    scratch_clear(s);
+    if (ticket) return ticket_answer(L, ticket, code, &err);
+    if (code != LYNSE_OK) return failure_push(L, &err);
+    return write_result_push(L, &result, false);
 }
 
 static int delete_ids(lua_State *L)
@@ -159,16 +163,16 @@ static int restore_ids(lua_State *L)
 /* delete_where(collection, where, options); the error says in `count` how many went all the same */
 static int delete_where(lua_State *L)
 {
-    struct module_collection *c = handle_check_collection(L, 1);
     struct options o = options_of(L, 3);
     struct lynse_write_result result = {0};
     struct lynse_error err = {0};
     struct lynse_write_options options = read_write_options(&o);
     const char *where = argument_text(L, 2, "where", &o.err);
+    struct module_collection *c = handle_check_collection(L, 1);
 
     if (options_failed(&o)) return failure_push_error(L, &o.err);
     if (lynse_delete_where(c->collection, where, &options, &result, &err) == LYNSE_OK)
-        return push_result(L, &result, false);
+        return write_result_push(L, &result, false);
     failure_push(L, &err);
     lua_pushnumber(L, (lua_Number)result.row_count);
     lua_setfield(L, -2, "count");

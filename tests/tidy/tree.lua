@@ -322,6 +322,7 @@ return {
       ["args.lua"] = "how a method declares its arguments",
    },
    ["lua/module"] = {
+      ["arrays.lua"] = "vectors and ids of a program in memory of the FFI",
       ["collections.c"] = "collections opened and made, and what is done to all of one",
       ["documents.[ch]"] = "the fields of a record, between tables of Lua and msgpack",
       ["failure.[ch]"] = "errors of the library as Lua sees them",
@@ -329,7 +330,7 @@ return {
       ["hooks.c"] = "hooks that a collection keeps: set, dropped, listed",
       ["lynse.lua"] = "the module as a program sees it: names of options, memory of the FFI",
       ["module.[ch]"] = "`require 'lynse'` in a program's own LuaJIT",
-      ["module_script.h"] = "lynse.lua as text, which the build puts in",
+      ["module_script.h"] = "arrays.lua and lynse.lua as texts, which the build puts in",
       ["natives.h"] = "the functions of C that the Lua part of the module calls",
       ["options.[ch]"] = "members of a table of options, as C wants them",
       ["reads.c"] = "records by id, counted, and walked over",
@@ -337,6 +338,9 @@ return {
       ["roots.c"] = "open roots and what is done to all of one",
       ["scalars.[ch]"] = "values that Lua has no type for: wide integers, datetimes, bytes",
       ["search.c"] = "searches, and in them functions of the program that asks",
+      ["search_call.h"] = "a search that a program asked for, and the functions that take part",
+      ["steps.c"] = "searches that a program carries on by and by",
+      ["tickets.[ch]"] = "writes that a program does not wait for",
       ["writes.c"] = "rows added, replaced, deleted and brought back",
    },
    ["server"] = {

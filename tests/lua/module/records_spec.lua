@@ -83,7 +83,7 @@ describe("records", function()
          { { vectors = ffi.new("float[3]"), dim = 1e18 }, "dimension" },
          { { vectors = ffi.new("float[3]"), dim = "3" }, "dimension" },
          { { vectors = { { 1, 2, 3 } }, ids = { 1, 2 } }, "" },
-         { { vectors = { { 1, 2, 3 } }, ids = 5 }, "list" },
+         { { vectors = { { 1, 2, 3 }, { 4, 5, 6 } }, ids = 5 }, "1 for 2" },
          { { vectors = { { 1, 2, 3 }, true } }, "a boolean" },
       } do
          local done, err = docs:add(case[1])
