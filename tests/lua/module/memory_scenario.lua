@@ -29,6 +29,17 @@ assert(docs:get({ "a", 2 }, { vectors = true }).count == 2)
 for id in docs:each { where = "n >= 0" } do assert(id ~= 2) end
 assert(docs:query("n = 3").count == 1)
 assert(docs:delete({ where = "n = 3" }).count == 1)
+assert(docs:upsert({ ids = 2ULL, vectors = { { 3, 4 } }, wait = false }):wait().count == 1)
+local numbers = require("ffi").new("uint64_t[1]", 2)
+assert(docs:get(numbers, { numbers = true }).numbers[0] == 2ULL)
+assert(docs:delete({ 77 }, { wait = false }))
+local step = assert(docs:begin_search { vector = { 1, 2 }, score = function(n, _, field, out)
+   for i = 0, n - 1 do out[i] = field.n[i] end
+end })
+local stepped, failed
+while not stepped and not failed do stepped, failed = step:step(1) end
+assert(stepped, failed)
+assert(docs:begin_search { vector = { 1, 2 } })
 assert(#db:list() == 1 and docs:info().live_count == 2)
 assert(not docs:count "n >")
 assert(db:close())
