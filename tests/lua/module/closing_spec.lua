@@ -84,7 +84,15 @@ describe("a database that is closed in the middle of a call", function()
       search_raise = function(v) return docs:search { vector = { 1 }, score = function()
          error(v)
       end } end,
+      search_options = function(v) return docs:search { vector = { 1 }, rerank = "boost",
+         rerank_options = { field = v, [v] = v } } end,
+      search_hooks = function(v) return docs:search { vector = { 1 }, hooks = v } end,
+      set_hook = function(v) return docs:set_hook("rerank", "boost", { options = { x = v } }) end,
+      set_hook_text = function(v) return docs:set_hook(v, v, { on_failure = v }) end,
+      drop_hook = function(v) return docs:drop_hook(v) end,
       begin = function(v) return docs:begin_search { vector = { 1 }, timeout_us = v } end,
+      begin_options = function(v) return docs:begin_search { vector = { 1 }, rerank = "boost",
+         rerank_options = { field = v } } end,
       step = function(v) return stepped:step(v) end,
       query = function(v) return docs:query(v) end,
       query_limit = function(v) return docs:query("n > 0", { limit = v }) end,
@@ -132,6 +140,14 @@ describe("a database that is closed in the middle of a call", function()
          return docs:search { vector = { 1 }, score = function(n, _, f, out)
             for i = 0, n - 1 do out[i] = f.n[i] end
          end, rerank = function() end }
+      end,
+      set_hook = function()
+         return docs:set_hook("rerank", "boost", { options = { field = "n" } })
+      end,
+      hooks = function() return docs:hooks() end,
+      drop_hook = function() return docs:drop_hook "rerank" end,
+      options = function()
+         return docs:search { vector = { 1 }, rerank = "boost", rerank_options = { field = "n" } }
       end,
       step = function() return stepped:step(1e6) end,
       begin = function() return docs:begin_search { vector = { 1 }, score = function() end } end,

@@ -39,6 +39,14 @@ end })
 local stepped, failed
 while not stepped and not failed do stepped, failed = step:step(1) end
 assert(stepped, failed)
+assert(docs:set_hook("score", "function() error 'no' end", { on_failure = "skip" }))
+step = assert(docs:begin_search { queries = { { 1, 2 } }, rerank = "boost",
+   rerank_options = { field = "n" } })
+stepped = nil
+while not stepped and not failed do stepped, failed = step:step(1) end
+assert(stepped, failed)
+assert(stepped[1].skipped[1] == "score")
+assert(docs:drop_hook "score")
 assert(docs:begin_search { vector = { 1, 2 } })
 assert(#db:list() == 1 and docs:info().live_count == 2)
 assert(not docs:count "n >")

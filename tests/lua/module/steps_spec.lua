@@ -70,6 +70,59 @@ describe("a search in steps", function()
       assert.are.equal(COUNT - 2, hits.fields[1].n)
    end)
 
+   it("gives options to texts and to functions", function()
+      local text = "function(n, _, f, out, o) for i = 0, n - 1 do out[i] = o.sign * f.n[i] end end"
+      local ask = { vector = query, k = 3, score_options = { sign = -1 },
+         rerank_options = { field = "half", weight = -4 }, rerank = "boost" }
+      for _, score in ipairs { text, (assert(loadstring("return " .. text))()) } do
+         ask.score = score
+         local hits = finish(assert(docs:begin_search(ask)))
+         assert.are.same({ COUNT - 3, COUNT - 2, COUNT - 1 }, hits.ids)
+         assert.is_nil(hits.skipped)
+      end
+      local given = {}
+      ask.rerank_options, ask.rerank = given, function(_, _, options) options.seen = true end
+      finish(assert(docs:begin_search(ask)))
+      assert.is_true(given.seen)
+      for _, wrong in ipairs { { rerank_options = 5 }, { rerank_options = { f = print } } } do
+         local none, err = docs:begin_search { vector = query, rerank = "mmr",
+            rerank_options = wrong.rerank_options }
+         assert.is_nil(none)
+         assert.are.equal("INVALID", err.code)
+         assert.is_truthy(err.text:find("rerank_options", 1, true))
+      end
+      local own = { vector = query, k = 2, rerank = "boost", rerank_options = { field = "n" } }
+      local hits = assert(docs:search(own))
+      local search = assert(docs:begin_search(own))
+      own.rerank_options.field = 5 -- it has its own copy of what it began with
+      for _ = 1, 100 do own.rerank_options = { field = ("x"):rep(100) } end
+      collectgarbage()
+      assert.are.same(hits.scores, (finish(search)).scores)
+   end)
+
+   it("takes the hooks of the collection, or not, and says which it skipped", function()
+      local kept = assert(db:create { name = "kept", dim = 1, metric = "l2" })
+      assert(kept:add { vectors = { 1, 2, 3 } })
+      assert(kept:set_hook("score",
+         "function(n, d, _, out, o) for i = 0, n - 1 do out[i] = o.sign * d[i] end end",
+         { options = { sign = -1 } }))
+      assert(kept:set_hook("rerank", "mmr", { options = { lambda = 7 }, on_failure = "skip" }))
+      local hits = finish(assert(kept:begin_search { vector = { 0 } }))
+      assert.are.same({ 2, 1, 0 }, hits.ids)
+      assert.are.same({ "rerank" }, hits.skipped)
+      hits = finish(assert(kept:begin_search { queries = { { 0 }, { 1 } }, k = 1 }))
+      assert.are.same({ "rerank" }, hits[2].skipped)
+      hits = finish(assert(kept:begin_search { vector = { 0 }, hooks = false }))
+      assert.are.same({ 0, 1, 2 }, hits.ids)
+      assert.is_nil(hits.skipped)
+      hits = finish(assert(kept:begin_search { vector = { 0 }, score = function() end }))
+      assert.are.same({ 0, 1, 2 }, hits.ids)
+      local search = assert(kept:begin_search { vector = { 0 } })
+      assert(kept:drop_hook "score") -- the search runs the version of its begin
+      assert.are.same({ 2, 1, 0 }, (finish(search)).ids)
+      assert(db:drop "kept")
+   end)
+
    it("goes on in another coroutine, and beside others", function()
       local function begin()
          return assert(docs:begin_search { vector = query, k = 1, score = function(n, d, _, out)
