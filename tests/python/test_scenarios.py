@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import lynse
@@ -13,6 +14,7 @@ from lynse import errors
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
 TABLE = json.loads((FOLDER / "hooks.json").read_text())
+OPTIONS = ("k", "where", "score", "rerank", "score_options", "rerank_options", "hooks")
 KINDS = {"HOOK": errors.Hook, "PARSE": errors.Parse, "NOT_FOUND": errors.NotFound}
 
 
@@ -47,8 +49,24 @@ def test_the_table_is_what_brute_force_says():
 @pytest.mark.parametrize("case", [c for c in TABLE["scenarios"] if "range" not in c])
 def test_a_scenario_answers_as_expected(by_metric, case):
     docs = by_metric[case["metric"]]
-    options = {name: case[name] for name in ("k", "where", "score", "rerank") if name in case}
+    options = {name: case[name] for name in OPTIONS if name in case}
     queries = np.array(case["queries"], dtype=np.float32)
+    with kept(docs, case.get("installed", [])):
+        compare(case, docs, queries, options)
+
+
+@contextmanager
+def kept(docs, hooks):
+    for hook in hooks:
+        docs.set_hook(**hook)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            docs.drop_hook(hook["point"])
+
+
+def compare(case, docs, queries, options):
     if "error" in case:
         with pytest.raises(KINDS[case["error"]]):
             docs.search(queries[0], **options)
@@ -61,3 +79,4 @@ def test_a_scenario_answers_as_expected(by_metric, case):
         assert hits.ids.tolist() == [i for i, _ in expected]
         scores = np.array([s for _, s in expected])
         assert np.allclose(hits.distances, scores, rtol=1e-6, atol=1e-6)
+        assert hits.skipped_hooks == tuple(case.get("skipped", ()))

@@ -49,11 +49,11 @@ def number(fields, name):
     return float(value) if isinstance(value, int) else NAN
 
 
-def lua_score(body):
-    return f"function(n, distance, field, out) for i = 0, n - 1 do {body} end end"
+def lua_score(body, given=""):
+    return f"function(n, distance, field, out{given}) for i = 0, n - 1 do {body} end end"
 
 
-# name: source, and what it does to the distance and fields of one record
+# name: source, and what it does to the distance and fields of one record, and with its options
 SCORES = {
     "age": (
         lua_score("out[i] = distance[i] + field.age[i] / 64"),
@@ -79,6 +79,10 @@ SCORES = {
         lambda d, f: f["deep"]["x"] * 8 + d,
     ),
     "none": (lua_score("out[i] = field.nowhere[i]"), lambda d, f: NAN),
+    "weighed": (
+        lua_score("out[i] = o.sign * distance[i] + field[o.of.name][i] / o.of.unit", ", o"),
+        lambda d, f, sign, of: sign * d + number(f, of["name"]) / of["unit"],
+    ),
 }
 
 
@@ -86,28 +90,30 @@ def rescore(hits):
     return sorted(((i, s + r["fields"]["age"], r) for i, s, r in hits), key=lambda h: h[1])
 
 
-def boost(hits):
+def boost(hits, field="boost", weight=0.1):
     low, high = min(h[1] for h in hits), max(h[1] for h in hits)
-    unit = 0.1 * (high - low if high > low else 1)
+    unit = weight * (high - low if high > low else 1)
     return sorted(
-        ((i, s - unit * r["fields"].get("boost", 0), r) for i, s, r in hits), key=lambda h: h[1]
+        ((i, s - unit * r["fields"].get(field, 0), r) for i, s, r in hits), key=lambda h: h[1]
     )
 
 
-def recency(hits):
+def recency(hits, half_life_days=30, weight=1, now=None):
     low, high = min(h[1] for h in hits), max(h[1] for h in hits)
     spread = high - low if high > low else 1
-    newest = max(r["fields"]["created_at"] for _, _, r in hits)
+    newest = now or max(r["fields"]["created_at"] for _, _, r in hits)
 
     def moved(hit):
         i, s, r = hit
-        fresh = 0.5 ** ((newest - r["fields"]["created_at"]) / (30 * DAY))
-        return (i, s + spread * (1 - fresh), r)
+        age = max(newest - r["fields"]["created_at"], 0)
+        fresh = 0.5 ** (age / (half_life_days * DAY))
+        return (i, s + weight * spread * (1 - fresh), r)
 
     return sorted((moved(h) for h in hits), key=lambda h: h[1])
 
 
-def mmr(hits):
+def mmr(hits, **options):
+    share = options.get("lambda", 0.5)
     low, high = min(h[1] for h in hits), max(h[1] for h in hits)
     spread = high - low if high > low else 1
     left, order = list(hits), []
@@ -117,7 +123,7 @@ def mmr(hits):
             alike = max(
                 (1 - distance("cosine", hit[2]["vector"], o[2]["vector"]) for o in order), default=0
             )
-            return 0.5 * (1 - (hit[1] - low) / spread) - 0.5 * alike
+            return share * (1 - (hit[1] - low) / spread) - (1 - share) * alike
 
         best = max(left, key=value)
         left.remove(best)
@@ -182,7 +188,42 @@ CASES = [
     ("l2", [Q], 6, "n < 0", None, "reverse", None),
     ("ip", [Q], 9, None, None, "boost", None),
     ("l2", [P], 9, None, None, "recency", None),
-    ("l2", [Q], 9, None, None, "mmr", None),
+    ("l2", [P], 9, None, None, "mmr", None),
+]
+
+WEIGHED = {"sign": -1, "of": {"name": "age", "unit": 16}}
+LATELY = {"half_life_days": 7, "weight": 0.5, "now": 1699000000}
+STARS = {"field": "stars", "weight": 0.25}
+
+
+def kept(point, name, options, on_failure="fail"):
+    source = (SCORES if point == "score" else RERANKS)[name][0]
+    return {"point": point, "source": source, "options": options, "on_failure": on_failure}
+
+
+KEPT = [kept("score", "weighed", WEIGHED), kept("rerank", "boost", STARS)]
+FAILING = kept("rerank", "mmr", {"lambda": 7})
+
+# A case as above; what is asked for beside it; and the score and rerank that answer, where they are
+# not its own.
+OPTION_CASES = [
+    (("l2", [P], 9, None, None, "mmr", None), {"rerank_options": {"lambda": 0.75}}, None),
+    (("l2", [P], 9, None, None, "recency", None), {"rerank_options": LATELY}, None),
+    (("ip", [Q], 9, None, None, "boost", None), {"rerank_options": STARS}, None),
+    (("l2", [Q, P], 8, None, "weighed", None, None), {"score_options": WEIGHED}, None),
+    (
+        ("l2", [P], 8, None, "weighed", "boost", None),
+        {"score_options": WEIGHED, "rerank_options": STARS},
+        None,
+    ),
+    (("l2", [Q], 8, None, None, None, None), {"installed": KEPT}, ("weighed", "boost")),
+    (("l2", [Q], 8, None, "age", None, None), {"installed": KEPT}, ("age", "boost")),
+    (("l2", [Q], 8, None, None, None, None), {"installed": KEPT, "hooks": False}, (None, None)),
+    (
+        ("l2", [Q, P], 8, None, "age", None, None),
+        {"installed": [FAILING | {"on_failure": "skip"}], "skipped": ["rerank"]},
+        ("age", None),
+    ),
 ]
 ERRORS = [
     ({"score": "function(n) error 'no' end", "score_callback": "fail"}, "HOOK"),
@@ -190,40 +231,51 @@ ERRORS = [
     ({"score": "return 1 +"}, "PARSE"),
     ({"rerank": "nonesuch"}, "NOT_FOUND"),
     ({"score": SCORES["age"][0], "score_callback": "age", "where": "n >"}, "PARSE"),
+    ({"rerank": "mmr", "rerank_options": {"lambda": 7}}, "HOOK"),
+    ({"installed": [FAILING]}, "HOOK"),
 ]
 
 
-def expect(metric, query, k, where, score, rerank, reach):
+def expect(metric, query, k, where, score, rerank, reach, given):
     hits = []
     for r in live_rows():
         if where and not WHERES[where](r["fields"]):
             continue
         d = distance(metric, r["vector"], query)
-        s = SCORES[score][1](d, r["fields"]) if score else d
+        s = SCORES[score][1](d, r["fields"], **given.get(score, {})) if score else d
         if not math.isnan(s) and (reach is None or s <= reach):
             hits.append((r["id"], s, r))
     hits.sort(key=lambda h: (h[1], h[0]))
     hits = hits[: k or 1000]
     if rerank and hits:
-        hits = RERANKS[rerank][1](hits)
+        hits = RERANKS[rerank][1](hits, **given.get(rerank, {}))
     return [[i, s] for i, s, _ in hits]
 
 
+def scenario(case, asked, answers):
+    metric, queries, k, where, score, rerank, reach = case
+    given = {"weighed": WEIGHED, "boost": STARS} if answers else {}
+    given |= {score: asked.get("score_options", {}), rerank: asked.get("rerank_options", {})}
+    score_of, rerank_of = answers or (score, rerank)
+    one = {"metric": metric, "queries": queries}
+    one["expected"] = [
+        expect(metric, q, k, where, score_of, rerank_of, reach, given) for q in queries
+    ]
+    for name, value in (("k", k), ("where", where), ("range", reach)):
+        if value is not None:
+            one[name] = value
+    if score:
+        one |= {"score": SCORES[score][0], "score_callback": score}
+    if rerank:
+        one["rerank"] = RERANKS[rerank][0]
+        if one["rerank"] != rerank:
+            one["rerank_callback"] = rerank
+    return one | asked
+
+
 def make():
-    scenarios = []
-    for metric, queries, k, where, score, rerank, reach in CASES:
-        one = {"metric": metric, "queries": queries}
-        one["expected"] = [expect(metric, q, k, where, score, rerank, reach) for q in queries]
-        for name, value in (("k", k), ("where", where), ("range", reach)):
-            if value is not None:
-                one[name] = value
-        if score:
-            one |= {"score": SCORES[score][0], "score_callback": score}
-        if rerank:
-            one["rerank"] = RERANKS[rerank][0]
-            if one["rerank"] != rerank:
-                one["rerank_callback"] = rerank
-        scenarios.append(one)
+    scenarios = [scenario(case, {}, None) for case in CASES]
+    scenarios += [scenario(*case) for case in OPTION_CASES]
     for options, code in ERRORS:
         scenarios.append({"metric": "l2", "queries": [Q], "k": 5, "error": code, **options})
     data = {"sealed": SEALED, "tail": TAIL, "upserted": UPSERTED, "deleted": DELETED, "dim": DIM}

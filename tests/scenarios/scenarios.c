@@ -56,6 +56,11 @@ static size_t read_floats(const struct value *list, float *out)
     return count;
 }
 
+static struct lynse_bytes bytes_of(const struct value *v)
+{
+    return (struct lynse_bytes){v->raw.data, v->raw.size};
+}
+
 /* The text under a name; NULL where there is none. */
 static const char *read_text(const struct value *map, const char *name, char *room, size_t size)
 {
@@ -133,6 +138,16 @@ static int score_none(void *ctx, size_t n, const float *d, const double *const *
     return 0;
 }
 
+/* ctx: the map of score_options */
+static int score_weighed(void *ctx, size_t n, const float *d, const double *const *f, float *out)
+{
+    struct value sign = need(ctx, "sign"), of = need(ctx, "of"), unit = need(&of, "unit");
+
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)(number_of(&sign) * d[i] + f[0][i] / number_of(&unit));
+    return 0;
+}
+
 static int score_fail(void *ctx, size_t n, const float *d, const double *const *f, float *out)
 {
     (void)ctx, (void)n, (void)d, (void)f, (void)out;
@@ -153,6 +168,7 @@ static const struct {
     {"drop_all", score_drop_all, NULL},
     {"deep", score_deep, "deep.x"},
     {"none", score_none, "nowhere"},
+    {"weighed", score_weighed, "age"},
     {"fail", score_fail, NULL},
 };
 
@@ -248,7 +264,7 @@ static void write_rows(struct lynse_collection *c, const struct value *rows, boo
         struct value document = need(&row, "fields");
         ids[all.count] = (uint64_t)id.as.integer;
         all.dim = (uint32_t)read_floats(&vector, vectors + all.count * all.dim);
-        fields[all.count++] = (struct lynse_bytes){document.raw.data, document.raw.size};
+        fields[all.count++] = bytes_of(&document);
     }
     int code = (is_upsert ? lynse_upsert : lynse_add)(c, &all, NULL, NULL, &err);
     REQUIRE(code == LYNSE_OK, "rows: %s", err.text);
@@ -288,6 +304,7 @@ struct request {
     float vectors[QUERIES_MAX * DIM_MAX];
     char where[TEXT_BYTES], score[TEXT_BYTES], rerank[TEXT_BYTES];
     const char *field;
+    struct value score_options;
     struct lynse_score_callback score_callback;
     struct lynse_rerank_callback rerank_callback;
     struct lynse_error err;
@@ -302,12 +319,13 @@ static void use_callbacks(const struct value *one, struct request *r)
         for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
             if (strcmp(name, scores[i].name) != 0) continue;
             r->field = scores[i].field;
-            r->score_callback = (struct lynse_score_callback){scores[i].score, NULL, &r->field,
-                                                              scores[i].field != NULL, 0};
+            r->score_callback = (struct lynse_score_callback){
+                scores[i].score, &r->score_options, &r->field, scores[i].field != NULL, 0};
             r->desc.score_callback = &r->score_callback;
         }
         REQUIRE(r->desc.score_callback, "there is no callback %s", name);
         r->desc.score = NULL;
+        r->desc.score_options = (struct lynse_bytes){NULL, 0};
     }
     if (read_text(one, "rerank_callback", name, sizeof name)) {
         for (size_t i = 0; i < sizeof reranks / sizeof *reranks; i++) {
@@ -338,7 +356,55 @@ static void read_request(const struct value *one, enum form form, struct request
     r->desc.where = read_text(one, "where", r->where, sizeof r->where);
     r->desc.score = read_text(one, "score", r->score, sizeof r->score);
     r->desc.rerank = read_text(one, "rerank", r->rerank, sizeof r->rerank);
+    if (get(one, "score_options", &r->score_options))
+        r->desc.score_options = bytes_of(&r->score_options);
+    if (get(one, "rerank_options", &v)) r->desc.rerank_options = bytes_of(&v);
+    if (get(one, "hooks", &v) && !v.as.boolean) r->desc.flags |= LYNSE_NO_HOOKS;
     if (form == CALLBACKS) use_callbacks(one, r);
+}
+
+/* Keep the hooks of the list with the collection. */
+static void install(struct lynse_collection *c, const struct value *list)
+{
+    struct value_walk walk = value_walk_of(list);
+    struct value hook, options;
+    char point[NAME_BYTES], source[TEXT_BYTES], policy[NAME_BYTES];
+    struct lynse_error err = {0};
+
+    while (value_walk_next(&walk, NULL, &hook)) {
+        options = need(&hook, "options");
+        struct lynse_hook_desc desc = {.point = read_text(&hook, "point", point, sizeof point),
+                                       .source = read_text(&hook, "source", source, sizeof source),
+                                       .options = bytes_of(&options)};
+        if (strcmp(read_text(&hook, "on_failure", policy, sizeof policy), "skip") == 0)
+            desc.on_failure = LYNSE_HOOK_SKIP;
+        REQUIRE(lynse_hook_set(c, &desc, NULL, &err) == LYNSE_OK, "set: %s", err.text);
+    }
+}
+
+static void drop_hooks(struct lynse_collection *c)
+{
+    struct lynse_hooks *kept;
+    struct lynse_error err = {0};
+
+    REQUIRE(lynse_hook_list(c, &kept, &err) == LYNSE_OK, "hooks: %s", err.text);
+    for (size_t i = 0; i < kept->count; i++)
+        REQUIRE(lynse_hook_drop(c, kept->hooks[i].point, &err) == LYNSE_OK, "drop: %s", err.text);
+    lynse_hooks_free(kept);
+}
+
+/* Bits of enum lynse_hook_bits. */
+static uint32_t read_skipped(const struct value *one)
+{
+    struct value list, point;
+    uint32_t bits = 0;
+
+    if (!get(one, "skipped", &list)) return 0;
+    struct value_walk walk = value_walk_of(&list);
+    while (value_walk_next(&walk, NULL, &point))
+        bits |= slice_equal(point.as.text, slice_of_text("score")) ? LYNSE_SKIPPED_SCORE
+                                                                   : LYNSE_SKIPPED_RERANK;
+    return bits;
 }
 
 static bool is_expected(const struct value *one, const struct lynse_hits *hits)
@@ -359,7 +425,7 @@ static bool is_expected(const struct value *one, const struct lynse_hits *hits)
         }
         if (q >= hits->query_count || hits->query_ends[q] != at) return false;
     }
-    return at == hits->count;
+    return at == hits->count && hits->skipped_hooks == read_skipped(one);
 }
 
 static bool run(struct lynse_collection *c, const struct value *one, enum form form)
@@ -367,9 +433,13 @@ static bool run(struct lynse_collection *c, const struct value *one, enum form f
     struct request r;
     struct lynse_hits *hits = NULL;
     char wanted[NAME_BYTES];
+    struct value installed;
+    bool has_installed = get(one, "installed", &installed);
 
     read_request(one, form, &r);
+    if (has_installed) install(c, &installed);
     int code = lynse_search(c, &r.desc, &hits);
+    if (has_installed) drop_hooks(c);
     if (read_text(one, "error", wanted, sizeof wanted))
         return code != LYNSE_OK && strcmp(lynse_error_name(code), wanted) == 0;
     if (code != LYNSE_OK) printf("%s\n", r.err.text);

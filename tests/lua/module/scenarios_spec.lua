@@ -53,11 +53,17 @@ describe("a scenario of score and rerank", function()
             local docs = by_metric[case.metric]
             local ask = {
                queries = case.queries, k = case.k, where = case.where, range = case.range,
-               score = case.score, rerank = case.rerank,
+               score = case.score, rerank = case.rerank, score_options = case.score_options,
+               rerank_options = case.rerank_options, hooks = case.hooks,
             }
             if form ~= "text" then
                ask.score, ask.rerank = as_function(ask.score), as_function(ask.rerank)
             end
+            for _, hook in ipairs(case.installed or {}) do
+               assert(docs:set_hook(hook.point, hook.source,
+                  { options = hook.options, on_failure = hook.on_failure }))
+            end
+            finally(function() for point in pairs(docs:hooks()) do docs:drop_hook(point) end end)
             local all, err
             if form == "function in steps" then
                local search
@@ -72,7 +78,10 @@ describe("a scenario of score and rerank", function()
                return
             end
             assert(all, err)
-            for i, expected in ipairs(case.expected) do compare(expected, all[i]) end
+            for i, expected in ipairs(case.expected) do
+               compare(expected, all[i])
+               assert.are.same(case.skipped, all[i].skipped)
+            end
          end)
       end
    end
