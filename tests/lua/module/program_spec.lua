@@ -57,9 +57,9 @@ describe("lynse lua", function()
    end)
 
    it("explains itself", function()
-      for _, arguments in ipairs { "", "lua", "serve", "version 2" } do
+      for _, arguments in ipairs { "", "lua", "scripts", "version 2" } do
          local text, status = run(arguments)
-         assert.is_truthy(text:find("usage: lynse lua SCRIPT", 1, true))
+         assert.is_truthy(text:find("lynse lua SCRIPT", 1, true))
          assert.are.equal(2, status)
       end
       assert.are.equal(0, (select(2, run "help")))
