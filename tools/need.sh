@@ -90,7 +90,7 @@ need_lynse_python() {
     [ -f pyproject.toml ] || die "this checkout has no Python package yet: no pyproject.toml"
     need_packages "$packages_build"
     need_venv
-    stamp=$(find CMakeLists.txt pyproject.toml cmake core python -type f \
+    stamp=$(find CMakeLists.txt pyproject.toml cmake core lua python scripts -type f \
         ! -name '*.pyc' ! -path '*.egg-info*' -exec sha256sum {} + |
         LC_ALL=C sort | sha256sum | cut -d' ' -f1)
     [ "$(cat "$venv/lynse-stamp" 2>/dev/null)" != "$stamp" ] || return 0

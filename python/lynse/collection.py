@@ -235,12 +235,12 @@ class Collection(HookMethods, PlannedCollectionMethods):
         if vectors is None:
             raise Invalid("add() requires vectors or documents")
         if ids is None:
-            given = self._writegroups_of("add", None, check_matrix(vectors), None)
+            given = self._write_groups("add", None, check_matrix(vectors), None)
             return given[0] if np.ndim(vectors) == 1 else given
         batch = check_ids(ids)
         matrix = check_record_vectors(vectors, batch.size)
         rows = check_fields(fields, batch.size)
-        self._writegroups_of("add", batch, matrix, None if rows is None else _fields.pack(rows))
+        self._write_groups("add", batch, matrix, None if rows is None else _fields.pack(rows))
         return batch.to_list()[0] if batch.is_scalar else batch.to_list()
 
     def upsert(
@@ -259,10 +259,10 @@ class Collection(HookMethods, PlannedCollectionMethods):
         batch = check_ids(ids)
         matrix = check_record_vectors(vectors, batch.size)
         rows = check_fields(fields, batch.size)
-        self._writegroups_of("upsert", batch, matrix, None if rows is None else _fields.pack(rows))
+        self._write_groups("upsert", batch, matrix, None if rows is None else _fields.pack(rows))
         return batch.to_list()[0] if batch.is_scalar else batch.to_list()
 
-    def _writegroups_of(
+    def _write_groups(
         self,
         verb: str,
         ids: IdBatch | None,
