@@ -125,4 +125,4 @@ static int read_state(lua_State *L)
 const luaL_Reg engine_natives_server[] = {
     {"split_vectors", split_vectors}, {"raw_vectors", raw_vectors},
     {"authenticate", authenticate},   {"catalog_version", catalog_version},
-    {"server_state", read_state},   {NULL, NULL}};
+    {"server_state", read_state},     {NULL, NULL}};
