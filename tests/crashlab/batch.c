@@ -53,6 +53,7 @@ int batch_make(struct batch *b, struct oracle *o, const char *word)
         submit(b, o, i);
         oracle_rows_make(&b->rows[i], o->alloc, &b->groups[i]);
         make_write(&b->writes[i], &b->groups[i], &b->rows[i]);
+        b->in_engine[i] = &b->writes[i];
         b->count++;
     }
     return b->count > 0 ? 0 : -1;
@@ -68,16 +69,27 @@ static void raise_to(uint16_t *promise, uint64_t lsn)
     if (lsn > *promise) *promise = (uint16_t)lsn;
 }
 
-/* A group failed for want of a disk.  Undone for good, if the engine says so: those behind it meet
- * another state.  In doubt, if it cannot know. */
-static int note_fault(struct batch *b, struct target *t, struct oracle *o, size_t i, int code)
+/* The groups from i on, as if none of them had been submitted. */
+static void submit_again(struct batch *b, struct oracle *o, size_t i)
 {
-    t->fault_code = code;
-    if (code == LYNSE_OUTCOME_UNKNOWN) return 0;
     oracle_take_back(o, b->befores[i]);
-    for (size_t k = i + 1; k < b->count; k++)
-        if (!b->is_answered[k]) submit(b, o, k);
-    return 0;
+    for (size_t k = i; k < b->count; k++) {
+        if (b->is_answered[k]) continue;
+        b->befores[k] = o->lsn;
+        if (!b->is_refused[k]) submit(b, o, k);
+    }
+}
+
+void batch_look(struct batch *b, struct oracle *o)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->is_answered[i]) continue;
+        int code = b->in_engine[i]->error.code;
+        bool is_refused = code && code != b->codes[i] && code != LYNSE_OUTCOME_UNKNOWN;
+        if (is_refused == b->is_refused[i]) continue;
+        b->is_refused[i] = is_refused;
+        submit_again(b, o, i);
+    }
 }
 
 int batch_answered(struct batch *b, struct target *t, struct oracle *o,
@@ -87,12 +99,14 @@ int batch_answered(struct batch *b, struct target *t, struct oracle *o,
 
     CHECK(i < b->count);
     if (b->is_answered[i]) return target_fail(t, "group %zu was answered twice", i);
+    batch_look(b, o);
     b->is_answered[i] = true;
     if (w->error.code != b->codes[i]) {
         if (!t->expects_faults || w->error.code == LYNSE_OK)
             return target_fail(t, "group %zu answered %s (%s), want %s", i,
                                error_name(w->error.code), w->error.text, error_name(b->codes[i]));
-        return note_fault(b, t, o, i, w->error.code);
+        t->fault_code = w->error.code;
+        return 0;
     }
     if (w->error.code) return 0;
     if (w->lsn != b->lsns[i] || w->row_count != b->row_counts[i])

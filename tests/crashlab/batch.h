@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* batch.h — the groups of one word as the engine's writes, and its answers against the oracle's. */
+/* batch.h — the groups of one word as the engine's writes, and its answers against the oracle's.
+ *
+ * WHO IS NEXT  A group that fails before it is logged (the disk is full and two tails wait, say)
+ * does not stop those behind it: they are logged with the LSNs that come next, upon the state
+ * without it, and all are answered together afterwards.  A crash before the answers finds them on
+ * the disk.  So the oracle is told at each operation of the disk what was refused by then; the
+ * answer, when it comes, has to say the same.
+ */
 #ifndef CRASHLAB_BATCH_H
 #define CRASHLAB_BATCH_H
 
@@ -13,14 +20,20 @@ struct batch {
     int codes[WORD_GROUPS]; /* expected */
     size_t row_counts[WORD_GROUPS];
     uint64_t lsns[WORD_GROUPS]; /* expected; 0: nothing is written */
+    /* The writes that the engine works on, each until it is answered: for their errors. */
+    const struct collection_write *in_engine[WORD_GROUPS];
+    bool is_refused[WORD_GROUPS]; /* for want of a disk; undone for good, not in doubt */
     bool is_answered[WORD_GROUPS];
     size_t befores[WORD_GROUPS]; /* last LSN before the group */
     size_t count;
 };
 
-/* Submit the groups to the oracle and make their writes.  -1: no write, or an auto id too many. */
+/* Submit the groups to the oracle and make their writes, which are in_engine unless the caller says
+ * otherwise.  -1: no write, or an auto id too many. */
 int batch_make(struct batch *b, struct oracle *o, const char *word);
 void batch_deinit(struct batch *b);
+/* Tell the oracle which groups are refused as things stand: those behind meet another state. */
+void batch_look(struct batch *b, struct oracle *o);
 /* One answer; raises the oracle's promises.  -1: t->why. */
 int batch_answered(struct batch *b, struct target *t, struct oracle *o,
                    const struct collection_write *w);

@@ -105,6 +105,7 @@ static void look(struct target *t)
         oracle_take_back(o, (size_t)v->lsn);
         o->promise.kill = o->promise.power = (uint16_t)v->lsn;
     } else if (s && s->c) {
+        if (s->batch) batch_look(s->batch, o);
         promise_look(o, s->c, v);
     }
 }

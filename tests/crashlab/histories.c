@@ -61,6 +61,11 @@ void lab_sweep(uint64_t i, struct history *out)
         "w:a1 w:b2|c3 w:-a w:d4 mark w:e5 close w:f6",
         "mode:os w:a1,b2 sync w:c3|d4 ckpt w:-a w:e5 seal w:f6",
         "W:a1 W:b2 W:c3 W:d4|e5 W:e6 ckpt W:f6 W:g7 close",
+        /* No seal works, two tails wait and the third is full: a4 is refused, and what follows it
+         * finds the a before. */
+        "w:a1,b1,c1,d1,e1,f1,g1,h1,i1,j1,k1,l1,m1,n1,o1,p1 seal "
+        "w:a2,b2,c2,d2,e2,f2,g2,h2,i2,j2,k2,l2,m2,n2,o2,p2 "
+        "w:a3,b3,c3,d3,e3,f3,g3,h3,i3,j3,k3,l3,m3,n3,o3,p3 w:-a w:a4|+a|b5 w:-b",
     };
     static const unsigned kinds[] = {FAULTY_WRITE, FAULTY_WRITE, FAULTY_SYNC, FAULTY_DIR_SYNC,
                                      FAULTY_RENAME};

@@ -10,6 +10,7 @@ struct root {
     struct host *hosts[WORLD_SLOTS]; /* one handle each */
     struct manual_clock clock;
     size_t current;
+    struct batch *batch; /* being written, to the current one */
     bool is_opening;
     bool has_failed;
     bool lacks_reserve; /* the disk is full, and a crash took what was set aside */
@@ -75,6 +76,7 @@ static void look(struct target *t)
         struct oracle *o = &t->world->slots[i].oracle;
         const struct view *v = h->slot.current;
         if (h->collection) {
+            if (s->batch && i == s->current) batch_look(s->batch, o);
             promise_look(o, h->collection, v);
         } else if (s->is_opening && v && v->lsn <= o->lsn) {
             oracle_take_back(o, (size_t)v->lsn);
@@ -204,6 +206,7 @@ static struct message *make_message(struct root *s, struct target *t, struct bat
     CHECK(m->outcome);
     m->outcome->alloc = t->alloc;
     m->write = b->writes[i];
+    b->in_engine[i] = &m->write;
     if (m->write.ids) m->write.ids = data->rows.ids;
     if (m->write.vectors) m->write.vectors = data->rows.vectors;
     if (m->write.documents) m->write.documents = data->rows.documents;
@@ -221,6 +224,7 @@ static int write_word(struct target *t, const char *word)
 
     if (!h || batch_make(&b, o, word) != 0) return 0;
     t->fault_code = 0;
+    s->batch = &b;
     for (size_t i = 0; i < b.count; i++) {
         struct error err = {0};
         struct message *m = make_message(s, t, &b, i);
@@ -234,6 +238,7 @@ static int write_word(struct target *t, const char *word)
         are_answered = true;
         for (size_t i = 0; i < b.count; i++) are_answered = are_answered && sent[i].is_answered;
     }
+    s->batch = NULL;
     int rc = s->has_failed ? -1 : batch_finish(&b, t);
     CHECK(are_answered || rc != 0);
     batch_deinit(&b);
