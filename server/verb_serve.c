@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_serve.c — `lynse serve`: options, signals, and the server's life.
+/* verb_serve.c — `lynse serve`: options, signals, and the server's life; `lynse config`: what those
+ * options would be.
  *
  * SIGTERM and SIGINT drain; a second one ends at once.  SIGPIPE is not for us.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "base/log.h"
+#include "server/log_lines.h"
+#include "server/options.h"
 #include "server/server.h"
 #include "server/verbs.h"
 
@@ -23,78 +24,101 @@ static void wait_for_signals(void *ctx)
     const sigset_t *signals = ctx;
     int number;
 
-    while (sigwait(signals, &number) == 0) server_stop(&server);
-}
-
-static const struct server_options default_options = {
-    .host = "127.0.0.1",
-    .port = 7637,
-    .data_dir = ".",
-    .workers = 1,
-    .calls_max = 1024,
-    .connections_max = 10000,
-    .in_flight_max = 128,
-    .out_bytes_max = 8 << 20,
-    .body_bytes_max = 256 << 20,
-    .request_timeout_ms = 30000,
-    .header_timeout_ms = 10000,
-    .keep_alive_ms = 75000,
-    .write_timeout_ms = 30000,
-    .drain_ms = 10000,
-    .slow_query_ms = 1000,
-};
-
-static int read_options(int argc, char **argv, struct server_options *o)
-{
-    for (int i = 2; i < argc; i++) {
-        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(name, "--insecure") == 0) {
-            o->is_insecure = true;
-            continue;
-        }
-        i++;
-        if (strcmp(name, "--host") == 0) o->host = value;
-        else if (strcmp(name, "--port") == 0) o->port = (unsigned)strtoul(value, NULL, 10);
-        else if (strcmp(name, "--data-dir") == 0) o->data_dir = value;
-        else if (strcmp(name, "--socket") == 0) o->socket = value;
-        else if (strcmp(name, "--api-key") == 0) o->api_key = value;
-        else if (strcmp(name, "--workers") == 0) o->workers = (unsigned)strtoul(value, NULL, 10);
-        else {
-            fprintf(stderr, "lynse serve: there is no option '%s'\n", name);
-            return -1;
-        }
+    while (sigwait(signals, &number) == 0) {
+        log_event(LOG_INFO, "stopping signal=%d at_once=%s", number,
+                  server_is_draining(&server) ? "true" : "false");
+        server_stop(&server);
     }
-    return 0;
 }
 
-static void write_line(void *ctx, enum log_level level, const char *message)
+static void block_signals(sigset_t *signals)
 {
-    (void)ctx;
-    (void)level;
-    fprintf(stderr, "%s\n", message);
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int refuse(const char *verb, const struct error *err, int status)
+{
+    fprintf(stderr, "lynse %s: %s\n", verb, err->text);
+    return status;
+}
+
+static void tell_listening(const struct server_options *o)
+{
+    struct log_line line;
+
+    log_line_begin(&line, LOG_INFO, "listening");
+    if (o->host) {
+        log_line_text(&line, "host", slice_of_text(o->host));
+        log_line_number(&line, "port", server.port);
+    }
+    if (o->socket) log_line_text(&line, "socket", slice_of_text(o->socket));
+    log_line_text(&line, "data_dir", slice_of_text(o->data_dir));
+    log_line_text(&line, "version", slice_of_text(lynse_version()));
+    log_line_end(&line, false);
+}
+
+/* `lynse --port 1` serves as well, and so does `lynsedb`. */
+static int first_option(int argc, char **argv)
+{
+    if (argc < 2 || strncmp(argv[1], "--", 2) == 0) return 1;
+    return 2;
+}
+
+static int serve(const struct options_reading *reading)
+{
+    const struct server_options *o = &reading->values;
+    static sigset_t signals; /* the waiting thread is never joined */
+    struct error err = {0};
+    uv_thread_t waiter;
+    char threads[16];
+
+    snprintf(threads, sizeof threads, "%u", o->pool_threads);
+    setenv("UV_THREADPOOL_SIZE", threads, 1);
+    block_signals(&signals);
+    if (log_lines_open((enum log_level)o->log_level, o->audit_log_file, &err) != 0)
+        return refuse("serve", &err, 1);
+    if (reading->origins[OPTION_api_key].source == SOURCE_COMMAND_LINE && !o->api_key_file)
+        log_event(LOG_WARN, "key_in_sight text=\"other users of this machine see --api-key: use "
+                            "LYNSE_API_KEY or --api-key-file\"");
+    if (server_open(&server, o, &err) != 0) return refuse("serve", &err, 1);
+    uv_thread_create(&waiter, wait_for_signals, &signals);
+    tell_listening(o);
+    int rc = server_run(&server, &err);
+    if (rc == 0) log_event(LOG_INFO, "stopped");
+    return rc == 0 ? 0 : refuse("serve", &err, 1);
 }
 
 int verb_serve(int argc, char **argv)
 {
-    struct server_options options = default_options;
+    struct options_reading reading;
     struct error err = {0};
-    sigset_t signals;
-    uv_thread_t waiter;
+    int status;
 
-    if (read_options(argc, argv, &options) != 0) return 2;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    log_set_sink(write_line, NULL, LOG_INFO);
-    if (server_open(&server, &options, &err) != 0) {
-        fprintf(stderr, "lynse serve: %s\n", err.text);
-        return 1;
+    if (options_read(&reading, argc, argv, first_option(argc, argv), &err) != 0)
+        status = refuse("serve", &err, 2);
+    else if (reading.wants_help) options_print_help(stdout), status = 0;
+    else if (options_check(&reading.values, &err) != 0) status = refuse("serve", &err, 2);
+    else status = serve(&reading);
+    options_deinit(&reading);
+    return status;
+}
+
+int verb_config(int argc, char **argv)
+{
+    struct options_reading reading;
+    struct error err = {0};
+    int status = 0;
+
+    if (options_read(&reading, argc, argv, 2, &err) != 0) status = refuse("config", &err, 2);
+    else if (reading.wants_help) options_print_help(stdout);
+    else {
+        options_print_values(&reading, stdout);
+        if (options_check(&reading.values, &err) != 0) status = refuse("config", &err, 2);
     }
-    uv_thread_create(&waiter, wait_for_signals, &signals);
-    log_event(LOG_INFO, "listening host=%s port=%u", options.host, server.port);
-    if (server_run(&server, &err) == 0) return 0;
-    fprintf(stderr, "lynse serve: %s\n", err.text);
-    return 1;
+    options_deinit(&reading);
+    return status;
 }

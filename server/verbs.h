@@ -5,6 +5,8 @@
 
 /* The exit status: 0; 1 where it failed, with a line on stderr; 2 where the command line is none.
  * */
+int verb_call(int argc, char **argv);
+int verb_config(int argc, char **argv);
 int verb_lua(int argc, char **argv);
 int verb_serve(int argc, char **argv);
 
