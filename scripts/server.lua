@@ -3,6 +3,7 @@
 --
 -- The functions of native answer with nil and a failure where they fail.  Here they become
 -- functions that raise it: a method is one line after the other, and the failure its answer.
+local lynse = require "lynse"
 local native = require "lynse.native"
 
 local function answer_or_raise(value, failure, ...)
@@ -22,13 +23,19 @@ end
 for _, name in ipairs {
    "info", "description", "describe", "build_index", "remove_index", "sync", "flush", "checkpoint",
    "list_fields", "add", "upsert", "delete", "restore", "delete_where", "search", "get", "has",
-   "count", "walk",
+   "count", "walk", "set_hook", "drop_hook", "list_hooks",
 } do
    native.collection_methods[name] = engine[name]
 end
 
 -- What a method gets besides its arguments.
-local context = { engine = engine }
+--   engine   functions of native that raise; native the same ones that do not
+--   array    marks a list, so that an empty one is no map
+local context = { engine = engine, native = native, array = lynse.array, api_level = 1 }
+context.limits = {
+   name_bytes = 128, id_bytes = 255, dim = 32768, batch_rows = 100000, k = 100000,
+   batch_queries = 10000, where_bytes = 65536,
+}
 local opened, opened_at = {}, 0
 
 -- The open collection that the arguments name.
@@ -49,17 +56,71 @@ function context.collection(_, arguments)
    return found
 end
 
-local methods = {}
-for _, script in ipairs(native.script_names "rpc.") do
-   local method = require(script)
-   local name = script:match "^rpc%.(.*)$"
+-- Let the kept handle go.
+function context.forget(arguments)
+   local of_database = opened[arguments.database_name]
+   if of_database then of_database[arguments.collection_name] = nil end
+end
+
+-- An answer says of which collection it is.
+function context.answer(arguments, answer)
+   answer.database_name = arguments.database_name
+   answer.collection_name = arguments.collection_name
+   return answer
+end
+
+-- Vectors as rows: a bin without a shape has as many as there are ids, or as the collection's
+-- dimension says.
+function context.rows(collection, vectors, ids)
+   if vectors:dim() > 0 or #vectors == 0 then return vectors end
+   return engine.split_vectors(vectors, ids and #vectors / #ids or collection:info().dim)
+end
+
+-- The ids, vectors and fields of a binary body.
+function context.records(a)
+   local start = a.ids_encoding == "range" and a.ids_start or nil
+   return engine.raw_records(a.data, a.dim, a.n_vectors, a.vector_encoding, start)
+end
+
+-- The arguments of searches as the engine takes them.
+function context.search(collection, queries, a)
+   if a.vector_field ~= "default" then
+      engine.refuse("UNSUPPORTED", "vector_field: there is no other than 'default' yet")
+   end
+   if #queries == 0 then engine.refuse("INVALID", "vectors cannot be empty") end
+   return collection:search(queries, {
+      k = a.k, where = a.where, fields = a.return_fields, score = a.score, rerank = a.rerank,
+      score_options = a.score_options, rerank_options = a.rerank_options, no_hooks = a.no_hooks,
+   })
+end
+
+-- Records of where or filter_ids, or all.
+function context.find(collection, a, with_fields, with_vectors)
+   if a.where or not a.filter_ids then
+      return collection:walk(a.where, a.offset, a.limit, with_fields, with_vectors)
+   end
+   if a.limit or a.offset > 0 then
+      engine.refuse("INVALID", "limit, offset: only without filter_ids")
+   end
+   return collection:get(a.filter_ids, with_fields, with_vectors, true)
+end
+
+function context.head(collection, n) return collection:walk(nil, 0, n, true, true) end
+
+-- Rows that are written meanwhile come after these.
+function context.tail(collection, n)
+   return collection:walk(nil, math.max(0, collection:count() - n), n, true, true)
+end
+
+local methods, routed = {}, {}
+
+local function add_method(name, method)
    method.name = name
    methods[name] = method
    native.register_method(name, method)
    for _, alias in ipairs(method.aliases or {}) do native.register_method(alias, method) end
 end
 
-local routed = {}
 local function route(verb_and_path, spec)
    local verb, path = verb_and_path:match "^(%u+) (/%S*)$"
    spec.verb = verb
@@ -67,14 +128,35 @@ local function route(verb_and_path, spec)
    routed[verb .. " " .. path] = spec
 end
 
-for _, script in ipairs(native.script_names "http.") do
-   for verb_and_path, spec in pairs(require(script)) do route(verb_and_path, spec) end
+for _, script in ipairs(native.script_names "rpc.") do
+   add_method(script:match "^rpc%.(.*)$", require(script))
 end
+
+local planned = {}
+for _, script in ipairs(native.script_names "http.") do
+   for verb_and_path, spec in pairs(require(script)) do
+      if type(spec) == "table" then route(verb_and_path, spec)
+      else planned[#planned + 1] = spec end
+   end
+end
+
+-- All but a few methods are POST /<name> with their arguments as the body.
 for name, method in pairs(methods) do
    for _, path in ipairs { name, unpack(method.aliases or {}) } do
       if not routed["POST /" .. path] and not method.rpc_only then
          route("POST /" .. path, { method = path })
       end
+   end
+end
+
+for _, name in ipairs(planned) do
+   native.register_method(name, {
+      arguments = {},
+      lenient = true,
+      run = function() engine.refuse("UNSUPPORTED", name .. " is not there yet") end,
+   })
+   for _, verb in ipairs { "POST", "GET" } do
+      native.register_route("/" .. name, { verb = verb, method = name, params = "query" })
    end
 end
 

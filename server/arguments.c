@@ -71,6 +71,8 @@ static void read_argument(lua_State *L, struct argument *a)
     a->is_required = lua_toboolean(L, -1);
     lua_getfield(L, entry, "default");
     a->default_ref = lua_isnil(L, -1) ? LUA_NOREF : luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_getfield(L, entry, "choices");
+    a->choices_ref = lua_isnil(L, -1) ? LUA_NOREF : luaL_ref(L, LUA_REGISTRYINDEX);
     lua_settop(L, entry);
 }
 
@@ -91,8 +93,10 @@ void signature_read(lua_State *L, int index, struct signature *out)
 
 void signature_deinit(lua_State *L, struct signature *s)
 {
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
         luaL_unref(L, LUA_REGISTRYINDEX, s->arguments[i].default_ref);
+        luaL_unref(L, LUA_REGISTRYINDEX, s->arguments[i].choices_ref);
+    }
     s->count = 0;
 }
 
@@ -111,6 +115,35 @@ static int refuse_type(const struct reader *r, const struct value *v, const char
                      value_type_name(v->type), expected);
 }
 
+/* One of the words, without case: as the list has it. */
+static int read_choice(const struct reader *r, struct slice given)
+{
+    lua_State *L = r->L;
+    char words[128] = "", quoted[QUOTE_BYTES];
+    size_t used = 0;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, r->argument->choices_ref);
+    for (int i = 1, count = (int)lua_objlen(L, -1); i <= count; i++) {
+        size_t size;
+        lua_rawgeti(L, -1, i);
+        const char *word = lua_tolstring(L, -1, &size);
+        if (slice_equal_word(given, slice_of(word, size))) {
+            lua_remove(L, -2);
+            return 0;
+        }
+        if (used < sizeof words)
+            used += (size_t)snprintf(words + used, sizeof words - used, "%s'%s'",
+                                     i == 1       ? ""
+                                     : i == count ? " or "
+                                                  : ", ",
+                                     word);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    quote_text(given, quoted, sizeof quoted);
+    return error_set(r->err, LYNSE_INVALID, "%s: %s, must be %s", r->argument->name, quoted, words);
+}
+
 static int read_text(const struct reader *r, const struct value *v)
 {
     const struct argument *a = r->argument;
@@ -122,8 +155,9 @@ static int read_text(const struct reader *r, const struct value *v)
     if (size > high)
         return error_set(r->err, LYNSE_LIMIT, "%s: %.0f bytes, at most %.0f", a->name, size, high);
     if (size < low) return error_set(r->err, LYNSE_INVALID, "%s: must not be empty", a->name);
-    if (is_name && v->as.text.size && memchr(v->as.text.data, 0, v->as.text.size))
+    if (v->as.text.size && memchr(v->as.text.data, 0, v->as.text.size))
         return error_set(r->err, LYNSE_INVALID, "%s: holds a NUL byte", a->name);
+    if (a->choices_ref != LUA_NOREF) return read_choice(r, v->as.text);
     lua_pushlstring(r->L, (const char *)v->as.text.data, v->as.text.size);
     return 0;
 }
@@ -232,6 +266,12 @@ static int read_block(const struct reader *r, const struct value *v)
     case ARGUMENT_VECTORS:
         rc = block_read_vectors(&block, v, r->source->arena, err);
         break;
+    case ARGUMENT_DOCUMENT:
+        rc = block_read_document(&block, v, r->source->arena, err);
+        break;
+    case ARGUMENT_BODY:
+        rc = block_read_body(&block, v, err);
+        break;
     default:
         rc = block_read_documents(&block, v, r->source->arena, err);
         break;
@@ -338,12 +378,26 @@ static int read_array(struct pass *p, const struct value *array)
         bool fits = i < p->signature->count;
         bool takes_map = fits && p->signature->arguments[i].kind == ARGUMENT_VALUE;
         if (is_last && v.type == VALUE_MAP && !takes_map) return read_map(p, &v);
+        if (!fits && p->reader.source->is_lenient) return 0;
         if (!fits)
             return error_set(p->reader.err, LYNSE_INVALID, "params: %u of them, at most %zu",
                              array->count, p->signature->count);
         if (set_argument(p, &p->signature->arguments[i], &v) != 0) return -1;
     }
     return 0;
+}
+
+static void push_body(struct pass *p, const struct argument *a)
+{
+    struct slice body = p->reader.source->body;
+    struct block block = {.kind = ARGUMENT_BODY,
+                          .request = p->reader.source->request,
+                          .count = body.size,
+                          .as.body = {body.data, body.size}};
+
+    lua_pushlstring(p->reader.L, a->name, a->name_bytes);
+    block_push(p->reader.L, &block);
+    lua_rawset(p->reader.L, p->table);
 }
 
 static int fill_missing(struct pass *p)
@@ -353,6 +407,10 @@ static int fill_missing(struct pass *p)
     for (size_t i = 0; i < p->signature->count; i++) {
         const struct argument *a = &p->signature->arguments[i];
         if (p->seen & 1u << i) continue;
+        if (a->kind == ARGUMENT_BODY && p->reader.source->has_texts) {
+            push_body(p, a);
+            continue;
+        }
         if (a->is_required) return error_set(p->reader.err, LYNSE_INVALID, "%s: missing", a->name);
         if (a->default_ref == LUA_NOREF) continue;
         lua_pushlstring(L, a->name, a->name_bytes);

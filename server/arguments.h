@@ -34,6 +34,8 @@
     _(VECTOR, "vector", "vector")          /* block of one row */                                  \
     _(VECTORS, "vectors", "vectors")       /* block; rows, or one bin with dim or ids beside it */ \
     _(DOCUMENTS, "documents", "documents") /* block; a list of maps and nulls, or null */          \
+    _(DOCUMENT, "document", "object")      /* block of one map */                                  \
+    _(BODY, "body", "body")                /* block of a bin; over HTTP the body of the request */ \
     _(TEXTS, "texts", "strings")           /* a list of texts */                                   \
     _(VALUE, "value", "object")            /* anything, as a table of Lua */
 
@@ -55,6 +57,7 @@ struct argument {
     bool is_required;
     double low, high;
     int default_ref; /* in the registry; LUA_NOREF: none */
+    int choices_ref; /* TEXT: a list of the words that it may be; LUA_NOREF: any */
 };
 
 struct signature {
@@ -63,7 +66,7 @@ struct signature {
 };
 
 /* From the list at `index` of the stack, whose entries are { name, kind, required =, default =,
- * low =, high = }.  Raises where it is none: a script of ours is wrong. */
+ * low =, high =, choices = }.  Raises where it is none: a script of ours is wrong. */
 void signature_read(lua_State *L, int index, struct signature *out);
 void signature_deinit(lua_State *L, struct signature *s);
 
@@ -78,6 +81,7 @@ struct block {
         const struct lynse_id *ids;
         const float *vectors;
         const struct lynse_bytes *documents; /* size 0: none for that row */
+        struct lynse_bytes body;
     } as;
 };
 
@@ -90,8 +94,9 @@ void block_push(lua_State *L, const struct block *block);
 
 struct arguments_source {
     struct slice
-        params; /* one msgpack value: a map, or an array by position whose last entry may be
+        params;        /* one msgpack value: a map, or an array by position whose last entry may be
                           * a map of further ones; lives as long as the arena */
+    struct slice body; /* of an octet-stream: what BODY is where it is not among the params */
     struct arena *arena;
     uint64_t request;
     bool is_lenient; /* what has no such name is let be, as LynseDB does over HTTP */

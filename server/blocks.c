@@ -320,6 +320,29 @@ int block_read_documents(struct block *block, const struct value *v, struct aren
     return 0;
 }
 
+int block_read_document(struct block *block, const struct value *v, struct arena *arena,
+                        struct error *err)
+{
+    if (v->type != VALUE_MAP)
+        return error_set(err, LYNSE_INVALID, "a %s, must be a map", value_type_name(v->type));
+    struct lynse_bytes *document = arena_alloc(arena, sizeof *document);
+    if (!document) return error_no_memory(err, sizeof *document);
+    *document = (struct lynse_bytes){v->raw.data, v->raw.size};
+    block->is_single = true;
+    block->count = 1;
+    block->as.documents = document;
+    return 0;
+}
+
+int block_read_body(struct block *block, const struct value *v, struct error *err)
+{
+    if (v->type != VALUE_BYTES)
+        return error_set(err, LYNSE_INVALID, "a %s, must be a bin", value_type_name(v->type));
+    block->count = v->as.bytes.size;
+    block->as.body = (struct lynse_bytes){v->as.bytes.data, v->as.bytes.size};
+    return 0;
+}
+
 /* ---- In Lua ---- */
 
 static const char block_name[] = "lynse.block";
@@ -331,11 +354,23 @@ static int block_length(lua_State *L)
     return 1;
 }
 
+/* vectors:dim() → 0 where a bin came without a shape */
+static int block_dim(lua_State *L)
+{
+    const struct block *block = luaL_checkudata(L, 1, block_name);
+    lua_pushnumber(L, (lua_Number)block->dim);
+    return 1;
+}
+
 void blocks_prepare(lua_State *L)
 {
     luaL_newmetatable(L, block_name);
     lua_pushcfunction(L, block_length);
     lua_setfield(L, -2, "__len");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, block_dim);
+    lua_setfield(L, -2, "dim");
+    lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 }
 

@@ -26,6 +26,12 @@ int block_read_vectors(struct block *block, const struct value *v, struct arena 
 int block_read_documents(struct block *block, const struct value *v, struct arena *arena,
                          struct error *err);
 
+/* One map: a block of one document.  err INVALID, NO_MEMORY. */
+int block_read_document(struct block *block, const struct value *v, struct arena *arena,
+                        struct error *err);
+/* A bin, which is not copied.  err INVALID. */
+int block_read_body(struct block *block, const struct value *v, struct error *err);
+
 enum vector_encoding { VECTOR_ENCODING_F32, VECTOR_ENCODING_F16 };
 /* "float32", "f32", "float16", "f16", "fp16", without case.  err INVALID. */
 int vector_encoding_parse(struct slice word, enum vector_encoding *out, struct error *err);

@@ -173,8 +173,9 @@ static int read_arguments(lua_State *L)
     struct request *r = request_current(L);
     struct arguments_source source = {.params = r->params,
                                       .arena = &r->arena,
+                                      .body = r->raw_body,
                                       .request = r->number,
-                                      .is_lenient = r->is_lenient,
+                                      .is_lenient = r->is_lenient || r->method->is_lenient,
                                       .has_texts = r->has_texts};
     struct error err = {0};
 

@@ -58,6 +58,21 @@ static void add_all(lua_State *L, const luaL_Reg *functions)
     }
 }
 
+static void push_metrics(lua_State *L)
+{
+    static const char *const words[] = {
+#define METRIC_WORD(name, number, text, mode_words, kernel, value) text,
+        LYNSE_METRICS(METRIC_WORD)
+#undef METRIC_WORD
+    };
+
+    lua_newtable(L);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        lua_pushstring(L, words[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
 void engine_natives_push(lua_State *L)
 {
     luaL_newmetatable(L, collection_name);
@@ -71,5 +86,8 @@ void engine_natives_push(lua_State *L)
     add_all(L, engine_natives_roots);
     add_all(L, engine_natives_writes);
     add_all(L, engine_natives_reads);
+    add_all(L, engine_natives_hooks);
     add_all(L, engine_natives_server);
+    push_metrics(L);
+    lua_setfield(L, -2, "metrics");
 }

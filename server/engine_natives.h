@@ -16,9 +16,10 @@
 extern const luaL_Reg engine_natives_roots[];  /* engine_roots.c */
 extern const luaL_Reg engine_natives_writes[]; /* engine_writes.c */
 extern const luaL_Reg engine_natives_reads[];  /* engine_reads.c */
+extern const luaL_Reg engine_natives_hooks[];  /* engine_hooks.c */
 extern const luaL_Reg engine_natives_server[]; /* engine_server.c */
 
-/* Add all of them to the table at the top. */
+/* Add all of them to the table at the top; and metrics, the list of their words. */
 void engine_natives_push(lua_State *L);
 
 /* An open collection as a value of Lua, closed with it. */

@@ -4,9 +4,12 @@
  * What reads little is done on the loop: a search over few numbers, a record by its id, a count.
  * Everything else goes to a worker, where it may be split over the engine's own threads.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/limits.h"
+#include "codec/quote.h"
 #include "lua/module/scalars.h"
 #include "server/arguments.h"
 #include "server/engine_natives.h"
@@ -15,7 +18,7 @@
 enum {
     SMALL_SEARCH_NUMBERS = 1 << 20, /* components of all rows for all queries: 50 us or so */
     SMALL_GET_IDS = 64,
-    QUERY_ROWS_MAX = 1000000,
+    WALK_ROWS_MAX = LIMIT_BATCH_ROWS, /* of one answer */
 };
 
 struct read_call {
@@ -26,7 +29,10 @@ struct read_call {
     size_t id_count;
     const char *where;
     uint32_t flags;
-    uint64_t skip, limit;
+    uint64_t skip;
+    size_t row_max;
+    bool is_whole;  /* a walk: more than row_max is an error */
+    bool is_strict; /* get: so is an id that is not there */
     struct lynse_hits *hits;
     uint64_t count;
     int exists;
@@ -104,8 +110,18 @@ static bool option_flag(lua_State *L, const char *name)
     return flag;
 }
 
-/* search(collection, queries, { k, where, fields, vectors, score, rerank, threshold, max_results })
- * → hits; a range search where there is a threshold. */
+/* A block of one map, which lives as long as the request. */
+static struct lynse_bytes option_document(lua_State *L, const struct request *r, const char *name)
+{
+    lua_getfield(L, 3, name);
+    const struct block *block = block_borrow(L, -1, ARGUMENT_DOCUMENT, r->number);
+    lua_pop(L, 1);
+    return block ? block->as.documents[0] : (struct lynse_bytes){NULL, 0};
+}
+
+/* search(collection, queries, { k, where, fields, vectors, score, rerank, score_options,
+ * rerank_options, no_hooks, threshold, max_results }) → hits; a range search where there is a
+ * threshold. */
 static int search(lua_State *L)
 {
     struct read_call *call = read_call_new(L, work_search, push_hits);
@@ -116,17 +132,21 @@ static int search(lua_State *L)
     if (!queries) return luaL_argerror(L, 2, "no vectors of this request's");
     luaL_checktype(L, 3, LUA_TTABLE);
     call->base.drop = drop_hits;
-    call->search = (struct lynse_search_desc){.struct_bytes = sizeof call->search,
-                                              .dim = queries->dim,
-                                              .vector = queries->as.vectors,
-                                              .query_count = queries->count,
-                                              .k = (uint32_t)option_number(L, "k"),
-                                              .where = option_text(L, r, "where"),
-                                              .score = option_text(L, r, "score"),
-                                              .rerank = option_text(L, r, "rerank"),
-                                              .timeout_us = engine_call_timeout_us(r)};
+    call->search =
+        (struct lynse_search_desc){.struct_bytes = sizeof call->search,
+                                   .dim = queries->dim,
+                                   .vector = queries->as.vectors,
+                                   .query_count = queries->count,
+                                   .k = (uint32_t)option_number(L, "k"),
+                                   .where = option_text(L, r, "where"),
+                                   .score = option_text(L, r, "score"),
+                                   .rerank = option_text(L, r, "rerank"),
+                                   .score_options = option_document(L, r, "score_options"),
+                                   .rerank_options = option_document(L, r, "rerank_options"),
+                                   .timeout_us = engine_call_timeout_us(r)};
     if (option_flag(L, "fields")) call->search.flags |= LYNSE_WITH_FIELDS;
     if (option_flag(L, "vectors")) call->search.flags |= LYNSE_WITH_VECTORS;
+    if (option_flag(L, "no_hooks")) call->search.flags |= LYNSE_NO_HOOKS;
     lua_getfield(L, 3, "threshold");
     if (!lua_isnil(L, -1)) {
         call->search.flags |= LYNSE_RANGE;
@@ -145,11 +165,45 @@ static uint32_t flags_at(lua_State *L, int index)
            (lua_toboolean(L, index + 1) ? LYNSE_WITH_VECTORS : 0u);
 }
 
+static void fail_call(struct engine_call *base, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void fail_call(struct engine_call *base, int code, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(base->error.text, sizeof base->error.text, format, list);
+    va_end(list);
+    base->error.code = base->code = code;
+}
+
+static bool is_same_id(const struct lynse_id *a, const struct lynse_id *b)
+{
+    if (!a->text || !b->text) return !a->text && !b->text && a->number == b->number;
+    return a->text_bytes == b->text_bytes && memcmp(a->text, b->text, a->text_bytes) == 0;
+}
+
+/* The hits are in the order of the ids: the first that differs was left out. */
+static void refuse_missing(struct read_call *call)
+{
+    size_t at = 0;
+    while (at < call->hits->count && is_same_id(&call->hits->ids[at], &call->ids[at])) at++;
+    const struct lynse_id *id = &call->ids[at];
+    char quoted[QUOTE_BYTES];
+
+    if (id->text) quote_text(slice_of(id->text, id->text_bytes), quoted, sizeof quoted);
+    else snprintf(quoted, sizeof quoted, "%llu", (unsigned long long)id->number);
+    fail_call(&call->base, LYNSE_INVALID, "external id %s does not exist", quoted);
+}
+
 static void work_get(struct engine_call *base)
 {
     struct read_call *call = (struct read_call *)base;
+
     base->code = lynse_get(call->collection, call->ids, call->id_count, call->flags, &call->hits,
                            &base->error);
+    if (base->code == LYNSE_OK && call->is_strict && call->hits->count < call->id_count)
+        refuse_missing(call);
 }
 
 static const struct block *check_ids(lua_State *L, int index, const struct request *r)
@@ -160,7 +214,7 @@ static const struct block *check_ids(lua_State *L, int index, const struct reque
     return ids;
 }
 
-/* get(collection, ids, with_fields, with_vectors) → hits */
+/* get(collection, ids, with_fields, with_vectors, strict) → hits; strict: all ids must be there */
 static int get(lua_State *L)
 {
     struct read_call *call = read_call_new(L, work_get, push_hits);
@@ -170,6 +224,7 @@ static int get(lua_State *L)
     call->ids = ids->as.ids;
     call->id_count = ids->count;
     call->flags = flags_at(L, 3);
+    call->is_strict = lua_toboolean(L, 5);
     return engine_call_run(L, &call->base, ids->count <= SMALL_GET_IDS);
 }
 
@@ -230,22 +285,19 @@ static void work_walk(struct engine_call *base)
 
     base->code = begin_walk(call, &scan);
     if (base->code != LYNSE_OK) return;
-    lynse_scan_skip(scan, call->skip);
-    size_t most = call->limit ? call->limit : QUERY_ROWS_MAX;
-    base->code = lynse_scan_next(scan, most, &call->hits, &base->error);
-    if (base->code == LYNSE_OK && !call->limit && call->hits->count == QUERY_ROWS_MAX &&
-        lynse_scan_next(scan, 1, &more, NULL) == LYNSE_OK && more->count) {
-        base->code = LYNSE_LIMIT;
-        base->error = (struct lynse_error){
-            .code = LYNSE_LIMIT,
-            .text = "more than 1000000 records; ask for them in parts, with limit and offset"};
-    }
+    lynse_scan_skip(scan, call->row_max ? call->skip : UINT64_MAX); /* none: behind the last */
+    base->code =
+        lynse_scan_next(scan, call->row_max ? call->row_max : 1, &call->hits, &base->error);
+    if (base->code == LYNSE_OK && call->is_whole && call->hits->count == call->row_max &&
+        lynse_scan_next(scan, 1, &more, NULL) == LYNSE_OK && more->count)
+        fail_call(base, LYNSE_LIMIT, "more than %d records; ask for them in parts, with a limit",
+                  WALK_ROWS_MAX);
     lynse_hits_free(more);
     lynse_scan_free(scan);
 }
 
-/* walk(collection, where or nil, skip, limit (0: all), with_fields, with_vectors, deleted) → hits
- * */
+/* walk(collection, where or nil, skip, limit or nil: all, with_fields, with_vectors, deleted)
+ * → hits */
 static int walk(lua_State *L)
 {
     struct read_call *call = read_call_new(L, work_walk, push_hits);
@@ -253,7 +305,8 @@ static int walk(lua_State *L)
     call->base.drop = drop_hits;
     call->where = engine_keep_text(L, call->base.request, engine_text_or_null(L, 2));
     call->skip = (uint64_t)luaL_optnumber(L, 3, 0);
-    call->limit = (uint64_t)luaL_optnumber(L, 4, 0);
+    call->is_whole = lua_isnoneornil(L, 4);
+    call->row_max = call->is_whole ? WALK_ROWS_MAX : (size_t)luaL_checknumber(L, 4);
     call->flags = flags_at(L, 5) | (lua_toboolean(L, 7) ? LYNSE_SCAN_DELETED : 0u);
     return engine_call_run(L, &call->base, false);
 }

@@ -145,11 +145,18 @@ static void catalog_moves(lua_State *L)
     server_catalog_moves(loop_of(L)->server);
 }
 
+/* Once more: what another loop opened while the drop ran is gone too. */
+static int push_dropped(lua_State *L, struct engine_call *call)
+{
+    catalog_moves(L);
+    return push_true(L, call);
+}
+
 /* drop_database(name) */
 static int drop_database(lua_State *L)
 {
     catalog_moves(L);
-    return run_database(L, work_drop, push_true);
+    return run_database(L, work_drop, push_dropped);
 }
 
 /* database_exists(name) → flag */
@@ -235,7 +242,7 @@ static int require_collection(lua_State *L)
 /* drop_collection(database, name) */
 static int drop_collection(lua_State *L)
 {
-    struct root_call *call = root_call_new(L, work_collection_drop, push_true);
+    struct root_call *call = root_call_new(L, work_collection_drop, push_dropped);
 
     catalog_moves(L);
     read_full_name(L, call);

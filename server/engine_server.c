@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine_server.c — what methods ask of the server itself: blocks out of raw bytes, keys, state. */
+/* engine_server.c — what methods ask of the server itself: blocks out of raw bytes, errors of their
+ * own, keys, state. */
+#include <math.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -10,6 +12,7 @@
 #include "server/engine_natives.h"
 #include "server/loop.h"
 #include "server/methods.h"
+#include "server/records_binary.h"
 #include "server/server.h"
 
 static int refuse(lua_State *L, struct error *err)
@@ -31,8 +34,8 @@ static int split_vectors(lua_State *L)
         lua_pushvalue(L, 1);
         return 1;
     }
-    if (dim < 1 || dim > LIMIT_DIM || flat->count % (size_t)dim != 0) {
-        error_set(&err, LYNSE_DIMENSION, "vectors: %zu numbers are no rows of %.0f", flat->count,
+    if (!(dim >= 1 && dim <= LIMIT_DIM) || dim != floor(dim) || flat->count % (size_t)dim != 0) {
+        error_set(&err, LYNSE_DIMENSION, "vectors: %zu numbers are no rows of %.15g", flat->count,
                   dim);
         return refuse(L, &err);
     }
@@ -43,37 +46,109 @@ static int split_vectors(lua_State *L)
     return 1;
 }
 
-/* raw_vectors(dim, count, encoding or nil, is_single) → vectors, bytes behind them: of the body. */
+/* refuse(code, text): an error, as "UNSUPPORTED" and what is. */
+static int refuse_with(lua_State *L)
+{
+    static const struct {
+        const char *name;
+        int code;
+    } rows[] = {
+#define REFUSAL_ROW(name, number, http, word, text) {#name, number},
+        LYNSE_ERRORS(REFUSAL_ROW)
+#undef REFUSAL_ROW
+    };
+    const char *name = luaL_checkstring(L, 1), *text = luaL_checkstring(L, 2);
+    struct error err = {0};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].name, name) != 0) continue;
+        error_set(&err, rows[i].code, "%s", text);
+        return refuse(L, &err);
+    }
+    return luaL_argerror(L, 1, "no code of an error");
+}
+
+/* set_status(status): of an answer of HTTP that is no error. */
+static int set_answer_status(lua_State *L)
+{
+    request_current(L)->status = (int)luaL_checkinteger(L, 1);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static const struct block *check_body(lua_State *L, int index, const struct request *r)
+{
+    const struct block *body = block_borrow(L, index, ARGUMENT_BODY, r->number);
+    if (!body) luaL_argerror(L, index, "no body of this request's");
+    return body;
+}
+
+/* The shape at 2, 3 and the encoding at 4. */
+static int read_raw_shape(lua_State *L, struct records_shape *out, struct error *err)
+{
+    const char *word = luaL_optstring(L, 4, "float32");
+
+    *out = (struct records_shape){.dim = (uint32_t)luaL_checknumber(L, 2),
+                                  .row_count = (size_t)luaL_checknumber(L, 3)};
+    if (vector_encoding_parse(slice_of_text(word), &out->encoding, err) == 0) return 0;
+    return error_wrap(err, "vector_encoding");
+}
+
+/* raw_vectors(body, dim, count, encoding or nil, is_single) → vectors: all of the body. */
 static int raw_vectors(lua_State *L)
 {
     struct request *r = request_current(L);
-    size_t dim = (size_t)luaL_checknumber(L, 1), count = (size_t)luaL_checknumber(L, 2);
-    const char *word = luaL_optstring(L, 3, "float32");
-    enum vector_encoding encoding;
-    struct block block = {.kind = lua_toboolean(L, 4) ? ARGUMENT_VECTOR : ARGUMENT_VECTORS,
-                          .is_single = lua_toboolean(L, 4),
-                          .request = r->number,
-                          .count = count,
-                          .dim = (uint32_t)dim};
+    const struct block *body = check_body(L, 1, r);
+    struct block block = {.kind = lua_toboolean(L, 5) ? ARGUMENT_VECTOR : ARGUMENT_VECTORS,
+                          .is_single = lua_toboolean(L, 5),
+                          .request = r->number};
+    struct slice rest = slice_of(body->as.body.data, body->as.body.size);
+    struct records_shape shape;
     struct error err = {0};
 
-    if (vector_encoding_parse(slice_of_text(word), &encoding, &err) != 0) {
-        error_wrap(&err, "vector_encoding");
+    if (read_raw_shape(L, &shape, &err) != 0 ||
+        records_read_vectors(&shape, &rest, &r->arena, &block.as.vectors, &err) != 0)
         return refuse(L, &err);
-    }
-    size_t bytes = dim * count * (encoding == VECTOR_ENCODING_F32 ? 4 : 2);
-    if (bytes > r->raw_body.size) {
+    if (rest.size) {
         error_set(&err, LYNSE_INVALID,
-                  "Expected %zu encoded vector bytes (%zu vectors × %zu dim), got %zu", bytes,
-                  count, dim, r->raw_body.size);
+                  "Expected %zu encoded vector bytes (%zu vectors × %u dim), got %zu",
+                  body->count - rest.size, shape.row_count, shape.dim, body->count);
         return refuse(L, &err);
     }
-    if (block_copy_floats(slice_of(r->raw_body.data, bytes), encoding, dim * count, &r->arena,
-                          &block.as.vectors, &err) != 0)
-        return refuse(L, &err);
+    block.count = shape.row_count;
+    block.dim = shape.dim;
     block_push(L, &block);
-    lua_pushnumber(L, (lua_Number)(r->raw_body.size - bytes));
-    return 2;
+    return 1;
+}
+
+/* raw_records(body, dim, count, encoding or nil, ids_start or nil: ids are in the body)
+ * → ids, vectors, documents; documents nil where the body has no block of fields. */
+static int raw_records(lua_State *L)
+{
+    struct request *r = request_current(L);
+    const struct block *body = check_body(L, 1, r);
+    struct block ids = {.kind = ARGUMENT_IDS, .request = r->number};
+    struct block vectors = {.kind = ARGUMENT_VECTORS, .request = r->number};
+    struct block documents = {.kind = ARGUMENT_DOCUMENTS, .request = r->number};
+    struct slice bytes = slice_of(body->as.body.data, body->as.body.size);
+    struct records_shape shape;
+    struct records records;
+    struct error err = {0};
+
+    if (read_raw_shape(L, &shape, &err) != 0) return refuse(L, &err);
+    shape.is_range = !lua_isnoneornil(L, 5);
+    if (shape.is_range) shape.ids_start = (uint64_t)luaL_checknumber(L, 5);
+    if (records_read(&shape, bytes, &r->arena, &records, &err) != 0) return refuse(L, &err);
+    ids.count = vectors.count = documents.count = shape.row_count;
+    vectors.dim = shape.dim;
+    ids.as.ids = records.ids;
+    vectors.as.vectors = records.vectors;
+    documents.as.documents = records.fields;
+    block_push(L, &ids);
+    block_push(L, &vectors);
+    if (records.fields) block_push(L, &documents);
+    else lua_pushnil(L);
+    return 3;
 }
 
 /* authenticate(key) → flag: the connection's further requests of msgpack-RPC may enter. */
@@ -122,7 +197,12 @@ static int read_state(lua_State *L)
     return 1;
 }
 
-const luaL_Reg engine_natives_server[] = {
-    {"split_vectors", split_vectors}, {"raw_vectors", raw_vectors},
-    {"authenticate", authenticate},   {"catalog_version", catalog_version},
-    {"server_state", read_state},     {NULL, NULL}};
+const luaL_Reg engine_natives_server[] = {{"split_vectors", split_vectors},
+                                          {"raw_vectors", raw_vectors},
+                                          {"raw_records", raw_records},
+                                          {"refuse", refuse_with},
+                                          {"set_status", set_answer_status},
+                                          {"authenticate", authenticate},
+                                          {"catalog_version", catalog_version},
+                                          {"server_state", read_state},
+                                          {NULL, NULL}};

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "lua/module/failure.h"
 #include "lua/module/scalars.h"
 #include "server/arguments.h"
 #include "server/engine_natives.h"
@@ -129,6 +130,20 @@ static const struct block *check_ids(lua_State *L, int index, const struct write
     return ids ? ids : check_block(L, index, ARGUMENT_IDS, call);
 }
 
+static int check_lengths(const struct block *ids, const struct block *vectors,
+                         const struct block *fields, struct error *err)
+{
+    if (ids && ids->count == 0) return error_set(err, LYNSE_INVALID, "ids cannot be empty");
+    if (vectors->count == 0) return error_set(err, LYNSE_INVALID, "vectors cannot be empty");
+    if (ids && ids->count != vectors->count)
+        return error_set(err, LYNSE_INVALID, "ids length must match vectors length: %zu and %zu",
+                         ids->count, vectors->count);
+    if (fields && fields->count != vectors->count)
+        return error_set(err, LYNSE_INVALID, "fields length must match vectors length: %zu and %zu",
+                         fields->count, vectors->count);
+    return 0;
+}
+
 /* (collection, ids or nil, vectors, documents or nil, sync or nil) → result */
 static int write_rows(lua_State *L,
                       int (*write)(struct lynse_collection *, const struct lynse_rows *,
@@ -138,15 +153,19 @@ static int write_rows(lua_State *L,
     static const char *const levels[] = {"default", "always", "interval", "os", "none", NULL};
     struct write_call *call = write_call_new(L);
     const struct block *vectors = check_block(L, 3, ARGUMENT_VECTORS, call);
+    const struct block *ids = NULL, *fields = NULL;
+    struct error err = {0};
     size_t bytes = 0;
 
     call->write = write;
     call->rows.dim = vectors->dim;
     call->rows.count = vectors->count;
     call->rows.vectors = vectors->as.vectors;
-    if (!lua_isnoneornil(L, 2)) call->rows.ids = check_ids(L, 2, call)->as.ids;
-    if (!lua_isnoneornil(L, 4))
-        call->rows.fields = check_block(L, 4, ARGUMENT_DOCUMENTS, call)->as.documents;
+    if (!lua_isnoneornil(L, 2)) ids = check_ids(L, 2, call);
+    if (!lua_isnoneornil(L, 4)) fields = check_block(L, 4, ARGUMENT_DOCUMENTS, call);
+    if (check_lengths(ids, vectors, fields, &err) != 0) return failure_push_error(L, &err);
+    if (ids) call->rows.ids = ids->as.ids;
+    if (fields) call->rows.fields = fields->as.documents;
     call->options.sync = (uint32_t)luaL_checkoption(L, 5, "default", levels);
     for (size_t i = 0; call->rows.fields && i < call->rows.count; i++)
         bytes += call->rows.fields[i].size;

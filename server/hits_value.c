@@ -103,11 +103,25 @@ static void write_fields(const struct hits_value *h, size_t from, size_t to, str
     for (size_t i = from; fields && i < to; i++) write_document(&fields[i], out);
 }
 
+/* Which hooks failed and were left out: a form says it only when there are some. */
+static void write_skipped(uint32_t bits, struct buf *out)
+{
+    static const char *const words[] = {"score", "rerank"}; /* enum lynse_hook_bits */
+    uint32_t count = (bits & LYNSE_SKIPPED_SCORE ? 1 : 0) + (bits & LYNSE_SKIPPED_RERANK ? 1 : 0);
+
+    write_key(out, "skipped_hooks");
+    msgpack_write_array(out, count);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (bits & 1u << i) write_key(out, words[i]);
+}
+
 /* ---- Forms ---- */
 
 static void write_items(const struct hits_value *h, struct buf *out)
 {
-    msgpack_write_map(out, 5);
+    bool is_skipped = h->hits->skipped_hooks != 0;
+
+    msgpack_write_map(out, is_skipped ? 6 : 5);
     write_key(out, "k");
     msgpack_write_uint(out, (uint64_t)h->k);
     write_key(out, "ids");
@@ -118,6 +132,7 @@ static void write_items(const struct hits_value *h, struct buf *out)
     write_key(out, "default");
     write_key(out, "fields");
     write_fields(h, 0, h->hits->count, out);
+    if (is_skipped) write_skipped(h->hits->skipped_hooks, out);
 }
 
 static void write_results(const struct hits_value *h, struct buf *out)

@@ -119,10 +119,15 @@ static void answer_error(struct request *r, const struct error *err, int status)
 
     fields[0].value = slice_of_text("Basic realm=\"LynseDB\"");
     buf_init(&body, r->loop->alloc, MEM_MESSAGE);
-    buf_append_text(&body, "{\"error\":");
-    if (json_write_text(&body, slice_of_text(err->text), &ignored) != 0)
-        buf_append_text(&body, "\"\"");
-    buf_append_text(&body, ",\"code\":\"%s\"}", word);
+    if (r->route && r->route->reply >= ROUTE_SEARCH_BLOCK) {
+        head.content_type = "text/plain; charset=utf-8";
+        buf_append_text(&body, "%s", err->text);
+    } else {
+        buf_append_text(&body, "{\"error\":");
+        if (json_write_text(&body, slice_of_text(err->text), &ignored) != 0)
+            buf_append_text(&body, "\"\"");
+        buf_append_text(&body, ",\"code\":\"%s\"}", word);
+    }
     head.status = status ? status : usual;
     if (head.status == 503) head.retry_after_s = 1 + err->retry_after_ms / 1000;
     if (head.status == 401) head.fields = fields, head.field_count = 1;
@@ -187,7 +192,7 @@ static int write_body(struct request *r, lua_State *L, int index, struct buf *bo
 
 static void answer(struct request *r, lua_State *L, int index, const struct error *err)
 {
-    struct http_response head = {.status = 200};
+    struct http_response head = {.status = r->status ? r->status : 200};
     struct error failed;
     struct buf body;
 

@@ -22,8 +22,9 @@ enum {
 
 struct method {
     char name[METHOD_NAME_BYTES + 1];
-    bool is_public; /* needs no key */
-    int run_ref;    /* of its function, in the registry */
+    bool is_public;  /* needs no key */
+    bool is_lenient; /* takes whatever it is given */
+    int run_ref;     /* of its function, in the registry */
     struct signature signature;
 };
 

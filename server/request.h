@@ -50,6 +50,7 @@ struct request {
     bool wants_answer;         /* msgpack-RPC: it is no notification */
     bool keeps_alive;          /* HTTP */
     bool wants_head_only;      /* HTTP: HEAD */
+    int status;                /* HTTP: of an answer that is no error; 0: 200 */
     const struct route *route; /* HTTP */
 };
 

@@ -1,22 +1,24 @@
 -- SPDX-License-Identifier: Apache-2.0
 local args = require "lynse.args"
+local shapes = require "lynse.shapes"
 
 return {
    summary = "New records, all or none.",
+   mutates = true,
    arguments = args.of_collection {
       args.ids("ids", "One for each vector; without, the collection gives them."),
       args.vectors("vectors", "A row for each record.", { required = true }),
       args.documents("fields", "A map for each record, or null."),
    },
+   returns = shapes.written {
+      ids = shapes.optional(shapes.ids), first_id = shapes.optional(shapes.count),
+   },
    run = function(context, a)
       local collection = context:collection(a)
-      local vectors = a.vectors
-      if a.ids then vectors = context.engine.split_vectors(vectors, collection:info().dim) end
-      local result = collection:add(a.ids, vectors, a.fields)
-      return {
-         database_name = a.database_name, collection_name = a.collection_name, ids = a.ids,
-         lsn = result.lsn, row_count = result.row_count, first_id = result.first_number,
-         sync = result.sync,
-      }
+      local written = collection:add(a.ids, context.rows(collection, a.vectors, a.ids), a.fields)
+      return context.answer(a, {
+         ids = a.ids, first_id = not a.ids and written.first_number or nil,
+         lsn = written.lsn, row_count = written.row_count, sync = written.sync,
+      })
    end,
 }

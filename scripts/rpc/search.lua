@@ -1,25 +1,18 @@
 -- SPDX-License-Identifier: Apache-2.0
 local args = require "lynse.args"
+local shapes = require "lynse.shapes"
 
 return {
    summary = "The k records nearest to a vector, nearest first.",
    arguments = args.of_collection {
       args.vector("vector", "The query.", { required = true }),
-      args.k,
-      args.where,
-      args.return_fields,
-      args.text("score", "Source text in Lua of a function that ranks (docs/LUA.md).",
-         { high = 65536 }),
-      args.text("rerank", "Source text in Lua, or the name of a shipped script.", { high = 65536 }),
-      args.flag("raw", "Ids, scores and vectors of the answer as bins.", { default = false }),
+      args.k, args.where, args.return_fields, args.score, args.rerank, args.score_options,
+      args.rerank_options, args.no_hooks, args.raw, args.vector_field, args.nprobe, args.approx,
+      args.eps,
    },
+   returns = shapes.of_collection { items = shapes.items },
    run = function(context, a)
-      local hits = context:collection(a):search(a.vector, {
-         k = a.k, where = a.where, fields = a.return_fields, score = a.score, rerank = a.rerank,
-      })
-      return {
-         database_name = a.database_name, collection_name = a.collection_name,
-         items = hits:raw(a.raw):items(a.k),
-      }
+      local hits = context.search(context:collection(a), a.vector, a)
+      return context.answer(a, { items = hits:raw(a.raw):items(a.k) })
    end,
 }

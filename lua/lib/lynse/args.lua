@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- args.lua: how a method declares its arguments.
 --
--- Each function here makes one: { name, kind, doc =, required =, default =, low =, high = }.  Their
--- order is that of arguments by position.  What kinds there are and what they take is in
--- server/arguments.h, which checks them.
+-- Each function here makes one: { name, kind, doc =, required =, default =, low =, high =,
+-- choices = }.  Their order is that of arguments by position.  What kinds there are and what they
+-- take is in server/arguments.h, which checks them.
 local args = {}
 
 local function argument(kind, name, doc, options)
@@ -14,19 +14,13 @@ end
 
 for _, kind in ipairs {
    "name", "text", "flag", "integer", "number", "id", "ids", "vector", "vectors", "documents",
-   "texts", "value",
+   "texts", "value", "document", "body",
 } do
    args[kind] = function(name, doc, options) return argument(kind, name, doc, options) end
 end
 
 args.database = args.name("database_name", "The database.", { default = "default" })
 args.collection_name = args.name("collection_name", "The collection.", { required = true })
-
--- The arguments of a method on a database: its own, and the database's name at the end.
-function args.of_database(list)
-   list[#list + 1] = args.database
-   return list
-end
 
 -- … on a collection: its name first, the database's at the end.
 function args.of_collection(list)
@@ -35,10 +29,60 @@ function args.of_collection(list)
    return list
 end
 
+args.required_database = args.name("database_name", "The database.", { required = true })
+
 args.where = args.text("where", "Only records for which this is true (docs/WHERE.md).",
    { high = 65536 })
 args.return_fields = args.flag("return_fields", "Whether the hits have their fields.",
    { default = false })
-args.k = args.integer("k", "How many hits are wanted.", { default = 10, low = 0, high = 100000 })
+args.k = args.integer("k", "How many hits are wanted.", { default = 10, low = 1, high = 100000 })
+args.n = args.integer("n", "How many records are wanted.",
+   { default = 5, low = 0, high = 100000 })
+args.limit = args.integer("limit", "How many records at most; without it all, up to 100000.",
+   { low = 1, high = 100000 })
+args.offset = args.integer("offset", "How many records are passed over first.",
+   { default = 0, low = 0, high = 2 ^ 53 })
+args.raw = args.flag("raw", "Ids, scores and vectors of the answer as bins, little-endian.",
+   { default = false })
+args.encoding = args.text("vector_encoding", "Of the vectors in the body.",
+   { default = "float32", choices = { "float32", "f32", "float16", "f16", "fp16" } })
+args.dim = args.integer("dim", "Components of a vector.",
+   { required = true, low = 1, high = 32768 })
+
+-- What LynseDB's searches take besides.  Every index here is exact, so that nprobe, approx and eps
+-- change nothing.
+args.vector_field = args.text("vector_field", "There is no other than default yet.",
+   { default = "default", high = 128 })
+args.nprobe = args.integer("nprobe", "Of indexes that are not exact.",
+   { default = 10, low = 0, high = 1000000 })
+args.approx = args.flag("approx", "Of indexes that are not exact.", { default = false })
+args.eps = args.number("eps", "Of indexes that are not exact.", { default = 1e-4, low = 0 })
+
+-- What takes part in the ranking.
+args.score = args.text("score", "Source text in Lua of a function that ranks (docs/LUA.md).",
+   { low = 1, high = 65536 })
+args.rerank = args.text("rerank", "Source text in Lua, or the name of a shipped script.",
+   { low = 1, high = 65536 })
+args.score_options = args.document("score_options", "What score gets as its last argument.")
+args.rerank_options = args.document("rerank_options", "What rerank gets as its last argument.")
+args.no_hooks = args.flag("no_hooks", "As if the collection kept no hooks.", { default = false })
+
+args.point = args.text("point", "Where in a search it is called.",
+   { required = true, choices = { "score", "rerank" } })
+
+-- Records in a binary body; doc says what a row without fields means.
+function args.of_records_binary(doc)
+   return args.of_collection {
+      args.dim,
+      args.integer("n_vectors", "How many records.", { required = true, low = 1, high = 100000 }),
+      args.body("data", "Vectors, ids and fields (docs/PROTOCOL.md); " .. doc .. ".",
+         { required = true }),
+      args.encoding,
+      args.text("ids_encoding", "raw: in the body; range: ids_start and those that follow it.",
+         { default = "raw", choices = { "raw", "range" } }),
+      args.integer("ids_start", "The first id of a range.",
+         { default = 0, low = 0, high = 2 ^ 53 }),
+   }
+end
 
 return args

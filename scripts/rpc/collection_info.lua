@@ -1,0 +1,23 @@
+-- SPDX-License-Identifier: Apache-2.0
+local args = require "lynse.args"
+local shapes = require "lynse.shapes"
+local native = require "lynse.native"
+
+return {
+   summary = "All that a collection says of itself.",
+   arguments = args.of_collection {},
+   returns = shapes.of_collection {
+      dim = shapes.count, metric = shapes.one_of(native.metrics), sync = shapes.text,
+      live_count = shapes.count, deleted_count = shapes.count, tail_count = shapes.count,
+      segment_count = shapes.count, applied_lsn = shapes.count, durable_lsn = shapes.count,
+      max_id = shapes.integer, index_mode = shapes.text, directory = shapes.text,
+      is_read_only = shapes.flag, description = shapes.text,
+   },
+   run = function(context, a)
+      local collection = context:collection(a)
+      local info = collection:info()
+      info.max_id = info.max_id or -1
+      info.description = collection:description()
+      return context.answer(a, info)
+   end,
+}

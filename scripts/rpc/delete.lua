@@ -1,0 +1,23 @@
+-- SPDX-License-Identifier: Apache-2.0
+local args = require "lynse.args"
+local shapes = require "lynse.shapes"
+
+return {
+   summary = "Delete records, by their ids or by a filter; ids that are not there are skipped.",
+   mutates = true,
+   arguments = args.of_collection {
+      args.ids("ids", "One id or several."),
+      args.where,
+   },
+   returns = shapes.written { status = shapes.text },
+   run = function(context, a)
+      if (a.ids == nil) == (a.where == nil) then
+         context.engine.refuse("INVALID", "ids, where: one of them must be given")
+      end
+      local collection = context:collection(a)
+      local done = a.ids and collection:delete(a.ids) or collection:delete_where(a.where)
+      return context.answer(a, {
+         status = "ok", lsn = done.lsn, row_count = done.row_count, sync = done.sync,
+      })
+   end,
+}

@@ -1,0 +1,16 @@
+-- SPDX-License-Identifier: Apache-2.0
+local args = require "lynse.args"
+local shapes = require "lynse.shapes"
+
+return {
+   summary = "Bring deleted records back; ids that are not deleted are skipped.",
+   mutates = true,
+   arguments = args.of_collection { args.ids("ids", "One id or several.", { required = true }) },
+   returns = shapes.written { status = shapes.text },
+   run = function(context, a)
+      local done = context:collection(a):restore(a.ids)
+      return context.answer(a, {
+         status = "ok", lsn = done.lsn, row_count = done.row_count, sync = done.sync,
+      })
+   end,
+}

@@ -1,0 +1,28 @@
+-- SPDX-License-Identifier: Apache-2.0
+local args = require "lynse.args"
+local shapes = require "lynse.shapes"
+
+return {
+   summary = "All records at or nearer than a score, nearest first.",
+   arguments = args.of_collection {
+      args.vector("vector", "The query.", { required = true }),
+      args.number("threshold", "The score.", { required = true }),
+      args.integer("max_results", "How many at most.", { default = 1000, low = 0, high = 100000 }),
+      args.where, args.no_hooks, args.raw,
+   },
+   returns = shapes.of_collection {
+      result = shapes.map { ids = shapes.ids, distances = shapes.vector },
+   },
+   run = function(context, a)
+      local collection = context:collection(a)
+      if a.max_results == 0 then
+         local none = { ids = context.array {}, distances = context.array {} }
+         return context.answer(a, { result = none })
+      end
+      local hits = collection:search(a.vector, {
+         threshold = a.threshold, max_results = a.max_results, where = a.where,
+         no_hooks = a.no_hooks,
+      })
+      return context.answer(a, { result = hits:raw(a.raw):range() })
+   end,
+}

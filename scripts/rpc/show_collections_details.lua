@@ -1,0 +1,36 @@
+-- SPDX-License-Identifier: Apache-2.0
+local args = require "lynse.args"
+local shapes = require "lynse.shapes"
+
+local function describe(collection, name)
+   local info, description = collection:info(), collection:description()
+   return {
+      name = name, dim = info.dim, dtypes = "float32",
+      shape = { info.live_count + info.deleted_count, info.dim },
+      index_mode = info.index_mode ~= "" and info.index_mode or nil,
+      description = description ~= "" and description or nil,
+   }
+end
+
+return {
+   summary = "What a database's collections are; opens every one.",
+   arguments = { args.database },
+   returns = shapes.of_database {
+      collections = {
+         type = "object",
+         additionalProperties = shapes.map {
+            name = shapes.text, dim = shapes.count, dtypes = shapes.text,
+            shape = shapes.list(shapes.count), index_mode = shapes.optional(shapes.text),
+            description = shapes.optional(shapes.text),
+         },
+      },
+   },
+   run = function(context, a)
+      local collections = {}
+      for _, name in ipairs(context.engine.list_collections(a.database_name)) do
+         local which = { database_name = a.database_name, collection_name = name }
+         collections[name] = describe(context:collection(which), name)
+      end
+      return { database_name = a.database_name, collections = collections }
+   end,
+}

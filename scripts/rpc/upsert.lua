@@ -1,0 +1,21 @@
+-- SPDX-License-Identifier: Apache-2.0
+local args = require "lynse.args"
+local shapes = require "lynse.shapes"
+
+return {
+   summary = "New or replaced records, all or none.",
+   mutates = true,
+   arguments = args.of_collection {
+      args.ids("ids", "One for each vector.", { required = true }),
+      args.vectors("vectors", "A row for each record.", { required = true }),
+      args.documents("fields", "A map for each record; null: it keeps the fields that it has."),
+   },
+   returns = shapes.written { ids = shapes.ids },
+   run = function(context, a)
+      local collection = context:collection(a)
+      local written = collection:upsert(a.ids, context.rows(collection, a.vectors, a.ids), a.fields)
+      return context.answer(a, {
+         ids = a.ids, lsn = written.lsn, row_count = written.row_count, sync = written.sync,
+      })
+   end,
+}

@@ -1,0 +1,17 @@
+-- SPDX-License-Identifier: Apache-2.0
+local args = require "lynse.args"
+local shapes = require "lynse.shapes"
+
+return {
+   summary = "New or replaced records, all or none, in a binary body.",
+   mutates = true,
+   arguments = args.of_records_binary("a row without fields keeps those that it has"),
+   returns = shapes.written { ids = shapes.ids },
+   run = function(context, a)
+      local ids, vectors, fields = context.records(a)
+      local written = context:collection(a):upsert(ids, vectors, fields)
+      return context.answer(a, {
+         ids = ids, lsn = written.lsn, row_count = written.row_count, sync = written.sync,
+      })
+   end,
+}
