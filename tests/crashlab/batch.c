@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crashlab/batch.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
 #include "store/file_gc.h"
 
@@ -127,8 +129,69 @@ int batch_finish(struct batch *b, struct target *t)
     return 0;
 }
 
+/* ---- the hook ---- */
+
+enum { HOOK_SOURCE_BYTES = 48 };
+#define HOOK_POINT slice_of_text("score")
+
+/* Each version has a source of its own. */
+static struct slice hook_source(uint32_t version, char out[HOOK_SOURCE_BYTES])
+{
+    snprintf(out, HOOK_SOURCE_BYTES, "function() return %u end", version);
+    return slice_of_text(out);
+}
+
+static uint32_t hook_step(const struct installed_hooks *hooks)
+{
+    const struct installed_hook *h = installed_hooks_find(hooks, HOOK_POINT);
+    return h ? 2 * (uint32_t)h->version + (h->is.source.size == 0) : 0;
+}
+
+struct installed_hook *hook_ask(struct oracle *o, struct alloc *a, bool is_drop)
+{
+    uint32_t step = o->hook.promised;
+    char source[HOOK_SOURCE_BYTES];
+    struct installed_hook_desc desc = {.point = HOOK_POINT};
+    struct installed_hook *h = NULL;
+
+    if (o->hook.asked != step || (is_drop && (step == 0 || step % 2 == 1))) return NULL;
+    o->hook.asked = is_drop ? step + 1 : (step / 2 + 1) * 2;
+    if (!is_drop) desc.source = hook_source(o->hook.asked / 2, source);
+    CHECK(installed_hook_create(a, &desc, &h, NULL) == 0);
+    return h;
+}
+
+void hook_answered(struct oracle *o, int rc, const struct error *err)
+{
+    if (rc == 0) o->hook.promised = o->hook.asked;
+    else if (err->code != LYNSE_OUTCOME_UNKNOWN) o->hook.asked = o->hook.promised;
+}
+
+static int check_hook(struct target *t, struct oracle *o, const struct collection *c,
+                      const struct view *v, bool is_fresh)
+{
+    const struct installed_hooks *hooks = &c->manifest.hooks;
+    const struct installed_hook *h = installed_hooks_find(hooks, HOOK_POINT);
+    uint32_t step = hook_step(hooks);
+    char source[HOOK_SOURCE_BYTES];
+
+    if (step != o->hook.promised && step != o->hook.asked)
+        return target_fail(t, "the hook is at step %u, want %u or %u", step, o->hook.promised,
+                           o->hook.asked);
+    if (step != hook_step(&v->hooks))
+        return target_fail(t, "the hook is at step %u, its searches at %u", step,
+                           hook_step(&v->hooks));
+    if (step > 0 && step % 2 == 0 && !slice_equal(h->is.source, hook_source(step / 2, source)))
+        return target_fail(t, "version %u of the hook has another source", step / 2);
+    if (is_fresh) o->hook.promised = o->hook.asked = step;
+    return 0;
+}
+
+/* ---- promises ---- */
+
 void promise_look(struct oracle *o, const struct collection *c, const struct view *view)
 {
+    if (view && hook_step(&view->hooks) == o->hook.asked) o->hook.promised = o->hook.asked;
     if (view) {
         uint64_t lsn = view->lsn <= o->lsn ? view->lsn : o->lsn;
         while (lsn > o->promise.power && o->states[lsn].level != SYNC_ALWAYS) lsn--;
@@ -222,6 +285,7 @@ int collection_judge(struct target *t, struct oracle *o, struct collection *c, b
     struct view *v = view_slot_acquire(c->desc.slot);
     int rc = v ? oracle_compare(o, v, (size_t)lsn, why) : target_fail(t, "no view");
     if (v && rc != 0) target_fail(t, "%s", why);
+    if (rc == 0) rc = check_hook(t, o, c, v, is_fresh);
     view_release(v);
     t->is_corrupt = rc == ORACLE_CORRUPT;
     if (rc != 0) return -1;

@@ -40,8 +40,17 @@ int batch_answered(struct batch *b, struct target *t, struct oracle *o,
 /* All were answered? */
 int batch_finish(struct batch *b, struct target *t);
 
-/* Promises by what a collection shows: its view (P3) and its durable_lsn. */
+/* Promises by what a collection shows: its view (P3), the hook in it, and its durable_lsn. */
 void promise_look(struct oracle *o, const struct collection *c, const struct view *view);
+
+/* ---- the hook: "hook" installs the next version of it, "unhook" drops it ---- */
+
+/* What the order is to carry, and the oracle is told that it is asked for; NULL: there is nothing
+ * to drop, or the one before is in doubt until the collection is opened again.  Aborts without
+ * memory. */
+struct installed_hook *hook_ask(struct oracle *o, struct alloc *a, bool is_drop);
+void hook_answered(struct oracle *o, int rc,
+                   const struct error *err); /* how the order was answered */
 
 /* The state of an opened collection against the oracle; is_fresh: it becomes the oracle's, and no
  * file is left behind (but a seal that is under way has files that nothing names yet). */

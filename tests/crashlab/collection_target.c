@@ -279,15 +279,14 @@ static int mark_word(struct target *t, struct error *err)
     return 0;
 }
 
-static int hook_word(struct target *t, struct error *err)
+static int hook_word(struct target *t, bool is_drop, struct error *err)
 {
     struct alone *s = t->state;
-    const struct installed_hook_desc desc = {.point = slice_of_text("score"),
-                                             .source = slice_of_text("function() end")};
-    struct installed_hook *h;
+    struct installed_hook *h = hook_ask(oracle_of(t), t->alloc, is_drop);
 
-    if (installed_hook_create(t->alloc, &desc, &h, err) != 0) return -1;
+    if (!h) return 0;
     int rc = collection_set_hook(s->c, h, err);
+    hook_answered(oracle_of(t), rc, err);
     installed_hook_release(h);
     return rc;
 }
@@ -312,7 +311,8 @@ static int perform(struct target *t, const char *word)
     else if (strncmp(word, "mode:", 5) == 0) rc = set_level(t, word_level(word), &err);
     else if (strcmp(word, "index") == 0) rc = collection_set_index(s->c, 1, 2, &err);
     else if (strcmp(word, "describe") == 0) rc = collection_set_description(s->c, "words", &err);
-    else if (strcmp(word, "hook") == 0) rc = hook_word(t, &err);
+    else if (strcmp(word, "hook") == 0) rc = hook_word(t, false, &err);
+    else if (strcmp(word, "unhook") == 0) rc = hook_word(t, true, &err);
     else rc = 0;
     if (rc != 0 && err.code == 0) return -1;
     rc = result(t, word, rc, &err);

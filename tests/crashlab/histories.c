@@ -39,6 +39,8 @@ const char *const lab_histories[] = {
     "w:a1 sync mark w:b2 mark sync w:c3 close w:d4",
     /* A record behind the torn end vouched for what shared its block, so that a close did not. */
     "W:a1 mode:os w1:b2 w:c3 w:d4 w:e5 close w:f6 close",
+    /* Versions of a hook are counted on when it is dropped, and by manifests made for others. */
+    "hook w:a1 hook seal unhook w:b2 close hook ckpt",
     NULL,
 };
 
@@ -50,6 +52,7 @@ const char *const lab_root_histories[] = {
     "create:0 w:a1 create:2 w:b2 close drop:0 drop:all",
     "create:0 W:a1,b2,c3 seal full w:-a seal room seal w:d4 close w:e5",
     "create:0 W:a1,b2,c3 seal close full w:-a w:-b ckpt close w:-c drop:0 room create:0 w:f6",
+    "create:0 hook w:a1 hook ckpt create:1 unhook hook use:0 unhook close hook drop:1",
     NULL,
 };
 
@@ -102,6 +105,7 @@ enum word_kind {
     WORD_MODE,
     WORD_INDEX,
     WORD_DESCRIBE,
+    WORD_HOOK,
     WORD_CREATE,
     WORD_DROP,
     WORD_USE,
@@ -211,6 +215,7 @@ static void append_word(struct maker *m, enum word_kind kind)
     else if (kind == WORD_MODE) append(m, " mode:%s", levels[rng_below(&m->rng, 4)]);
     else if (kind == WORD_CREATE) append(m, " create:%u", (unsigned)rng_below(&m->rng, 3));
     else if (kind == WORD_DROP) append_drop(m);
+    else if (kind == WORD_HOOK) append(m, rng_chance(&m->rng, 0.3) ? " unhook" : " hook");
     else if (kind == WORD_USE) append(m, " use:%u", (unsigned)rng_below(&m->rng, 3));
     else {
         append(m, kind == WORD_LARGE ? " W" : " w");
@@ -232,7 +237,7 @@ static void choose_weights(struct maker *m, bool is_root)
         [WORD_AUTO] = 2,     [WORD_LEVEL] = 4,   [WORD_FREEZE] = 3,     [WORD_BUILD] = 2,
         [WORD_SEAL] = 4,     [WORD_CANCEL] = 1,  [WORD_CHECKPOINT] = 2, [WORD_SYNC] = 2,
         [WORD_MARK] = 2,     [WORD_CLOSE] = 3,   [WORD_MODE] = 2,       [WORD_INDEX] = 1,
-        [WORD_DESCRIBE] = 1,
+        [WORD_DESCRIBE] = 1, [WORD_HOOK] = 1,
     };
     static const unsigned root[WORD_KINDS] = {
         [WORD_CREATE] = 4, [WORD_DROP] = 2, [WORD_USE] = 4, [WORD_TICK] = 3, [WORD_POLL] = 4};

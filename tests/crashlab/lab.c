@@ -149,6 +149,7 @@ static uint64_t promises_of(const struct world *w)
             hash_u64(sum ^ ((uint64_t)s->oracle.promise.kill << 32 |
                             (uint64_t)s->oracle.promise.power << 16 | (uint64_t)s->life << 8 | i));
         sum = hash_u64(sum ^ s->oracle.promise.vouched);
+        sum = hash_u64(sum ^ ((uint64_t)s->oracle.hook.promised << 32 | s->oracle.hook.asked));
     }
     return sum;
 }

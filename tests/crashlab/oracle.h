@@ -57,8 +57,16 @@ struct oracle_promise {
     uint16_t vouched;
 };
 
+/* What the manifest must say of the one hook, as a step: twice its version, and one more when it
+ * was dropped since; 0: there never was one. */
+struct oracle_hook {
+    uint32_t promised; /* answered, or seen */
+    uint32_t asked;    /* the same, or the next: then either may be found after a crash */
+};
+
 struct oracle {
     struct alloc *alloc;
+    struct oracle_hook hook;
     struct oracle_state *states; /* [0] is empty; [m] after LSN m */
     size_t capacity;
     size_t lsn;    /* of the last group submitted */

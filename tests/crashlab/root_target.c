@@ -314,16 +314,21 @@ static int manifest_word(struct target *t, enum message_kind kind, struct error 
     return order(t, m, err);
 }
 
-static int hook_word(struct target *t, struct error *err)
+static int hook_word(struct target *t, bool is_drop, struct error *err)
 {
     struct root *s = t->state;
-    const struct installed_hook_desc desc = {.point = slice_of_text("score"),
-                                             .source = slice_of_text("function() end")};
-    struct order_message *m = engine_order(s->engine, KIND_SET_HOOK, err);
+    struct oracle *o = &t->world->slots[s->current].oracle;
+    struct installed_hook *h = NULL;
 
-    if (installed_hook_create(s->engine->alloc, &desc, &m->hook, err) == 0) return order(t, m, err);
-    message_drop(&m->base, LYNSE_NO_MEMORY);
-    return -1;
+    if (!s->hosts[s->current]) return 0;
+    h = hook_ask(o, s->engine->alloc, is_drop);
+    if (!h) return 0;
+    struct order_message *m = engine_order(s->engine, KIND_SET_HOOK, err);
+    CHECK(m);
+    m->hook = h;
+    int rc = order(t, m, err);
+    hook_answered(o, rc, err);
+    return rc;
 }
 
 static int create_word(struct target *t, size_t slot, struct error *err)
@@ -455,7 +460,8 @@ static int perform_word(struct target *t, const char *word, struct error *err)
     if (strncmp(word, "mode:", 5) == 0) return mode_word(t, word, err);
     if (strcmp(word, "index") == 0) return manifest_word(t, KIND_SET_INDEX, err);
     if (strcmp(word, "describe") == 0) return manifest_word(t, KIND_DESCRIBE, err);
-    if (strcmp(word, "hook") == 0) return hook_word(t, err);
+    if (strcmp(word, "hook") == 0) return hook_word(t, false, err);
+    if (strcmp(word, "unhook") == 0) return hook_word(t, true, err);
     if (strcmp(word, "close") == 0) return close_and_open(t, err);
     if (strcmp(word, "full") == 0) fill_disk(t);
     if (strcmp(word, "room") == 0) empty_disk(t);

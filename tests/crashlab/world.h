@@ -15,7 +15,7 @@
  *              seal  seal0     finish the seal that was begun, or do it all;  cancel  forget it
  *              ckpt            checkpoint: seal all, retire the log
  *              sync  mark  close (and open again)  mode:always|interval|os|none
- *              index  describe  hook  one manifest each
+ *              index  describe  hook  unhook  one manifest each
  *              sync0  sync1    begin and end of a background sync; here sync1 does it all
  *   root only: create:1  drop:1  drop:all (the database)  use:1
  *              tick (100 ms pass)  poll (one step)  idle (all steps)
