@@ -66,8 +66,8 @@ static int prepare(struct lynse *db, struct installed_hook *h, enum hook_point p
 bool api_skip_installed(struct api_installed *installed, const struct error *why)
 {
     struct installed_hook *h = installed->entry;
-    bool is_its_own =
-        why->code == LYNSE_HOOK || why->code == LYNSE_PARSE || why->code == LYNSE_UNSUPPORTED;
+    bool is_its_own = why->code == LYNSE_HOOK || why->code == LYNSE_PARSE ||
+                      why->code == LYNSE_UNSUPPORTED || why->code == LYNSE_NOT_FOUND;
 
     if (h->is.on_failure != HOOK_POLICY_SKIP || !is_its_own) return false;
     installed->is_skipped = true;

@@ -429,8 +429,9 @@ struct lynse_rerank_callback {
 enum lynse_hook_policy {
     LYNSE_HOOK_FAIL = 0, /* the search fails with the hook's error */
     /* The search answers as if the hook were not there, and hits->skipped_hooks says so: where it
-     * failed with HOOK, cannot be compiled here (PARSE), or the root has no host of scripts
-     * (UNSUPPORTED).  The deadline of the search stays an error. */
+     * failed with HOOK, cannot be compiled here (PARSE), has a name that no script has here
+     * (NOT_FOUND), or the root has no host of scripts (UNSUPPORTED).  The deadline of the search
+     * stays an error. */
     LYNSE_HOOK_SKIP = 1,
 };
 enum lynse_hook_bits { LYNSE_SKIPPED_SCORE = 1, LYNSE_SKIPPED_RERANK = 2 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hooks that a collection keeps: versions, who runs them, and what happens when they fail. */
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -293,6 +294,36 @@ static void without_a_host_the_policy_decides(void **state)
     expect(f, 0, 0, 0, LYNSE_SKIPPED_RERANK);
 }
 
+/* A script of a folder, which the root that searches does not have. */
+static void a_script_that_is_not_at_hand_is_skipped_too(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_lua_desc lua = {.scripts_dir = f->path};
+    struct lynse_hits *hits;
+    char path[TEMP_PATH_BYTES + 32];
+
+    snprintf(path, sizeof path, "%s/rerank", f->path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/rerank/ours.lua", f->path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(backwards, file) >= 0);
+    fclose(file);
+    open_again(f, 0, false);
+    DONE(lynse_lua_attach_with(f->db, &lua, &f->err));
+    install(f, "rerank", "ours", LYNSE_HOOK_SKIP);
+    expect(f, 0, 2, 4, 0);
+    open_again(f, 0, true);
+    expect(f, 0, 0, 0, LYNSE_SKIPPED_RERANK);
+    open_again(f, 0, false);
+    DONE(lynse_lua_attach_with(f->db, &lua, &f->err));
+    install(f, "rerank", "ours", LYNSE_HOOK_FAIL);
+    open_again(f, 0, true);
+    struct lynse_search_desc q = query(f, 0);
+    assert_int_equal(lynse_search(f->docs, &q, &hits), LYNSE_NOT_FOUND);
+    assert_non_null(strstr(f->err.text, "installed rerank, version 2"));
+}
+
 static _Atomic(int) warnings;
 static void count_warnings(void *ctx, enum log_level level, const char *message)
 {
@@ -448,6 +479,7 @@ static const struct CMUnitTest tests[] = {
     CASE(what_was_set_survives_a_kill),
     CASE(what_cannot_run_is_not_kept),
     CASE(without_a_host_the_policy_decides),
+    CASE(a_script_that_is_not_at_hand_is_skipped_too),
     CASE(a_hook_that_fails_is_skipped_where_that_is_allowed),
     CASE(scores_of_an_inner_product_are_the_users_after_a_skip),
     CASE(trust_needs_both),
