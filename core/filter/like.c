@@ -235,8 +235,9 @@ advance(const struct like_pattern *p, struct slice text, struct like_run *run, u
 enum like_answer like_advance(const struct like_pattern *p, struct slice text, struct like_run *run,
                               uint64_t *inout_work)
 {
-    /* The common case, which is not left in the middle: it has nothing to remember. */
-    if (text.size < *inout_work / LIMIT_WHERE_WILD_BYTES) {
+    /* The common case, which is not left in the middle: it has nothing to remember.  Not one that
+     * was left before (3): the next text would begin where this one was. */
+    if (run->at == 0 && text.size < *inout_work / LIMIT_WHERE_WILD_BYTES) {
         struct like_run whole = {0};
         uint64_t work = UINT64_MAX;
         enum like_answer found = advance(p, text, &whole, &work);

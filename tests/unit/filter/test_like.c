@@ -162,10 +162,43 @@ static void a_long_text_is_matched_in_pieces(void **state)
     buf_deinit(&text);
 }
 
+/* Whatever work there is when a text is taken up again, the next one begins at its beginning. */
+static void texts_one_after_the_other_are_each_matched_whole(void **state)
+{
+    (void)state;
+    enum { TEXTS = 3000, SIZE = 300, WILD = 64 };
+    struct rng rng;
+    struct arena arena;
+    struct like_run run = {0};
+    char bytes[SIZE + 6];
+    bool is_too_wide;
+
+    rng_init(&rng, test_seed(11));
+    arena_init(&arena, alloc_libc(), MEM_GENERAL);
+    const struct like_pattern *p =
+        like_compile(&arena, slice_of_text("%needle%"), slice_of_text(""), &is_too_wide);
+    assert_non_null(p);
+    for (int i = 0; i < TEXTS; i++) {
+        size_t at = rng_u64(&rng) % SIZE, size = at + 6 + rng_u64(&rng) % (SIZE - at);
+        bool has_it = rng_u64(&rng) % 2;
+        memset(bytes, 'x', sizeof bytes);
+        if (has_it) memcpy(bytes + at, "needle", 6);
+        enum like_answer answer;
+        do {
+            uint64_t work = rng_u64(&rng) % 2 ? 1 + rng_u64(&rng) % SIZE : WILD * (SIZE + 7);
+            answer = like_advance(p, slice_of(bytes, size), &run, &work);
+        } while (answer == LIKE_LATER);
+        assert_int_equal(answer, has_it ? LIKE_YES : LIKE_NO);
+        assert_int_equal(run.at + run.part + run.matched, 0);
+    }
+    arena_deinit(&arena);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_pattern_is_that_of_sql),
     cmocka_unit_test(random_patterns_match_what_they_should),
     cmocka_unit_test(bytes_that_are_no_text_are_matched_too),
     cmocka_unit_test(a_long_text_is_matched_in_pieces),
+    cmocka_unit_test(texts_one_after_the_other_are_each_matched_whole),
 };
 TEST_MAIN(tests)
