@@ -144,23 +144,24 @@ end
 for name, method in pairs(methods) do
    for _, path in ipairs { name, unpack(method.aliases or {}) } do
       if not routed["POST /" .. path] and not method.rpc_only then
-         route("POST /" .. path, { method = path })
+         route("POST /" .. path, { method = name })
       end
    end
 end
 
-for _, name in ipairs(planned) do
+for i, entry in ipairs(planned) do
+   local verb, name = entry:match "^(%u*) ?(%l%S*)$"
+   planned[i] = name
    native.register_method(name, {
       arguments = {},
       lenient = true,
       run = function() engine.refuse("UNSUPPORTED", name .. " is not there yet") end,
    })
-   for _, verb in ipairs { "POST", "GET" } do
-      native.register_route("/" .. name, { verb = verb, method = name, params = "query" })
-   end
+   verb = verb ~= "" and verb or "POST"
+   native.register_route("/" .. name, { verb = verb, method = name, params = "query" })
 end
 
-context.methods, context.routes = methods, routed
+context.methods, context.routes, context.planned = methods, routed, lynse.array(planned)
 
 return {
    context = context,

@@ -28,7 +28,7 @@
 #include "server/suggest.h"
 
 static const char *const kind_words[] = {
-#define ARGUMENT_KIND_WORD(name, word, schema) word,
+#define ARGUMENT_KIND_WORD(name, word) word,
     ARGUMENT_KINDS(ARGUMENT_KIND_WORD)
 #undef ARGUMENT_KIND_WORD
 };

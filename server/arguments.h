@@ -22,25 +22,25 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-/* name, word in scripts, JSON schema's type */
+/* name, word in scripts */
 #define ARGUMENT_KINDS(_)                                                                          \
-    _(NAME, "name", "string") /* of a database or collection */                                    \
-    _(TEXT, "text", "string") /* low..high bytes */                                                \
-    _(FLAG, "flag", "boolean")                                                                     \
-    _(INTEGER, "integer", "integer")       /* low..high */                                         \
-    _(NUMBER, "number", "number")          /* finite, low..high */                                 \
-    _(ID, "id", "id")                      /* block of one */                                      \
-    _(IDS, "ids", "ids")                   /* block; a list, or a bin of u64, little-endian */     \
-    _(VECTOR, "vector", "vector")          /* block of one row */                                  \
-    _(VECTORS, "vectors", "vectors")       /* block; rows, or one bin with dim or ids beside it */ \
-    _(DOCUMENTS, "documents", "documents") /* block; a list of maps and nulls, or null */          \
-    _(DOCUMENT, "document", "object")      /* block of one map */                                  \
-    _(BODY, "body", "body")                /* block of a bin; over HTTP the body of the request */ \
-    _(TEXTS, "texts", "strings")           /* a list of texts */                                   \
-    _(VALUE, "value", "object")            /* anything, as a table of Lua */
+    _(NAME, "name") /* of a database or collection */                                              \
+    _(TEXT, "text") /* low..high bytes */                                                          \
+    _(FLAG, "flag")                                                                                \
+    _(INTEGER, "integer")     /* low..high */                                                      \
+    _(NUMBER, "number")       /* finite, low..high */                                              \
+    _(ID, "id")               /* block of one */                                                   \
+    _(IDS, "ids")             /* block; a list, or a bin of u64, little-endian */                  \
+    _(VECTOR, "vector")       /* block of one row */                                               \
+    _(VECTORS, "vectors")     /* block; rows, or one bin with dim or ids beside it */              \
+    _(DOCUMENTS, "documents") /* block; a list of maps and nulls, or null */                       \
+    _(DOCUMENT, "document")   /* block of one map */                                               \
+    _(BODY, "body")           /* block of a bin; over HTTP the body of the request */              \
+    _(TEXTS, "texts")         /* a list of texts */                                                \
+    _(VALUE, "value")         /* anything, as a table of Lua */
 
 enum argument_kind {
-#define ARGUMENT_KIND_ENUM(name, word, schema) ARGUMENT_##name,
+#define ARGUMENT_KIND_ENUM(name, word) ARGUMENT_##name,
     ARGUMENT_KINDS(ARGUMENT_KIND_ENUM)
 #undef ARGUMENT_KIND_ENUM
 };

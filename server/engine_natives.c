@@ -73,6 +73,35 @@ static void push_metrics(lua_State *L)
     }
 }
 
+/* A list of { name, number, status, code, text }. */
+static void push_errors(lua_State *L)
+{
+    static const struct {
+        int number, status;
+        const char *name, *code, *text;
+    } rows[] = {
+#define ERROR_ROW_OF(name, number, http, code, text) {number, http, #name, code, text},
+        LYNSE_ERRORS(ERROR_ROW_OF)
+#undef ERROR_ROW_OF
+    };
+
+    lua_newtable(L);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        lua_createtable(L, 0, 5);
+        lua_pushinteger(L, rows[i].number);
+        lua_setfield(L, -2, "number");
+        lua_pushinteger(L, rows[i].status);
+        lua_setfield(L, -2, "status");
+        lua_pushstring(L, rows[i].name);
+        lua_setfield(L, -2, "name");
+        lua_pushstring(L, rows[i].code);
+        lua_setfield(L, -2, "code");
+        lua_pushstring(L, rows[i].text);
+        lua_setfield(L, -2, "text");
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
 void engine_natives_push(lua_State *L)
 {
     luaL_newmetatable(L, collection_name);
@@ -90,4 +119,6 @@ void engine_natives_push(lua_State *L)
     add_all(L, engine_natives_server);
     push_metrics(L);
     lua_setfield(L, -2, "metrics");
+    push_errors(L);
+    lua_setfield(L, -2, "errors");
 }

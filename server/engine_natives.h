@@ -19,7 +19,8 @@ extern const luaL_Reg engine_natives_reads[];  /* engine_reads.c */
 extern const luaL_Reg engine_natives_hooks[];  /* engine_hooks.c */
 extern const luaL_Reg engine_natives_server[]; /* engine_server.c */
 
-/* Add all of them to the table at the top; and metrics, the list of their words. */
+/* Add all of them to the table at the top; metrics, the list of their words; and
+ * errors, that of lynse_errors.h. */
 void engine_natives_push(lua_State *L);
 
 /* An open collection as a value of Lua, closed with it. */

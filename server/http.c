@@ -130,7 +130,9 @@ static void answer_error(struct request *r, const struct error *err, int status)
     }
     head.status = status ? status : usual;
     if (head.status == 503) head.retry_after_s = 1 + err->retry_after_ms / 1000;
-    if (head.status == 401) head.fields = fields, head.field_count = 1;
+    if (head.status == 405 && r->allow)
+        fields[0] = (struct http_field){"Allow", slice_of_text(r->allow)};
+    if (head.status == 401 || head.status == 405) head.fields = fields, head.field_count = 1;
     if (buf_ok(&body)) write_response(r, &head, buf_slice(&body));
     else connection_close(r->connection);
     buf_deinit(&body);
@@ -310,7 +312,7 @@ static bool has_key(struct connection *c, const struct http_parser *p)
 static void find_route(struct connection *c, struct http_state *s)
 {
     const struct http_request *h = &s->parser.request;
-    bool is_get = h->method == HTTP_GET_METHOD || h->method == HTTP_HEAD_METHOD;
+    const struct route *get, *post, *wanted = NULL;
     bool is_other = false;
     struct slice path, query;
     struct buf decoded;
@@ -320,15 +322,19 @@ static void find_route(struct connection *c, struct http_state *s)
     buf_init(&decoded, c->loop->alloc, MEM_MESSAGE);
     if (http_decode_path(path, &decoded, &err) != 0) {
         refuse_later(s, 0, err.code, err.text);
-    } else if (!is_get && h->method != HTTP_POST_METHOD) {
-        methods_route(&c->loop->methods, false, buf_slice(&decoded), &is_other);
-        refuse_later(s, 405, LYNSE_INVALID, "only GET, HEAD and POST are served");
-    } else {
-        s->request->route =
-            methods_route(&c->loop->methods, is_get, buf_slice(&decoded), &is_other);
-        if (!s->request->route && is_other)
-            refuse_later(s, 405, LYNSE_INVALID, "this path is there with the other verb alone");
-        else if (!s->request->route) refuse_later(s, 404, LYNSE_NOT_FOUND, "no such path");
+        buf_deinit(&decoded);
+        return;
+    }
+    get = methods_route(&c->loop->methods, true, buf_slice(&decoded), &is_other);
+    post = methods_route(&c->loop->methods, false, buf_slice(&decoded), &is_other);
+    if (h->method == HTTP_GET_METHOD || h->method == HTTP_HEAD_METHOD) wanted = get;
+    else if (h->method == HTTP_POST_METHOD) wanted = post;
+    s->request->route = wanted;
+    if (!get && !post) {
+        refuse_later(s, 404, LYNSE_NOT_FOUND, "no such path");
+    } else if (!wanted) {
+        s->request->allow = get && post ? "GET, HEAD, POST" : get ? "GET, HEAD" : "POST";
+        refuse_later(s, 405, LYNSE_INVALID, "this path is there with another verb");
     }
     buf_deinit(&decoded);
 }

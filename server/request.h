@@ -51,6 +51,7 @@ struct request {
     bool keeps_alive;          /* HTTP */
     bool wants_head_only;      /* HTTP: HEAD */
     int status;                /* HTTP: of an answer that is no error; 0: 200 */
+    const char *allow;         /* HTTP: the verbs of its path, where it came with another one */
     const struct route *route; /* HTTP */
 };
 

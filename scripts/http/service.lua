@@ -5,6 +5,7 @@ return {
    ["GET /healthz"] = { method = "health", reply = "plain", params = "query" },
    ["GET /readyz"] = { method = "ready", reply = "plain", params = "query" },
    ["GET /list_databases"] = { method = "list_databases", params = "query" },
+   ["GET /openapi.json"] = { method = "openapi", reply = "plain", params = "query" },
    ["POST /commit"] = { method = "commit", reply = "plain" },
    ["POST /bulk_add_binary"] = { method = "bulk_add_binary", params = "query" },
    ["POST /add_records_binary"] = { method = "add_records_binary", params = "query" },

@@ -309,6 +309,7 @@ return {
       ["about.lua"] = "Who answers, in LynseDB's words",
       ["add.lua"] = "New records, all or none",
       ["add_records_binary.lua"] = "New records, all or none, in a binary body",
+      ["api_info.lua"] = "Every method: its arguments in their order, its answer, its routes",
       ["authenticate.lua"] =
          "Give the key; further requests of this connection of msgpack-RPC need none",
       ["batch_search.lua"] = "The k records nearest to each of several vectors",
@@ -348,6 +349,7 @@ return {
       ["list_fields.lua"] = "The names of all fields that records have",
       ["list_hooks.lua"] = "The hooks that a collection keeps",
       ["max_id.lua"] = "The largest whole number that was ever an id; -1 before the first",
+      ["openapi.lua"] = "Every route, as OpenAPI 3.0 describes them",
       ["query.lua"] = "Records by a filter or by their ids, as maps; without either, all",
       ["query_vectors.lua"] =
          "Records by a filter or by their ids, with their vectors; without either, all",
@@ -379,6 +381,7 @@ return {
    },
    ["lua/lib/lynse"] = {
       ["args.lua"] = "how a method declares its arguments",
+      ["schemas.lua"] = "arguments of methods as schemas of JSON",
       ["shapes.lua"] = "how a method declares what it answers",
    },
    ["lua/module"] = {
