@@ -112,7 +112,7 @@ static int run_write(lua_State *L, struct write_call *call, size_t bytes)
                    ? call->write(call->collection, &call->rows, &call->options, &unused, &error)
                    : call->change(call->collection, call->rows.ids, call->rows.count,
                                   &call->options, &unused, &error);
-    (void)code; /* on_done is told of it too */
+    if (code != LYNSE_OK) return failure_push(L, &error); /* on_done hears nothing then */
     return engine_call_wait(L, &call->base);
 }
 
@@ -182,28 +182,35 @@ static int upsert_rows(lua_State *L)
     return write_rows(L, lynse_upsert);
 }
 
-/* delete(collection, ids) → result */
-static int delete_rows(lua_State *L)
+static int change_rows(lua_State *L,
+                       int (*change)(struct lynse_collection *, const struct lynse_id *, size_t,
+                                     const struct lynse_write_options *,
+                                     struct lynse_write_result *, struct lynse_error *))
 {
     struct write_call *call = write_call_new(L);
     const struct block *ids = check_ids(L, 2, call);
+    struct error err = {0};
 
-    call->change = lynse_delete;
+    if (ids->count == 0) {
+        error_set(&err, LYNSE_INVALID, "ids cannot be empty");
+        return failure_push_error(L, &err);
+    }
+    call->change = change;
     call->rows.ids = ids->as.ids;
     call->rows.count = ids->count;
     return run_write(L, call, ids->count * sizeof(struct lynse_id));
 }
 
+/* delete(collection, ids) → result */
+static int delete_rows(lua_State *L)
+{
+    return change_rows(L, lynse_delete);
+}
+
 /* restore(collection, ids) → result */
 static int restore_rows(lua_State *L)
 {
-    struct write_call *call = write_call_new(L);
-    const struct block *ids = check_ids(L, 2, call);
-
-    call->change = lynse_restore;
-    call->rows.ids = ids->as.ids;
-    call->rows.count = ids->count;
-    return run_write(L, call, ids->count * sizeof(struct lynse_id));
+    return change_rows(L, lynse_restore);
 }
 
 /* delete_where(collection, where) → result */

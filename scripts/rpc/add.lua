@@ -11,7 +11,7 @@ return {
       args.documents("fields", "A map for each record, or null."),
    },
    returns = shapes.written {
-      ids = shapes.optional(shapes.ids), first_id = shapes.optional(shapes.count),
+      ids = shapes.optional(shapes.given_ids), first_id = shapes.optional(shapes.count),
    },
    run = function(context, a)
       local collection = context:collection(a)

@@ -3,7 +3,8 @@ local lynse = require "lynse"
 local schemas = require "lynse.schemas"
 local shapes = require "lynse.shapes"
 
-local refusals = { "400", "401", "404", "405", "409", "413", "422", "500", "501", "503", "504" }
+-- Statuses of HTTP itself; those of our own failures are in the table of errors.
+local statuses_of_http = { 405, 408, 414, 431 }
 local block = { type = "string", format = "binary" }
 
 local function reference(where, name)
@@ -16,7 +17,7 @@ local function content(kind, schema) return { [kind] = { schema = schema } } end
 local function parameters_of(method)
    local list = lynse.array {}
    for _, argument in ipairs(method.arguments) do
-      if argument[2] ~= "body" then
+      if argument[2] ~= "body" and not argument.msgpack_only then
          list[#list + 1] = {
             name = argument[1], ["in"] = "query", required = argument.required or false,
             description = argument.doc, schema = schemas.of(argument, false),
@@ -40,7 +41,9 @@ end
 local function body_of(method)
    local body = { type = "object", properties = {}, required = lynse.array {} }
    for _, argument in ipairs(method.arguments) do
-      body.properties[argument[1]] = schemas.of(argument, true)
+      if not argument.msgpack_only then
+         body.properties[argument[1]] = schemas.of(argument, true)
+      end
       if argument.required then body.required[#body.required + 1] = argument[1] end
    end
    local is_needed = #body.required > 0
@@ -64,10 +67,17 @@ local function answer_of(name, route)
    })
 end
 
-local function responses_of(name, route)
+local function refusals_of(context)
+   local list = {}
+   for _, status in ipairs(statuses_of_http) do list[tostring(status)] = true end
+   for _, failure in ipairs(context.native.errors) do list[tostring(failure.status)] = true end
+   return list
+end
+
+local function responses_of(name, route, refusals)
    local is_block = route.reply and route.reply:match "_block$"
    local list = { ["200"] = { description = "Done.", content = answer_of(name, route) } }
-   for _, status in ipairs(refusals) do
+   for status in pairs(refusals) do
       list[status] = reference("responses", is_block and "TextError" or "Error")
    end
    if name == "ready" then
@@ -76,7 +86,7 @@ local function responses_of(name, route)
    return list
 end
 
-local function operation(verb, path, name, method, route)
+local function operation(verb, path, method, route, refusals)
    local is_query = route.params == "query"
    local words = path == "/" and "_root" or path:gsub("[^%w]", "_")
    return {
@@ -84,7 +94,7 @@ local function operation(verb, path, name, method, route)
       summary = method.summary,
       parameters = is_query and parameters_of(method) or nil,
       requestBody = is_query and bytes_of(method) or not is_query and body_of(method) or nil,
-      responses = responses_of(name, route),
+      responses = responses_of(method.name, route, refusals),
       security = method.public and lynse.array {} or nil,
    }
 end
@@ -103,9 +113,12 @@ local function components_of(methods)
             description = failed,
             content = content("application/json", reference("schemas", "Error")),
          },
-         TextError = {
+         TextError = { -- as JSON where the request was refused before its path was looked at
             description = failed,
-            content = content("text/plain; charset=utf-8", shapes.text),
+            content = {
+               ["text/plain; charset=utf-8"] = { schema = shapes.text },
+               ["application/json"] = { schema = reference("schemas", "Error") },
+            },
          },
       },
       securitySchemes = {
@@ -120,12 +133,12 @@ end
 local made
 
 local function make(context)
-   local paths = {}
+   local paths, refusals = {}, refusals_of(context)
    for verb_and_path, route in pairs(context.routes) do
       local verb, path = verb_and_path:match "^(%u+) (/%S*)$"
       local method = context.methods[route.method]
       paths[path] = paths[path] or {}
-      paths[path][verb:lower()] = operation(verb, path, method.name, method, route)
+      paths[path][verb:lower()] = operation(verb, path, method, route, refusals)
    end
    return {
       openapi = "3.0.3",

@@ -10,7 +10,7 @@ return {
       args.vectors("vectors", "A row for each record.", { required = true }),
       args.documents("fields", "A map for each record; null: it keeps the fields that it has."),
    },
-   returns = shapes.written { ids = shapes.ids },
+   returns = shapes.written { ids = shapes.given_ids },
    run = function(context, a)
       local collection = context:collection(a)
       local written = collection:upsert(a.ids, context.rows(collection, a.vectors, a.ids), a.fields)

@@ -44,6 +44,7 @@ args.offset = args.integer("offset", "How many records are passed over first.",
    { default = 0, low = 0, high = 2 ^ 53 })
 args.raw = args.flag("raw", "Ids, scores and vectors of the answer as bins, little-endian.",
    { default = false })
+args.raw.msgpack_only = true
 args.encoding = args.text("vector_encoding", "Of the vectors in the body.",
    { default = "float32", choices = { "float32", "f32", "float16", "f16", "fp16" } })
 args.dim = args.integer("dim", "Components of a vector.",

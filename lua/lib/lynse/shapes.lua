@@ -51,6 +51,8 @@ function shapes.of_collection(properties)
 end
 
 shapes.ids = shapes.list(shapes.id)
+-- As they came.
+shapes.given_ids = { oneOf = { shapes.id.oneOf[1], shapes.id.oneOf[2], shapes.ids } }
 shapes.vector = shapes.list(shapes.number)
 shapes.documents = shapes.list(shapes.object)
 -- Of a search.
