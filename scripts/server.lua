@@ -112,6 +112,18 @@ function context.tail(collection, n)
    return collection:walk(nil, math.max(0, collection:count() - n), n, true, true)
 end
 
+-- Where an operator has limits for collections, writers look at them first.
+if native.has_room_limits() then
+   for _, name in ipairs { "add", "upsert" } do
+      local write = native.collection_methods[name]
+      native.collection_methods[name] = function(collection, ids, vectors, ...)
+         local info = collection:info()
+         engine.check_room(info.live_count, info.dim, vectors)
+         return write(collection, ids, vectors, ...)
+      end
+   end
+end
+
 local methods, routed = {}, {}
 
 local function add_method(name, method)

@@ -114,6 +114,7 @@ void connection_flush(struct connection *c)
             connection_close(c);
             return;
         }
+        metric_add(&c->loop->metrics.bytes_out, (uint64_t)taken);
         if ((size_t)taken == c->out.size) {
             empty(&c->out);
         } else {
@@ -131,6 +132,7 @@ static void on_written(void *ctx, int status)
 
     c->is_sending = false;
     c->write_deadline_us = 0;
+    if (status == 0) metric_add(&c->loop->metrics.bytes_out, c->sending.size);
     buf_reset(&c->sending);
     empty(&c->sending);
     if (c->is_closed) return;
@@ -219,6 +221,7 @@ static void on_bytes(void *ctx, struct slice bytes)
 {
     struct connection *c = ctx;
 
+    metric_add(&c->loop->metrics.bytes_in, bytes.size);
     c->inside_bytes += bytes.size;
     if (!c->protocol) {
         c->protocol = sniff(bytes.data[0]);

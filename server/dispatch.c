@@ -23,6 +23,7 @@
 #include "lua/module/failure.h"
 #include "server/arguments.h"
 #include "server/engine_call.h"
+#include "server/limits.h"
 #include "server/loop.h"
 #include "server/methods.h"
 
@@ -179,7 +180,9 @@ static int read_arguments(lua_State *L)
                                       .has_texts = r->has_texts};
     struct error err = {0};
 
-    if (arguments_push(L, &r->method->signature, &source, &err) == 0) return 1;
+    if (arguments_push(L, &r->method->signature, &source, &err) == 0 &&
+        limits_check(L, r, &err) == 0)
+        return 1;
     failure_push_error(L, &err);
     return lua_error(L);
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "server/limits.h"
+
 static const char collection_name[] = "lynse.server.collection";
 
 static int close_collection(lua_State *L)
@@ -121,4 +123,6 @@ void engine_natives_push(lua_State *L)
     lua_setfield(L, -2, "metrics");
     push_errors(L);
     lua_setfield(L, -2, "errors");
+    add_all(L, engine_natives_metrics);
+    add_all(L, engine_natives_limits);
 }

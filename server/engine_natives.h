@@ -13,11 +13,12 @@
 
 #include "server/engine_call.h"
 
-extern const luaL_Reg engine_natives_roots[];  /* engine_roots.c */
-extern const luaL_Reg engine_natives_writes[]; /* engine_writes.c */
-extern const luaL_Reg engine_natives_reads[];  /* engine_reads.c */
-extern const luaL_Reg engine_natives_hooks[];  /* engine_hooks.c */
-extern const luaL_Reg engine_natives_server[]; /* engine_server.c */
+extern const luaL_Reg engine_natives_roots[];   /* engine_roots.c */
+extern const luaL_Reg engine_natives_writes[];  /* engine_writes.c */
+extern const luaL_Reg engine_natives_reads[];   /* engine_reads.c */
+extern const luaL_Reg engine_natives_hooks[];   /* engine_hooks.c */
+extern const luaL_Reg engine_natives_server[];  /* engine_server.c */
+extern const luaL_Reg engine_natives_metrics[]; /* engine_metrics.c */
 
 /* Add all of them to the table at the top; metrics, the list of their words; and
  * errors, that of lynse_errors.h. */

@@ -82,6 +82,7 @@ static int push_collection(lua_State *L, struct engine_call *base)
     struct lynse_collection **c = engine_collection_push(L);
     *c = call->collection;
     call->collection = NULL;
+    opened_names_add(&loop_of(L)->server->opened, call->name);
     return 1;
 }
 

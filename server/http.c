@@ -254,7 +254,11 @@ static int read_json(struct request *r, struct error *err)
 {
     struct buf packed;
 
+    uint64_t bytes_max = r->loop->server->options.json_bytes_max;
     if (r->body.size == 0) return 0;
+    if (r->body.size > bytes_max)
+        return error_set(err, LYNSE_TOO_LARGE, "the body: %zu bytes of JSON, at most %llu",
+                         r->body.size, (unsigned long long)bytes_max);
     buf_init(&packed, r->loop->alloc, MEM_MESSAGE);
     if (json_to_msgpack(buf_slice(&r->body), &params_limits, &packed, err) != 0) {
         buf_deinit(&packed);

@@ -126,6 +126,7 @@ static void on_tick(uv_timer_t *timer)
     struct loop *l = timer->data;
     struct connection *next;
 
+    metrics_publish(l);
     l->now_us = uv_hrtime() / 1000;
     for (struct connection *c = l->connections; c; c = next) {
         next = c->next;
@@ -135,6 +136,8 @@ static void on_tick(uv_timer_t *timer)
 
 void loop_connection_came(struct loop *l)
 {
+    metric_add(&l->metrics.accepted, 1);
+    metrics_publish(l);
     if (!uv_is_active((uv_handle_t *)&l->tick))
         uv_timer_start(&l->tick, on_tick, LOOP_TICK_MS, LOOP_TICK_MS);
 }
@@ -156,6 +159,7 @@ static void end_if_empty(struct loop *l)
 
 void loop_connection_gone(struct loop *l)
 {
+    metrics_publish(l);
     if (!l->connections) uv_timer_stop(&l->tick);
     end_if_empty(l);
 }
@@ -230,7 +234,7 @@ int loop_open(struct loop *l, struct server *server, unsigned number, struct err
     uv_timer_init(&l->uv, &l->tick);
     completion_queue_open(&l->completions, &l->uv, take_completion, l);
     l->is_open = true;
-    if (open_state(l, err) != 0) return -1;
+    if (open_state(l, err) != 0 || metrics_open(l, err) != 0) return -1;
     return open_listeners(l, err);
 }
 
@@ -249,5 +253,6 @@ void loop_close(struct loop *l)
         uv_loop_close(&l->uv);
     }
     if (l->L) lua_close(l->L);
+    metrics_close(l);
     methods_deinit(&l->methods);
 }

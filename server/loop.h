@@ -18,6 +18,7 @@
 #include "server/completion.h"
 #include "server/listener.h"
 #include "server/methods.h"
+#include "server/metrics.h"
 
 struct connection;
 struct request;
@@ -53,7 +54,8 @@ struct loop {
     size_t connection_count;
     size_t request_count; /* under way */
     size_t call_count;    /* of the engine, that run elsewhere */
-    uint64_t now_us;      /* of this turn */
+    struct loop_metrics metrics;
+    uint64_t now_us; /* of this turn */
     char read_buffer[LOOP_READ_BYTES];
 };
 

@@ -143,6 +143,7 @@ static int register_method(lua_State *L)
     insert_at((void **)m->methods, &m->method_count, place_of_method(m, name), method);
     method->is_public = field_flag(L, 2, "public");
     method->is_lenient = field_flag(L, 2, "lenient");
+    method->is_audited = field_flag(L, 2, "mutates");
     lua_getfield(L, 2, "arguments");
     signature_read(L, 3, &method->signature);
     lua_getfield(L, 2, "run");

@@ -24,6 +24,8 @@ struct method {
     char name[METHOD_NAME_BYTES + 1];
     bool is_public;  /* needs no key */
     bool is_lenient; /* takes whatever it is given */
+    bool is_audited; /* it changes something */
+    unsigned number; /* its place among all; set by metrics_open */
     int run_ref;     /* of its function, in the registry */
     struct signature signature;
 };

@@ -17,8 +17,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/hash.h"
-#include "base/log.h"
 #include "server/connection.h"
 #include "server/dispatch.h"
 #include "server/loop.h"
@@ -102,20 +100,6 @@ void server_begin_method(struct request *r, const struct method *method)
     dispatch_begin(r);
 }
 
-void server_report(struct request *r, const struct error *err)
-{
-    const struct server_options *o = &r->loop->server->options;
-    uint64_t spent_us = clock_now_us(clock_system()) - r->begun_us;
-
-    if (o->slow_query_ms && spent_us >= o->slow_query_ms * 1000ull)
-        log_event(LOG_WARN, "slow_query request_id=%llu method=%s elapsed_ms=%llu code=%s",
-                  (unsigned long long)r->number, r->method ? r->method->name : "",
-                  (unsigned long long)(spent_us / 1000), err ? error_name(err->code) : "OK");
-    log_event(LOG_DEBUG, "request request_id=%llu method=%s elapsed_us=%llu code=%s",
-              (unsigned long long)r->number, r->method ? r->method->name : "",
-              (unsigned long long)spent_us, err ? error_name(err->code) : "OK");
-}
-
 /* ---- Life ---- */
 
 static int fail_with(struct error *err, const struct lynse_error *from)
@@ -165,8 +149,10 @@ static int open_loops(struct server *s, struct error *err)
 int server_open(struct server *s, const struct server_options *options, struct error *err)
 {
     *s = (struct server){.options = *options, .started_us = clock_now_us(clock_system())};
+    if (opened_names_open(&s->opened) != 0) return error_set(err, LYNSE_BUSY, "no lock to be had");
     if (open_engine(s, err) == 0 && open_loops(s, err) == 0) return 0;
     close_loops(s);
+    opened_names_close(&s->opened);
     lynse_close(s->db, NULL);
     s->db = NULL;
     return -1;
@@ -193,6 +179,7 @@ int server_run(struct server *s, struct error *err)
     for (unsigned i = 1; i < s->loop_count; i++)
         if (s->loops[i]->thread) uv_thread_join(&s->loops[i]->thread);
     close_loops(s);
+    opened_names_close(&s->opened);
     if (lynse_close(s->db, &failed) != LYNSE_OK) return fail_with(err, &failed);
     return rc == 0 ? 0 : -1;
 }

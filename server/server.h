@@ -14,6 +14,7 @@
 #include "base/atomic.h"
 #include "base/error.h"
 #include "base/slice.h"
+#include "server/opened_names.h"
 #include "server/options.h"
 
 struct loop;
@@ -28,6 +29,7 @@ struct server {
     struct lynse *db;
     struct loop **loops;
     unsigned loop_count;
+    struct opened_names opened;
     unsigned port; /* that is listened on; 0: none */
     uint64_t started_us;
     _Atomic(uint64_t) next_number;

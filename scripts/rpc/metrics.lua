@@ -1,0 +1,22 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What a collection has is asked of those that callers have opened, and of no other.
+return {
+   summary = "Counters and gauges as Prometheus' text (docs/METRICS.md).",
+   arguments = {},
+   run = function(context)
+      local engine, known = context.engine, {}
+      for _, entry in ipairs(engine.opened_collections()) do
+         local found, collection = pcall(context.collection, context,
+            { database_name = entry.database, collection_name = entry.collection })
+         local told, info
+         if found then told, info = pcall(collection.info, collection) end
+         if told then
+            entry.info = info
+            known[#known + 1] = entry
+         else
+            engine.forget_collection(entry.database, entry.collection)
+         end
+      end
+      return engine.metrics_text(known)
+   end,
+}
