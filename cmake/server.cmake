@@ -67,3 +67,22 @@ endfunction()
 lynse_program()
 install(TARGETS lynse_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
         COMPONENT lua EXCLUDE_FROM_ALL)
+
+# cmake --install BUILD --component server: what a machine needs that serves.
+function(lynse_server_install)
+  set(made ${PROJECT_BINARY_DIR}/server)
+  set(documents ${CMAKE_INSTALL_DATADIR}/doc/lynse)
+  configure_file(${PROJECT_SOURCE_DIR}/packaging/lynse.service ${made}/lynse.service @ONLY)
+  file(CREATE_LINK lynse ${made}/lynsedb SYMBOLIC)
+  install(TARGETS lynse_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+          COMPONENT server EXCLUDE_FROM_ALL)
+  install(FILES ${made}/lynsedb DESTINATION ${CMAKE_INSTALL_BINDIR}
+          COMPONENT server EXCLUDE_FROM_ALL)
+  install(FILES ${made}/lynse.service DESTINATION lib/systemd/system
+          COMPONENT server EXCLUDE_FROM_ALL)
+  install(FILES ${PROJECT_SOURCE_DIR}/docs/OPERATIONS.md ${PROJECT_SOURCE_DIR}/docs/OPTIONS.md
+                ${PROJECT_SOURCE_DIR}/docs/METRICS.md ${PROJECT_SOURCE_DIR}/scripts/config.lua
+          DESTINATION ${documents} COMPONENT server EXCLUDE_FROM_ALL)
+endfunction()
+
+lynse_server_install()

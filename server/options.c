@@ -180,6 +180,7 @@ static int option_set(struct options_reading *r, const struct option_row *row,
     else if (row->kind == KIND_LEVEL) is_right = parse_level(origin.text, &level);
     else if (row->kind == KIND_NUMBER || row->kind == KIND_SIZE)
         is_right = parse_number(row, origin.text, &number);
+    else if (size == 0 && row->kind == KIND_TEXT && !row->otherwise) is_right = true; /* none */
     else is_right = size >= row->low && size <= row->high;
     if (!is_right) return refuse_value(row, &origin, err);
     if (place->source > origin.source) return 0; /* (1) */

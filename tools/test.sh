@@ -132,6 +132,7 @@ suite_install() {
 # What the documents show is run; what is made from a table is compared with it.
 suite_docs() {
     suite_cases errors "$(system_python)" tools/write_errors.py --check
+    suite_cases server-docs "$(system_python)" tools/write_server_docs.py --check
     suite_needs readme release lynse lynse_program || return 0
     python=
     if [ -f pyproject.toml ] && (need_lynse_python); then python=$venv/bin/python; fi

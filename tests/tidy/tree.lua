@@ -297,6 +297,7 @@ return {
       ["text.[ch]"] = "text that a function of C puts together for a script, of bounded size",
    },
    scripts = {
+      ["config.lua"] = "every option of the server, commented, as a config file",
       ["rerank.lua"] = "what the rerankers of scripts/rerank share; put before each of them",
       ["server.lua"] = "what a loop of the server begins with: engine, methods, routes",
    },
@@ -483,6 +484,7 @@ return {
       ["py.typed"] = "marks the package as typed",
       ["rerank.py"] = "what a rerank hook may answer, and the order that follows",
       ["result_view.py"] = "what a search or a read answers: columns, rows, conversions",
+      ["server.py"] = "python -m lynse.server: finds the program and becomes it",
       ["session.py"] = "insert sessions: rows are stored when the block ends well",
       ["types.py"] = "the types of the API, and the seam between it and what carries it out",
    },
