@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # lua/module: lib/lua/lynse.so, `require "lynse"` for a program's own LuaJIT, with the engine in it
 # and no library of Lua; and bin/lynse, which runs scripts with it and needs libluajit.
-# Both are left out where LuaJIT is missing, where there is no library to ship (a sanitizer), and in
-# builds that are part of another one.  cmake --install … --component lua installs them.
+# Both are left out where LuaJIT is missing and in builds that are part of another one; a build with
+# a sanitizer, which ships no library, makes the objects alone, for the program (server.cmake).  cmake --install … --component lua installs them.
 if(NOT PROJECT_IS_TOP_LEVEL OR SKBUILD)
   return()
 endif()
@@ -10,7 +10,7 @@ find_package(PkgConfig QUIET)
 if(LYNSE_LUA AND PKG_CONFIG_FOUND)
   pkg_check_modules(LUAJIT QUIET IMPORTED_TARGET GLOBAL luajit)
 endif()
-if(NOT LYNSE_LUA OR NOT LUAJIT_FOUND OR NOT TARGET lynse_lua_static)
+if(NOT LYNSE_LUA OR NOT LUAJIT_FOUND)
   message(STATUS "The module for LuaJIT and the program lynse are left out")
   return()
 endif()
@@ -37,6 +37,10 @@ function(lynse_module_objects)
   target_include_directories(lynse_module_objects
     PUBLIC ${PROJECT_SOURCE_DIR}/core/include ${root} ${LUAJIT_INCLUDE_DIRS}
     PRIVATE ${PROJECT_BINARY_DIR}/include/base ${PROJECT_BINARY_DIR}/include/codec)
+  if(LYNSE_SANITIZE STREQUAL "thread" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    # As in lua.cmake: errors of Lua leave functions without their exits.
+    target_compile_options(lynse_module_objects PRIVATE --param=tsan-instrument-func-entry-exit=0)
+  endif()
 endfunction()
 
 # The archive shows lynse_* alone: what the module uses of base and codec is a copy of its own.
@@ -65,6 +69,9 @@ function(lynse_module_library)
 endfunction()
 
 lynse_module_objects()
+if(NOT TARGET lynse_lua_static)
+  return()
+endif()
 lynse_module_library()
 install(TARGETS lynse_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.1
         COMPONENT lua EXCLUDE_FROM_ALL)

@@ -51,6 +51,10 @@ function(lynse_program)
     ${PROJECT_BINARY_DIR}/include/lua-module ${PROJECT_BINARY_DIR}/include/base
     ${PROJECT_BINARY_DIR}/include/codec)
   target_link_libraries(lynse_program PRIVATE PkgConfig::LIBUV)
+  if(LYNSE_SANITIZE STREQUAL "thread" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    # As in lua.cmake: errors of Lua leave functions without their exits.
+    target_compile_options(lynse_program PRIVATE --param=tsan-instrument-func-entry-exit=0)
+  endif()
   if(LYNSE_SANITIZE)
     target_link_libraries(lynse_program PRIVATE lynse_lua_internal)
   else()
