@@ -94,6 +94,7 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
         .where = slice_of(d->where, d->where ? strlen(d->where) : 0),
         .fields = e->fields,
         .cancel = &c->db->is_closing,
+        .host_cancel = d->cancel,
     };
 
     if (check_desc(d, err) != 0 || api_deadline(e, d->timeout_us, &r.deadline_us, err) != 0)

@@ -495,6 +495,10 @@ struct lynse_search_desc {
      * rerankers have theirs in docs/LUA.md.  size 0: an empty one. */
     struct lynse_bytes score_options;
     struct lynse_bytes rerank_options;
+    /* Looked at at least once per millisecond of work: when it is not 0 the search ends with
+     * CANCELLED.  Another thread may set it, atomically (__atomic_store_n, std::atomic_ref); it
+     * must outlive the search.  NULL: none. */
+    const uint32_t *cancel;
 };
 enum lynse_search_flags {
     LYNSE_RANGE = 16,

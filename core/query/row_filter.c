@@ -98,8 +98,7 @@ void row_filter_limit(struct row_filter *f, const struct row_limits *limits)
 
 int row_limits_check(const struct row_limits *l, const char *what, struct error *err)
 {
-    /* Relaxed: nothing else is read because of it. */
-    if (l->cancel && atomic_load_relaxed(l->cancel))
+    if (is_cancelled(l->cancel, l->host_cancel))
         return error_set(err, LYNSE_CANCELLED, "%s: cancelled before all rows were seen", what);
     if (l->clock && l->deadline_us != 0 && clock_now_us(l->clock) >= l->deadline_us)
         return error_set(err, LYNSE_DEADLINE, "%s: the deadline passed before all rows were seen",

@@ -27,7 +27,14 @@ struct row_limits {
     uint64_t deadline_us;        /* monotonic, an error; 0: none */
     const _Atomic(bool) *cancel; /* NULL: none */
     uint64_t pause_us;           /* monotonic, row_filter_load returns; 0: none */
+    const uint32_t *host_cancel; /* the host's own, not 0: cancelled; NULL: none */
 };
+/* Relaxed: nothing else is read because of either flag. */
+static inline bool is_cancelled(const _Atomic(bool) *cancel, const uint32_t *host_cancel)
+{
+    return (cancel && atomic_load_relaxed(cancel)) ||
+           (host_cancel && __atomic_load_n(host_cancel, __ATOMIC_RELAXED) != 0);
+}
 /* DEADLINE, CANCELLED: the text begins with `what`. */
 int row_limits_check(const struct row_limits *l, const char *what, struct error *err);
 void row_filter_limit(struct row_filter *f, const struct row_limits *limits); /* copied */

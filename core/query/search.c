@@ -70,6 +70,7 @@ struct search {
     const struct simd_kernels *kernels;
     struct exact_method method;
     const _Atomic(bool) *cancel;
+    const uint32_t *host_cancel;
     uint64_t deadline_us;
     size_t query_count;
     unsigned columns;
@@ -200,6 +201,7 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .kernels = kernels_active(),
         .method = {index_find(INDEX_FLAT), quantizer_find(QUANTIZER_RAW)}, /* P7: exact scores */
         .cancel = r->cancel,
+        .host_cancel = r->host_cancel,
         .deadline_us = r->deadline_us,
         .query_count = r->query_count,
         .columns = r->columns | RESULT_SCORES,
@@ -302,8 +304,7 @@ size_t search_split(struct search *s, size_t slice_max, struct error *err)
 
 static int check_limits(const struct search *s, struct error *err)
 {
-    /* Relaxed: nothing else is read because of it. */
-    if (s->cancel && atomic_load_relaxed(s->cancel))
+    if (is_cancelled(s->cancel, s->host_cancel))
         return error_set(err, LYNSE_CANCELLED, "the search was cancelled");
     if (s->deadline_us != 0 && clock_now_us(s->clock) >= s->deadline_us)
         return error_set(err, LYNSE_DEADLINE, "the deadline passed before the search was done");
@@ -335,7 +336,7 @@ enum search_state search_advance(struct search *s, size_t slice, uint64_t budget
     struct search_slice *one = &s->slices[slice];
     uint64_t begin_us = budget_us ? clock_now_us(s->clock) : 0;
     struct row_limits limits = {s->clock, s->deadline_us, s->cancel,
-                                budget_us ? begin_us + budget_us : 0};
+                                budget_us ? begin_us + budget_us : 0, s->host_cancel};
     if (one->filter) row_filter_limit(one->filter, &limits);
     one->has_begun = true;
     while (one->state == SEARCH_MORE) {
@@ -417,7 +418,7 @@ static int finish_reranked(struct search *s, const struct topk *best, struct res
     struct hook_order order = {0};
 
     arena_init(&arena, s->alloc, MEM_SEARCH);
-    const struct row_limits limits = {s->clock, s->deadline_us, s->cancel, 0};
+    const struct row_limits limits = {s->clock, s->deadline_us, s->cancel, 0, s->host_cancel};
     int rc = rerank_hits(s->rerank, &limits, s->view, best, &s->rerank_wants, &arena, &order, err);
     for (size_t i = 0; i < order.count && rc == 0; i++) {
         const struct candidate *c = &best->heap[order.places[i]];

@@ -30,6 +30,7 @@ struct search_request {
     bool rerank_may_fail;        /* with HOOK: then the answer is that without it */
     uint64_t deadline_us;        /* monotonic of `clock`; 0: none */
     const _Atomic(bool) *cancel; /* may be NULL */
+    const uint32_t *host_cancel; /* likewise: the host's own, which it may set at any time */
 };
 
 struct search;

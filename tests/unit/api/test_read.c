@@ -318,6 +318,29 @@ static void a_search_whose_time_is_over_says_so(void **state)
     assert_null(hits);
 }
 
+static void a_search_ends_when_its_host_cancels_it(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_search *search;
+    struct lynse_hits *hits = NULL;
+    float query[] = {10, 1, 0};
+    uint32_t cancel = 0;
+    struct lynse_search_desc desc = {
+        .vector = query, .dim = 3, .error = &f->err, .cancel = &cancel};
+    fixture_make_docs(f);
+    add_numbers(f, 0, 1000);
+    assert_done(lynse_search(f->docs, &desc, &hits), f);
+    lynse_hits_free(hits);
+    hits = NULL;
+    assert_done(lynse_search_begin(f->docs, &desc, &search), f);
+    __atomic_store_n(&cancel, 1, __ATOMIC_RELAXED);
+    assert_int_equal(lynse_search_step(search, 1, &hits), LYNSE_CANCELLED);
+    assert_refused(lynse_search(f->docs, &desc, &hits), f, LYNSE_CANCELLED, "cancelled");
+    desc.where = "n >= 0";
+    assert_refused(lynse_search(f->docs, &desc, &hits), f, LYNSE_CANCELLED, "cancelled");
+    assert_null(hits);
+}
+
 static void hits_outlive_their_root(void **state)
 {
     struct fixture *f = *state;
@@ -361,7 +384,7 @@ static void hits_outlive_their_root(void **state)
     _(a_range_search_keeps_to_its_threshold)                                                       \
     _(a_search_that_is_given_up_leaves_nothing)                                                    \
     _(a_search_whose_time_is_over_says_so)                                                         \
-    _(hits_outlive_their_root)
+    _(a_search_ends_when_its_host_cancels_it) _(hits_outlive_their_root)
 
 static const struct CMUnitTest tests[] = {API_EVERYWHERE(CASES)};
 TEST_MAIN(tests)
