@@ -4,6 +4,7 @@
 -- The functions of native answer with nil and a failure where they fail.  Here they become
 -- functions that raise it: a method is one line after the other, and the failure its answer.
 local lynse = require "lynse"
+local args = require "lynse.args"
 local native = require "lynse.native"
 
 local function answer_or_raise(value, failure, ...)
@@ -128,6 +129,7 @@ local methods, routed = {}, {}
 
 local function add_method(name, method)
    method.name = name
+   table.insert(method.arguments, args.timeout)
    methods[name] = method
    native.register_method(name, method)
    for _, alias in ipairs(method.aliases or {}) do native.register_method(alias, method) end

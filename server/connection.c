@@ -3,10 +3,16 @@
  *
  * WHAT        Bytes go to the protocol, which begins requests; answers are appended to `out` and
  *             written as far as the socket takes them, all answers of one read in one write.
- * INVARIANTS  (1) While the connection is full it is not read from: the peer's own writes stall.
+ * INVARIANTS  (1) While the connection is full it is read from no further than READ_AHEAD_BYTES:
+ *                 the peer's own writes stall, but that it goes away is seen.
  *             (2) feed is not entered twice: what is answered inside it resumes nothing.
  *             (3) A buffer that is empty holds no memory: an idle connection costs its struct.
- *             (4) After connection_close nothing is read or written; requests run on without it.
+ *             (4) After connection_close nothing is read or written; requests run on without it,
+ *                 cancelled where they can be.
+ *             (5) Whole requests in `in` wait only while the connection is full.
+ * ENDING      A socket that is closed while bytes wait unread tells the peer "reset", which may
+ *             overtake the last answer.  So who was refused in the middle of writing is told, and
+ *             then listened to for a while.
  * THREADS     The loop's.
  * FAILURE     What fails on the way to the peer closes the connection; memory that is not there
  *             too.
@@ -15,13 +21,19 @@
 
 #include <string.h>
 
+#include "server/listener.h"
 #include "server/loop.h"
 #include "server/request.h"
 #include "server/server.h"
 
 enum {
     KEPT_BYTES = 64 << 10,
-    LEAST_RATE = 1024, /* bytes a second of a request that is on its way */
+    READ_AHEAD_BYTES = 16 << 10,
+    LEAST_RATE = 1024,         /* bytes a second of a body that is on its way */
+    BODY_GRACE_US = 5000000,   /* before that rate is asked for */
+    LINGER_US = 2000000,       /* for the peer to read the last answer */
+    CANCEL_GRACE_US = 1000000, /* for what a peer asked for that has stopped sending */
+    SURPLUS_US = 2000000,      /* for one too many to say which protocol it speaks */
 };
 
 static const struct server_options *options_of(const struct connection *c)
@@ -58,28 +70,68 @@ static void on_closed(void *ctx)
 
     for (struct request *r = c->requests; r; r = r->next) r->connection = NULL;
     if (c->state) c->protocol->close(c->state);
-    if (c->previous) c->previous->next = c->next;
-    else l->connections = c->next;
-    if (c->next) c->next->previous = c->previous;
-    l->connection_count--;
+    server_hold(l->server, &c->held_bytes, 0);
+    loop_remove_connection(l, c);
     buf_deinit(&c->in);
     buf_deinit(&c->out);
     buf_deinit(&c->sending);
     mem_free(l->alloc, c);
-    loop_connection_gone(l);
+}
+
+static void cancel_requests(struct connection *c)
+{
+    for (struct request *r = c->requests; r; r = r->next) request_cancel(r);
 }
 
 void connection_close(struct connection *c)
 {
     if (c->is_closed) return;
     c->is_closed = true;
+    cancel_requests(c);
     c->stream.ops->close(&c->stream);
+}
+
+static void give_up(struct connection *c, const struct error *why)
+{
+    if (!c->protocol || c->is_closed || c->ends_after_write) return;
+    bool was_feeding = c->is_feeding;
+    c->is_feeding = true; /* (2) */
+    c->protocol->give_up(c, why);
+    c->is_feeding = was_feeding;
+}
+
+/* A request that is half there is refused with the reason. */
+static void end_because(struct connection *c, const struct error *why)
+{
+    give_up(c, why);
+    c->must_linger = c->must_linger || c->request_count || c->out.size || c->is_sending;
+    c->ends_after_write = true;
+    empty(&c->in);
+    buf_reset(&c->in);
+    connection_flush(c);
 }
 
 void connection_end(struct connection *c)
 {
-    c->ends_after_write = true;
-    connection_flush(c);
+    struct error why;
+
+    error_set(&why, LYNSE_SHUTTING_DOWN, "the server is about to stop");
+    end_because(c, &why);
+}
+
+/* All is said. */
+static void end_writing(struct connection *c)
+{
+    if (c->lingers || c->is_closed) return;
+    if (!c->must_linger || c->cancel_at_us || c->stream.ops->end_writing(&c->stream) != 0) {
+        connection_close(c);
+        return;
+    }
+    c->lingers = true;
+    c->read_deadline_us = loop_now_us(c->loop) + LINGER_US;
+    if (c->is_reading) return;
+    c->is_reading = true;
+    if (c->stream.ops->start_reading(&c->stream) != 0) connection_close(c);
 }
 
 /* ---- Writing ---- */
@@ -87,7 +139,7 @@ void connection_end(struct connection *c)
 static void end_if_done(struct connection *c)
 {
     if (c->ends_after_write && c->request_count == 0 && c->out.size == 0 && !c->is_sending)
-        connection_close(c);
+        end_writing(c);
 }
 
 static void send_rest(struct connection *c)
@@ -97,8 +149,11 @@ static void send_rest(struct connection *c)
     c->sending = c->out;
     c->out = spare;
     c->is_sending = true;
-    c->write_deadline_us = uv_hrtime() / 1000 + options_of(c)->write_timeout_ms * 1000ull;
-    if (c->stream.ops->write(&c->stream, buf_slice(&c->sending)) != 0) connection_close(c);
+    c->unsent_bytes = c->sending.size;
+    c->write_deadline_us = loop_now_us(c->loop) + options_of(c)->write_timeout_ms * 1000ull;
+    if (c->stream.ops->write(&c->stream, buf_slice(&c->sending)) == 0) return;
+    c->is_sending = false;
+    connection_close(c);
 }
 
 void connection_flush(struct connection *c)
@@ -117,6 +172,7 @@ void connection_flush(struct connection *c)
         metric_add(&c->loop->metrics.bytes_out, (uint64_t)taken);
         if ((size_t)taken == c->out.size) {
             empty(&c->out);
+            buf_reset(&c->out);
         } else {
             memmove(c->out.data, c->out.data + taken, c->out.size - (size_t)taken);
             c->out.size -= (size_t)taken;
@@ -154,22 +210,41 @@ static const struct protocol *sniff(uint8_t first)
     return NULL;
 }
 
-/* What has to come now, and until when: a request that has begun is given a while, and a second
- * more for each LEAST_RATE bytes of it. */
+void connection_progress(struct connection *c)
+{
+    c->phase_since_us = 0;
+    c->phase_bytes = 0;
+}
+
+/* What has to come now, and until when: a head has its time, and a body a while, and a second more
+ * for each LEAST_RATE bytes of it.  While the connection is full nothing has to. */
 static void set_read_deadline(struct connection *c)
 {
     const struct server_options *o = options_of(c);
-    uint64_t now = c->loop->now_us;
-    bool is_inside = !c->protocol || c->in.size > 0 || c->protocol->is_inside(c);
+    uint64_t now = loop_now_us(c->loop);
 
-    if (!is_inside) {
-        c->inside_since_us = c->inside_bytes = 0;
-        c->read_deadline_us = c->request_count ? 0 : now + o->keep_alive_ms * 1000ull;
+    if (c->lingers) return;
+    enum connection_phase phase = c->protocol ? c->protocol->phase(c) : PHASE_HEAD;
+    if (phase == PHASE_NOTHING && c->in.size) phase = PHASE_HEAD;
+    if (phase == PHASE_NOTHING || connection_is_full(c)) {
+        bool is_idle = phase == PHASE_NOTHING && !c->request_count && !c->out.size;
+        connection_progress(c);
+        c->read_deadline_us = is_idle ? now + o->keep_alive_ms * 1000ull : 0;
         return;
     }
-    if (!c->inside_since_us) c->inside_since_us = now;
-    c->read_deadline_us = c->inside_since_us + o->header_timeout_ms * 1000ull +
-                          c->inside_bytes / LEAST_RATE * 1000000;
+    if (!c->phase_since_us) c->phase_since_us = now;
+    c->read_deadline_us =
+        c->phase_since_us + (phase == PHASE_HEAD
+                                 ? (c->is_surplus ? SURPLUS_US : o->header_timeout_ms * 1000ull)
+                                 : BODY_GRACE_US + c->phase_bytes / LEAST_RATE * 1000000);
+}
+
+static bool wants_bytes(const struct connection *c)
+{
+    if (c->lingers) return true;
+    if (c->cancel_at_us) return false;
+    if (!connection_is_full(c) || c->ends_after_write) return true;
+    return c->in.size < READ_AHEAD_BYTES && c->out.size + c->sending.size == 0;
 }
 
 static void set_reading(struct connection *c, bool is_wanted)
@@ -180,41 +255,66 @@ static void set_reading(struct connection *c, bool is_wanted)
     else if (c->stream.ops->start_reading(&c->stream) != 0) connection_close(c);
 }
 
-/* Bytes of `fresh` that were taken. */
-static size_t feed(struct connection *c, struct slice fresh)
+static size_t feed(struct connection *c, struct slice bytes)
 {
     c->is_feeding = true;
-    size_t used = c->protocol->feed(c, fresh);
+    size_t used = c->protocol->feed(c, bytes);
     c->is_feeding = false;
     return used;
 }
 
-static void feed_kept(struct connection *c)
+/* Whether some of what was kept was taken. */
+static bool feed_kept(struct connection *c)
 {
     size_t used = feed(c, buf_slice(&c->in));
 
     if (used == c->in.size) {
-        empty(&c->in);
         buf_reset(&c->in);
+        empty(&c->in);
     } else if (used) {
         memmove(c->in.data, c->in.data + used, c->in.size - used);
         c->in.size -= used;
     }
+    return used > 0;
 }
 
+/* What is kept counts for the whole server; where that is too much, this one is refused. */
+static void hold(struct connection *c)
+{
+    struct error why;
+
+    if (server_hold(c->loop->server, &c->held_bytes, c->in.capacity) ||
+        c->in.capacity <= 2 * REQUEST_SMALL_BYTES)
+        return;
+    server_refuse_held(c->loop->server, &why);
+    end_because(c, &why);
+}
+
+/* (5) */
 static void settle(struct connection *c)
 {
-    connection_flush(c);
+    do {
+        connection_flush(c);
+    } while (!c->is_closed && c->in.size && !connection_is_full(c) && feed_kept(c));
+    if (!c->is_closed) hold(c);
     if (c->is_closed) return;
     set_read_deadline(c);
-    set_reading(c, !connection_is_full(c));
+    set_reading(c, wants_bytes(c));
 }
 
 void connection_resume(struct connection *c)
 {
     if (c->is_closed || c->is_feeding || !c->protocol) return;
-    if (c->in.size && !connection_is_full(c)) feed_kept(c);
     settle(c);
+}
+
+static bool open_protocol(struct connection *c, uint8_t first)
+{
+    c->protocol = sniff(first);
+    c->state = c->protocol ? c->protocol->open(c) : NULL;
+    if (c->state) return true;
+    c->protocol = NULL;
+    return false;
 }
 
 static void on_bytes(void *ctx, struct slice bytes)
@@ -222,36 +322,39 @@ static void on_bytes(void *ctx, struct slice bytes)
     struct connection *c = ctx;
 
     metric_add(&c->loop->metrics.bytes_in, bytes.size);
-    c->inside_bytes += bytes.size;
-    if (!c->protocol) {
-        c->protocol = sniff(bytes.data[0]);
-        c->state = c->protocol ? c->protocol->open(c) : NULL;
-        if (!c->state) {
-            c->protocol = NULL;
-            connection_close(c);
-            return;
-        }
+    if (c->ends_after_write) return; /* nobody looks at it */
+    c->phase_bytes += bytes.size;
+    if (!c->protocol && !open_protocol(c, bytes.data[0])) {
+        connection_close(c);
+        return;
     }
     if (c->in.size == 0) {
         size_t used = feed(c, bytes);
         bytes = slice_of(bytes.data + used, bytes.size - used);
+        if (c->ends_after_write) bytes.size = 0;
         buf_append(&c->in, bytes.data, bytes.size);
     } else {
         buf_append(&c->in, bytes.data, bytes.size);
-        if (buf_ok(&c->in)) feed_kept(c);
     }
     if (!buf_ok(&c->in)) connection_close(c);
     settle(c);
 }
 
-/* A peer that only stops sending is still owed what it asked for. */
-static void on_end(void *ctx)
+/* A peer that only stops sending is still owed what it asked for, and cannot be told from one that
+ * is gone: it is answered for a while, and then what still runs is cancelled. */
+static void on_end(void *ctx, bool is_orderly)
 {
     struct connection *c = ctx;
+    struct error why;
 
+    if (!is_orderly || c->lingers) {
+        connection_close(c);
+        return;
+    }
+    c->cancel_at_us = loop_now_us(c->loop) + CANCEL_GRACE_US;
     set_reading(c, false);
-    if (c->request_count == 0 && c->out.size == 0 && !c->is_sending) connection_close(c);
-    else connection_end(c);
+    error_set(&why, LYNSE_INVALID, "the connection ended within a request");
+    end_because(c, &why);
 }
 
 /* ---- From accept on ---- */
@@ -259,38 +362,67 @@ static void on_end(void *ctx)
 static const struct stream_events events = {
     .on_bytes = on_bytes, .on_end = on_end, .on_written = on_written, .on_closed = on_closed};
 
-void connection_accept(struct loop *l, uv_stream_t *listener, bool is_pipe)
+void connection_accept(struct loop *l, struct listener *listener)
 {
     struct connection *c = mem_zalloc(l->alloc, MEM_GENERAL, sizeof *c);
+    int rc;
 
-    if (!c) return; /* the peer waits in the listener's queue */
+    listener->has_waiting = !c;
+    loop_start_tick(l);
+    if (!c) return;
     c->loop = l;
     buf_init(&c->in, l->alloc, MEM_MESSAGE);
     buf_init(&c->out, l->alloc, MEM_MESSAGE);
     buf_init(&c->sending, l->alloc, MEM_MESSAGE);
     c->stream.events = &events;
     c->stream.ctx = c;
-    c->next = l->connections;
-    if (c->next) c->next->previous = c;
-    l->connections = c;
-    l->connection_count++;
-    int rc = stream_plain_accept(&c->stream, l, listener, is_pipe);
-    if (rc != 0 || l->connection_count > l->server->options.connections_max ||
-        server_is_draining(l->server)) {
+    if (stream_plain_open(&c->stream, l, listener->is_pipe) != 0) {
+        mem_free(l->alloc, c); /* there is nothing to close */
+        listener->has_waiting = true;
+        return;
+    }
+    loop_add_connection(l, c);
+    rc = stream_plain_accept(&c->stream, &listener->uv.stream);
+    enum server_room room = server_room(l->server);
+    if (rc != 0 || room == ROOM_NONE || server_is_draining(l->server)) {
         connection_close(c);
         return;
     }
-    l->now_us = uv_hrtime() / 1000;
-    loop_connection_came(l);
+    c->is_surplus = room == ROOM_TO_REFUSE;
     set_read_deadline(c);
     set_reading(c, true);
 }
 
+static void check_reading(struct connection *c)
+{
+    struct error why;
+
+    if (c->lingers || !c->protocol || !c->phase_since_us || c->ends_after_write) {
+        connection_close(c);
+        return;
+    }
+    error_set(&why, LYNSE_DEADLINE, "the request did not come in time");
+    c->read_deadline_us = 0;
+    end_because(c, &why);
+}
+
+/* A write that goes on is not late, however much there is. */
+static void check_writing(struct connection *c, uint64_t now_us)
+{
+    size_t unsent = c->stream.ops->unsent(&c->stream);
+
+    if (unsent < c->unsent_bytes) {
+        c->unsent_bytes = unsent;
+        c->write_deadline_us = now_us + options_of(c)->write_timeout_ms * 1000ull;
+    } else if (now_us > c->write_deadline_us) {
+        connection_close(c);
+    }
+}
+
 void connection_check(struct connection *c, uint64_t now_us)
 {
-    bool is_late =
-        (c->read_deadline_us && now_us > c->read_deadline_us && !connection_is_full(c)) ||
-        (c->write_deadline_us && now_us > c->write_deadline_us);
-
-    if (is_late) connection_close(c);
+    if (c->is_closed) return;
+    if (c->cancel_at_us && now_us > c->cancel_at_us) cancel_requests(c);
+    if (c->write_deadline_us) check_writing(c, now_us);
+    if (!c->is_closed && c->read_deadline_us && now_us > c->read_deadline_us) check_reading(c);
 }

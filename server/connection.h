@@ -11,11 +11,16 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/error.h"
 #include "server/stream.h"
 
 struct connection;
+struct listener;
 struct loop;
 struct request;
+
+/* What is coming from a peer. */
+enum connection_phase { PHASE_NOTHING, PHASE_HEAD, PHASE_BODY };
 
 /* A protocol takes whole requests out of the bytes. */
 struct protocol {
@@ -25,10 +30,11 @@ struct protocol {
     /* Take what can be taken: requests begin, until connection_is_full.  Returns the bytes used;
      * the rest comes again with more behind it.  May call connection_end. */
     size_t (*feed)(struct connection *c, struct slice bytes);
-    /* Whether it is in the middle of reading a request. */
-    bool (*is_inside)(const struct connection *c);
+    enum connection_phase (*phase)(const struct connection *c);
     /* Whether no further request may begin before one of those under way is answered. */
     bool (*is_busy)(const struct connection *c);
+    /* The request that is coming will not be whole: it is refused, where that can be said. */
+    void (*give_up)(struct connection *c, const struct error *why);
 };
 extern const struct protocol protocol_rpc;
 extern const struct protocol protocol_http;
@@ -42,28 +48,36 @@ struct connection {
     struct buf in;                   /* came and was not taken */
     struct buf out;                  /* to be written */
     struct buf sending;              /* being written by the stream */
+    size_t held_bytes;               /* of `in`, as the server has counted it */
     struct request *requests;
     size_t request_count;
     /* Monotonic: closed when they pass; 0: nothing is waited for. */
     uint64_t read_deadline_us, write_deadline_us;
-    uint64_t inside_since_us; /* a request began to come, and is not whole; 0: none */
-    uint64_t inside_bytes;    /* that came of it */
+    uint64_t cancel_at_us;   /* the peer has ended: until then it is answered; 0: it has not */
+    uint64_t phase_since_us; /* what is coming began then; 0: nothing is */
+    uint64_t phase_bytes;    /* that came of it */
+    size_t unsent_bytes;     /* of `sending`, when last looked at */
     bool is_reading, is_feeding, is_sending;
+    bool is_surplus;       /* one too many: it is told so */
     bool ends_after_write; /* what is owed is written, then it is closed; no more requests */
+    bool must_linger;      /* the peer may still be writing: what it was told must reach it first */
+    bool lingers;          /* all is said; what comes is not looked at */
     bool is_closed;        /* handed to the stream to close */
     bool is_authenticated;
 };
 
-/* Take the peer that waits at the listener. */
-void connection_accept(struct loop *l, uv_stream_t *listener, bool is_pipe);
+/* Take the peer that waits at the listener.  Without memory it goes on waiting there. */
+void connection_accept(struct loop *l, struct listener *listener);
 /* No further request may begin now: too many are under way, or too much is owed. */
 bool connection_is_full(const struct connection *c);
 /* Something was appended to c->out. */
 void connection_flush(struct connection *c);
 /* Go on with what was held back. */
 void connection_resume(struct connection *c);
+/* What comes from now on belongs to another request, or another part of one: its time begins. */
+void connection_progress(struct connection *c);
 void connection_end(struct connection *c);   /* once all that is owed is written */
-void connection_close(struct connection *c); /* now */
+void connection_close(struct connection *c); /* now; its requests are cancelled */
 /* Once a tick: close what is late. */
 void connection_check(struct connection *c, uint64_t now_us);
 

@@ -8,6 +8,9 @@
  * INVARIANTS  (1) A request is answered exactly once, and destroyed after that.
  *             (2) loop->current is the request whose coroutine runs; NULL outside.
  *             (3) A coroutine that ended with an error is never used again.
+ *             (4) Nothing that may allocate in the state is called outside of a protected call: the
+ *                 functions for that are made at the beginning (steps), and find what they work on
+ *                 in loop->step.
  * THREADS     The loop's.
  * FAILURE     A failure (failure.h) that a method returns or raises is its answer; anything else
  *             that is raised is INTERNAL, with its text and place in the log.
@@ -27,22 +30,53 @@
 #include "server/loop.h"
 #include "server/methods.h"
 
+enum { COLLECT_BYTES = 16 << 20 }; /* answered: then what they were made of is collected */
+
+/* ---- Protected steps ---- */
+
+enum step { STEP_BEGIN, STEP_TAKE_OUTCOME, STEP_WRITE_ANSWER };
+/* What steps share, on the stack of who runs one. */
+struct step_work {
+    struct request *request;
+    struct engine_call *call;
+    struct error *error; /* in place of a value */
+    bool is_failure;     /* of ours */
+};
+
+/* With the value at the top of value_of, or without one.  0, or what lua_pcall says. */
+static int run_step(struct loop *l, enum step step, struct step_work *work, int result_count,
+                    lua_State *value_of)
+{
+    lua_rawgeti(l->L, LUA_REGISTRYINDEX, l->step_refs[step]);
+    if (value_of) lua_xmove(value_of, l->L, 1);
+    l->step = work;
+    return lua_pcall(l->L, value_of ? 1 : 0, result_count, 0);
+}
+
 /* ---- Coroutines ---- */
 
-static int take_thread(struct request *r)
+/* step(): the request has a coroutine, on which are the function that it begins with and what that
+ * gets. */
+static int begin_coroutine(lua_State *L)
 {
-    struct loop *l = r->loop;
+    struct loop *l = loop_of(L);
+    struct request *r = ((struct step_work *)l->step)->request;
 
     if (l->thread_count) {
         r->thread_ref = l->threads[--l->thread_count];
-        lua_rawgeti(l->L, LUA_REGISTRYINDEX, r->thread_ref);
-        r->thread = lua_tothread(l->L, -1);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, r->thread_ref);
+        r->thread = lua_tothread(L, -1);
     } else {
-        r->thread = lua_newthread(l->L);
-        lua_pushvalue(l->L, -1);
-        r->thread_ref = luaL_ref(l->L, LUA_REGISTRYINDEX);
+        lua_State *thread = lua_newthread(L);
+        lua_pushvalue(L, -1);
+        r->thread_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+        r->thread = thread;
     }
-    lua_pop(l->L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, l->enter_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, r->method->run_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, l->context_ref);
+    luaL_checkstack(r->thread, 3, "a coroutine");
+    lua_xmove(L, r->thread, 3);
     return 0;
 }
 
@@ -77,7 +111,6 @@ void dispatch_refuse(struct request *r, const struct error *err)
 /* The failure at the top of L as an error; false where it is none of ours. */
 static bool read_failure(lua_State *L, struct error *out)
 {
-    *out = (struct error){.code = LYNSE_INTERNAL};
     if (!lua_istable(L, -1)) return false;
     lua_pushliteral(L, "number");
     lua_rawget(L, -2);
@@ -95,6 +128,12 @@ static bool read_failure(lua_State *L, struct error *out)
     return is_failure;
 }
 
+/* A number is not made a text, which would need memory. */
+static const char *text_at(lua_State *L, int index)
+{
+    return lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
+}
+
 static void report_bug(struct request *r, const char *text)
 {
     log_event(LOG_ERROR, "method_failed method=%s request_id=%llu text=\"%s\"",
@@ -102,53 +141,61 @@ static void report_bug(struct request *r, const char *text)
               text ? text : "an error without a text");
 }
 
-/* answer(r): its value is at 2. */
+/* step(value): the answer is written; with an error, the value becomes that. */
 static int write_answer(lua_State *L)
 {
-    struct request *r = lua_touserdata(L, 1);
-    r->answer(r, L, 2, NULL);
+    struct loop *l = loop_of(L);
+    struct step_work *work = l->step;
+
+    if (work->error) {
+        work->is_failure = read_failure(L, work->error);
+        if (!work->is_failure) report_bug(work->request, text_at(L, 1));
+        return 0;
+    }
+    work->request->answer(work->request, L, 1, NULL);
+    if (l->answered_bytes > COLLECT_BYTES) { /* of which the collector sees the handles alone */
+        l->answered_bytes = 0;
+        lua_gc(L, LUA_GCCOLLECT, 0);
+    }
     return 0;
+}
+
+/* The value at the top of the coroutine is a failure, or something else that was raised. */
+static void answer_failure(struct request *r, int status)
+{
+    lua_State *main = r->loop->L;
+    struct error err = {.code = LYNSE_INTERNAL};
+    struct step_work work = {.request = r, .error = &err};
+    int top = lua_gettop(main);
+
+    int rc = run_step(r->loop, STEP_WRITE_ANSWER, &work, 0, r->thread);
+    lua_settop(main, top);
+    if (rc != 0 || status == LUA_ERRMEM)
+        error_set(&err, LYNSE_NO_MEMORY, "no memory for the method");
+    else if (!work.is_failure)
+        error_set(&err, LYNSE_INTERNAL, "the method failed; the server's log says where");
+    r->answer(r, NULL, 0, &err);
 }
 
 /* The coroutine is at its end, with its values on its stack. */
 static void answer_values(struct request *r)
 {
     lua_State *L = r->thread;
+    lua_State *main = r->loop->L; /* a coroutine that has ended is nothing to call in */
+    struct step_work work = {.request = r};
     struct error err;
-    int count = lua_gettop(L);
 
-    if (count >= 2 && lua_isnil(L, 1)) {
+    if (lua_gettop(L) >= 2 && lua_isnil(L, 1)) {
         lua_settop(L, 2);
-        if (!read_failure(L, &err)) {
-            report_bug(r, "nil without a failure");
-            error_set(&err, LYNSE_INTERNAL, "the method failed without saying why");
-        }
-        r->answer(r, NULL, 0, &err);
+        answer_failure(r, 0);
         return;
     }
     lua_settop(L, 1);
-    lua_State *main = r->loop->L; /* a coroutine that has ended is nothing to call in */
     int top = lua_gettop(main);
-    lua_pushcfunction(main, write_answer);
-    lua_pushlightuserdata(main, r);
-    lua_xmove(L, main, 1);
-    int status = lua_pcall(main, 2, 0, 0);
-    if (status == 0) return;
-    report_bug(r, lua_tostring(main, -1));
+    if (run_step(r->loop, STEP_WRITE_ANSWER, &work, 0, L) == 0) return;
+    report_bug(r, text_at(main, -1));
     lua_settop(main, top);
     error_set(&err, LYNSE_NO_MEMORY, "the answer could not be written");
-    r->answer(r, NULL, 0, &err);
-}
-
-static void answer_raised(struct request *r, int status)
-{
-    struct error err;
-
-    if (!read_failure(r->thread, &err)) {
-        report_bug(r, lua_tostring(r->thread, -1));
-        if (status == LUA_ERRMEM) error_set(&err, LYNSE_NO_MEMORY, "no memory for the method");
-        else error_set(&err, LYNSE_INTERNAL, "the method failed; the server's log says where");
-    }
     r->answer(r, NULL, 0, &err);
 }
 
@@ -156,17 +203,34 @@ static void answer_raised(struct request *r, int status)
 static void run_on(struct request *r, int argument_count)
 {
     struct request *before = r->loop->current;
+    struct error err;
 
+    r->waits = false;
     r->loop->current = r;
     int status = lua_resume(r->thread, argument_count);
     r->loop->current = before;
-    if (status == LUA_YIELD) return;
-    if (status == 0) answer_values(r);
-    else answer_raised(r, status);
+    if (status == LUA_YIELD && r->waits) return;
+    if (status == LUA_YIELD) {
+        report_bug(r, "it yields, and waits for nothing");
+        error_set(&err, LYNSE_INTERNAL, "the method failed; the server's log says where");
+        r->answer(r, NULL, 0, &err);
+    } else if (status == 0) {
+        answer_values(r);
+    } else {
+        answer_failure(r, status);
+    }
     finish(r, status == 0);
 }
 
 /* ---- Beginning ---- */
+
+/* timeout_ms is every method's. */
+static void read_timeout(lua_State *L, struct request *r)
+{
+    lua_getfield(L, -1, "timeout_ms");
+    if (lua_isnumber(L, -1)) request_set_deadline(r, (uint32_t)lua_tonumber(L, -1));
+    lua_pop(L, 1);
+}
 
 /* arguments() → the table; raises a failure.  The first thing that a coroutine does. */
 static int read_arguments(lua_State *L)
@@ -180,15 +244,36 @@ static int read_arguments(lua_State *L)
                                       .has_texts = r->has_texts};
     struct error err = {0};
 
-    if (arguments_push(L, &r->method->signature, &source, &err) == 0 &&
-        limits_check(L, r, &err) == 0)
-        return 1;
+    if (arguments_push(L, &r->method->signature, &source, &err) == 0) {
+        read_timeout(L, r);
+        if (limits_check(L, r, &err) == 0) return 1;
+    }
     failure_push_error(L, &err);
     return lua_error(L);
 }
 
+/* step() → what a call gave. */
+static int push_outcome(lua_State *L)
+{
+    struct engine_call *call = ((struct step_work *)loop_of(L)->step)->call;
+
+    if (call->code != LYNSE_OK) return failure_push(L, &call->error);
+    return call->push(L, call);
+}
+
 void dispatch_prepare(lua_State *L)
 {
+    static const lua_CFunction steps[] = {[STEP_BEGIN] = begin_coroutine,
+                                          [STEP_TAKE_OUTCOME] = push_outcome,
+                                          [STEP_WRITE_ANSWER] = write_answer};
+    struct loop *l = loop_of(L);
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        lua_pushcfunction(L, steps[i]);
+        l->step_refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_pushboolean(L, 1); /* the registry's list of free places: luaL_unref needs no memory then */
+    luaL_unref(L, LUA_REGISTRYINDEX, luaL_ref(L, LUA_REGISTRYINDEX));
     lua_pushcfunction(L, read_arguments);
     lua_setfield(L, -2, "arguments");
 }
@@ -200,43 +285,36 @@ struct request *request_current(lua_State *L)
     return r;
 }
 
-void dispatch_begin(struct request *r)
+static void fail_without_memory(struct request *r, int top)
 {
-    struct loop *l = r->loop;
+    struct error err;
 
-    take_thread(r);
-    lua_rawgeti(r->thread, LUA_REGISTRYINDEX, l->enter_ref);
-    lua_rawgeti(r->thread, LUA_REGISTRYINDEX, r->method->run_ref);
-    lua_rawgeti(r->thread, LUA_REGISTRYINDEX, l->context_ref);
-    run_on(r, 2);
+    lua_settop(r->loop->L, top);
+    error_set(&err, LYNSE_NO_MEMORY, "no memory for the method");
+    r->answer(r, NULL, 0, &err);
+    finish(r, false);
 }
 
-/* What a call gave, pushed under protection: push may raise. */
-static int push_outcome(lua_State *L)
+void dispatch_begin(struct request *r)
 {
-    struct engine_call *call = lua_touserdata(L, 1);
+    struct step_work work = {.request = r};
+    int top = lua_gettop(r->loop->L);
 
-    lua_settop(L, 0);
-    if (call->code != LYNSE_OK) return failure_push(L, &call->error);
-    return call->push(L, call);
+    if (run_step(r->loop, STEP_BEGIN, &work, 0, NULL) == 0) run_on(r, 2);
+    else fail_without_memory(r, top);
 }
 
 void dispatch_resume(struct engine_call *call)
 {
     struct request *r = call->request;
     lua_State *main = r->loop->L;
+    struct step_work work = {.request = r, .call = call};
     int top = lua_gettop(main);
 
-    lua_pushcfunction(main, push_outcome);
-    lua_pushlightuserdata(main, call);
-    int status = lua_pcall(main, 1, LUA_MULTRET, 0);
-    if (call->drop) call->drop(call);
+    int status = run_step(r->loop, STEP_TAKE_OUTCOME, &work, LUA_MULTRET, NULL);
+    engine_call_drop(call);
     if (status != 0) {
-        struct error err;
-        lua_settop(main, top);
-        error_set(&err, LYNSE_NO_MEMORY, "no memory for what the call gave");
-        r->answer(r, NULL, 0, &err);
-        finish(r, false);
+        fail_without_memory(r, top);
         return;
     }
     int count = lua_gettop(main) - top;

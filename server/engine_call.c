@@ -3,6 +3,7 @@
 #include "server/engine_call.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "lua/module/failure.h"
@@ -14,8 +15,12 @@ void *engine_call_new(lua_State *L, size_t bytes, void (*work)(struct engine_cal
                       int (*push)(lua_State *L, struct engine_call *call))
 {
     struct request *r = request_current(L);
-    struct engine_call *call = arena_zalloc(&r->arena, bytes);
+    struct engine_call *call = NULL;
 
+    /* A call that is under way when its request ends would write into freed memory. */
+    if (L != r->thread || !lua_isyieldable(L))
+        luaL_error(L, "a method calls the engine itself, not from a coroutine or callback");
+    call = arena_zalloc(&r->arena, bytes);
     if (!call) luaL_error(L, "not enough memory");
     call->request = r;
     call->work = work;
@@ -29,10 +34,34 @@ uint64_t engine_call_timeout_us(const struct request *r)
     return r->deadline_us > now ? r->deadline_us - now : 1;
 }
 
+void engine_call_drop(struct engine_call *call)
+{
+    if (call->request->call == call) call->request->call = NULL;
+    if (call->drop) call->drop(call);
+    call->drop = NULL;
+}
+
+/* What nobody waits for any more is not begun. */
+static bool is_in_vain(struct engine_call *call)
+{
+    const struct request *r = call->request;
+    struct error err = {0};
+
+    if (__atomic_load_n(&r->is_cancelled, __ATOMIC_RELAXED))
+        error_set(&err, LYNSE_CANCELLED, "cancelled before it began: the caller is gone");
+    else if (clock_now_us(clock_system()) >= r->deadline_us)
+        error_set(&err, LYNSE_DEADLINE, "its time was over before it began");
+    if (!err.code) return false;
+    call->code = err.code;
+    call->error.code = err.code;
+    snprintf(call->error.text, sizeof call->error.text, "%s", err.text);
+    return true;
+}
+
 static void run_job(uv_work_t *job)
 {
     struct engine_call *call = job->data;
-    call->work(call);
+    if (!is_in_vain(call)) call->work(call);
 }
 
 static void finish_job(uv_work_t *job, int status)
@@ -51,7 +80,7 @@ static int refuse_busy(lua_State *L, struct engine_call *call)
     error_set(&err, LYNSE_BUSY, "%zu calls are under way, at most %u",
               call->request->loop->call_count, call->request->loop->server->options.calls_max);
     err.retry_after_ms = 50;
-    if (call->drop) call->drop(call);
+    engine_call_drop(call);
     return failure_push_error(L, &err);
 }
 
@@ -59,7 +88,7 @@ static int run_here(lua_State *L, struct engine_call *call)
 {
     call->work(call);
     int count = call->code == LYNSE_OK ? call->push(L, call) : failure_push(L, &call->error);
-    if (call->drop) call->drop(call);
+    engine_call_drop(call);
     return count;
 }
 
@@ -67,16 +96,20 @@ int engine_call_run(lua_State *L, struct engine_call *call, bool is_small)
 {
     struct loop *l = call->request->loop;
 
+    call->request->call = call;
     if (is_small) return run_here(L, call);
     if (l->call_count >= l->server->options.calls_max) return refuse_busy(L, call);
     call->job.data = call;
     if (uv_queue_work(&l->uv, &call->job, run_job, finish_job) != 0) return refuse_busy(L, call);
     l->call_count++;
+    call->request->waits = true;
     return lua_yield(L, 0);
 }
 
 int engine_call_wait(lua_State *L, struct engine_call *call)
 {
+    call->request->call = call;
+    call->request->waits = true;
     call->request->loop->call_count++;
     return lua_yield(L, 0);
 }

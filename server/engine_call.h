@@ -29,14 +29,16 @@ struct engine_call {
     /* Push what the call gave onto the coroutine and return how many values.  Called on success
      * alone.  May raise; what the call owns is then freed by its `drop`. */
     int (*push)(lua_State *L, struct engine_call *call);
-    void (*drop)(struct engine_call *call); /* free what was not pushed; NULL: there is nothing */
+    /* Free what was not pushed; NULL: there is nothing.  Called by engine_call_drop alone. */
+    void (*drop)(struct engine_call *call);
     int code;
     struct lynse_error error;
 };
 
 /* The request that runs now.  In functions of Lua that methods call. */
 struct request *request_current(lua_State *L);
-/* Zeroed, in the arena of the request that runs now.  Raises when out of memory. */
+/* Zeroed, in the arena of the request that runs now.  Raises when out of memory, and where the
+ * method could not wait: in a coroutine of its own, or in a callback of string.gsub and the like. */
 void *engine_call_new(lua_State *L, size_t bytes, void (*work)(struct engine_call *call),
                       int (*push)(lua_State *L, struct engine_call *call));
 /* For `return engine_call_run(…)`: the values, nil and an error, or a yield.  is_small: it takes
@@ -46,6 +48,8 @@ int engine_call_run(lua_State *L, struct engine_call *call, bool is_small);
 int engine_call_wait(lua_State *L, struct engine_call *call);
 /* Any thread, once: code and error are set. */
 void engine_call_done(struct engine_call *call);
+/* Free what it owns, once. */
+void engine_call_drop(struct engine_call *call);
 /* Microseconds up to the request's deadline, at least 1: for timeout_us. */
 uint64_t engine_call_timeout_us(const struct request *r);
 

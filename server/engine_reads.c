@@ -143,7 +143,8 @@ static int search(lua_State *L)
                                    .rerank = option_text(L, r, "rerank"),
                                    .score_options = option_document(L, r, "score_options"),
                                    .rerank_options = option_document(L, r, "rerank_options"),
-                                   .timeout_us = engine_call_timeout_us(r)};
+                                   .timeout_us = engine_call_timeout_us(r),
+                                   .cancel = &r->is_cancelled};
     if (option_flag(L, "fields")) call->search.flags |= LYNSE_WITH_FIELDS;
     if (option_flag(L, "vectors")) call->search.flags |= LYNSE_WITH_VECTORS;
     if (option_flag(L, "no_hooks")) call->search.flags |= LYNSE_NO_HOOKS;

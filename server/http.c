@@ -54,10 +54,10 @@ static void close_http(void *state)
     mem_free(s->alloc, s);
 }
 
-static bool is_inside(const struct connection *c)
+static enum connection_phase phase(const struct connection *c)
 {
     const struct http_state *s = c->state;
-    return !http_parser_is_idle(&s->parser);
+    return s->request ? PHASE_BODY : http_parser_is_idle(&s->parser) ? PHASE_NOTHING : PHASE_HEAD;
 }
 
 /* One at a time; the one that is being read is none yet. */
@@ -141,15 +141,13 @@ static void answer_error(struct request *r, const struct error *err, int status)
 static int write_json(struct request *r, lua_State *L, int index, struct buf *body,
                       struct error *err)
 {
-    struct buf packed;
     bool is_envelope = r->route->reply == ROUTE_ENVELOPE;
 
-    buf_init(&packed, r->loop->alloc, MEM_MESSAGE);
-    int rc = result_write(L, index, r->number, &packed, err);
+    int rc = result_write(L, index, r->number, &r->packed, err);
     if (is_envelope) buf_append_text(body, "{\"status\":\"success\",\"params\":");
-    if (rc == 0) rc = json_from_msgpack(buf_slice(&packed), body, err);
+    if (rc == 0 && !buf_ok(&r->packed)) rc = error_no_memory(err, r->packed.size);
+    if (rc == 0) rc = json_from_msgpack(buf_slice(&r->packed), body, err);
     if (is_envelope) buf_append_u8(body, '}');
-    buf_deinit(&packed);
     return rc;
 }
 
@@ -196,7 +194,6 @@ static void answer(struct request *r, lua_State *L, int index, const struct erro
 {
     struct http_response head = {.status = r->status ? r->status : 200};
     struct error failed;
-    struct buf body;
 
     server_report(r, err);
     if (!r->connection || r->connection->is_closed) return;
@@ -204,12 +201,11 @@ static void answer(struct request *r, lua_State *L, int index, const struct erro
         answer_error(r, err, 0);
         return;
     }
-    buf_init(&body, r->loop->alloc, MEM_MESSAGE);
-    int rc = write_body(r, L, index, &body, &head.content_type, &failed);
-    if (rc == 0 && !buf_ok(&body)) rc = error_no_memory(&failed, body.size);
-    if (rc == 0) write_response(r, &head, buf_slice(&body));
+    int rc = write_body(r, L, index, &r->written, &head.content_type, &failed);
+    if (rc == 0 && !buf_ok(&r->written)) rc = error_no_memory(&failed, r->written.size);
+    if (rc == 0) write_response(r, &head, buf_slice(&r->written));
     else answer_error(r, &failed, 0);
-    buf_deinit(&body);
+    r->loop->answered_bytes += r->written.size;
 }
 
 /* ---- Params ---- */
@@ -343,6 +339,45 @@ static void find_route(struct connection *c, struct http_state *s)
     buf_deinit(&decoded);
 }
 
+/* The request that is coming is answered now, and nothing behind it. */
+static void fail(struct connection *c, struct http_state *s, const struct error *err, int status)
+{
+    struct request *r = s->request ? s->request : request_create(c->loop, c);
+
+    s->request = NULL;
+    if (!r) {
+        connection_close(c);
+        return;
+    }
+    r->keeps_alive = false;
+    server_report(r, err);
+    answer_error(r, err, status);
+    c->must_linger = c->ends_after_write = true;
+    request_destroy(r);
+}
+
+static void give_up(struct connection *c, const struct error *why)
+{
+    struct http_state *s = c->state;
+
+    if (phase(c) == PHASE_NOTHING || (c->request_count && !s->request)) return;
+    fail(c, s, why, why->code == LYNSE_DEADLINE ? 408 : 0);
+}
+
+/* x-lynse-timeout-ms; 0: there is none, or it is no number. */
+static uint32_t read_timeout(const struct http_parser *p)
+{
+    struct slice value;
+    uint64_t number = 0;
+
+    if (http_parser_find(p, "x-lynse-timeout-ms", &value) != 1 || value.size > 9) return 0;
+    for (size_t i = 0; i < value.size; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9') return 0;
+        number = number * 10 + (uint64_t)(value.data[i] - '0');
+    }
+    return (uint32_t)number;
+}
+
 static void begin_head(struct connection *c, struct http_state *s)
 {
     struct request *r = request_create(c->loop, c);
@@ -356,7 +391,8 @@ static void begin_head(struct connection *c, struct http_state *s)
     s->refusal_status = 0;
     r->answer = answer;
     r->is_lenient = true;
-    r->keeps_alive = s->parser.request.keeps_alive;
+    r->keeps_alive = s->parser.request.keeps_alive && !c->is_surplus;
+    r->timeout_ms = read_timeout(&s->parser);
     r->wants_head_only = s->parser.request.method == HTTP_HEAD_METHOD;
     r->is_authenticated = has_key(c, &s->parser);
     find_route(c, s);
@@ -365,12 +401,11 @@ static void begin_head(struct connection *c, struct http_state *s)
         refuse_later(s, 401, LYNSE_UNAUTHORIZED, "Unauthorized");
     }
     if (!s->refusal.code) http_parser_gather(&s->parser, &r->body);
-    if (s->parser.request.wants_continue && !s->refusal.code) {
-        http_write_continue(&c->out);
-        connection_flush(c);
-    }
-    /* The body of a refused request would be read for nothing. */
-    if (s->parser.request.wants_continue && s->refusal.code) r->keeps_alive = false;
+    connection_progress(c);
+    if (!s->parser.request.wants_continue) return;
+    /* The body of a refused request would be sent for nothing. */
+    if (s->refusal.code) fail(c, s, &s->refusal, s->refusal_status);
+    else http_write_continue(&c->out);
 }
 
 static void begin_request(struct http_state *s)
@@ -389,20 +424,14 @@ static void begin_request(struct http_state *s)
     server_begin_method(r, r->route->method);
 }
 
-static void fail(struct connection *c, struct http_state *s, const struct error *err)
+/* What a body has brought so far counts for the whole server. */
+static void check_held(struct connection *c, struct http_state *s)
 {
-    struct request *r = s->request ? s->request : request_create(c->loop, c);
+    struct error err;
 
-    s->request = NULL;
-    if (!r) {
-        connection_close(c);
-        return;
-    }
-    r->keeps_alive = false;
-    server_report(r, err);
-    answer_error(r, err, s->parser.status);
-    request_destroy(r);
-    c->ends_after_write = true;
+    if (!s->request || request_hold(s->request)) return;
+    server_refuse_held(c->loop->server, &err);
+    fail(c, s, &err, 0);
 }
 
 static size_t feed(struct connection *c, struct slice bytes)
@@ -419,6 +448,7 @@ static size_t feed(struct connection *c, struct slice bytes)
         used += step;
         switch (progress) {
         case HTTP_MORE:
+            check_held(c, s);
             return used;
         case HTTP_HEAD:
             begin_head(c, s);
@@ -426,11 +456,12 @@ static size_t feed(struct connection *c, struct slice bytes)
         case HTTP_BODY: /* of a request that is refused: nobody wants it */
             break;
         case HTTP_COMPLETE:
+            connection_progress(c);
             begin_request(s);
             http_parser_reset(&s->parser);
             break;
         case HTTP_FAILED:
-            fail(c, s, &err);
+            fail(c, s, &err, s->parser.status);
             return bytes.size;
         }
     }
@@ -440,5 +471,6 @@ static size_t feed(struct connection *c, struct slice bytes)
 const struct protocol protocol_http = {.open = open_http,
                                        .close = close_http,
                                        .feed = feed,
-                                       .is_inside = is_inside,
-                                       .is_busy = is_busy};
+                                       .phase = phase,
+                                       .is_busy = is_busy,
+                                       .give_up = give_up};

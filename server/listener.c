@@ -26,7 +26,7 @@ static int fail_uv(struct error *err, int rc, const char *what)
 static void on_connection(uv_stream_t *stream, int status)
 {
     struct listener *s = stream->data;
-    if (status == 0) connection_accept(stream->loop->data, stream, s->is_pipe);
+    if (status == 0) connection_accept(stream->loop->data, s);
 }
 
 /* A bound socket, or -errno. */
@@ -80,6 +80,7 @@ int listener_open_port(struct listener *s, struct loop *l, const char *host, uns
     s->is_open = true;
     s->uv.handle.data = s;
     int rc = uv_tcp_open(&s->uv.tcp, fd);
+    if (rc != 0) close(fd); /* else it is the handle's */
     if (rc == 0) rc = uv_listen(&s->uv.stream, LISTENER_BACKLOG, on_connection);
     if (rc != 0) return fail_uv(err, rc, "port");
     getsockname(fd, any, &size);
@@ -97,9 +98,12 @@ static int clear_path(const char *path, struct error *err)
     if (!S_ISSOCK(st.st_mode))
         return error_set(err, LYNSE_ALREADY_EXISTS, "socket: %s is there, and is no socket", path);
     memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool is_live = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    if (fd >= 0) close(fd);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return error_set_errno(err, LYNSE_IO, errno, "socket");
+    /* One that is merely busy answers EAGAIN. */
+    bool is_live = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ||
+                   (errno != ECONNREFUSED && errno != ENOENT);
+    close(fd);
     if (is_live)
         return error_set(err, LYNSE_ALREADY_EXISTS, "socket: somebody listens at %s", path);
     if (unlink(path) != 0)

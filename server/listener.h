@@ -14,6 +14,7 @@ struct loop;
 struct listener {
     bool is_open;
     bool is_pipe;
+    bool has_waiting; /* a peer that there was no memory for: it is tried again */
     union {
         uv_handle_t handle;
         uv_stream_t stream;

@@ -13,6 +13,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "lua/module/module.h"
@@ -82,6 +83,7 @@ static int prepare_state(lua_State *L)
 {
     struct loop *l = loop_of(L);
 
+    lua_settop(L, 0);
     luaL_openlibs(L);
     lua_pushcfunction(L, luaopen_lynse);
     lua_pushliteral(L, "lynse");
@@ -113,31 +115,40 @@ static int open_state(struct loop *l, struct error *err)
 {
     l->L = lua_newstate(allocate, l);
     if (!l->L) return error_no_memory(err, 64 << 10);
-    lua_pushcfunction(l->L, prepare_state);
-    if (lua_pcall(l->L, 0, 0, 0) == 0) return 0;
+    if (lua_cpcall(l->L, prepare_state, NULL) == 0) return 0;
     const char *text = lua_tostring(l->L, -1);
     return error_set(err, LYNSE_INTERNAL, "scripts: %s", text ? text : "an error without a text");
 }
 
 /* ---- Connections ---- */
 
+static void accept_waiting(struct loop *l)
+{
+    for (size_t i = 0; i < sizeof l->listeners / sizeof *l->listeners; i++)
+        if (l->listeners[i].is_open && l->listeners[i].has_waiting)
+            connection_accept(l, &l->listeners[i]);
+}
+
+/* Closing is never at once: the list stays as it is meanwhile. */
+static void cut_all(struct loop *l)
+{
+    for (struct connection *c = l->connections; c; c = c->next) connection_close(c);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct loop *l = timer->data;
-    struct connection *next;
 
     metrics_publish(l);
-    l->now_us = uv_hrtime() / 1000;
-    for (struct connection *c = l->connections; c; c = next) {
-        next = c->next;
-        connection_check(c, l->now_us);
-    }
+    if (l->drain_end_us && loop_now_us(l) >= l->drain_end_us) cut_all(l);
+    for (struct connection *c = l->connections; c; c = c->next) connection_check(c, loop_now_us(l));
+    accept_waiting(l);
+    bool has_waiting = l->listeners[0].has_waiting || l->listeners[1].has_waiting;
+    if (!l->connections && !l->drain_end_us && !has_waiting) uv_timer_stop(&l->tick);
 }
 
-void loop_connection_came(struct loop *l)
+void loop_start_tick(struct loop *l)
 {
-    metric_add(&l->metrics.accepted, 1);
-    metrics_publish(l);
     if (!uv_is_active((uv_handle_t *)&l->tick))
         uv_timer_start(&l->tick, on_tick, LOOP_TICK_MS, LOOP_TICK_MS);
 }
@@ -147,6 +158,7 @@ void loop_connection_came(struct loop *l)
 static void close_handles(struct loop *l)
 {
     if (uv_is_closing((uv_handle_t *)&l->stop)) return;
+    server_forget_loop(l->server, l);
     uv_close((uv_handle_t *)&l->stop, NULL);
     uv_close((uv_handle_t *)&l->tick, NULL);
     completion_queue_close(&l->completions);
@@ -154,46 +166,50 @@ static void close_handles(struct loop *l)
 
 static void end_if_empty(struct loop *l)
 {
-    if (server_is_draining(l->server) && !l->connections && !l->request_count) close_handles(l);
+    if (l->drain_end_us && !l->connections && !l->request_count) close_handles(l);
 }
 
-void loop_connection_gone(struct loop *l)
+void loop_add_connection(struct loop *l, struct connection *c)
 {
+    c->next = l->connections;
+    if (c->next) c->next->previous = c;
+    l->connections = c;
+    l->connection_count++;
+    server_count_connection(l->server, 1);
+    metric_add(&l->metrics.accepted, 1);
     metrics_publish(l);
-    if (!l->connections) uv_timer_stop(&l->tick);
+}
+
+void loop_remove_connection(struct loop *l, struct connection *c)
+{
+    if (c->previous) c->previous->next = c->next;
+    else l->connections = c->next;
+    if (c->next) c->next->previous = c->previous;
+    l->connection_count--;
+    server_count_connection(l->server, -1);
+    metrics_publish(l);
     end_if_empty(l);
 }
 
 void loop_request_gone(struct loop *l)
 {
-    if (!l->request_count) end_if_empty(l);
-}
-
-static void cut_all(struct loop *l)
-{
-    for (struct connection *c = l->connections; c; c = c->next) connection_close(c);
-}
-
-static void on_drain_end(uv_timer_t *timer)
-{
-    cut_all(timer->data);
+    end_if_empty(l);
 }
 
 static void on_stop(uv_async_t *stop)
 {
     struct loop *l = stop->data;
-    struct connection *next;
     enum server_state state = server_state(l->server);
 
     if (state == SERVER_RUNS) return;
     listener_close(&l->listeners[0]);
     listener_close(&l->listeners[1]);
-    for (struct connection *c = l->connections; c; c = next) {
-        next = c->next;
-        connection_end(c);
+    if (!l->drain_end_us) {
+        l->drain_end_us = loop_now_us(l) + l->server->options.drain_ms * 1000ull;
+        for (struct connection *c = l->connections; c; c = c->next) connection_end(c);
+        uv_timer_start(&l->tick, on_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
     }
     if (state == SERVER_STOPS) cut_all(l);
-    else uv_timer_start(&l->tick, on_drain_end, l->server->options.drain_ms, 0);
     end_if_empty(l);
 }
 
@@ -220,20 +236,35 @@ static void take_completion(void *ctx, struct mpsc_node *node)
     dispatch_resume((struct engine_call *)node);
 }
 
+/* All of them, or none. */
+static int open_handles(struct loop *l, struct error *err)
+{
+    int rc = uv_loop_init(&l->uv);
+
+    if (rc != 0) return error_set(err, LYNSE_IO, "no loop: %s", uv_strerror(rc));
+    l->uv.data = l;
+    l->stop.data = l->tick.data = l;
+    rc = uv_async_init(&l->uv, &l->stop, on_stop);
+    bool has_stop = rc == 0;
+    if (rc == 0) rc = completion_queue_open(&l->completions, &l->uv, take_completion, l);
+    if (rc == 0) {
+        uv_timer_init(&l->uv, &l->tick); /* cannot fail */
+        l->is_open = l->can_be_woken = true;
+        return 0;
+    }
+    if (has_stop) uv_close((uv_handle_t *)&l->stop, NULL);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&l->uv);
+    return error_set(err, LYNSE_IO, "no loop: %s", uv_strerror(rc));
+}
+
 int loop_open(struct loop *l, struct server *server, unsigned number, struct error *err)
 {
     l->server = server;
     l->number = number;
     l->alloc = alloc_libc();
     methods_init(&l->methods, l->alloc);
-    int rc = uv_loop_init(&l->uv);
-    if (rc != 0) return error_set(err, LYNSE_IO, "no loop: %s", uv_strerror(rc));
-    l->uv.data = l;
-    l->stop.data = l->tick.data = l;
-    uv_async_init(&l->uv, &l->stop, on_stop);
-    uv_timer_init(&l->uv, &l->tick);
-    completion_queue_open(&l->completions, &l->uv, take_completion, l);
-    l->is_open = true;
+    if (open_handles(l, err) != 0) return -1;
     if (open_state(l, err) != 0 || metrics_open(l, err) != 0) return -1;
     return open_listeners(l, err);
 }

@@ -28,6 +28,7 @@ enum {
     LOOP_READ_BYTES = 64 << 10, /* read at once from a socket; one buffer for all connections */
     LOOP_THREADS_KEPT = 64,     /* coroutines that wait for a next request */
     LOOP_TICK_MS = 1000,        /* how often connections are looked at for lateness */
+    DRAIN_TICK_MS = 100,        /* the same while it drains */
 };
 
 struct loop {
@@ -38,24 +39,27 @@ struct loop {
     struct listener listeners[2]; /* the port's, the socket's */
     uv_loop_t uv;
     uv_thread_t thread;
-    uv_async_t stop; /* any thread may send it: look at the server's state */
-    uv_timer_t tick; /* runs while there are connections */
+    uv_async_t stop;   /* look at the server's state: sent by server_stop alone, under its lock */
+    bool can_be_woken; /* by `stop`; under that lock too */
+    uv_timer_t tick;   /* runs while there are connections, and drains */
+    uint64_t drain_end_us; /* 0: it does not drain */
     struct completion_queue completions;
 
     lua_State *L;
     struct methods methods;
-    int context_ref,
-        enter_ref; /* in the registry: what methods get, and the coroutine's function */
+    int context_ref, enter_ref; /* in the registry: what methods get, the coroutine's function */
+    int step_refs[3];           /* likewise: the functions of dispatch.c */
+    void *step;                 /* what one of them works on */
     int threads[LOOP_THREADS_KEPT];
     size_t thread_count;
     struct request *current; /* whose coroutine runs */
 
     struct connection *connections;
     size_t connection_count;
-    size_t request_count; /* under way */
-    size_t call_count;    /* of the engine, that run elsewhere */
+    size_t request_count;  /* under way */
+    size_t call_count;     /* of the engine, that run elsewhere */
+    size_t answered_bytes; /* since the last collection of what answers were made of */
     struct loop_metrics metrics;
-    uint64_t now_us; /* of this turn */
     char read_buffer[LOOP_READ_BYTES];
 };
 
@@ -63,9 +67,17 @@ struct loop {
 int loop_open(struct loop *l, struct server *server, unsigned number, struct error *err);
 void loop_run(struct loop *l); /* until it is told to stop and all is closed */
 void loop_close(struct loop *l);
-void loop_connection_came(struct loop *l);
-void loop_connection_gone(struct loop *l);
+/* Loop's thread. */
+void loop_add_connection(struct loop *l, struct connection *c);
+void loop_remove_connection(struct loop *l, struct connection *c);
 void loop_request_gone(struct loop *l);
+void loop_start_tick(struct loop *l); /* there is something to look after */
+
+/* Monotonic; that of this turn. */
+static inline uint64_t loop_now_us(const struct loop *l)
+{
+    return uv_now(&l->uv) * 1000;
+}
 
 static inline struct loop *loop_of(lua_State *L)
 {

@@ -26,6 +26,7 @@ struct method {
     bool is_lenient; /* takes whatever it is given */
     bool is_audited; /* it changes something */
     unsigned number; /* its place among all; set by metrics_open */
+    bool is_urgent;  /* answered however much is under way: health, metrics */
     int run_ref;     /* of its function, in the registry */
     struct signature signature;
 };

@@ -42,14 +42,19 @@
     _(scripts_dir, TEXT, "scripts", NULL, 1, 4095, 1, "", "", "The folder of your own scripts.")   \
     _(workers, NUMBER, "workers", "1", 1, 256, 1, "", "LYNSE_SERVER_WORKERS",                      \
       "Threads that read requests and write answers.")                                             \
-    _(pool_threads, NUMBER, "pool_threads", "4", 1, 1024, 1, "", "",                               \
+    _(pool_threads, NUMBER, "pool_threads", "16", 1, 1024, 1, "", "",                              \
       "Threads for calls that wait for the disk.")                                                 \
     _(connections_max, NUMBER, "connections_max", "10000", 1, 1000000, 1, "", "",                  \
-      "Connections of a worker.")                                                                  \
+      "Connections at once; further ones are told that it is BUSY.")                               \
     _(in_flight_max, NUMBER, "in_flight_max", "128", 1, 65536, 1, "", "",                          \
       "Requests of one connection that are under way.")                                            \
     _(calls_max, NUMBER, "calls_max", "1024", 1, 1000000, 1, "", "",                               \
       "Calls of the engine that are under way for a worker; further ones are BUSY.")               \
+    _(requests_max, NUMBER, "requests_max", "16384", 1, 1000000, 1, "", "",                        \
+      "Requests that are under way for a worker; further ones are BUSY.")                          \
+    _(held_bytes_max, SIZE, "held_limit_mb", "0", 0, 1048576, 1 << 20, "", "",                     \
+      "Bytes of all requests under way; further ones are BUSY. 0: half the memory, at most 1 "     \
+      "GiB.")                                                                                      \
     _(out_bytes_max, SIZE, "out_limit_mb", "8", 1, 1024, 1 << 20, "", "",                          \
       "What is owed to a connection before no more is read from it.")                              \
     _(body_bytes_max, SIZE, "payload_limit_mb", "256", 1, 1024, 1 << 20, "", "",                   \

@@ -20,6 +20,11 @@
 #include "base/error.h"
 #include "base/slice.h"
 
+enum {
+    REQUEST_SMALL_BYTES = 64 << 10, /* a body that comes in however much is held already */
+    REQUEST_TIMEOUT_MAX_MS = 600000,
+};
+
 struct connection;
 struct engine_call;
 struct loop;
@@ -32,22 +37,31 @@ struct request {
     struct request *next, *previous; /* among the connection's */
     const struct method *method;
     uint64_t number; /* of this process: x-request-id, logs */
-    uint64_t begun_us, deadline_us;
+    uint64_t begun_us;
+    uint64_t deadline_us;  /* from when its method begins: what is not done then is not begun */
+    uint32_t timeout_ms;   /* as the caller wants it; 0: the server's */
+    uint32_t is_cancelled; /* nobody waits for it; written with __atomic, for the engine reads it */
+    size_t held_bytes;     /* of its body, as the server has counted them */
     struct arena arena;    /* what its blocks and calls are in */
     struct buf body;       /* the bytes that params and raw_body are in, where they are its own */
     struct slice params;   /* msgpack */
     struct slice raw_body; /* of an octet-stream */
     bool is_lenient;       /* as arguments_source has them */
     bool has_texts;
-    lua_State *thread; /* NULL: no coroutine */
+    struct buf written, packed; /* what a protocol writes its answer in, which may raise */
+    lua_State *thread;          /* NULL: no coroutine */
     int thread_ref;
-    bool is_authenticated; /* its credentials were good */
+    bool waits;               /* its coroutine does, for a call */
+    struct engine_call *call; /* the last one, while it owns something; NULL: none */
+    bool is_authenticated;    /* its credentials were good */
 
     /* The protocol's.  On success the value is at `index` of L, and err is NULL.  In a protected
      * call on success: it may raise, and is then called again with an error. */
     void (*answer)(struct request *r, lua_State *L, int index, const struct error *err);
-    uint32_t message_id;       /* msgpack-RPC */
-    bool wants_answer;         /* msgpack-RPC: it is no notification */
+    uint32_t message_id;    /* msgpack-RPC */
+    bool wants_answer;      /* msgpack-RPC: it is no notification */
+    bool is_being_answered; /* msgpack-RPC: what is at answer_start of c->out is its answer's */
+    size_t answer_start;
     bool keeps_alive;          /* HTTP */
     bool wants_head_only;      /* HTTP: HEAD */
     int status;                /* HTTP: of an answer that is no error; 0: 200 */
@@ -58,5 +72,11 @@ struct request {
 /* NULL when out of memory. */
 struct request *request_create(struct loop *loop, struct connection *connection);
 void request_destroy(struct request *r);
+/* Count its body.  false: the server holds too much, and this is no small part of it. */
+bool request_hold(struct request *r);
+/* Its time begins: what the caller wants, or the server's. */
+void request_set_deadline(struct request *r, uint32_t timeout_ms);
+/* What has not begun is dropped, a search ends soon, a write goes on. */
+void request_cancel(struct request *r);
 
 #endif

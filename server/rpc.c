@@ -10,6 +10,8 @@
 #include "server/rpc_codec.h"
 #include "server/server.h"
 
+enum { UNKNOWN_BYTES_MAX = 64 << 10 };
+
 struct rpc_state {
     struct alloc *alloc;
     struct rpc_limits limits;
@@ -34,10 +36,10 @@ static void close_rpc(void *state)
     mem_free(s->alloc, s);
 }
 
-static bool is_inside(const struct connection *c)
+/* What has come of a frame is in c->in. */
+static enum connection_phase phase(const struct connection *c)
 {
-    (void)c; /* what has come of a frame is in c->in */
-    return false;
+    return c->in.size ? PHASE_BODY : PHASE_NOTHING;
 }
 
 static bool is_busy(const struct connection *c)
@@ -52,10 +54,13 @@ static void answer(struct request *r, lua_State *L, int index, const struct erro
 
     server_report(r, err);
     if (!c || c->is_closed || !r->wants_answer) return;
-    size_t at = c->out.size;
+    if (r->is_being_answered) c->out.size = r->answer_start; /* what the writing raised in */
+    size_t at = r->answer_start = c->out.size;
+    r->is_being_answered = true;
     if (!err) {
         rpc_write_result_head(&c->out, r->message_id);
         if (result_write(L, index, r->number, &c->out, &failed) == 0) {
+            c->loop->answered_bytes += c->out.size - at;
             connection_flush(c);
             return;
         }
@@ -98,27 +103,46 @@ static void begin(struct connection *c, struct slice frame)
     r->wants_answer = message.kind == RPC_REQUEST;
     r->params = message.params.raw;
     r->is_authenticated = c->is_authenticated;
+    if (c->is_surplus) c->must_linger = c->ends_after_write = true;
     server_begin(r, message.method);
+}
+
+/* Who has shown no key has no large frames. */
+static const struct rpc_limits *limits_of(const struct connection *c, struct rpc_limits *small)
+{
+    const struct rpc_state *s = c->state;
+
+    if (!server_needs_key(c->loop->server) || c->is_authenticated) return &s->limits;
+    *small = s->limits;
+    if (small->bytes_max > UNKNOWN_BYTES_MAX) small->bytes_max = UNKNOWN_BYTES_MAX;
+    return small;
+}
+
+static void give_up(struct connection *c, const struct error *why)
+{
+    if (c->in.size) refuse_frame(c, buf_slice(&c->in), why);
 }
 
 static size_t feed(struct connection *c, struct slice bytes)
 {
     struct rpc_state *s = c->state;
+    struct rpc_limits small;
     struct error err = {0};
     size_t used = 0, frame_bytes = 0;
 
     while (used < bytes.size && !connection_is_full(c)) {
         struct slice rest = slice_of(bytes.data + used, bytes.size - used);
-        switch (rpc_finder_feed(&s->finder, &s->limits, rest, &frame_bytes, &err)) {
+        switch (rpc_finder_feed(&s->finder, limits_of(c, &small), rest, &frame_bytes, &err)) {
         case RPC_MORE:
             return used;
         case RPC_BROKEN:
             refuse_frame(c, rest, &err);
-            connection_end(c);
+            c->must_linger = c->ends_after_write = true;
             return bytes.size;
         case RPC_FRAME:
             rpc_finder_reset(&s->finder);
             used += frame_bytes;
+            connection_progress(c);
             begin(c, slice_of(rest.data, frame_bytes));
         }
     }
@@ -126,4 +150,10 @@ static size_t feed(struct connection *c, struct slice bytes)
 }
 
 const struct protocol protocol_rpc = {
-    .open = open_rpc, .close = close_rpc, .feed = feed, .is_inside = is_inside, .is_busy = is_busy};
+    .open = open_rpc,
+    .close = close_rpc,
+    .feed = feed,
+    .phase = phase,
+    .is_busy = is_busy,
+    .give_up = give_up,
+};

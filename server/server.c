@@ -13,7 +13,10 @@
 #include "server/server.h"
 
 #include <lynse_lua.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -22,6 +25,8 @@
 #include "server/loop.h"
 #include "server/methods.h"
 #include "server/request.h"
+
+enum { HELD_BYTES_DEFAULT = 1 << 30 };
 
 /* ---- Common to all requests ---- */
 
@@ -49,6 +54,35 @@ enum server_state server_state(const struct server *s)
 bool server_is_draining(const struct server *s)
 {
     return server_state(s) != SERVER_RUNS;
+}
+
+void server_count_connection(struct server *s, int change)
+{
+    atomic_add_relaxed(&s->connection_count, change);
+}
+
+enum server_room server_room(const struct server *s)
+{
+    int64_t over = atomic_load_relaxed(&s->connection_count) - (int64_t)s->options.connections_max;
+
+    return over <= 0 ? ROOM_THERE : over <= SERVER_SURPLUS_MAX ? ROOM_TO_REFUSE : ROOM_NONE;
+}
+
+bool server_hold(struct server *s, size_t *held, size_t bytes)
+{
+    int64_t change = (int64_t)bytes - (int64_t)*held;
+
+    *held = bytes;
+    if (change) atomic_add_relaxed(&s->held_bytes, change);
+    return atomic_load_relaxed(&s->held_bytes) <= (int64_t)s->options.held_bytes_max;
+}
+
+void server_refuse_held(const struct server *s, struct error *out)
+{
+    error_set(out, LYNSE_BUSY, "requests of %llu bytes are under way already, at most %llu",
+              (unsigned long long)atomic_load_relaxed(&s->held_bytes),
+              (unsigned long long)s->options.held_bytes_max);
+    out->retry_after_ms = 1000;
 }
 
 bool server_needs_key(const struct server *s)
@@ -87,6 +121,26 @@ void server_begin(struct request *r, struct slice method)
     dispatch_refuse(r, &err);
 }
 
+/* What is urgent says how the server is, and is answered however busy that is. */
+static bool refuse_load(struct request *r, struct error *out)
+{
+    const struct server *s = r->loop->server;
+
+    if (!request_hold(r)) {
+        server_refuse_held(s, out);
+        return true;
+    }
+    if (r->connection && r->connection->is_surplus)
+        error_set(out, LYNSE_BUSY, "%u connections are open, which is the limit",
+                  s->options.connections_max);
+    else if (r->loop->request_count > s->options.requests_max)
+        error_set(out, LYNSE_BUSY, "%zu requests are under way, at most %u", r->loop->request_count,
+                  s->options.requests_max);
+    else return false;
+    out->retry_after_ms = 1000;
+    return true;
+}
+
 void server_begin_method(struct request *r, const struct method *method)
 {
     struct error err;
@@ -97,6 +151,11 @@ void server_begin_method(struct request *r, const struct method *method)
         dispatch_refuse(r, &err);
         return;
     }
+    if (!method->is_urgent && refuse_load(r, &err)) {
+        dispatch_refuse(r, &err);
+        return;
+    }
+    request_set_deadline(r, r->timeout_ms);
     dispatch_begin(r);
 }
 
@@ -122,13 +181,17 @@ static int open_engine(struct server *s, struct error *err)
 
 static void close_loops(struct server *s)
 {
-    for (unsigned i = 0; i < s->loop_count; i++) {
+    for (unsigned i = 0; i < s->loop_count; i++) server_forget_loop(s, s->loops[i]);
+    mutex_lock(&s->stop_lock);
+    unsigned count = s->loop_count;
+    s->loop_count = 0;
+    mutex_unlock(&s->stop_lock);
+    for (unsigned i = 0; i < count; i++) {
         loop_close(s->loops[i]);
         mem_free(alloc_libc(), s->loops[i]);
     }
     mem_free(alloc_libc(), s->loops);
     s->loops = NULL;
-    s->loop_count = 0;
 }
 
 static int open_loops(struct server *s, struct error *err)
@@ -146,10 +209,32 @@ static int open_loops(struct server *s, struct error *err)
     return 0;
 }
 
+/* Limits that the machine sets: descriptors and memory. */
+static void fit_machine(struct server_options *o)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+        rlim_t kept =
+            files.rlim_max < 2 * SERVER_FILES_KEPT ? files.rlim_max / 2 : (rlim_t)SERVER_FILES_KEPT;
+        if (files.rlim_max != RLIM_INFINITY && o->connections_max > files.rlim_max - kept)
+            o->connections_max = (unsigned)(files.rlim_max - kept);
+    }
+    if (!o->held_bytes_max) {
+        uint64_t memory = uv_get_total_memory(), constrained = uv_get_constrained_memory();
+        if (constrained && constrained < memory) memory = constrained;
+        o->held_bytes_max = memory / 2 < HELD_BYTES_DEFAULT ? memory / 2 : HELD_BYTES_DEFAULT;
+    }
+}
+
 int server_open(struct server *s, const struct server_options *options, struct error *err)
 {
     *s = (struct server){.options = *options, .started_us = clock_now_us(clock_system())};
     if (opened_names_open(&s->opened) != 0) return error_set(err, LYNSE_BUSY, "no lock to be had");
+    mutex_init(&s->stop_lock);
+    fit_machine(&s->options);
     if (open_engine(s, err) == 0 && open_loops(s, err) == 0) return 0;
     close_loops(s);
     opened_names_close(&s->opened);
@@ -189,5 +274,15 @@ void server_stop(struct server *s)
     int state = atomic_load_relaxed(&s->state);
 
     if (state < SERVER_STOPS) atomic_cas_acq_rel(&s->state, &state, state + 1); /* (1) */
-    for (unsigned i = 0; i < s->loop_count; i++) uv_async_send(&s->loops[i]->stop);
+    mutex_lock(&s->stop_lock);
+    for (unsigned i = 0; i < s->loop_count; i++)
+        if (s->loops[i]->can_be_woken) uv_async_send(&s->loops[i]->stop);
+    mutex_unlock(&s->stop_lock);
+}
+
+void server_forget_loop(struct server *s, struct loop *l)
+{
+    mutex_lock(&s->stop_lock);
+    l->can_be_woken = false;
+    mutex_unlock(&s->stop_lock);
 }

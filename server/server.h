@@ -14,6 +14,7 @@
 #include "base/atomic.h"
 #include "base/error.h"
 #include "base/slice.h"
+#include "base/thread.h"
 #include "server/opened_names.h"
 #include "server/options.h"
 
@@ -23,6 +24,12 @@ struct request;
 struct server;
 
 enum server_state { SERVER_RUNS, SERVER_DRAINS, SERVER_STOPS };
+/* For one more connection. */
+enum server_room { ROOM_THERE, ROOM_TO_REFUSE, ROOM_NONE };
+enum {
+    SERVER_SURPLUS_MAX = 128, /* connections over the limit that are told so */
+    SERVER_FILES_KEPT = 256,  /* descriptors that connections leave to the engine */
+};
 
 struct server {
     struct server_options options;
@@ -35,6 +42,9 @@ struct server {
     _Atomic(uint64_t) next_number;
     _Atomic(uint64_t) catalog_version; /* grows when a collection or database is dropped */
     _Atomic(int) state;                /* enum server_state */
+    _Atomic(int64_t) connection_count; /* of all loops */
+    _Atomic(int64_t) held_bytes;       /* of requests that came and are not answered */
+    struct mutex stop_lock;            /* who wakes a loop knows that it is there */
 };
 
 /* err: what lynse_open says; BUSY: the address is in use; INVALID: options that do not go together;
@@ -46,7 +56,16 @@ int server_run(struct server *s, struct error *err);
  * options.drain_ms; the second one ends at once. */
 void server_stop(struct server *s);
 
+/* A loop's thread: it can be woken no more. */
+void server_forget_loop(struct server *s, struct loop *l);
+
+/* Any thread, as all of the following. */
 uint64_t server_next_number(struct server *s);
+void server_count_connection(struct server *s, int change);
+enum server_room server_room(const struct server *s); /* with the new one counted already */
+/* What was counted as *held becomes `bytes`.  Whether all that is held is within its limit. */
+bool server_hold(struct server *s, size_t *held, size_t bytes);
+void server_refuse_held(const struct server *s, struct error *out); /* BUSY */
 uint64_t server_catalog_version(const struct server *s);
 void server_catalog_moves(struct server *s); /* something is being dropped */
 enum server_state server_state(const struct server *s);

@@ -23,6 +23,10 @@ struct stream_ops {
     long (*try_write)(struct stream *s, struct slice bytes);
     /* Write all; the bytes stay until on_written.  One at a time.  0, or an error of libuv. */
     int (*write)(struct stream *s, struct slice bytes);
+    size_t (*unsent)(const struct stream *s); /* of the write that is under way */
+    /* The peer sees the end behind what was written; it may still be read from.  No write may be
+     * under way.  0, or an error of libuv. */
+    int (*end_writing)(struct stream *s);
     /* on_closed follows, and on_written before it where a write was under way. */
     void (*close)(struct stream *s);
 };
@@ -30,7 +34,7 @@ struct stream_ops {
 /* Who uses a stream. */
 struct stream_events {
     void (*on_bytes)(void *ctx, struct slice bytes); /* valid for the call */
-    void (*on_end)(void *ctx);                       /* the peer is done, or gone */
+    void (*on_end)(void *ctx, bool is_orderly);      /* the peer is done; not so: it is gone */
     void (*on_written)(void *ctx, int status);
     void (*on_closed)(void *ctx);
 };
@@ -47,10 +51,13 @@ struct stream {
         uv_pipe_t pipe;
     } uv;
     uv_write_t write;
+    uv_shutdown_t shutdown;
 };
 
 struct loop;
-/* Take a connection that `listener` has to give.  0, or an error of libuv. */
-int stream_plain_accept(struct stream *s, struct loop *l, uv_stream_t *listener, bool is_pipe);
+/* 0: it is to be closed from here on; or an error of libuv. */
+int stream_plain_open(struct stream *s, struct loop *l, bool is_pipe);
+/* Take the connection that `listener` has to give.  0, or an error of libuv. */
+int stream_plain_accept(struct stream *s, uv_stream_t *listener);
 
 #endif

@@ -6,6 +6,8 @@
 #include "server/loop.h"
 #include "server/stream.h"
 
+enum { WRITE_BYTES_MAX = 1 << 30, WRITE_PARTS_MAX = 64 }; /* a length is an int in the kernel */
+
 static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     struct loop *l = handle->loop->data;
@@ -16,11 +18,9 @@ static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 static void take_bytes(uv_stream_t *uv, ssize_t count, const uv_buf_t *buffer)
 {
     struct stream *s = uv->data;
-    struct loop *l = uv->loop->data;
 
     if (count == 0) return; /* EAGAIN */
-    l->now_us = uv_hrtime() / 1000;
-    if (count < 0) s->events->on_end(s->ctx);
+    if (count < 0) s->events->on_end(s->ctx, count == UV_EOF);
     else s->events->on_bytes(s->ctx, slice_of(buffer->base, (size_t)count));
 }
 
@@ -36,7 +36,8 @@ static void stop_reading(struct stream *s)
 
 static long try_write(struct stream *s, struct slice bytes)
 {
-    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.size);
+    size_t size = bytes.size < WRITE_BYTES_MAX ? bytes.size : WRITE_BYTES_MAX;
+    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)size);
     int taken = uv_try_write(&s->uv.stream, &buffer, 1);
     return taken == UV_EAGAIN ? 0 : taken;
 }
@@ -49,9 +50,33 @@ static void finish_write(uv_write_t *write, int status)
 
 static int write_all(struct stream *s, struct slice bytes)
 {
-    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.size);
+    uv_buf_t buffers[WRITE_PARTS_MAX];
+    unsigned count = 0;
+
+    for (; bytes.size && count < WRITE_PARTS_MAX; count++) {
+        size_t size = bytes.size < WRITE_BYTES_MAX ? bytes.size : WRITE_BYTES_MAX;
+        buffers[count] = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)size);
+        bytes = slice_of(bytes.data + size, bytes.size - size);
+    }
+    if (bytes.size) return UV_EMSGSIZE;
     s->write.data = s;
-    return uv_write(&s->write, &s->uv.stream, &buffer, 1, finish_write);
+    return uv_write(&s->write, &s->uv.stream, buffers, count, finish_write);
+}
+
+static size_t unsent(const struct stream *s)
+{
+    return s->uv.stream.write_queue_size;
+}
+
+static void finish_shutdown(uv_shutdown_t *shutdown, int status)
+{
+    (void)shutdown;
+    (void)status; /* a peer that is gone needs no end */
+}
+
+static int end_writing(struct stream *s)
+{
+    return uv_shutdown(&s->shutdown, &s->uv.stream, finish_shutdown);
 }
 
 static void finish_close(uv_handle_t *handle)
@@ -70,17 +95,24 @@ static const struct stream_ops plain_ops = {
     .stop_reading = stop_reading,
     .try_write = try_write,
     .write = write_all,
+    .unsent = unsent,
+    .end_writing = end_writing,
     .close = close_stream,
 };
 
-int stream_plain_accept(struct stream *s, struct loop *l, uv_stream_t *listener, bool is_pipe)
+int stream_plain_open(struct stream *s, struct loop *l, bool is_pipe)
 {
     int rc = is_pipe ? uv_pipe_init(&l->uv, &s->uv.pipe, 0) : uv_tcp_init(&l->uv, &s->uv.tcp);
 
     s->ops = &plain_ops;
     s->uv.handle.data = s;
-    if (rc != 0) return rc;
-    rc = uv_accept(listener, &s->uv.stream);
-    if (rc == 0 && !is_pipe) uv_tcp_nodelay(&s->uv.tcp, 1);
+    return rc;
+}
+
+int stream_plain_accept(struct stream *s, uv_stream_t *listener)
+{
+    int rc = uv_accept(listener, &s->uv.stream);
+
+    if (rc == 0 && s->uv.handle.type == UV_TCP) uv_tcp_nodelay(&s->uv.tcp, 1);
     return rc;
 }

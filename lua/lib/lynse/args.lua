@@ -31,6 +31,10 @@ end
 
 args.required_database = args.name("database_name", "The database.", { required = true })
 
+-- The last one of every method: scripts/server.lua adds it.
+args.timeout = args.integer("timeout_ms",
+   "Milliseconds from its beginning; what is not done then fails.", { low = 1, high = 600000 })
+
 args.where = args.text("where", "Only records for which this is true (docs/WHERE.md).",
    { high = 65536 })
 args.return_fields = args.flag("return_fields", "Whether the hits have their fields.",
