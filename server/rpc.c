@@ -2,12 +2,12 @@
 /* rpc.c — msgpack-RPC on a connection: frames in, answers out in any order (docs/PROTOCOL.md). */
 #include <string.h>
 
+#include "codec/rpc.h"
 #include "server/connection.h"
 #include "server/dispatch.h"
 #include "server/loop.h"
 #include "server/request.h"
 #include "server/result.h"
-#include "server/rpc_codec.h"
 #include "server/server.h"
 
 enum { UNKNOWN_BYTES_MAX = 64 << 10 };

@@ -8,8 +8,8 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "codec/rpc.h"
 #include "fuzz/fuzz.h"
-#include "server/rpc_codec.h"
 
 static const struct rpc_limits limits = {.bytes_max = 512, .node_count_max = 128, .depth_max = 8};
 

@@ -92,6 +92,8 @@ return {
       ["quote.[ch]"] = "text from outside, made fit for an error message",
       ["record.[ch]"] = "payloads of log records ⇄ rows",
       ["record_kinds.h"] = "kinds of log records",
+      ["rpc.[ch]"] =
+         "msgpack-RPC: frames out of a stream, messages out of frames, answers into bufs",
       ["tagged.[ch]"] = "runs of tagged fields: catalog, manifest, record payloads",
       ["value.[ch]"] = "one field value, as a view of its msgpack bytes",
       ["vector_types.h"] = "what a vector field may hold, by the numbers of files",
@@ -448,8 +450,6 @@ return {
       ["request.[ch]"] = "one request from its last byte to its answer",
       ["result.[ch]"] = "what a method answered, from Lua to msgpack",
       ["rpc.c"] = "msgpack-RPC on a connection: frames in, answers out in any order",
-      ["rpc_codec.[ch]"] =
-         "msgpack-RPC: frames out of a stream, messages out of frames, answers into bufs",
       ["scripts.h"] = "the scripts that the program carries",
       ["server.[ch]"] = "one root behind a port and a socket: its loops, its end",
       ["stream.h"] = "bytes to and from one peer, whatever they travel in: the seam for TLS",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpc_codec.c — where a msgpack-RPC frame ends, and what it says.
+/* rpc.c — where a msgpack-RPC frame ends, and what it says.
  *
  * WHAT        The finder walks from head to head and steps over payloads that have not come yet; it
  *             keeps its place, so a frame that comes in many pieces is walked once.  What is in the
@@ -15,7 +15,7 @@
  * THREADS     One owner.
  * FAILURE     The finder: the stream is lost.  rpc_read: the frame is, the stream is not.
  */
-#include "server/rpc_codec.h"
+#include "codec/rpc.h"
 
 #include "base/check.h"
 #include "base/limits.h"

@@ -2,7 +2,7 @@
 #include "support/test.h"
 
 #include "base/limits.h"
-#include "server/rpc_codec.h"
+#include "codec/rpc.h"
 
 static const struct rpc_limits small = {.bytes_max = 64, .node_count_max = 24, .depth_max = 3};
 

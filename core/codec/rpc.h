@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpc_codec.h — msgpack-RPC: frames out of a stream, messages out of frames, answers into bufs.
+/* rpc.h — msgpack-RPC: frames out of a stream, messages out of frames, answers into bufs.
  *
  * A frame is one msgpack value: [0, msgid, method, params], [1, msgid, error, result] or
  * [2, method, params].  There is no length before it, so two steps read one:
@@ -11,8 +11,8 @@
  *
  * Everything read borrows from the frame's bytes.  One owner, no thread safety.
  */
-#ifndef SERVER_RPC_CODEC_H
-#define SERVER_RPC_CODEC_H
+#ifndef CODEC_RPC_H
+#define CODEC_RPC_H
 
 #include <stdbool.h>
 #include <stddef.h>
