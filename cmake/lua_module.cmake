@@ -2,7 +2,8 @@
 # lua/module: lib/lua/lynse.so, `require "lynse"` for a program's own LuaJIT, with the engine in it
 # and no library of Lua; and bin/lynse, which runs scripts with it and needs libluajit.
 # Both are left out where LuaJIT is missing and in builds that are part of another one; a build with
-# a sanitizer, which ships no library, makes the objects alone, for the program (server.cmake).  cmake --install … --component lua installs them.
+# a sanitizer, which ships no library, makes the objects alone, for the program (server.cmake).
+# cmake --install … --component lua installs them.
 if(NOT PROJECT_IS_TOP_LEVEL OR SKBUILD)
   return()
 endif()

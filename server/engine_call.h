@@ -38,7 +38,8 @@ struct engine_call {
 /* The request that runs now.  In functions of Lua that methods call. */
 struct request *request_current(lua_State *L);
 /* Zeroed, in the arena of the request that runs now.  Raises when out of memory, and where the
- * method could not wait: in a coroutine of its own, or in a callback of string.gsub and the like. */
+ * method could not wait: in a coroutine of its own, or in a callback of string.gsub and the like.
+ * */
 void *engine_call_new(lua_State *L, size_t bytes, void (*work)(struct engine_call *call),
                       int (*push)(lua_State *L, struct engine_call *call));
 /* For `return engine_call_run(…)`: the values, nil and an error, or a yield.  is_small: it takes

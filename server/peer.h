@@ -17,7 +17,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/slice.h"
-#include "server/rpc_codec.h"
+#include "codec/rpc.h"
 
 struct peer {
     int fd; /* -1: none */

@@ -15,9 +15,9 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "codec/json.h"
+#include "codec/rpc.h"
 #include "server/config_file.h"
 #include "server/peer.h"
-#include "server/rpc_codec.h"
 #include "server/verbs.h"
 
 enum { ARGUMENTS_MAX = 64 };

@@ -85,7 +85,8 @@ class Program:
         return int(re.search(rf"^{key}:\s+(\d+)", text, re.M).group(1))
 
     def cpu_ticks(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        text = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
+        fields = text.rsplit(")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
 
     def __enter__(self):

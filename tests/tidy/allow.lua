@@ -37,6 +37,8 @@ return {
       ["core/segment/column_reader.c"] = "the length of a tail's column",
       ["core/query/search.h"] = "the cancel flag of a search",
       ["core/query/search.c"] = "the cancel flag of a search",
+      ["server/request.c"] = "the cancel flag that a search on a worker looks at",
+      ["server/engine_call.c"] = "the same flag, before a call begins",
       ["server/server.h"] = "counters that loops share, and whether it drains",
       ["server/server.c"] = "counters that loops share, and whether it drains",
       ["server/metrics.h"] = "counters of a loop, which other loops read",
