@@ -82,16 +82,19 @@ static void submit_again(struct batch *b, struct oracle *o, size_t i)
     }
 }
 
+static void note_code(struct batch *b, struct oracle *o, size_t i, int code)
+{
+    bool is_refused = code && code != b->codes[i] && code != LYNSE_OUTCOME_UNKNOWN;
+
+    if (is_refused == b->is_refused[i]) return;
+    b->is_refused[i] = is_refused;
+    submit_again(b, o, i);
+}
+
 void batch_look(struct batch *b, struct oracle *o)
 {
-    for (size_t i = 0; i < b->count; i++) {
-        if (b->is_answered[i]) continue;
-        int code = b->in_engine[i]->error.code;
-        bool is_refused = code && code != b->codes[i] && code != LYNSE_OUTCOME_UNKNOWN;
-        if (is_refused == b->is_refused[i]) continue;
-        b->is_refused[i] = is_refused;
-        submit_again(b, o, i);
-    }
+    for (size_t i = 0; i < b->count; i++)
+        if (!b->is_answered[i]) note_code(b, o, i, b->in_engine[i]->error.code);
 }
 
 int batch_answered(struct batch *b, struct target *t, struct oracle *o,
@@ -102,6 +105,7 @@ int batch_answered(struct batch *b, struct target *t, struct oracle *o,
     CHECK(i < b->count);
     if (b->is_answered[i]) return target_fail(t, "group %zu was answered twice", i);
     batch_look(b, o);
+    note_code(b, o, i, w->error.code); /* refused before the collection saw it, perhaps */
     b->is_answered[i] = true;
     if (w->error.code != b->codes[i]) {
         if (!t->expects_faults || w->error.code == LYNSE_OK)
