@@ -17,7 +17,8 @@
  *                 ones were given, there are fewer by as much.
  *             (3) Nothing is enforced but memory where scripts are trusted: compiled code calls no
  *                 hook (architecture 7).
- *             (4) lua_newstate is given its memory before it is called, and is refused none.
+ *             (4) lua_newstate and luaopen_ffi are given their memory before they are called, and
+ *                 are refused none.
  * THREADS     That of the state.
  * FAILURE     Everything here that raises does so by lua_error: callers are inside lua_cpcall.
  */

@@ -24,7 +24,7 @@ enum {
                                        table with a key for each of HOOK_HITS_MAX hits is one */
     BUDGET_GIVEN_BYTES = 4 << 20,   /* one block of what the engine hands over: LIMIT_DOC_BYTES in
                                        one text, a list of half a million entries */
-    BUDGET_BIRTH_BYTES = 24 << 10   /* twice what lua_newstate takes */
+    BUDGET_BIRTH_BYTES = 48 << 10   /* twice what lua_newstate and luaopen_ffi take */
 };
 
 /* How a call was stopped. */
@@ -62,7 +62,9 @@ struct budget {
     size_t given_bytes_max; /* the largest block that a run was given */
     uint64_t unclocked;     /* steps, and sixteenths of bytes, since the last look at the clock */
     unsigned depth;
-    uint8_t *birth; /* memory for lua_newstate, which does not survive a refusal (LuaJIT of 2022) */
+    /* Memory for lua_newstate, which does not survive a refusal (LuaJIT of 2022), and luaopen_ffi,
+     * which then leaks. */
+    uint8_t *birth;
     size_t birth_bytes; /* used of it */
     bool is_born;       /* it is not used any more */
     int line;           /* where it ended; -1: not known */
@@ -72,7 +74,7 @@ struct budget {
 int budget_init(struct budget *b, struct alloc *a, const struct clock *clock, bool is_enforced,
                 size_t bytes_max, struct error *err); /* NO_MEMORY */
 void budget_deinit(struct budget *b);                 /* its state is closed; zeroed is allowed */
-/* Once, after lua_newstate. */
+/* Once, after lua_newstate and, where it is opened, luaopen_ffi. */
 void budget_set_born(struct budget *b);
 /* lua_Alloc; the context is the budget. */
 void *budget_resize(void *budget, void *block, size_t old_bytes, size_t bytes);

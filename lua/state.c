@@ -38,11 +38,12 @@ static void open_library(lua_State *L, lua_CFunction open, const char *name, int
     lua_call(L, 1, result_count);
 }
 
-static void open_trusted(lua_State *L, struct state *s)
+/* The FFI is at ffi_at. */
+static void open_trusted(lua_State *L, struct state *s, int ffi_at)
 {
     open_library(L, luaopen_jit, LUA_JITLIBNAME, 0);
     if (luaL_loadbuffer(L, trusted_source, sizeof trusted_source - 1, "=lynse") != 0) lua_error(L);
-    open_library(L, luaopen_ffi, LUA_FFILIBNAME, 1);
+    lua_pushvalue(L, ffi_at);
     lua_call(L, 1, 3);
     state_set(L, s, STATE_MAKE_OUT);
     state_set(L, s, STATE_MAKE_F64);
@@ -53,6 +54,10 @@ static int open_state(lua_State *L)
 {
     struct state *s = lua_touserdata(L, 1);
 
+    /* First, for it loses what it has where it is refused more. */
+    if (s->is_trusted) open_library(L, luaopen_ffi, LUA_FFILIBNAME, 1);
+    int ffi_at = lua_gettop(L);
+    budget_set_born(&s->budget);
     for (int i = 0; i < STATE_SLOTS; i++) {
         lua_pushboolean(L, 0);
         s->slots[i] = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -62,7 +67,7 @@ static int open_state(lua_State *L)
     open_library(L, luaopen_table, LUA_TABLIBNAME, 0);
     open_library(L, luaopen_math, LUA_MATHLIBNAME, 0);
     open_library(L, luaopen_bit, LUA_BITLIBNAME, 0);
-    if (s->is_trusted) open_trusted(L, s);
+    if (s->is_trusted) open_trusted(L, s, ffi_at);
     else luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     sandbox_prepare(L, !s->is_trusted);
     hook_args_prepare(L, s);
@@ -81,7 +86,6 @@ int state_create(struct alloc *a, const struct clock *clock, bool is_trusted, st
                     is_trusted ? STATE_TRUSTED_BYTES_MAX : STATE_BYTES_MAX, err) != 0)
         goto out;
     s->lua = lua_newstate(budget_resize, &s->budget);
-    budget_set_born(&s->budget);
     if (!s->lua || lua_cpcall(s->lua, open_state, s) != 0) {
         error_set(err, LYNSE_NO_MEMORY, "cannot make a state for scripts");
         goto out;

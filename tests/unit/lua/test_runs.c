@@ -338,11 +338,18 @@ static void several_threads_share_a_host(void **state)
 
 /* ---- Memory ---- */
 
+struct memory {
+    struct alloc *alloc;
+    bool is_trusted;
+};
+
 static int prepare_and_score(void *ctx, struct error *err)
 {
-    struct lua_host_desc desc = {.alloc = ctx, .pair_max = 1};
+    struct memory *m = ctx;
+    struct lua_host_desc desc = {.alloc = m->alloc, .pair_max = 1};
     struct hook_desc source = {
         .point = HOOK_SCORE,
+        .is_trusted = m->is_trusted,
         .source = slice_of_text("local t = {} return function(n, d, field, out)\n"
                                 "out[0] = #(('x'):rep(3) .. 'y') + field.x[0]; t.x = { n } end")};
     const float distances[] = {1};
@@ -373,8 +380,10 @@ static int prepare_and_score(void *ctx, struct error *err)
 static void without_memory_it_says_so(void **state)
 {
     struct alloc *a = alloc_create(NULL, 0);
+    struct memory plain = {a, false}, trusted = {a, true};
     (void)state;
-    oom_sweep(a, prepare_and_score, a);
+    oom_sweep(a, prepare_and_score, &plain);
+    oom_sweep(a, prepare_and_score, &trusted);
     alloc_destroy(a);
 }
 
