@@ -12,6 +12,14 @@ local function describe(collection, name)
    }
 end
 
+local function describe_or_say_why_not(context, database, name)
+   local ok, found = pcall(function()
+      local which = { database_name = database, collection_name = name }
+      return describe(context:collection(which), name)
+   end)
+   return ok and found or { name = name, error = tostring(found) }
+end
+
 return {
    summary = "What a database's collections are; opens every one.",
    arguments = { args.database },
@@ -19,17 +27,18 @@ return {
       collections = {
          type = "object",
          additionalProperties = shapes.map {
-            name = shapes.text, dim = shapes.count, dtypes = shapes.text,
-            shape = shapes.list(shapes.count), index_mode = shapes.optional(shapes.text),
-            description = shapes.optional(shapes.text),
+            name = shapes.text, dim = shapes.optional(shapes.count),
+            dtypes = shapes.optional(shapes.text),
+            shape = shapes.optional(shapes.list(shapes.count)),
+            index_mode = shapes.optional(shapes.text), description = shapes.optional(shapes.text),
+            error = shapes.optional(shapes.text),
          },
       },
    },
    run = function(context, a)
       local collections = {}
       for _, name in ipairs(context.engine.list_collections(a.database_name)) do
-         local which = { database_name = a.database_name, collection_name = name }
-         collections[name] = describe(context:collection(which), name)
+         collections[name] = describe_or_say_why_not(context, a.database_name, name)
       end
       return { database_name = a.database_name, collections = collections }
    end,

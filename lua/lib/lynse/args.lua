@@ -4,7 +4,9 @@
 -- Each function here makes one: { name, kind, doc =, required =, default =, low =, high =,
 -- choices = }.  Their order is that of arguments by position.  What kinds there are and what they
 -- take is in server/arguments.h, which checks them.
-local args = {}
+local args = {
+   whole_max = 2 ^ 53 - 1, -- beyond it two whole numbers are one double
+}
 
 local function argument(kind, name, doc, options)
    local made = { name, kind, doc = doc }
@@ -45,7 +47,7 @@ args.n = args.integer("n", "How many records are wanted.",
 args.limit = args.integer("limit", "How many records at most; without it all, up to 100000.",
    { low = 1, high = 100000 })
 args.offset = args.integer("offset", "How many records are passed over first.",
-   { default = 0, low = 0, high = 2 ^ 53 })
+   { default = 0, low = 0, high = args.whole_max })
 args.raw = args.flag("raw", "Ids, scores and vectors of the answer as bins, little-endian.",
    { default = false })
 args.raw.msgpack_only = true
@@ -86,7 +88,7 @@ function args.of_records_binary(doc)
       args.text("ids_encoding", "raw: in the body; range: ids_start and those that follow it.",
          { default = "raw", choices = { "raw", "range" } }),
       args.integer("ids_start", "The first id of a range.",
-         { default = 0, low = 0, high = 2 ^ 53 }),
+         { default = 0, low = 0, high = args.whole_max }),
    }
 end
 

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- schemas.lua: arguments of methods as schemas of JSON: what HTTP takes.
+local args = require "lynse.args"
 local lynse = require "lynse"
 local shapes = require "lynse.shapes"
 
@@ -9,7 +10,7 @@ local number = { type = "number", minimum = -3.4e38, maximum = 3.4e38 } -- a flo
 local vector = { type = "array", items = number, minItems = 1, maxItems = 32768 }
 local id = {
    oneOf = {
-      { type = "integer", minimum = 0, maximum = 2 ^ 53 },
+      { type = "integer", minimum = 0, maximum = args.whole_max },
       { type = "string", minLength = 1, maxLength = 255 },
    },
 }
