@@ -85,6 +85,19 @@ need_venv() {
     echo "$stamp" >"$venv/stamp"
 }
 
+# schemathesis with what it draws in, apart from the parts that tests of ours use.
+need_schemathesis() {
+    [ ! -f build/schemathesis/stamp ] || return 0
+    need_packages "$packages_python"
+    say "schemathesis into build/schemathesis (once)"
+    rm -rf build/schemathesis
+    "$(system_python)" -m venv build/schemathesis || die "no venv for schemathesis"
+    quietly build/schemathesis.log build/schemathesis/bin/python -m pip install \
+        --disable-pip-version-check --prefer-binary 'schemathesis>=4,<5' ||
+        die "pip could not install schemathesis"
+    touch build/schemathesis/stamp
+}
+
 # The package of python/, built from this checkout and installed where its sources changed.
 need_lynse_python() {
     [ -f pyproject.toml ] || die "this checkout has no Python package yet: no pyproject.toml"

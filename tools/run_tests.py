@@ -309,7 +309,7 @@ def pytest(options):
         failed = 1
     if failed or options.verbose:
         print(process.stdout.decode(errors="replace"), flush=True)
-    finish("python", options.counts, passed, failed, skipped, started)
+    finish(options.suite, options.counts, passed, failed, skipped, started)
 
 
 def main():
@@ -323,6 +323,7 @@ def main():
     one.add_argument("build")
     one.set_defaults(run=programs)
     two = commands.add_parser("pytest", help="the Python tests")
+    two.add_argument("--suite", default="python")
     two.add_argument("python")
     two.add_argument("tests")
     two.set_defaults(run=pytest)

@@ -2,9 +2,10 @@
 # test.sh — `./dev test`.  Sourced by ./dev.  Each suite adds "name passed failed skipped" to
 # build/test-counts; the last line of the output is their sum.
 
-suites_push="tidy release where symbols examples lua python docs asan core-only install tsan"
-suites_all="tidy release where symbols examples lua python docs tiny faults asan asan-full \
-core-only install tsan tsan-full"
+suites_push="tidy release where symbols examples lua python methods docs asan core-only install \
+tsan"
+suites_all="tidy release where symbols examples lua python methods openapi docs tiny faults asan \
+asan-full core-only install tsan tsan-full"
 counts=$root/build/test-counts
 
 verb_test() {
@@ -33,7 +34,9 @@ verb_test() {
     compared=
     for suite in $suites; do
         case $suite in
-        tidy | where | symbols | examples | lua | python | docs | install) "suite_$suite" ;;
+        tidy | where | symbols | examples | lua | python | methods | openapi | docs | install)
+            "suite_$suite"
+            ;;
         *)
             grep -q "\"name\": \"$suite\"" CMakePresets.json ||
                 die "no suite '$suite'; ./dev help says where they are"
@@ -134,6 +137,7 @@ suite_docs() {
     suite_cases errors "$(system_python)" tools/write_errors.py --check
     suite_cases server-docs "$(system_python)" tools/write_server_docs.py --check
     suite_needs readme release lynse lynse_program || return 0
+    suite_cases methods-page "$(system_python)" tools/write_methods.py build/release --check
     python=
     if [ -f pyproject.toml ] && (need_lynse_python); then python=$venv/bin/python; fi
     suite_cases readme "$(system_python)" tests/readme/run_blocks.py build/release \
@@ -152,6 +156,25 @@ suite_python() {
     # shellcheck disable=SC2086
     "$(system_python)" tools/run_tests.py pytest --counts "$counts" $verbose \
         "$venv/bin/python" tests/python
+}
+
+# Every method of the server over real sockets, by clients that the tests write out themselves.
+suite_methods() {
+    suite_needs methods release lynse_program || return 0
+    need_venv
+    # shellcheck disable=SC2086
+    "$(system_python)" tools/run_tests.py pytest --counts "$counts" --suite methods $verbose \
+        "$venv/bin/python" tests/methods
+}
+
+# What schemathesis makes of /openapi.json; the long form tries more of each route.
+suite_openapi() {
+    suite_needs openapi release lynse_program || return 0
+    need_schemathesis
+    examples=5
+    [ "$pace" = quick ] || examples=50
+    suite_cases openapi "$(system_python)" tests/openapi/run.py build/release \
+        "$root/build/schemathesis/bin/schemathesis" "$examples"
 }
 
 # The C programs of one build, named by its manifest.

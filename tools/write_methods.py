@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make docs/METHODS.md from the methods of the program: `write_methods.py BUILD [--check]`.
 
-BUILD has bin/lynse, which is started and asked for its api_info.  With --check, say whether the page
-is up to date.
+BUILD has bin/lynse, which is started and asked for its api_info.  With --check, say whether the
+page is up to date.
 """
 
 import json
@@ -23,8 +23,11 @@ HEAD = """\
 
 Each is a method of msgpack-RPC and, unless it says otherwise, `POST /<name>` over HTTP
 ([PROTOCOL.md](PROTOCOL.md)). Arguments have their names, or stand in this order. A `*` marks those
-that must be given. `…s` in the answer is a list, `?` may be missing, `|null` may be null. Errors are
-those of [ERRORS.md](ERRORS.md).
+that must be given. In answers `[x, …]` is a list, `name?` may be missing and `x|null` null. Errors
+are those of [ERRORS.md](ERRORS.md). Over HTTP bytes are the body, and the other arguments a query.
+
+The last argument of every method is `timeout_ms`, 1 to 600,000 milliseconds from its beginning;
+what is not done then answers `DEADLINE`. Without it the server's `--request-timeout-secs` counts.
 """
 
 KINDS = {
@@ -69,28 +72,41 @@ def describe_argument(argument):
     return f"| `{argument['name']}`{mark} | {kind} | {default} | {argument['doc']} |\n"
 
 
+WORDS = {"string": "text", "boolean": "flag", "object": "map", None: "any"}
+
+
+def describe_map(shape):
+    if "additionalProperties" in shape:
+        return f"{{name: {describe_shape(shape['additionalProperties'])}, …}}"
+    if "properties" not in shape:
+        return "map"
+    required = shape.get("required", [])
+    parts = [
+        f"{name}{'' if name in required else '?'}: {describe_shape(inner)}"
+        for name, inner in sorted(
+            shape["properties"].items(), key=lambda item: (item[0] not in required, item[0])
+        )
+    ]
+    return "{" + ", ".join(parts) + "}"
+
+
 def describe_shape(shape):
-    """A schema as one line; written without recursion into what has a name of its own."""
-    if "oneOf" in shape:
-        kinds = list(dict.fromkeys(describe_shape(one) for one in shape["oneOf"]))
-        return {"integer or text": "id"}.get(" or ".join(kinds), " or ".join(kinds))
+    """A schema as one line."""
     kind = shape.get("type")
-    null = "|null" if shape.get("nullable") else ""
-    if kind == "array":
-        inner = describe_shape(shape.get("items") or {})
-        return f"[{inner}, …]{null}" if "minItems" not in shape else "[vectors, ids, fields]"
-    if kind == "object" and "properties" in shape:
-        required = shape.get("required", [])
-        parts = [
-            f"{name}{'' if name in required else '?'}: {describe_shape(shape['properties'][name])}"
-            for name in sorted(shape["properties"], key=lambda name: (name not in required, name))
-        ]
-        return "{" + ", ".join(parts) + "}" + null
-    if kind == "object" and "additionalProperties" in shape:
-        return "{name: " + describe_shape(shape["additionalProperties"]) + ", …}"
+    if "oneOf" in shape:
+        kinds = " or ".join(dict.fromkeys(describe_shape(one) for one in shape["oneOf"]))
+        return kinds.replace("integer or text", "id")
     if "enum" in shape:
         return " or ".join(f'"{word}"' for word in shape["enum"])
-    return {"string": "text", "boolean": "flag", "object": "map", None: "any"}.get(kind, kind) + null
+    if kind == "array" and "minItems" in shape:
+        line = "[vectors, ids, fields]"
+    elif kind == "array":
+        line = f"[{describe_shape(shape['items'])}, …]"
+    elif kind == "object":
+        line = describe_map(shape)
+    else:
+        line = WORDS.get(kind, kind)
+    return line + ("|null" if shape.get("nullable") else "")
 
 
 def describe_function(function):
@@ -107,9 +123,10 @@ def describe_function(function):
     if function["public"]:
         parts.append(" Needs no key.")
     parts.append("\n")
-    if function["parameters"]:
+    own = [argument for argument in function["parameters"] if argument["name"] != "timeout_ms"]
+    if own:
         parts.append("\n| argument | kind | default | |\n|---|---|---|---|\n")
-        parts += [describe_argument(argument) for argument in function["parameters"]]
+        parts += [describe_argument(argument) for argument in own]
     parts.append(f"\nAnswers `{describe_shape(function['returns'])}`.\n")
     return "".join(parts)
 

@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
+local shapes = require "lynse.shapes"
+
 -- What a collection has is asked of those that callers have opened, and of no other.
 return {
    summary = "Counters and gauges as Prometheus' text (docs/METRICS.md).",
    arguments = {},
+   returns = shapes.text,
    run = function(context)
       local engine, known = context.engine, {}
       for _, entry in ipairs(engine.opened_collections()) do

@@ -263,7 +263,7 @@ def test_lengths_that_do_not_agree(rpc, docs):
         ({"ids": [5], "vectors": [[1, 2]]}, "dimension"),
         ({"ids": [5], "vectors": [[1, 2, float("nan")]]}, "finite"),
         ({"ids": [1], "vectors": [[1, 2, 3]]}, "id 1 already exists"),
-        ({"ids": [7, 7], "vectors": [[1, 2, 3]] * 2}, "id 7"),
+        ({"ids": [7, 7], "vectors": [[1, 2, 3]] * 2}, "7 stands at 0 and at 1"),
     ):
         with pytest.raises(RpcError, match=said):
             rpc("add", **given, **docs)
