@@ -36,9 +36,9 @@ return {
    -- workers = 1,
 
    -- Threads for calls that wait for the disk.
-   -- pool_threads = 4,
+   -- pool_threads = 16,
 
-   -- Connections of a worker.
+   -- Connections at once; further ones are told that it is BUSY.
    -- connections_max = 10000,
 
    -- Requests of one connection that are under way.
@@ -46,6 +46,12 @@ return {
 
    -- Calls of the engine that are under way for a worker; further ones are BUSY.
    -- calls_max = 1024,
+
+   -- Requests that are under way for a worker; further ones are BUSY.
+   -- requests_max = 16384,
+
+   -- Bytes of all requests under way; further ones are BUSY. 0: half the memory, at most 1 GiB.
+   -- held_limit_mb = 0,
 
    -- What is owed to a connection before no more is read from it.
    -- out_limit_mb = 8,

@@ -144,7 +144,7 @@ static int read_ini(const struct config *c, struct slice text)
         text = slice_of(text.data + used, text.size - used);
         line_number++;
         if (line.size == 0 || line.data[0] == '#' || line.data[0] == ';') continue;
-        if (line.data[0] == '[') {
+        if (line.data[0] == '[' && line.data[line.size - 1] == ']') {
             is_ours = slice_equal(line, slice_of_text("[server]"));
             continue;
         }

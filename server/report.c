@@ -22,19 +22,21 @@ struct report {
     uint64_t spent_us;
 };
 
-static const char *method_name(const struct request *r)
+/* That which was asked for, refused or not; NULL where there is none. */
+static const struct method *method_of(const struct request *r)
 {
-    return r->method ? r->method->name : "";
+    return r->method || !r->route ? r->method : r->route->method;
 }
 
 static void begin(struct log_line *line, enum log_level level, const char *event,
                   const struct report *report)
 {
     const struct request *r = report->request;
+    const struct method *method = method_of(r);
 
     log_line_begin(line, level, event);
     log_line_number(line, "request_id", r->number);
-    log_line_text(line, "method", slice_of_text(method_name(r)));
+    log_line_text(line, "method", slice_of_text(method ? method->name : ""));
     if (r->route) log_line_text(line, "path", slice_of_text(r->route->path));
     log_line_text(line, "code", slice_of_text(report->code));
     log_line_number(line, "elapsed_us", report->spent_us);
@@ -104,11 +106,12 @@ void server_report(struct request *r, const struct error *err)
     int code = err ? err->code : LYNSE_OK;
     bool is_http = r->is_lenient;
 
-    metrics_count(m, r->method ? r->method->number : m->method_count, is_http, code, spent_us);
+    const struct method *method = method_of(r);
+    metrics_count(m, method ? method->number : m->method_count, is_http, code, spent_us);
     bool is_slow = o->slow_query_ms && spent_us >= o->slow_query_ms * 1000ull;
     bool is_stranger = code == LYNSE_UNAUTHORIZED;
     bool is_told = o->log_requests || o->log_level == LOG_DEBUG;
-    bool is_audited = o->audit_log && r->method && r->method->is_audited;
+    bool is_audited = o->audit_log && method && method->is_audited;
     if (!is_slow && !is_stranger && !is_told && !is_audited) return;
 
     struct report report = {r, error_name(code), spent_us};

@@ -143,7 +143,7 @@ def config_script(rows):
     ]
     for _, kind, name, otherwise, _, _, _, _, _, text in rows:
         lines += [f"   -- {text}", f"   -- {name} = {value_in_lua(kind, otherwise)},", ""]
-    return "\n".join(lines[:-1] + ["}", ""])
+    return "\n".join([*lines[:-1], "}", ""])
 
 
 def metrics_page(rows):

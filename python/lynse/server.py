@@ -12,7 +12,8 @@ import pathlib
 import shutil
 import subprocess
 import sys
-from typing import NoReturn, Optional, Sequence
+from collections.abc import Sequence
+from typing import NoReturn
 
 __all__ = ["find_program", "main"]
 
@@ -33,7 +34,7 @@ def _is_program(path: pathlib.Path) -> bool:
     return not is_script and os.access(path, os.X_OK)
 
 
-def find_program() -> Optional[str]:
+def find_program() -> str | None:
     """The path of the program, or None."""
     named = os.environ.get("LYNSE_PROGRAM")
     if named:
@@ -47,7 +48,7 @@ def find_program() -> Optional[str]:
     return None
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> NoReturn:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Become the server; its exit status is ours."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     program = find_program()
