@@ -2,10 +2,10 @@
 # test.sh — `./dev test`.  Sourced by ./dev.  Each suite adds "name passed failed skipped" to
 # build/test-counts; the last line of the output is their sum.
 
-suites_push="tidy release where symbols examples lua python methods docs asan core-only install \
-tsan"
-suites_all="tidy release where symbols examples lua python methods openapi docs tiny faults asan \
-asan-full core-only install tsan tsan-full"
+suites_push="tidy release where symbols examples lua python methods server docs asan core-only \
+install tsan"
+suites_all="tidy release where symbols examples lua python methods server openapi docs tiny faults \
+asan asan-full core-only install tsan tsan-full"
 counts=$root/build/test-counts
 
 verb_test() {
@@ -34,7 +34,7 @@ verb_test() {
     compared=
     for suite in $suites; do
         case $suite in
-        tidy | where | symbols | examples | lua | python | methods | openapi | docs | install)
+        tidy | where | symbols | examples | lua | python | methods | server | openapi | docs | install)
             "suite_$suite"
             ;;
         *)
@@ -156,6 +156,18 @@ suite_python() {
     # shellcheck disable=SC2086
     "$(system_python)" tools/run_tests.py pytest --counts "$counts" $verbose \
         "$venv/bin/python" tests/python
+}
+
+# The program over its sockets: options, logs, and what is done to it on purpose.
+suite_server() {
+    suite_needs server release lynse_program || return 0
+    (need_venv) || {
+        count server 0 1 0
+        return 0
+    }
+    # shellcheck disable=SC2086
+    LYNSE_PROGRAM=$root/build/release/bin/lynse "$(system_python)" tools/run_tests.py pytest \
+        --counts "$counts" --suite server $verbose "$venv/bin/python" tests/server
 }
 
 # Every method of the server over real sockets, by clients that the tests write out themselves.

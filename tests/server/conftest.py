@@ -2,6 +2,7 @@
 """What tests of the server share: one that runs for a module, with a collection in it."""
 
 import pytest
+from operated import Server
 from program import Program
 
 
@@ -19,3 +20,19 @@ def server(tmp_path_factory):
         r.close()
         yield program
         assert program.stop() == 0, "".join(program.lines)
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve(*options, env=, data_dir=) → Server; all are stopped at the end of the test."""
+    servers = []
+
+    def start(*options, env=None, data_dir=None):
+        servers.append(Server(*options, env=env, data_dir=data_dir or tmp_path / "data"))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.kill()
+        server.process.wait(10)

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Beginning, refusing to begin, and ending."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from operated import PROGRAM, clean_environment, run
+
+
+def begin(tmp_path, *options, env=None):
+    return run("serve", "--port", "0", "--data-dir", tmp_path / "data", *options, env=env)
+
+
+def test_a_port_in_use(serve, tmp_path):
+    port = serve().port
+    for more in ([], ["--workers", "2"]):
+        answer = run("serve", "--port", port, "--data-dir", tmp_path / "other", *more)
+        assert answer.returncode == 1
+        assert "address already in use" in answer.stderr
+
+
+def test_a_folder_that_is_open(serve, tmp_path):
+    serve(data_dir=tmp_path / "data")
+    answer = begin(tmp_path)
+    assert answer.returncode == 1
+    assert "has the database open for writing" in answer.stderr
+
+
+def test_a_host_that_is_no_address(tmp_path):
+    answer = begin(tmp_path, "--host", "nowhere.invalid", "--insecure", env={"LYNSE_API_KEY": "x"})
+    assert answer.returncode == 1
+    assert "is no address" in answer.stderr
+
+
+def test_a_socket_path_that_is_too_long(tmp_path):
+    path = str(tmp_path / "x").ljust(108, "x")
+    answer = begin(tmp_path, "--socket", path)
+    assert answer.returncode == 2
+    assert "at most" in answer.stderr or "1 to 107" in answer.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_sockets(serve, tmp_path):
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    server = serve("--socket", path, "--host", "")
+    assert run("call", "health", env={"LYNSE_URL": f"unix:{path}"}).stdout == '{"status":"ok"}\n'
+    answer = run("serve", "--host", "", "--socket", path, "--data-dir", tmp_path / "other")
+    assert answer.returncode == 1
+    assert "somebody listens" in answer.stderr
+    assert server.stop() == 0
+    assert not path.exists()
+    path.write_text("mine")
+    answer = begin(tmp_path, "--socket", path)
+    assert answer.returncode == 1
+    assert "no socket" in answer.stderr
+    assert path.read_text() == "mine"
+
+
+def test_an_audit_file_that_cannot_be_opened(tmp_path):
+    answer = begin(tmp_path, "--audit-log-file", tmp_path / "no" / "such" / "folder")
+    assert answer.returncode == 1
+    assert "audit_log_file" in answer.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it(serve, number):
+    server = serve()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("GET", "/healthz")
+    connection.getresponse().read()
+    began = time.monotonic()
+    assert server.stop(number) == 0
+    assert time.monotonic() - began < 5
+
+
+def write_until_refused(port, acknowledged, began):
+    """Adds by one connection, from an id of its own, until the server is gone."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    first = threading.get_ident() % 1000000 * 100000
+    try:
+        for i in range(100000):
+            body = json.dumps(
+                {"collection_name": "docs", "ids": [first + i], "vectors": [[1, i, 0]]}
+            )
+            connection.request("POST", "/add", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                return
+            acknowledged.append(first + i)
+            began.set()
+    except (OSError, http.client.HTTPException):
+        return
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_signals_under_load_lose_nothing(serve, signals):
+    server = serve("--workers", "2")
+    server.post("/required_collection", collection_name="docs", dim=3)
+    acknowledged, began = [], threading.Event()
+    writers = [
+        threading.Thread(target=write_until_refused, args=(server.port, acknowledged, began))
+        for _ in range(8)
+    ]
+    for writer in writers:
+        writer.start()
+    assert began.wait(10)
+    time.sleep(0.5)
+    stopped = time.monotonic()
+    for _ in range(signals):
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.02)
+    assert server.process.wait(10) == 0
+    assert time.monotonic() - stopped < 10
+    for writer in writers:
+        writer.join()
+    again = serve()
+    assert again.post("/count", collection_name="docs")["count"] >= len(acknowledged)
+    found = again.post("/query", collection_name="docs", filter_ids=acknowledged[-1000:])
+    assert len(found["result"]) == min(len(acknowledged), 1000)
+
+
+def test_a_second_signal_does_not_wait_for_a_silent_caller(serve):
+    server = serve("--drain-secs", "60")
+    with socket.create_connection(("127.0.0.1", server.port)) as silent:
+        silent.sendall(b"POST /add HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("stopping")
+        time.sleep(0.3)
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(5) == 0
+        assert time.monotonic() - began < 5
+
+
+def test_other_names(tmp_path):
+    link = tmp_path / "lynsedb"
+    link.symlink_to(PROGRAM)
+    for command in ([str(link)], [PROGRAM]):
+        pid = os.spawnve(
+            os.P_NOWAIT,
+            command[0],
+            [command[0], "--host", "", "--data-dir", str(tmp_path / "data")],
+            clean_environment(),
+        )
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2  # nothing to listen at
+    assert run("version").stdout == run("--version").stdout
+
+
+def test_call(serve):
+    server = serve()
+    assert server.call("require_collection", "collection_name=docs", "dim=2").returncode == 0
+    assert (
+        server.call("add", "collection_name=docs", "vectors=[[1,2]]", 'fields=[{"a":1}]').returncode
+        == 0
+    )
+    answer = server.call("search", '{"collection_name": "docs", "vector": [1, 2], "k": 1}')
+    assert json.loads(answer.stdout)["items"]["ids"] == [0]
+    answer = server.call("count", "collection_name=docs", "where=a = 1")
+    assert json.loads(answer.stdout)["count"] == 1
+    listed = server.call().stdout.splitlines()
+    assert any(line.split()[0] == "search" and len(line.split()) > 3 for line in listed)
+    assert len(listed) > 20
+    answer = server.call("serch", "collection_name=docs")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "NOT_FOUND: there is no method 'serch'; did you mean 'search'?" in answer.stderr
+    assert server.call("count", "docs").returncode == 1
+    for arguments in (["--prot", "1"], ["--timeout-secs", "0", "health"], ["--url"]):
+        assert server.call(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://127.0.0.1", "TLS is not there yet"),
+        ("ftp://x", "must begin with"),
+        ("http://:1", "HOST:PORT"),
+        ("http://127.0.0.1:1", "nobody answers"),
+        ("unix:/no/such/socket", "nobody answers"),
+        ("unix:" + "x" * 108, "must be 1 to 107"),
+    ],
+)
+def test_call_of_nobody(url, said):
+    answer = run("call", "--url", url, "health")
+    assert answer.returncode == 1
+    assert said in answer.stderr
+
+
+def test_call_of_somebody_else():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def answer(reply):
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(1000)
+                peer.sendall(reply)
+
+        for reply in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x94\x01\x07\xc0\xc0", b"\xc1"):
+            thread = threading.Thread(target=answer, args=(reply,))
+            thread.start()
+            result = run("call", "--url", f"http://127.0.0.1:{port}", "--timeout-secs=2", "health")
+            thread.join()
+            assert result.returncode == 1
+            assert len(result.stderr.splitlines()) == 1
