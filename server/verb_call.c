@@ -169,22 +169,24 @@ static int print_json(struct slice packed, struct error *err)
     return rc;
 }
 
+static struct slice text_under(const struct value *map, const char *key)
+{
+    struct value found;
+    bool is_there = value_get(map, slice_of_text(key), &found) && found.type == VALUE_TEXT;
+    return is_there ? found.as.text : slice_of(NULL, 0);
+}
+
 static int print_methods(const struct value *answer, struct error *err)
 {
-    struct value methods, method, name, summary;
+    struct value methods, method;
 
-    if (!value_get(answer, slice_of_text("methods"), &methods) ||
-        (methods.type != VALUE_ARRAY && methods.type != VALUE_MAP))
-        return print_json(answer->raw, err);
+    if (!value_get(answer, slice_of_text("functions"), &methods) || methods.type != VALUE_ARRAY)
+        return error_set(err, LYNSE_PARSE, "api_info lists no functions");
     struct value_walk walk = value_walk_of(&methods);
-    while (value_walk_next(&walk, &name, &method)) {
-        if (methods.type == VALUE_ARRAY && !value_get(&method, slice_of_text("name"), &name))
-            continue;
-        if (name.type != VALUE_TEXT) continue;
-        if (!value_get(&method, slice_of_text("summary"), &summary) || summary.type != VALUE_TEXT)
-            summary.as.text = slice_of(NULL, 0);
-        printf("%-32.*s %.*s\n", (int)name.as.text.size, (const char *)name.as.text.data,
-               (int)summary.as.text.size, (const char *)summary.as.text.data);
+    while (value_walk_next(&walk, NULL, &method)) {
+        struct slice name = text_under(&method, "name"), doc = text_under(&method, "doc");
+        printf("%-32.*s %.*s\n", (int)name.size, (const char *)name.data, (int)doc.size,
+               (const char *)doc.data);
     }
     return 0;
 }
