@@ -4,13 +4,16 @@
 import http.client
 import json
 import os
+import pathlib
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
-from operated import PROGRAM, clean_environment, run
+from operated import PROGRAM, ROOT, clean_environment, run
 
 
 def begin(tmp_path, *options, env=None):
@@ -214,3 +217,59 @@ def test_call_of_somebody_else():
             thread.join()
             assert result.returncode == 1
             assert len(result.stderr.splitlines()) == 1
+
+
+def python_server(*arguments, env):
+    """python -m lynse.server, without the package, which this test does not need."""
+    script = str(ROOT / "python" / "lynse" / "server.py")
+    code = (
+        "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], None, '__main__')"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, script, *arguments],
+        env={**clean_environment(), **env},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_python_finds_the_program(tmp_path):
+    (tmp_path / "lynse").symlink_to(PROGRAM)
+    for env in ({"LYNSE_PROGRAM": PROGRAM}, {"PATH": str(tmp_path)}):
+        answer = python_server("config", "--port=9", env=env)
+        assert (answer.returncode, answer.stderr) == (0, "")
+        assert "--port" in answer.stdout
+        answer = python_server("--prot=9", env=env)
+        assert answer.returncode == 2
+        assert "did you mean '--port'?" in answer.stderr
+
+
+def test_python_says_where_the_program_is_not(tmp_path):
+    script = tmp_path / "lynse"
+    script.write_text("#!/bin/sh\nexit 3\n")
+    script.chmod(0o755)
+    for env in ({"LYNSE_PROGRAM": "/no/such/program"}, {"PATH": str(tmp_path)}):
+        answer = python_server(env=env)
+        assert answer.returncode == 1
+        assert "the program 'lynse' is not here" in answer.stderr
+
+
+def test_what_is_installed(tmp_path):
+    build = pathlib.Path(PROGRAM).parents[1]
+    if not (build / "cmake_install.cmake").exists():
+        pytest.skip("the program is not in a build folder")
+    subprocess.run(
+        ["cmake", "--install", build, "--component", "server", "--prefix", tmp_path],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    version = subprocess.run(
+        [tmp_path / "bin" / "lynsedb", "version"], capture_output=True, text=True, check=True
+    )
+    assert version.stdout == run("version").stdout
+    assert "ExecStart=/" in (tmp_path / "lib" / "systemd" / "system" / "lynse.service").read_text()
+    pages = {path.name for path in (tmp_path / "share" / "doc" / "lynse").iterdir()}
+    assert pages == {"OPERATIONS.md", "OPTIONS.md", "METRICS.md", "config.lua"}
