@@ -4,19 +4,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/clock.h"
 #include "base/utf8.h"
 
 /* "}\n" and the quote that closes a text always have room. */
 enum { END_BYTES = 8, ESCAPED_BYTES_MAX = 6 };
+_Static_assert((int)LOG_LINE_BYTES <= PIPE_BUF, "a pipe that can be written to takes a line whole");
 
 /* Set before other threads run, like the sink of base/log.h. */
 static int audit_fd = STDERR_FILENO;
+static _Atomic(uint64_t) dropped_count; /* relaxed: a figure for people */
 
 /* ---- Pieces ---- */
 
@@ -116,11 +121,27 @@ void log_line_begin(struct log_line *line, enum log_level level, const char *eve
     begin(line, level, slice_of_text(event));
 }
 
+/* A pipe that is full would make a loop, and all its callers, wait for whoever reads the log. */
+static bool would_wait(int fd)
+{
+    struct pollfd asked = {.fd = fd, .events = POLLOUT};
+    return poll(&asked, 1, 0) == 0;
+}
+
+uint64_t log_lines_dropped(void)
+{
+    return atomic_load_relaxed(&dropped_count);
+}
+
 void log_line_end(struct log_line *line, bool is_audit)
 {
     int fd = is_audit ? audit_fd : STDERR_FILENO;
     size_t done = 0;
 
+    if (would_wait(fd)) {
+        atomic_add_relaxed(&dropped_count, 1);
+        return;
+    }
     memcpy(line->bytes + line->size, "}\n", 2);
     line->size += 2;
     while (done < line->size) {

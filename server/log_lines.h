@@ -6,8 +6,10 @@
  *     log_line_number(&line, "request_id", 17);
  *     log_line_end(&line, false);
  *
- * A line is written with one call of the system, so that lines of several threads do not mix.
- * What is too long for a line is cut.  Any thread, between log_lines_open and log_lines_close.
+ * A line is written with one call of the system, so that lines of several threads do not mix, and
+ * fits what a pipe takes whole (PIPE_BUF): what is too long is cut.  Where nobody reads the pipe
+ * any more lines are dropped and counted; nobody waits.  Any thread, between log_lines_open and
+ * log_lines_close.
  */
 #ifndef SERVER_LOG_LINES_H
 #define SERVER_LOG_LINES_H
@@ -20,7 +22,7 @@
 #include "base/log.h"
 #include "base/slice.h"
 
-enum { LOG_LINE_BYTES = 8 << 10, LOG_TEXT_BYTES_MAX = 1 << 10 };
+enum { LOG_LINE_BYTES = 4 << 10, LOG_TEXT_BYTES_MAX = 1 << 10 };
 
 struct log_line {
     size_t size;
@@ -37,6 +39,7 @@ void log_line_begin(struct log_line *line, enum log_level level, const char *eve
 void log_line_text(struct log_line *line, const char *key, struct slice text);
 void log_line_number(struct log_line *line, const char *key, uint64_t number);
 void log_line_end(struct log_line *line, bool is_audit);
+uint64_t log_lines_dropped(void); /* since the process began */
 
 /* `event key=value …` of log_event as fields. */
 void log_line_fields(struct log_line *line, enum log_level level, const char *message);

@@ -39,6 +39,8 @@
     _(SLOW, "lynse_slow_requests_total", "counter", "", "Requests over slow_query_warn_ms.")       \
     _(UNAUTHORIZED, "lynse_unauthorized_requests_total", "counter", "",                            \
       "Requests without the right key.")                                                           \
+    _(DROPPED, "lynse_log_lines_dropped_total", "counter", "",                                     \
+      "Lines of the log or the audit trail that nobody took in time.")                             \
     _(OPENED, "lynse_open_collections", "gauge", "", "Collections that callers have used.")        \
     _(ROWS, "lynse_collection_records", "gauge", "database collection", "Live records.")           \
     _(DELETED, "lynse_collection_deleted_rows", "gauge", "database collection",                    \

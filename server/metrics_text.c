@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "server/log_lines.h"
 #include "server/loop.h"
 #include "server/metrics.h"
 #include "server/metrics_bounds.h"
@@ -147,6 +148,7 @@ void metrics_write_server(struct loop *l, struct buf *out)
     write_durations(s, out);
     write_one(out, METRIC_SLOW, SUM_OF(s, slow));
     write_one(out, METRIC_UNAUTHORIZED, SUM_OF(s, unauthorized));
+    write_one(out, METRIC_DROPPED, log_lines_dropped());
     write_one(out, METRIC_OPENED, opened_names_count(&s->opened));
 }
 

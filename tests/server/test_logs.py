@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log, the audit trail and the metrics of a server that works."""
 
+import http.client
+import json
+import os
 import re
+import select
+import socket
+import subprocess
+
+from operated import PROGRAM, clean_environment
 
 KEY = "geheim/key-17"
 DOCS = {"collection_name": "docs"}
@@ -233,3 +241,37 @@ def test_limits_of_an_operator(serve):
     assert "collection vector count 4 would exceed" in refused("/add", vectors=[[1]] * 2)
     server.post("/add", **DOCS, vectors=[[1]])
     server.post("/search", **DOCS, vector=[1], k=5)
+
+
+def test_nobody_waits_for_the_reader_of_the_log(tmp_path):
+    unread, stderr = os.pipe()
+    path = tmp_path / "socket"
+    command = [PROGRAM, "serve", "--host", "", "--socket", path, "--log-requests"]
+    process = subprocess.Popen(
+        [*command, "--data-dir", tmp_path / "data"], env=clean_environment(), stderr=stderr
+    )
+    os.close(stderr)
+    try:
+        assert select.select([unread], [], [], 20)[0]
+        connection = http.client.HTTPConnection("here")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(20)
+        connection.sock.connect(str(path))
+        for _ in range(2000):
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        dropped = re.search(r"^lynse_log_lines_dropped_total (\d+)$", text, re.MULTILINE)
+        assert int(dropped.group(1)) > 0
+        connection.close()
+        process.terminate()
+        assert process.wait(10) == 0
+        with os.fdopen(os.dup(unread), "rb") as log:
+            events = [json.loads(line)["event"] for line in log]  # no line was cut
+        assert events[0] == "listening"
+        assert 0 < events.count("http_request") < 2000
+    finally:
+        process.kill()
+        process.wait(10)
+        os.close(unread)

@@ -41,6 +41,7 @@ return {
       ["server/engine_call.c"] = "the same flag, before a call begins",
       ["server/server.h"] = "counters that loops share, and whether it drains",
       ["server/server.c"] = "counters that loops share, and whether it drains",
+      ["server/log_lines.c"] = "lines that were dropped: any thread logs",
       ["server/metrics.h"] = "counters of a loop, which other loops read",
       ["server/metrics.c"] = "counters of a loop, which other loops read",
       ["server/metrics_text.c"] = "counters of a loop, which other loops read",
