@@ -19,11 +19,11 @@ import struct
 import subprocess
 import sys
 
+from support.peers import peer_python, peer_version
 from support.results import (
     BENCH,
     DATA,
     PAIRS,
-    PEERS,
     ROOT,
     Table,
     fresh,
@@ -31,15 +31,8 @@ from support.results import (
     main,
     number,
     run,
-    say,
 )
 
-PEER_PACKAGES = {
-    "faiss": ["faiss-cpu", "numpy", "cffi", "msgpack"],
-    "lancedb": ["lancedb", "numpy", "pyarrow"],
-    "chromadb": ["chromadb", "numpy"],
-    "lynsedb": ["LynseDB", "numpy"],
-}
 # One text for all: 100,000 rows with three fields go in, the store is opened again and counted.
 BULK = """
 import sys, time, numpy as np
@@ -146,38 +139,6 @@ for pair in range(int(sys.argv[3])):
     print("pair", a * 1e6, b * 1e6)
 client.close()
 """
-
-
-def peer_python(name: str) -> pathlib.Path | None:
-    """The interpreter of a peer's environment; None, said loudly, when it cannot be had."""
-    python = PEERS / name / "bin" / "python"
-    stamp = PEERS / name / "ready"
-    if stamp.exists():
-        return python
-    say(f"install {name} in build/peers/{name}")
-    try:
-        subprocess.run(
-            [sys.executable, "-m", "venv", PEERS / name], check=True, capture_output=True
-        )
-        pip = [python, "-m", "pip", "install", "-q"]
-        subprocess.run([*pip, *PEER_PACKAGES[name]], check=True, capture_output=True)
-        if name == "faiss":
-            subprocess.run(
-                [*pip, "setuptools", "wheel", "scikit-build-core", "."],
-                check=True,
-                capture_output=True,
-                cwd=ROOT,
-            )
-    except subprocess.CalledProcessError as error:
-        say(f"LEFT OUT: {name}: {error.stderr.decode()[-300:]}")
-        return None
-    stamp.touch()
-    return python
-
-
-def peer_version(python: pathlib.Path, package: str) -> str:
-    code = f"import importlib.metadata as m; print('v', m.version('{package}'))"
-    return run(python, "-c", code)["v"][0][0]
 
 
 def clean_env() -> dict:

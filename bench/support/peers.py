@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Peers of the benchmarks, each in a virtual environment of its own below build/peers."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+from support.results import PEERS, ROOT, run, say
+
+PEER_PACKAGES = {
+    "faiss": ["faiss-cpu", "numpy", "cffi", "msgpack"],
+    "lancedb": ["lancedb", "numpy", "pyarrow"],
+    "chromadb": ["chromadb", "numpy"],
+    "lynsedb": ["LynseDB", "numpy"],
+}
+
+
+def peer_python(name: str) -> pathlib.Path | None:
+    """The interpreter of a peer's environment; None, said loudly, when it cannot be had."""
+    python = PEERS / name / "bin" / "python"
+    stamp = PEERS / name / "ready"
+    if stamp.exists():
+        return python
+    say(f"install {name} in build/peers/{name}")
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "venv", PEERS / name], check=True, capture_output=True
+        )
+        pip = [python, "-m", "pip", "install", "-q"]
+        subprocess.run([*pip, *PEER_PACKAGES[name]], check=True, capture_output=True)
+        if name == "faiss":
+            subprocess.run(
+                [*pip, "setuptools", "wheel", "scikit-build-core", "."],
+                check=True,
+                capture_output=True,
+                cwd=ROOT,
+            )
+    except subprocess.CalledProcessError as error:
+        say(f"LEFT OUT: {name}: {error.stderr.decode()[-300:]}")
+        return None
+    stamp.touch()
+    return python
+
+
+def peer_version(python: pathlib.Path, package: str) -> str:
+    code = f"import importlib.metadata as m; print('v', m.version('{package}'))"
+    return run(python, "-c", code)["v"][0][0]
