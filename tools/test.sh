@@ -34,7 +34,8 @@ verb_test() {
     compared=
     for suite in $suites; do
         case $suite in
-        tidy | where | symbols | examples | lua | python | methods | server | openapi | docs | install)
+        tidy | where | symbols | examples | lua | python | methods | server | openapi | docs | \
+            install)
             "suite_$suite"
             ;;
         *)
