@@ -107,12 +107,12 @@ layers.libraries = {
 
 -- The C library, POSIX and Linux; a header that is not here is somebody's library and needs a line
 -- above.
-layers.system = "arpa/inet.h assert.h ctype.h dirent.h errno.h fcntl.h fenv.h float.h getopt.h inttypes.h "
-   .. "limits.h linux/falloc.h linux/fs.h linux/magic.h malloc.h math.h netdb.h poll.h sched.h "
-   .. "setjmp.h signal.h stdalign.h stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h "
-   .. "strings.h sys/epoll.h sys/file.h sys/mman.h sys/mount.h sys/prctl.h sys/random.h sys/resource.h "
-   .. "sys/socket.h sys/stat.h sys/statfs.h sys/statvfs.h sys/syscall.h sys/sysinfo.h "
-   .. "sys/sysmacros.h sys/time.h sys/types.h sys/uio.h sys/un.h sys/utsname.h sys/vfs.h "
-   .. "sys/wait.h time.h unistd.h"
+layers.system = "arpa/inet.h assert.h ctype.h dirent.h errno.h fcntl.h fenv.h float.h getopt.h "
+   .. "inttypes.h limits.h linux/falloc.h linux/fs.h linux/magic.h malloc.h math.h netdb.h "
+   .. "netinet/in.h netinet/tcp.h poll.h sched.h setjmp.h signal.h stdalign.h stdarg.h stdbool.h "
+   .. "stddef.h stdint.h stdio.h stdlib.h string.h strings.h sys/epoll.h sys/file.h sys/mman.h "
+   .. "sys/mount.h sys/prctl.h sys/random.h sys/resource.h sys/socket.h sys/stat.h sys/statfs.h "
+   .. "sys/statvfs.h sys/syscall.h sys/sysinfo.h sys/sysmacros.h sys/time.h sys/types.h "
+   .. "sys/uio.h sys/un.h sys/utsname.h sys/vfs.h sys/wait.h time.h unistd.h"
 
 return layers
