@@ -7,7 +7,7 @@
 #include "filter/filter.h"
 #include "support/test.h"
 
-enum { ROWS = 200, ROUNDS = 60, FILTERS = 20, PIECES_MAX = 10000000, TEXT_BYTES = 3000 };
+enum { ROWS = 200, ROUNDS = 200, FILTERS = 20, PIECES_MAX = 10000000, TEXT_BYTES = 3000 };
 
 struct table {
     struct column *columns[2]; /* t: texts and nulls; l: arrays */
@@ -18,7 +18,7 @@ struct table {
 static void fill(struct rng *rng, struct table *t)
 {
     static const char letters[] = "abcde";
-    static const uint64_t lengths[] = {20, 400, TEXT_BYTES};
+    static const uint64_t lengths[] = {20, 700, TEXT_BYTES};
     uint64_t most = lengths[rng_below(rng, 3)];
     struct error err = {0};
 
@@ -50,7 +50,7 @@ static void write_leaf(struct rng *rng, struct buf *out)
 {
     static const char signs[] = "ab%_c";
 
-    switch (rng_below(rng, 6)) {
+    switch (rng_below(rng, 9)) {
     case 0:
         buf_append_text(out, "l CONTAINS %d", (int)rng_below(rng, 5));
         return;
@@ -62,6 +62,11 @@ static void write_leaf(struct rng *rng, struct buf *out)
         return;
     case 3:
         buf_append_text(out, "t > 'b'");
+        return;
+    case 4:
+    case 5:
+    case 6: /* is looked for through all of most texts */
+        buf_append_text(out, "t LIKE '%%abcde%s%%'", rng_below(rng, 2) ? "" : "abc");
         return;
     default:
         buf_append_text(out, "t %sLIKE '", rng_below(rng, 3) ? "" : "NOT ");
@@ -86,7 +91,7 @@ static void write_filter(struct rng *rng, struct buf *out)
 static uint64_t next_piece(struct rng *rng, uint64_t mode)
 {
     if (mode == 0) return 1 + rng_below(rng, 50);
-    if (mode == 1) return rng_below(rng, 2) ? 1 + rng_below(rng, 200) : 64 + rng_below(rng, 200000);
+    if (mode == 1) return rng_below(rng, 2) ? 1 + rng_below(rng, 3000) : rng_below(rng, 200000);
     return 1 + rng_below(rng, 20000);
 }
 
