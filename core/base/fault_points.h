@@ -41,7 +41,10 @@
     _(RECOVERY_SKIP_R3B, "recovery does not sync what it read")                                    \
     _(REPLAY_SEALED_ROWS, "replay adds rows that are sealed already")                              \
     _(RETIRE_BEFORE_MAPS, "delete maps count as written without being written")                    \
+    _(REQUESTS_ABOVE_F, "a manifest keeps requests of groups that it has not flushed")             \
+    _(REQUEST_BEFORE_COMMIT, "the request of a group that failed to be logged is remembered")      \
     _(ROOT_SKIP_R3B, "opening a root acts on names that it did not sync")                          \
+    _(SEAL_FORGETS_REQUESTS, "a manifest keeps no requests")                                       \
     _(SEAL_FORGETS_LATE_DELETES, "deletions during a build are not brought onto its result")       \
     _(SEAL_NO_WAL_SYNC, "a manifest names what the log does not hold durably")                     \
     _(SEAL_WAL_SYNC_TO_F, "a manifest waits for the log up to F alone")                            \
@@ -73,6 +76,7 @@
     _(RECOVERY_DAMAGED_COPY, "one of two copies was bad")                                          \
     _(RECOVERY_R3A_PROVED, "a successor declared the end of a log file dead")                      \
     _(REPLAY_FROZE_TAIL, "replay filled a tail")                                                   \
+    _(REQUEST_REPEATED, "a retry was answered as the first time")                                  \
     _(RESERVE_MADE, "room was set aside for a full disk")                                          \
     _(RESERVE_RELEASED, "a full disk got the room that was set aside")                             \
     _(RESTORE_REPLAYED, "a restore was replayed")                                                  \

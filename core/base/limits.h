@@ -52,6 +52,7 @@ enum { /* of the wire; options may set less */
 
 #ifdef LYNSE_TINY
 enum {
+    LIMIT_REQUESTS = 12,        /* ids of requests that a collection remembers */
     SEAL_ROWS = 16,             /* a tail is frozen at this many rows */
     SEAL_BYTES = 1 << 16,       /* or at this many bytes of vectors */
     SMALL_SEGMENT_ROWS = 4,     /* a last segment below this is rewritten with the tail */
@@ -73,6 +74,7 @@ enum {
 };
 #else
 enum {
+    LIMIT_REQUESTS = 65536,
     SEAL_ROWS = 131072,
     SEAL_BYTES = 64 << 20,
     SMALL_SEGMENT_ROWS = 16384,
@@ -100,6 +102,7 @@ enum {
     DOC_CACHE_BYTES = 32 << 20,
     ALIGN_VECTOR = 64, /* a cache line, and one AVX-512 register */
 };
+#define REQUEST_WINDOW_US 600000000ll      /* and for so long: a write's longest time-out */
 #define LIMIT_LOW_WATER_BYTES (1ull << 50) /* more is a number that was not meant */
 #define MAILBOX_BYTES (64ull << 20)
 #define UNSYNCED_BYTES_MAX (64ull << 20) /* inline mode without syncs (R4b) */

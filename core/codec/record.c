@@ -3,7 +3,8 @@
  *
  * WHAT        One payload holds whole rows in columns: ids, then vectors, then documents, so that a
  *             bulk load is three copies and a replay is three walks.
- * LAYOUT      FORMAT.md section 6, "Tags of record payloads"; all tags are required.
+ * LAYOUT      FORMAT.md section 6, "Tags of record payloads"; all tags but the request's id are
+ *             required.
  * INVARIANTS  (1) What encode writes, decode accepts.
  *             (2) After decode returned 0, every row can be read without another check.
  * THREADS     No state.
@@ -102,6 +103,18 @@ void record_encode_restore(struct buf *out, const struct record_id *ids,
     size_t begin = tagged_begin(out, RECORD_VERSIONS, TAGGED_REQUIRED, (uint32_t)count);
     for (size_t i = 0; i < count; i++) buf_append_u64(out, version_lsns[i]);
     tagged_end(out, begin);
+}
+
+void record_encode_request(struct buf *out, const struct request_stamp *stamp)
+{
+    size_t begin = tagged_begin(out, RECORD_REQUEST_ID, 0, 0);
+    request_stamp_write(stamp, out);
+    tagged_end(out, begin);
+}
+
+size_t record_request_bytes(void)
+{
+    return tagged_bytes(REQUEST_STAMP_BYTES);
 }
 
 size_t record_upsert_bytes(const struct record_rows *rows)
@@ -211,6 +224,18 @@ static int decode_versions(const struct tagged_field *f, struct record_view *out
                          f->data.size, out->count);
     out->versions = f->data.data;
     return 0;
+}
+
+static int decode_request_id(const struct tagged_field *f, struct record_view *out,
+                             struct error *err)
+{
+    struct reader r = reader_of(f->data);
+
+    request_stamp_read(&out->request, &r);
+    if (f->number == 0 && f->data.size == REQUEST_STAMP_BYTES &&
+        !request_stamp_is_none(&out->request))
+        return 0;
+    return error_set(err, LYNSE_CORRUPT, "record: damaged request id of %zu bytes", f->data.size);
 }
 
 struct record_field {

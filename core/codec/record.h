@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "codec/id.h"
 #include "codec/record_kinds.h"
+#include "codec/request_stamp.h"
 #include "codec/vector_types.h"
 
 /* Rows to encode: n ids; n x dim f32; n documents (msgpack maps; size 0 = the empty map). */
@@ -30,6 +31,9 @@ struct slice record_encode_upsert_around(struct buf *out, const struct record_ro
 void record_encode_delete(struct buf *out, const struct record_id *ids, size_t count);
 void record_encode_restore(struct buf *out, const struct record_id *ids,
                            const uint64_t *version_lsns, size_t count);
+/* Behind any of them: the request that the group answers.  Who does not know it skips it. */
+void record_encode_request(struct buf *out, const struct request_stamp *stamp);
+size_t record_request_bytes(void);
 /* An upper bound of what record_encode_upsert appends; ids NULL: integers. */
 size_t record_upsert_bytes(const struct record_rows *rows);
 
@@ -43,6 +47,7 @@ struct record_view {
     const uint8_t *document_ends; /* UPSERT: (count + 1) x u32, or NULL: all empty */
     struct slice documents;
     const uint8_t *versions; /* RESTORE: count x u64 */
+    struct request_stamp request;
 };
 
 /* kind has rows.  Everything is validated: counts against bytes left, ids, offsets monotone and

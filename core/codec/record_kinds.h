@@ -28,7 +28,8 @@
     _(IDS, 1, ids)                                                                                 \
     _(VECTORS, 2, vectors)                                                                         \
     _(DOCUMENTS, 3, documents)                                                                     \
-    _(VERSIONS, 4, versions)
+    _(VERSIONS, 4, versions)                                                                       \
+    _(REQUEST_ID, 5, request_id)
 
 enum record_kind {
 #define RECORD_ROW_NUMBER(name, number, kind, must_have) RECORD_##name = number,
@@ -43,7 +44,6 @@ enum record_tag {
 #define RECORD_TAG_NUMBER(tag, number, field) RECORD_##tag = number,
     RECORD_FIELDS(RECORD_TAG_NUMBER)
 #undef RECORD_TAG_NUMBER
-        RECORD_REQUEST_ID = 5 /* reserved */
 };
 
 /* Of any byte. */

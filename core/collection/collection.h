@@ -18,6 +18,8 @@
  *             (6) After a failed sync nothing is ever logged again (R9).
  *             (7) While sealing fails, a bounded number of frozen tails waits: then writes that add
  *                 rows are refused, and reads, deletions and restores go on.
+ *             (8) A request's id stands in its group's record, and in the manifest once that has
+ *                 flushed the group: recovered together or not at all (P4).
  * THREADS     One thread at a time calls in, the actor; readers go through the view slot alone.
  *             A seal's build runs elsewhere, on a view of its own.
  */
@@ -29,6 +31,7 @@
 #include "base/clock.h"
 #include "base/hash_map.h"
 #include "codec/record.h"
+#include "collection/request_window.h"
 #include "segment/active_segment.h"
 #include "segment/segment_builder.h"
 #include "segment/view.h"
@@ -52,7 +55,8 @@ struct collection_write {
     const struct slice *documents; /* NULL or size 0: add: empty; upsert: keep the old ones */
     /* DELETE: NULL, or the LSN of each id's version: only those that are still of it go. */
     const uint64_t *if_lsns;
-    uint8_t sync; /* enum sync_level; 0: the collection's */
+    uint8_t sync;                 /* enum sync_level; 0: the collection's */
+    struct request_stamp request; /* see collection_write_identify */
 
     const struct record_id *resolved_ids; /* DELETE, RESTORE: those that the group changes */
     const uint64_t *resolved_versions;    /* the LSN of each one's version */
@@ -61,6 +65,7 @@ struct collection_write {
     uint64_t row_count;
     uint64_t first_number; /* first id given */
     uint8_t sync_reached;
+    bool is_repeat; /* the request was applied before; this is its first answer, synced as now */
 };
 /* Called exactly once a write, in order, when its answer stands in it. */
 typedef void collection_written_fn(void *ctx, struct collection_write *w);
@@ -168,7 +173,8 @@ struct collection {
     uint64_t max_int_id;
     bool has_int_id;
     bool is_poisoned;
-    struct error poison; /* why */
+    struct error poison;            /* why */
+    struct request_window requests; /* applied, and of the batch under way */
     struct collection_batch batch;
     struct collection_seal seal;
     uint32_t seal_failures;    /* in a row, of what still waits to be sealed */
@@ -216,6 +222,15 @@ void collection_write_batch(struct collection *c, struct collection_write **writ
 int collection_sync(struct collection *c, uint64_t *out_durable_lsn, struct error *err);
 /* A durable mark, when nothing was written for 100 ms (R3). */
 int collection_mark(struct collection *c, struct error *err);
+
+/* ---- collection_request.c ---- */
+
+/* The write answers the request of this id, not all zero: a retry of it is answered and applies
+ * nothing.  The id is for this command alone, told by its hash.  Any thread, before the write is
+ * handed over; nothing of the command changes afterwards. */
+void collection_write_identify(struct collection_write *w, const uint8_t id[REQUEST_ID_BYTES]);
+/* Would the write be answered as a repeat, or refused for its id, without being looked at? */
+bool collection_knows_request(const struct collection *c, const struct collection_write *w);
 
 /* ---- collection_seal.c ---- */
 
@@ -280,6 +295,20 @@ void collection_part_deinit(struct collection_part *p);
 
 /* collection_write.c: what the log calls. */
 commit_complete_fn collection_on_complete;
+
+/* collection_request.c */
+bool collection_request_is_pending(const struct collection *c, const struct collection_write *w);
+/* true: w is answered, but for its level. */
+bool collection_answer_repeat(struct collection *c, struct collection_write *w);
+int collection_reserve_request(struct collection *c, struct collection_write *w, struct error *err);
+void collection_remember_request(struct collection *c, const struct collection_write *w,
+                                 uint64_t lsn); /* reserved */
+int collection_replay_request(struct collection *c, const struct record_view *r, uint64_t lsn,
+                              struct error *err);
+int collection_load_requests(struct collection *c, const struct applied_requests *from,
+                             struct error *err);
+/* What the manifest must keep. */
+int collection_keep_requests(struct collection *c, struct manifest *m, struct error *err);
 
 /* collection_stage.c */
 int collection_stage(struct collection *c, struct collection_write *w, uint64_t lsn,

@@ -242,5 +242,6 @@ int collection_replay_record(void *ctx, uint64_t lsn, enum record_kind kind, str
     if (record_decode(kind, payload, &r, err) != 0)
         return error_wrap(err, "log, LSN %llu", (unsigned long long)lsn);
     if (replay_of_kind[kind](c, &r, lsn, err) != 0) return -1;
+    if (collection_replay_request(c, &r, lsn, err) != 0) return -1;
     return is_group_end ? replay_group_end(c, lsn, err) : 0;
 }

@@ -161,6 +161,7 @@ static int recover(struct collection *c, struct error *err)
     c->applied_lsn = c->manifest.flushed_lsn;
     c->max_int_id = c->manifest.max_int_id;
     c->has_int_id = c->manifest.has_int_id;
+    if (collection_load_requests(c, &r.manifest.requests, err) != 0) goto out;
     for (uint32_t i = 0; i < c->manifest.segment_count; i++)
         if (open_segment(c, &c->manifest.segments[i], err) != 0) goto out;
     if (recovery_replay(&r, collection_replay_record, c, err) != 0) goto out;
@@ -186,6 +187,7 @@ int collection_open(const struct collection_desc *desc, struct collection **out,
     c->dir = desc->take_dir;
     manifest_init(&c->manifest, desc->alloc);
     init_batch(c);
+    request_window_init(&c->requests, desc->alloc, load_u64(desc->owner.collection.bytes));
     if (recover(c, err) != 0) {
         collection_abandon(c);
         return -1;
@@ -209,6 +211,7 @@ void collection_abandon(struct collection *c)
     buf_deinit(&c->batch.payload);
     arena_deinit(&c->batch.arena);
     int_map_deinit(&c->batch.overlay_heads);
+    request_window_deinit(&c->requests);
     manifest_deinit(&c->manifest);
     vfs_dir_close(c->dir);
     mem_free(a, c);

@@ -35,6 +35,7 @@ int collection_swap_manifest(struct collection *c, struct manifest *take_next, s
 
     CHECK(take_next->epoch == c->manifest.epoch + 1);
     if (collection_check_fields(take_next, LYNSE_INTERNAL, &failed) != 0 ||
+        collection_keep_requests(c, take_next, &failed) != 0 ||
         manifest_publish(take_next, c->dir, &c->desc.owner, c->desc.rng, &is_renamed, &failed) !=
             0) {
         /* After the rename nobody knows which one rules: only a new start can tell (R9). */
@@ -46,6 +47,7 @@ int collection_swap_manifest(struct collection *c, struct manifest *take_next, s
         manifest_deinit(take_next);
         return -1;
     }
+    applied_requests_free(take_next->alloc, &take_next->requests); /* the window has them */
     manifest_deinit(&c->manifest);
     c->manifest = *take_next;
     memset(take_next, 0, sizeof *take_next);

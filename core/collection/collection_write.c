@@ -7,6 +7,7 @@
  *             (2) LSNs are given to groups that change something, and only to those.
  *             (3) What is applied is a prefix of the batch's groups: all, unless the log fails.
  *             (4) Nothing allocates between the log and the answer.
+ *             (5) A repeat stands or falls with no group of the batch, only with its level.
  * THREADS     The collection's actor; collection_write_check from any.
  * FAILURE     The log refuses a group: that group is undone and answered.  The log commits a part
  *             of the batch (the file was full, the next one failed): that prefix is applied, the
@@ -82,7 +83,8 @@ static int check_documents(const struct collection_write *w, struct error *err)
 size_t collection_group_bytes(const struct collection_write *w)
 {
     struct record_rows rows = {w->ids, w->count, w->vectors, w->dim, w->documents};
-    return wal_record_bytes(record_upsert_bytes(&rows));
+    size_t request = request_stamp_is_none(&w->request) ? 0 : record_request_bytes();
+    return wal_record_bytes(record_upsert_bytes(&rows) + request);
 }
 
 int collection_check_group_bytes(size_t bytes, struct error *err)
@@ -97,7 +99,8 @@ int collection_write_check(struct alloc *a, const struct collection_write *w, st
 {
     bool has_rows = w->kind == WRITE_ADD || w->kind == WRITE_UPSERT;
 
-    if (w->count == 0) return error_set(err, LYNSE_INVALID, "ids: none given");
+    if (w->count == 0 && !(w->kind == WRITE_DELETE && !request_stamp_is_none(&w->request)))
+        return error_set(err, LYNSE_INVALID, "ids: none given");
     if (w->count > LIMIT_BATCH_ROWS)
         return error_set(err, LYNSE_LIMIT, "ids: %zu rows, at most %d a call", w->count,
                          LIMIT_BATCH_ROWS);
@@ -205,6 +208,7 @@ static void apply_batch(struct collection *c, uint64_t lsn)
     c->has_int_id = end->has_int_id;
     b->pending_count -= (size_t)(lsn - c->applied_lsn);
     c->applied_lsn = lsn;
+    request_window_trim(&c->requests);
     struct view *v = b->view;
     b->view = NULL;
     view_slot_publish(c->desc.slot, collection_fill_view(c, v));
@@ -221,11 +225,12 @@ static void fail_pending(struct collection *c, const struct error *why)
 
     for (size_t i = 0; i < count; i++) {
         if (writes[i]->lsn > c->applied_lsn) is_undone = true;
-        if (!is_undone) continue;
+        if (!is_undone || writes[i]->is_repeat) continue; /* (5) */
         writes[i]->lsn = 0;
         writes[i]->row_count = 0;
         writes[i]->error = *why;
     }
+    if (!FAULT(REQUEST_BEFORE_COMMIT)) request_window_cut(&c->requests, c->applied_lsn);
     b->pending_count = 0;
 }
 
@@ -248,11 +253,12 @@ static void fail_found(struct collection *c, const struct error *why)
     size_t count;
     struct collection_write **writes = batch_writes(&c->batch, &count);
 
-    if (c->log->ops->durable_lsn(c->log) >= c->applied_lsn) return;
+    uint64_t durable = c->log->ops->durable_lsn(c->log);
+    if (durable >= c->applied_lsn) return;
     for (size_t i = 0; i < count; i++) {
         uint8_t asked = writes[i]->sync ? writes[i]->sync : c->manifest.sync_level;
-        if (!writes[i]->error.code && !writes[i]->lsn && asked == SYNC_ALWAYS)
-            writes[i]->error = *why;
+        bool is_found = writes[i]->is_repeat ? writes[i]->lsn > durable : !writes[i]->lsn;
+        if (!writes[i]->error.code && is_found && asked == SYNC_ALWAYS) writes[i]->error = *why;
     }
 }
 
@@ -341,6 +347,7 @@ static int log_group(struct collection *c, struct collection_write *w, uint64_t 
                               (size_t)w->row_count);
         break;
     }
+    if (!request_stamp_is_none(&w->request)) record_encode_request(&b->payload, &w->request);
     if (!buf_ok(&b->payload)) return error_no_memory(err, b->payload.size);
     record.payload = buf_slice(&b->payload);
     if (c->log->ops->append(c->log, lsn, &record, 1, err) != 0) return -1;
@@ -359,8 +366,9 @@ static int add_staged(struct collection *c, struct collection_write *w, uint64_t
         b->ends.failed = false;
         return error_no_memory(err, sizeof end);
     }
-    if (log_group(c, w, lsn, err) != 0) return -1;
+    if (collection_reserve_request(c, w, err) != 0 || log_group(c, w, lsn, err) != 0) return -1;
     buf_append(&b->ends, &end, sizeof end);
+    collection_remember_request(c, w, lsn);
     return 0;
 }
 
@@ -427,6 +435,8 @@ static void write_one(struct collection *c, struct collection_write *w, bool is_
     if (b->edits && batch_is_full(c, w)) {
         REACHED(BATCH_CLOSED_FULL);
         batch_commit(c);
+    } else if (collection_request_is_pending(c, w)) {
+        batch_commit(c);
     }
     if (!buf_reserve(&b->writes, sizeof w)) {
         b->writes.failed = false;
@@ -435,7 +445,8 @@ static void write_one(struct collection *c, struct collection_write *w, bool is_
         c->desc.on_written(c->desc.on_written_ctx, w);
         return;
     }
-    if ((b->edits || batch_begin(c, &w->error) == 0) && ready_tail(c, w, &w->error) == 0) {
+    if ((b->edits || batch_begin(c, &w->error) == 0) && !collection_answer_repeat(c, w) &&
+        ready_tail(c, w, &w->error) == 0) {
         b->needs_overlay = !is_last && !FAULT(NO_OVERLAY);
         batch_add(c, w);
     }
@@ -448,6 +459,7 @@ void collection_write_batch(struct collection *c, struct collection_write **writ
         struct collection_write *w = writes[i];
         w->error.code = 0;
         w->lsn = w->row_count = 0;
+        w->is_repeat = false;
         if (!c->is_poisoned && c->wal) {
             write_one(c, w, i + 1 == count);
             continue;

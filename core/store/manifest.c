@@ -29,7 +29,8 @@ enum manifest_tag {
     TAG_VECTOR_FIELD = 2,
     TAG_OPTIONS = 3,
     TAG_SEGMENT = 4,
-    TAG_HOOK = 5
+    TAG_HOOK = 5,
+    TAG_REQUESTS = 6
 };
 
 static const char WHAT[] = "manifest";
@@ -66,6 +67,7 @@ void manifest_deinit(struct manifest *m)
     mem_free(m->alloc, m->fields);
     mem_free(m->alloc, m->segments);
     installed_hooks_release(&m->hooks);
+    applied_requests_free(m->alloc, &m->requests);
     manifest_init(m, m->alloc);
 }
 
@@ -78,6 +80,7 @@ int manifest_copy(struct manifest *to, const struct manifest *from, struct error
     size_t text_bytes = from->description ? strlen(from->description) : 0;
 
     m.alloc = a;
+    m.requests = (struct applied_requests){0};
     installed_hooks_acquire(&m.hooks);
     m.description =
         from->description ? mem_copy_text(a, MEM_GENERAL, from->description, text_bytes) : NULL;
@@ -220,6 +223,8 @@ static int check(const struct manifest *m, int code, struct error *err)
     for (size_t i = 0; i < m->hooks.count; i++)
         if ((wrong = installed_hooks_check(&m->hooks, i)) != NULL)
             return error_set(err, code, "manifest: hook %zu %s", i, wrong);
+    if ((wrong = applied_requests_check(&m->requests, m->flushed_lsn)) != NULL)
+        return error_set(err, code, "manifest: requests %s", wrong);
     return 0;
 }
 
@@ -297,6 +302,11 @@ int manifest_encode(const struct manifest *m, struct buf *out, struct error *err
     for (size_t i = 0; i < m->hooks.count; i++) {
         size_t begin = tagged_begin(out, TAG_HOOK, 0, 0);
         installed_hook_encode(m->hooks.list[i], out);
+        tagged_end(out, begin);
+    }
+    if (m->requests.count > 0) {
+        size_t begin = tagged_begin(out, TAG_REQUESTS, 0, 0);
+        applied_requests_encode(&m->requests, out);
         tagged_end(out, begin);
     }
     return buf_ok(out) ? 0 : error_no_memory(err, out->capacity);
@@ -388,6 +398,15 @@ static int decode_segment(struct manifest *m, struct reader *r)
     return 0;
 }
 
+static int decode_requests(struct manifest *m, struct reader *r, bool *out_no_memory)
+{
+    struct error failed = {0};
+    int rc = applied_requests_decode(m->alloc, r, &m->requests, &failed);
+
+    *out_no_memory = failed.code == LYNSE_NO_MEMORY;
+    return rc;
+}
+
 static int decode_hook(struct manifest *m, struct reader *r, bool *out_no_memory)
 {
     struct error failed = {0};
@@ -430,7 +449,7 @@ static int decode_one(struct manifest *m, const struct tagged_field *t, uint32_t
                       struct error *err)
 {
     struct reader r = reader_of(t->data);
-    bool is_single = t->tag == TAG_STATE || t->tag == TAG_OPTIONS;
+    bool is_single = t->tag == TAG_STATE || t->tag == TAG_OPTIONS || t->tag == TAG_REQUESTS;
     bool no_memory = false;
     int rc = -1;
 
@@ -451,6 +470,9 @@ static int decode_one(struct manifest *m, const struct tagged_field *t, uint32_t
         break;
     case TAG_HOOK:
         rc = t->number == 0 ? decode_hook(m, &r, &no_memory) : -1;
+        break;
+    case TAG_REQUESTS:
+        rc = decode_requests(m, &r, &no_memory);
         break;
     default:
         return tagged_unknown(t, WHAT, err);

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "lynse_kinds.h"
 #include "os/vfs.h"
+#include "store/applied_request.h"
 #include "store/file_header.h"
 #include "store/installed_hook.h"
 #include "store/twin_file.h"
@@ -68,6 +69,9 @@ struct manifest {
     uint32_t segment_count;
     struct manifest_segment *segments; /* in LSN order; owned */
     struct installed_hooks hooks;
+    /* Of LSNs up to flushed_lsn.  Only while it is being published or has been loaded: the
+     * collection's window has them. */
+    struct applied_requests requests;
 };
 
 static inline bool sync_level_is_known(unsigned level)
@@ -81,8 +85,8 @@ bool sync_level_is_for_writes(unsigned level);
 
 void manifest_init(struct manifest *m, struct alloc *a);
 void manifest_deinit(struct manifest *m); /* of a zeroed one: nothing */
-int manifest_copy(struct manifest *to, const struct manifest *from,
-                  struct error *err); /* to is initialised */
+/* All but the requests; to is initialised. */
+int manifest_copy(struct manifest *to, const struct manifest *from, struct error *err);
 
 /* Encode and publish as epoch m->epoch; the caller has raised it (invariant: by one).  Failure as
  * with twin_file_publish.  INTERNAL: m breaks a rule that manifest_decode holds; nothing was

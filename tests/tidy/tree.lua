@@ -94,6 +94,7 @@ return {
       ["record_kinds.h"] = "kinds of log records",
       ["rpc.[ch]"] =
          "msgpack-RPC: frames out of a stream, messages out of frames, answers into bufs",
+      ["request_stamp.[ch]"] = "what a group says of the request that it answers",
       ["tagged.[ch]"] = "runs of tagged fields: catalog, manifest, record payloads",
       ["value.[ch]"] = "one field value, as a view of its msgpack bytes",
       ["vector_types.h"] = "what a vector field may hold, by the numbers of files",
@@ -106,10 +107,12 @@ return {
       ["collection_open.c"] = "create, recover, close",
       ["collection_options.c"] =
          "what a collection is told rather than fed; each change is one manifest",
+      ["collection_request.c"] = "a retried write is applied once",
       ["collection_seal.c"] = "tail → frozen → sealed: the state's side of moving rows into files",
       ["collection_stage.c"] =
          "one group against the state: resolve, reserve, write behind what is visible",
       ["collection_write.c"] = "groups become durable, then visible, then answered",
+      ["request_window.[ch]"] = "the last requests of a collection by their ids",
    },
    ["core/engine"] = {
       ["catalog.[ch]"] = "databases and collections by name, and the file that says so",
@@ -239,6 +242,7 @@ return {
       ["select.c"] = "fills the kernel table level by level, once",
    },
    ["core/store"] = {
+      ["applied_request.[ch]"] = "requests that were applied, as a manifest keeps them",
       ["commit_log.h"] = "the log that a collection commits to, local or replicated",
       ["dir_lock.[ch]"] =
          "one LOCK per root: an exclusive writer, shared readers that pin epochs (L1-L4)",

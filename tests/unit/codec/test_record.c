@@ -316,6 +316,39 @@ static void components_and_documents_are_those_of_a_request(void **state)
     buf_deinit(&b);
 }
 
+static void a_request_stands_behind_the_rows(void **state)
+{
+    (void)state;
+    struct request_stamp stamp = {{1, 2, [15] = 3}, 1ull << 60, 7, -1};
+    struct record_view v;
+    struct buf b;
+    struct error err = {0};
+    uint8_t bytes[REQUEST_STAMP_BYTES + 1] = {1};
+
+    buf_init(&b, alloc_libc(), MEM_LOG);
+    append_ids(&b);
+    size_t before = b.size;
+    record_encode_request(&b, &stamp);
+    assert_int_equal(b.size - before, record_request_bytes());
+    assert_int_equal(load_u16(b.data + before + 2), 0); /* older readers skip it */
+    assert_ok(record_decode(RECORD_DELETE, buf_slice(&b), &v, &err), &err);
+    assert_memory_equal(&v.request, &stamp, sizeof stamp);
+    record_encode_request(&b, &stamp);
+    assert_fails(decode(&b, RECORD_DELETE, &err), &err, LYNSE_CORRUPT); /* twice */
+    for (size_t size = 0; size <= sizeof bytes; size++) {
+        append_ids(&b);
+        append_field(&b, RECORD_REQUEST_ID, 0, 0, bytes, size);
+        int rc = decode(&b, RECORD_DELETE, &err);
+        if (size == REQUEST_STAMP_BYTES) assert_ok(rc, &err);
+        else assert_fails(rc, &err, LYNSE_CORRUPT);
+    }
+    memset(bytes, 0, sizeof bytes);
+    append_ids(&b);
+    append_field(&b, RECORD_REQUEST_ID, 0, 0, bytes, REQUEST_STAMP_BYTES);
+    assert_fails(decode(&b, RECORD_DELETE, &err), &err, LYNSE_CORRUPT); /* no id */
+    buf_deinit(&b);
+}
+
 static void what_a_later_version_writes_is_named(void **state)
 {
     (void)state;
@@ -340,6 +373,7 @@ static void what_a_later_version_writes_is_named(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(rows_come_back_as_they_were_written),
+    cmocka_unit_test(a_request_stands_behind_the_rows),
     cmocka_unit_test(what_is_left_out_belongs_where_it_says),
     cmocka_unit_test(a_payload_that_is_cut_short_is_corrupt),
     cmocka_unit_test(a_bit_that_is_flipped_is_refused_or_gives_readable_rows),

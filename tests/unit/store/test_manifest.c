@@ -25,6 +25,7 @@ struct sample {
     struct manifest m;
     struct manifest_field fields[2];
     struct manifest_segment segments[2];
+    struct applied_request requests[2];
     char description[20];
 };
 
@@ -56,6 +57,8 @@ static void make_sample(struct sample *s, struct alloc *a)
                                                .part_count = 1,
                                                .parts = {part(PART_IDS, 0, 50)}};
     memcpy(s->description, "books by title", 15);
+    s->requests[0] = (struct applied_request){{{1, 2}, 3, 4, -5}, 13, 2};
+    s->requests[1] = (struct applied_request){{{[15] = 9}, 3, 0, 6}, 14, LIMIT_BATCH_ROWS};
     s->m = (struct manifest){
         .alloc = a,
         .epoch = 2,
@@ -73,6 +76,7 @@ static void make_sample(struct sample *s, struct alloc *a)
         .fields = s->fields,
         .segment_count = 2,
         .segments = s->segments,
+        .requests = {s->requests, 2},
     };
 }
 
@@ -106,6 +110,9 @@ static int encode_and_decode(void *ctx, struct error *err)
     if (rc == 0) {
         assert_same(&s.m, &m);
         assert_same(&s.m, &copy);
+        assert_int_equal(m.requests.count, 2);
+        assert_memory_equal(m.requests.list, s.requests, sizeof s.requests);
+        assert_int_equal(copy.requests.count, 0); /* the window has them */
     }
     manifest_deinit(&m);
     manifest_deinit(&copy);
@@ -180,7 +187,14 @@ static void names_of_parts_are_those_of_the_format(void **state)
     _(ids_of_a_field, s->segments[0].parts[0].field = 1)                                           \
     _(two_parts_of_one_kind, s->segments[0].parts[2] = s->segments[0].parts[1])                    \
     _(map_without_file, s->segments[0].part_count = 3)                                             \
-    _(file_without_map, s->segments[0].del_lsn = 0)
+    _(file_without_map, s->segments[0].del_lsn = 0)                                                \
+    _(request_without_id, s->requests[0].stamp.id[0] = s->requests[0].stamp.id[1] = 0)             \
+    _(request_of_no_group, s->requests[0].lsn = 0)                                                 \
+    _(two_requests_of_a_group, s->requests[0].lsn = 14)                                            \
+    _(request_beyond_flushed, s->requests[1].lsn = 15)                                             \
+    _(request_of_no_rows, s->requests[1].row_count = 0)                                            \
+    _(request_of_too_many_rows, s->requests[1].row_count++)                                        \
+    _(too_many_requests, s->m.requests.count = LIMIT_REQUESTS + 1)
 
 #define RULE_FUNCTION(name, change)                                                                \
     static void name(struct sample *s)                                                             \
@@ -244,7 +258,7 @@ static void hostile_bodies_are_refused_or_keep_the_rules(void **state)
         struct manifest m;
         manifest_init(&m, f->alloc);
         if (manifest_decode(&m, slice_of(body.data, size), NULL) == 0) {
-            assert_true(m.segment_count < 2); /* cut between two segments */
+            assert_true(m.segment_count < 2 || m.requests.count == 0); /* cut between fields */
             manifest_deinit(&m);
         }
     }
