@@ -11,7 +11,11 @@
  * FAILURE     Everything up to the send leaves nothing behind.
  */
 #include "api/handles.h"
+#include "base/bytes.h"
+#include "base/hash.h"
 #include "base/limits.h"
+
+enum { OPTIONS_V1_BYTES = offsetof(struct lynse_write_options, request_id) };
 
 struct write_request {
     enum write_kind kind;
@@ -22,11 +26,13 @@ struct write_request {
     uint32_t dim;
     const struct lynse_bytes *fields;
     const uint64_t *lsns; /* DELETE: see collection_write.if_lsns; NULL: whatever their version */
+    const uint8_t *id;    /* of the request; NULL, or all zero: none */
+    const char *where;    /* DELETE: not NULL: this is the command, the ids are what it came to */
 };
 
 static int check_sizes(const struct write_request *r, struct error *err)
 {
-    if (r->count == 0) return error_set(err, LYNSE_INVALID, "count: no rows given");
+    if (r->count == 0 && !r->where) return error_set(err, LYNSE_INVALID, "count: no rows given");
     if (r->count > LIMIT_BATCH_ROWS)
         return error_set(err, LYNSE_LIMIT, "count: %zu rows, at most %d a call", r->count,
                          LIMIT_BATCH_ROWS);
@@ -148,6 +154,19 @@ static struct write_message *allocate_message(struct engine *e, const struct wri
     return NULL;
 }
 
+static bool has_id(const uint8_t id[REQUEST_ID_BYTES])
+{
+    return !bytes_are_zero(id, REQUEST_ID_BYTES);
+}
+
+/* Of a filter the rows change with the version, the text does not. */
+static void identify(const struct write_request *r, struct collection_write *w)
+{
+    if (!r->id || !has_id(r->id)) return;
+    collection_write_identify(w, r->id);
+    if (r->where) w->request.hash = hash_xxh3_64(r->where, strlen(r->where));
+}
+
 static struct write_message *make_message(struct lynse_collection *c, const struct write_request *r,
                                           uint8_t sync, struct error *err)
 {
@@ -160,6 +179,7 @@ static struct write_message *make_message(struct lynse_collection *c, const stru
     if (!m) return NULL;
     copy_request(r, m);
     m->write.sync = sync;
+    identify(r, &m->write);
     if (collection_write_check(e->alloc, &m->write, err) == 0) return m;
     message_drop(&m->base, LYNSE_CANCELLED);
     return NULL;
@@ -169,7 +189,8 @@ static struct write_message *make_message(struct lynse_collection *c, const stru
 
 static struct lynse_write_result result_of(const struct write_outcome *o)
 {
-    return (struct lynse_write_result){o->lsn, o->row_count, o->first_number, o->sync_reached, 0};
+    return (struct lynse_write_result){o->lsn, o->row_count, o->first_number, o->sync_reached,
+                                       o->is_repeat};
 }
 
 /* "cannot allocate N bytes" says little where the host itself has set the bound. */
@@ -267,7 +288,8 @@ static int read_options(struct lynse_collection *c, const struct lynse_write_opt
     static const struct lynse_write_options defaults;
 
     if (!options) options = &defaults;
-    if (api_copy_desc("options", o, sizeof *o, options, options->struct_bytes, sizeof *o, err) != 0)
+    if (api_copy_desc("options", o, sizeof *o, options, options->struct_bytes, OPTIONS_V1_BYTES,
+                      err) != 0)
         return -1;
     if (o->sync && !sync_level_is_for_writes(o->sync))
         return error_set(err, LYNSE_INVALID, "sync: %u is no level that a write may ask for",
@@ -276,7 +298,7 @@ static int read_options(struct lynse_collection *c, const struct lynse_write_opt
     return api_deadline(c->db->engine, o->timeout_us, out_deadline_us, err);
 }
 
-static int run(struct lynse_collection *c, const struct write_request *r,
+static int run(struct lynse_collection *c, struct write_request *r,
                const struct lynse_write_options *options, struct lynse_write_result *result,
                struct lynse_error *err)
 {
@@ -288,6 +310,7 @@ static int run(struct lynse_collection *c, const struct write_request *r,
     if (!c) return api_missing("c", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
     if (!inside) return api_fail(&failed, err);
+    r->id = o.request_id;
     if (read_options(c, options, &o, &deadline, &failed) == 0)
         m = make_message(c, r, (uint8_t)o.sync, &failed);
     int rc = -1;
@@ -311,8 +334,13 @@ static int run_rows(struct lynse_collection *c, enum write_kind kind, const stru
     if (api_copy_desc("rows", &r, sizeof r, rows, rows ? rows->struct_bytes : 0, sizeof r,
                       &failed) != 0)
         return api_fail(&failed, err);
-    struct write_request request = {kind,      r.ids, r.numbers, r.count,
-                                    r.vectors, r.dim, r.fields,  NULL};
+    struct write_request request = {.kind = kind,
+                                    .ids = r.ids,
+                                    .numbers = r.numbers,
+                                    .count = r.count,
+                                    .vectors = r.vectors,
+                                    .dim = r.dim,
+                                    .fields = r.fields};
     return run(c, &request, options, result, err);
 }
 
@@ -380,35 +408,71 @@ static int matched_rows_init(struct lynse_collection *c, const struct fetch_filt
     return m->records && m->ids && m->lsns ? 0 : error_no_memory(err, most * sizeof *m->records);
 }
 
-/* The next group goes; *out_count: how many rows of it matched, 0 at the end. */
-static int delete_group(struct lynse_collection *c, struct matched_rows *matched, uint8_t sync,
-                        const struct row_limits *limits, size_t *out_count,
-                        struct lynse_write_result *total, struct error *err)
+/* The first `count` of the matched go in one group.  where: NULL, or the command of the request. */
+static int delete_matched(struct lynse_collection *c, struct matched_rows *matched, size_t count,
+                          const struct lynse_write_options *o, const char *where,
+                          const struct row_limits *limits, struct lynse_write_result *total,
+                          struct error *err)
 {
     struct lynse_write_result one = {0};
 
-    if (fetch_next_ids(&matched->cursor, LIMIT_BATCH_ROWS, matched->records, matched->lsns,
-                       out_count, err) != 0)
-        return -1;
-    if (*out_count == 0) return 0;
     /* Sent now, it could not be answered in time, and nobody would know what became of it. */
     if (row_limits_check(limits, "delete", err) != 0) return -1;
-    for (size_t i = 0; i < *out_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct record_id *id = &matched->records[i];
         matched->ids[i] =
             (struct lynse_id){id->number, id->is_text ? (const char *)id->text.data : NULL,
                               (uint32_t)id->text.size, 0};
     }
-    struct write_request r = {
-        .kind = WRITE_DELETE, .ids = matched->ids, .count = *out_count, .lsns = matched->lsns};
-    struct write_message *m = make_message(c, &r, sync, err);
+    struct write_request r = {.kind = WRITE_DELETE,
+                              .ids = matched->ids,
+                              .count = count,
+                              .lsns = matched->lsns,
+                              .id = where ? o->request_id : NULL,
+                              .where = where};
+    struct write_message *m = make_message(c, &r, (uint8_t)o->sync, err);
     if (!m) return -1;
     m->base.deadline_us = limits->deadline_us;
     if (send_and_wait(c, m, limits->deadline_us, &one, err) != 0) return -1;
     total->row_count += one.row_count;
     if (one.lsn) total->lsn = one.lsn;
     total->sync_reached = one.sync_reached;
+    total->is_repeat = one.is_repeat;
     return 0;
+}
+
+/* A group at a time. */
+static int delete_all(struct lynse_collection *c, struct matched_rows *matched,
+                      const struct lynse_write_options *o, const struct row_limits *limits,
+                      struct lynse_write_result *total, struct error *err)
+{
+    for (size_t count;;) {
+        if (fetch_next_ids(&matched->cursor, LIMIT_BATCH_ROWS, matched->records, matched->lsns,
+                           &count, err) != 0)
+            return -1;
+        if (count == 0) return 0;
+        if (delete_matched(c, matched, count, o, NULL, limits, total, err) != 0) return -1;
+    }
+}
+
+/* With the id of a request: it is asked for even where nothing matches, or too much does, for the
+ * first time may have been before what matches now. */
+static int delete_once(struct lynse_collection *c, struct matched_rows *matched,
+                       const struct lynse_write_options *o, const char *where,
+                       const struct row_limits *limits, struct lynse_write_result *total,
+                       struct error *err)
+{
+    size_t count;
+
+    if (fetch_next_ids(&matched->cursor, LIMIT_BATCH_ROWS + 1, matched->records, matched->lsns,
+                       &count, err) != 0)
+        return -1;
+    bool is_one_group = count <= LIMIT_BATCH_ROWS;
+    if (delete_matched(c, matched, is_one_group ? count : 0, o, where, limits, total, err) != 0)
+        return -1;
+    if (is_one_group || total->is_repeat) return 0;
+    return error_set(err, LYNSE_LIMIT, "request_id: more than %d rows match, which is one group's",
+                     LIMIT_BATCH_ROWS);
 }
 
 int lynse_delete_where(struct lynse_collection *c, const char *where,
@@ -421,7 +485,6 @@ int lynse_delete_where(struct lynse_collection *c, const char *where,
     struct fetch_filter filter;
     struct error failed = {0};
     uint64_t deadline;
-    size_t count = 1;
 
     if (!c) return api_missing("c", err);
     if (!where) return api_missing("where", err);
@@ -431,8 +494,9 @@ int lynse_delete_where(struct lynse_collection *c, const char *where,
     int rc = o.done ? error_set(&failed, LYNSE_INVALID, "done: not with a filter")
                     : api_filter(c->db, where, o.timeout_us, &filter, &failed);
     if (rc == 0) rc = matched_rows_init(c, &filter, &matched, &failed);
-    while (rc == 0 && count > 0)
-        rc = delete_group(c, &matched, (uint8_t)o.sync, &filter.limits, &count, &total, &failed);
+    if (rc == 0 && has_id(o.request_id))
+        rc = delete_once(c, &matched, &o, where, &filter.limits, &total, &failed);
+    else if (rc == 0) rc = delete_all(c, &matched, &o, &filter.limits, &total, &failed);
     matched_rows_free(c->db->engine->alloc, &matched);
     if (result) *result = total;
     api_explain_cancelled(c->db, &failed);

@@ -170,6 +170,7 @@ void engine_on_written(void *ctx, struct collection_write *w)
         m->outcome->row_count = w->row_count;
         m->outcome->first_number = w->first_number;
         m->outcome->sync_reached = w->sync_reached;
+        m->outcome->is_repeat = w->is_repeat;
         answer_init(&answer, LYNSE_OK);
         answer.result = m->outcome;
         answer.destroy_result = write_outcome_destroy;

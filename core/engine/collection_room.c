@@ -116,7 +116,8 @@ size_t engine_refuse_without_room(struct host *h, struct message **run, size_t c
     for (size_t i = 0; i < count; i++) {
         struct write_message *m = (struct write_message *)run[i];
         struct error err = {0};
-        if (m->write.kind == WRITE_DELETE ||
+        /* What was applied adds nothing when it is sent again. */
+        if (m->write.kind == WRITE_DELETE || collection_knows_request(h->collection, &m->write) ||
             space_admit(&h->engine->space, m->base.bytes, now_us, may_wait, &err) == 0) {
             run[left++] = run[i];
             continue;

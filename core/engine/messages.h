@@ -51,6 +51,7 @@ struct write_outcome {
     uint64_t row_count;
     uint64_t first_number;
     uint8_t sync_reached;
+    bool is_repeat;
 };
 void write_outcome_destroy(void *outcome);
 

@@ -293,7 +293,7 @@ struct lynse_write_result {
     uint64_t row_count;    /* rows added, replaced, deleted or restored */
     uint64_t first_number; /* the first id that was given by the collection */
     uint32_t sync_reached; /* enum lynse_sync_level */
-    uint32_t reserved;
+    uint32_t is_repeat;    /* 1: request_id was applied before; this is its answer of then */
 };
 /* For writes that do not wait: called once, on a thread of the library; inline in lynse_poll, or in
  * a call that waits; where the write is refused at once, in that call.  It must be quick: it holds
@@ -310,6 +310,11 @@ struct lynse_write_options {
         timeout_us; /* 0: 30 s; at most 600 s.  OUTCOME_UNKNOWN when it passes while being logged */
     lynse_write_done *done; /* not NULL: return once the write is queued */
     void *done_ctx;
+    /* Not all zero: however often the same write is sent with it, it is applied once, also after
+     * OUTCOME_UNKNOWN and across crashes; see is_repeat.  INVALID: it was another write's.  A
+     * collection knows its last 65,536, for 10 minutes each.  What was refused or changed nothing
+     * is judged anew. */
+    uint8_t request_id[16];
 };
 
 /* New records, all or none.  fields absent: none.  ALREADY_EXISTS names the first live id. */
@@ -327,7 +332,7 @@ LYNSE_API int lynse_delete(struct lynse_collection *c, const struct lynse_id *id
 /* Delete the records for which `where` is true in the version of this moment (docs/WHERE.md); what
  * is written meanwhile by others comes after it and stays.  More than 100,000 go in groups of so
  * many, each all or none: after an error row_count says how many went.  done must be NULL; the
- * time-out is that of all together. */
+ * time-out is that of all together.  With a request_id all go in one group or, LIMIT, none. */
 LYNSE_API int lynse_delete_where(struct lynse_collection *c, const char *where,
                                  const struct lynse_write_options *options,
                                  struct lynse_write_result *result, struct lynse_error *err);
