@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "store/file_gc.h"
 
@@ -37,11 +38,18 @@ static void make_write(struct collection_write *w, const struct oracle_group *g,
         .documents = has_rows && g->kind != GROUP_KEEP ? rows->documents : NULL,
         .sync = g->level,
     };
+    if (g->is_request) {
+        uint8_t id[REQUEST_ID_BYTES] = {'q'};
+        store_u32(id + 12, g->request);
+        collection_write_identify(w, id);
+    }
 }
 
 static void submit(struct batch *b, struct oracle *o, size_t i)
 {
     b->befores[i] = o->lsn;
+    if (b->groups[i].is_request && b->groups[i].request == 0)
+        b->groups[i].request = ++o->last_request;
     oracle_submit(o, &b->groups[i], &b->codes[i], &b->row_counts[i]);
     b->lsns[i] = o->lsn > b->befores[i] ? o->lsn : 0;
 }
@@ -192,6 +200,60 @@ static int check_hook(struct target *t, struct oracle *o, const struct collectio
 }
 
 /* ---- promises ---- */
+/* Its answer is that of the first time. */
+static int retry_applied(struct target *t, struct oracle *o, struct collection *c, size_t lsn)
+{
+    const struct oracle_state *s = &o->states[lsn];
+    struct oracle_rows rows;
+    struct collection_write w, *one = &w;
+    uint64_t first = s->group.is_auto ? (uint64_t)s->group.ids[0] : 0, before = c->applied_lsn;
+
+    oracle_rows_make(&rows, o->alloc, &s->group);
+    make_write(&w, &s->group, &rows);
+    collection_write_batch(c, &one, 1);
+    oracle_rows_deinit(&rows);
+    if (w.error.code)
+        return target_fail(t, "the retry of LSN %zu answered %s: %s", lsn, error_name(w.error.code),
+                           w.error.text);
+    if (c->applied_lsn != before || !w.is_repeat)
+        return target_fail(t, "the retry of LSN %zu was applied", lsn);
+    if (w.lsn != lsn || w.row_count != s->row_count || w.first_number != first)
+        return target_fail(t, "the retry of LSN %zu got LSN %llu, %llu rows and id %llu", lsn,
+                           (unsigned long long)w.lsn, (unsigned long long)w.row_count,
+                           (unsigned long long)w.first_number);
+    return 0;
+}
+
+/* A crash took it: it is a write like any other, and answered so. */
+static int retry_lost(struct target *t, struct oracle *o, struct collection *c)
+{
+    struct batch b = {.groups = {o->states[o->lsn + 1].group}, .count = 1};
+    struct collection_write *one = &b.writes[0];
+    int rc;
+
+    b.in_engine[0] = one;
+    submit(&b, o, 0);
+    oracle_rows_make(&b.rows[0], o->alloc, &b.groups[0]);
+    make_write(one, &b.groups[0], &b.rows[0]);
+    collection_write_batch(c, &one, 1);
+    rc = one->is_repeat ? target_fail(t, "the request of LSN %zu outlived its group", o->lsn)
+                        : batch_answered(&b, t, o, one);
+    batch_deinit(&b);
+    return rc;
+}
+
+int batch_retry(struct target *t, struct oracle *o, struct collection *c, bool is_fresh)
+{
+    bool has_lost = is_fresh && o->lsn < o->top;
+
+    for (size_t lsn = o->remembered_from; lsn > 0 && lsn <= o->lsn; lsn++)
+        if (o->states[lsn].group.is_request && retry_applied(t, o, c, lsn) != 0) return -1;
+    if (has_lost && o->states[o->lsn + 1].group.is_request &&
+        !o->states[o->lsn + 1].group.is_auto && retry_lost(t, o, c) != 0)
+        return -1;
+    if (is_fresh) o->top = o->lsn;
+    return 0;
+}
 
 void promise_look(struct oracle *o, const struct collection *c, const struct view *view)
 {

@@ -34,6 +34,10 @@ int batch_make(struct batch *b, struct oracle *o, const char *word);
 void batch_deinit(struct batch *b);
 /* Tell the oracle which groups are refused as things stand: those behind meet another state. */
 void batch_look(struct batch *b, struct oracle *o);
+/* Send the groups once more whose requests the collection must remember: nothing is applied.  After
+ * a crash (is_fresh) the first group that it took, too: it is applied, for once.  Between batches;
+ * the collection's answers are not looked at elsewhere. */
+int batch_retry(struct target *t, struct oracle *o, struct collection *c, bool is_fresh);
 /* One answer; raises the oracle's promises.  -1: t->why. */
 int batch_answered(struct batch *b, struct target *t, struct oracle *o,
                    const struct collection_write *w);

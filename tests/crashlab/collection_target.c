@@ -43,6 +43,7 @@ static void on_written(void *ctx, struct collection_write *w)
     struct target *t = ctx;
     struct alone *s = t->state;
 
+    if (!s->batch) return; /* a retry */
     if (batch_answered(s->batch, t, oracle_of(t), w) != 0) s->has_failed = true;
     t->ops->look(t);
 }
@@ -298,7 +299,9 @@ static int perform(struct target *t, const char *word)
     int rc;
 
     if (!s->c) return 0; /* the disk failed while it was being opened again */
-    if (*word == 'w' || *word == 'W') rc = write_word(t, word);
+    if (*word == 'w' || *word == 'W' || *word == 'q') rc = write_word(t, word);
+    else if (strcmp(word, "again") == 0)
+        rc = t->expects_faults ? 0 : batch_retry(t, oracle_of(t), s->c, false);
     else if (strcmp(word, "freeze") == 0) rc = seal_begin(t, &err);
     else if (strcmp(word, "build") == 0) rc = seal_build(t, &err);
     else if (strcmp(word, "seal") == 0 || strcmp(word, "seal0") == 0)
@@ -352,6 +355,7 @@ static int touch(struct target *t)
     bool must_close = s->c->manifest.sync_level == SYNC_NONE || (t->seed & 1);
     struct error err = {0};
 
+    if (batch_retry(t, oracle_of(t), s->c, true) != 0) return -1;
     if (perform(t, "w:z77") != 0 || perform(t, "w:-z|+z") != 0) return -1;
     if (!must_close) {
         abandon(t);

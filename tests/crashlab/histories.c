@@ -41,6 +41,13 @@ const char *const lab_histories[] = {
     "W:a1 mode:os w1:b2 w:c3 w:d4 w:e5 close w:f6 close",
     /* Versions of a hook are counted on when it is dropped, and by manifests made for others. */
     "hook w:a1 hook seal unhook w:b2 close hook ckpt",
+    "q:a1 q:b2|c3 again q:-a w:+a again close again",
+    "q:a1,b2 q:#2 seal q:-a again ckpt q:c3 again close again q:d4 again",
+    "q:a1 freeze q:b2 q:-a build q:c3 seal again q:d4 again",
+    "mode:os q:a1 q1:b2 q:c3 sync q:d4 again ckpt q:e5",
+    "mode:none q:a1 freeze q:b2 seal q:c3 describe q:d4 mode:always again q:e5",
+    "mode:interval q:a1 q:b2 seal q:#3 again ckpt q:=b3 q:!c4 again",
+    "q:a1 q:b2 q:c3 q:d4 q:e5 q:f6 q:g7 q:h8 q:i9 q:j1 q:k2 q:l3 again q:m4 q:n5 seal again",
     NULL,
 };
 
@@ -69,6 +76,7 @@ void lab_sweep(uint64_t i, struct history *out)
         "w:a1,b1,c1,d1,e1,f1,g1,h1,i1,j1,k1,l1,m1,n1,o1,p1 seal "
         "w:a2,b2,c2,d2,e2,f2,g2,h2,i2,j2,k2,l2,m2,n2,o2,p2 "
         "w:a3,b3,c3,d3,e3,f3,g3,h3,i3,j3,k3,l3,m3,n3,o3,p3 w:-a w:a4|+a|b5 w:-b",
+        "q:a1 q:b2|c3 mark q1:d4 q:-a seal q:e5 close q:f6|+a",
     };
     static const unsigned kinds[] = {FAULTY_WRITE, FAULTY_WRITE, FAULTY_SYNC, FAULTY_DIR_SYNC,
                                      FAULTY_RENAME};
@@ -276,6 +284,13 @@ static void choose_fault(struct maker *m, struct faulty_plan *out)
     m->weights[WORD_AUTO] = 0;
 }
 
+/* Every write is a request, and they are sent again at the end. */
+static void make_requests(struct maker *m)
+{
+    for (char *at = m->out; (at = strstr(at, " w")) != NULL; at++) at[1] = 'q';
+    append(m, " again");
+}
+
 void history_make(uint64_t seed, struct history *out, char words[HISTORY_BYTES])
 {
     struct maker m = {.out = words};
@@ -296,4 +311,6 @@ void history_make(uint64_t seed, struct history *out, char words[HISTORY_BYTES])
         while (at >= m.weights[kind]) at -= m.weights[kind++];
         append_word(&m, (enum word_kind)kind);
     }
+    /* Not drawn, so that the others stay as they were. */
+    if (!is_root && hash_u64(~seed) % 4 == 0) make_requests(&m);
 }

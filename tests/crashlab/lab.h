@@ -78,7 +78,7 @@ void history_make(uint64_t seed, struct history *out, char words[HISTORY_BYTES])
 extern const char *const lab_histories[];      /* NULL at the end */
 extern const char *const lab_root_histories[]; /* for root_target */
 /* Histories in which each operation of a kind fails in turn: number i of LAB_SWEEPS. */
-enum { LAB_SWEEPS = 4 * 5 * 16 };
+enum { LAB_SWEEPS = 5 * 5 * 16 };
 void lab_sweep(uint64_t i, struct history *out);
 
 #endif

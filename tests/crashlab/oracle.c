@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "codec/msgpack.h"
 
 enum { STATES_MORE = 16 };
@@ -26,10 +27,10 @@ void oracle_deinit(struct oracle *o)
 void oracle_copy(struct oracle *to, const struct oracle *from)
 {
     *to = *from;
-    to->capacity = from->lsn + 1 + STATES_MORE;
+    to->capacity = from->top + 1 + STATES_MORE;
     to->states = mem_alloc(to->alloc, MEM_GENERAL, to->capacity * sizeof *to->states);
     CHECK(to->states);
-    memcpy(to->states, from->states, (from->lsn + 1) * sizeof *to->states);
+    memcpy(to->states, from->states, (from->top + 1) * sizeof *to->states);
 }
 
 /* ---- groups ---- */
@@ -72,6 +73,7 @@ void oracle_submit(struct oracle *o, const struct oracle_group *g, int *out_code
     size_t changed = 0;
 
     *after = *before;
+    after->group = (struct oracle_group){0};
     /* What nothing logs, no request can make durable. */
     after->level = g->level && o->level != SYNC_NONE ? g->level : o->level;
     *out_code = LYNSE_OK;
@@ -90,7 +92,12 @@ void oracle_submit(struct oracle *o, const struct oracle_group *g, int *out_code
         changed++;
     }
     *out_rows = changed;
-    if (changed > 0) o->lsn++;
+    if (changed == 0) return;
+    o->top = ++o->lsn;
+    after->group = *g;
+    after->row_count = (uint16_t)changed;
+    size_t from = o->lsn > LIMIT_REQUESTS ? o->lsn - LIMIT_REQUESTS + 1 : 1;
+    if (from > o->remembered_from) o->remembered_from = from;
 }
 
 void oracle_take_back(struct oracle *o, size_t lsn)

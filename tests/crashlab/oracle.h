@@ -31,12 +31,6 @@ struct oracle_row {
     bool is_live;
     bool is_large; /* the document is */
 };
-struct oracle_state {
-    struct oracle_row rows[ORACLE_IDS];
-    int max_number; /* largest integer id ever used; -1: none */
-    uint8_t level;  /* of the group that made it */
-};
-
 enum oracle_kind { GROUP_ADD, GROUP_PUT, GROUP_KEEP, GROUP_DELETE, GROUP_RESTORE };
 /* A group to be submitted. */
 struct oracle_group {
@@ -45,8 +39,18 @@ struct oracle_group {
     uint16_t values[ORACLE_ROWS];
     size_t count;
     bool is_large;
-    bool is_auto;  /* ADD without ids */
-    uint8_t level; /* enum sync_level that was asked for; 0: the collection's */
+    bool is_auto;     /* ADD without ids */
+    uint8_t level;    /* enum sync_level that was asked for; 0: the collection's */
+    bool is_request;  /* it has an id, */
+    uint32_t request; /* this one; 0: not yet */
+};
+
+struct oracle_state {
+    struct oracle_row rows[ORACLE_IDS];
+    int max_number; /* largest integer id ever used; -1: none */
+    uint8_t level;  /* of the group that made it */
+    struct oracle_group group;
+    uint16_t row_count; /* that it changed */
 };
 
 /* LSNs that the next recovery must reach at least: after a kill, after a power cut, and after the
@@ -72,6 +76,9 @@ struct oracle {
     size_t lsn;    /* of the last group submitted */
     uint8_t level; /* the collection's */
     struct oracle_promise promise;
+    size_t top;             /* of the states, those that were taken back counted too */
+    size_t remembered_from; /* requests of this LSN and later have a place in the window */
+    uint32_t last_request;
 };
 
 void oracle_init(struct oracle *o, struct alloc *a, uint8_t level);

@@ -128,12 +128,13 @@ size_t word_groups(const char *word, struct oracle_group out[WORD_GROUPS])
     size_t count = 0;
     uint8_t level = 0;
 
-    if (*word != 'w' && *word != 'W') return 0;
+    if (*word != 'w' && *word != 'W' && *word != 'q') return 0;
     if (*at >= '1' && *at <= '3') level = (uint8_t)(*at++ - '0');
     if (*at++ != ':') return 0;
     for (;; at++) {
         if (count == WORD_GROUPS) return 0;
-        out[count] = (struct oracle_group){.level = level, .is_large = *word == 'W'};
+        out[count] = (struct oracle_group){
+            .level = level, .is_large = *word == 'W', .is_request = *word == 'q'};
         if (!parse_group(&at, &out[count++])) return 0;
         if (*at == '\0') return count;
         if (*at != '|') return 0;

@@ -11,6 +11,8 @@
  *                              kind
  *              W:…             the same with documents of 900 bytes
  *              w1: w2: w3:     the same, asking for level always, interval or os
+ *              q:… q1:…        the same, each group with the id of a request; again sends all of
+ *                              them that are remembered once more; so does every crash
  *              freeze          freeze the tail and begin a seal;  build  run its build
  *              seal  seal0     finish the seal that was begun, or do it all;  cancel  forget it
  *              ckpt            checkpoint: seal all, retire the log
