@@ -48,9 +48,9 @@ local OPTIONS = {
       sync sync_interval_ms actor_threads search_threads job_threads memory_budget_bytes seed
       low_water_bytes]],
    create = names_of "name dim metric sync sync_interval_ms description",
-   rows = names_of "ids count vectors fields dim sync timeout_us wait",
-   write = names_of "count sync timeout_us wait",
-   delete = names_of "where sync timeout_us",
+   rows = names_of "ids count vectors fields dim sync timeout_us request_id wait",
+   write = names_of "count sync timeout_us request_id wait",
+   delete = names_of "where sync timeout_us request_id",
    search = names_of [[vector queries dim k where range max_results score rerank score_options
       rerank_options hooks fields vectors numbers timeout_us]],
    hook = names_of "options on_failure",
@@ -269,8 +269,8 @@ local function write(call, self, rows)
    return call(self, rows, vectors, ids)
 end
 
---- docs:add{ids =, count =, vectors =, fields =, dim =, sync =, timeout_us =, wait = true}
---- → {lsn, count, sync, first_id}; with wait = false a ticket
+--- docs:add{ids =, count =, vectors =, fields =, dim =, sync =, timeout_us =, request_id =,
+--- wait = true} → {lsn, count, sync, first_id, is_repeat}; with wait = false a ticket
 function collection:add(rows)
    return write(native.add, self, check_wait(check("add", rows, OPTIONS.rows)))
 end

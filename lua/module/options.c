@@ -115,6 +115,17 @@ const char *option_text(struct options *o, const char *name)
     return text;
 }
 
+void option_bytes(struct options *o, const char *name, uint8_t *out, size_t size)
+{
+    size_t given = 0;
+
+    if (!push_member(o, name)) return;
+    const char *text = lua_type(o->L, -1) == LUA_TSTRING ? lua_tolstring(o->L, -1, &given) : NULL;
+    if (text && given == size) memcpy(out, text, size);
+    else error_set(&o->err, LYNSE_INVALID, "%s: must be a text of %zu bytes", name, size);
+    lua_pop(o->L, 1);
+}
+
 void option_map(struct options *o, const char *name, struct buf *out)
 {
     if (!push_member(o, name)) return;

@@ -29,6 +29,8 @@ bool option_flag(struct options *o, const char *name);     /* INVALID: neither t
 bool option_is_false(struct options *o, const char *name); /* likewise; true: it is there, false */
 /* Without a NUL; borrowed from the table, which must not change meanwhile. */
 const char *option_text(struct options *o, const char *name);
+/* Exactly `size` bytes, any of them, into out; without the member it stays as it is. */
+void option_bytes(struct options *o, const char *name, uint8_t *out, size_t size);
 /* Append the map that the member is, if there is one.  INVALID, LIMIT, naming it; raises when Lua's
  * memory runs out. */
 void option_map(struct options *o, const char *name, struct buf *out);

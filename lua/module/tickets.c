@@ -56,6 +56,10 @@ int write_result_push(lua_State *L, const struct lynse_write_result *r, bool has
     lua_setfield(L, -2, "count");
     sync_push(L, r->sync_reached);
     lua_setfield(L, -2, "sync");
+    if (r->is_repeat) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "is_repeat");
+    }
     if (has_first) {
         scalar_push_uint(L, r->first_number);
         lua_setfield(L, -2, "first_id");

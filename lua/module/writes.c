@@ -13,11 +13,14 @@ enum { FIELDS_BYTES_MAX = 256 << 20 }; /* of one call, LIMIT_GROUP_BYTES; its ro
 
 static struct lynse_write_options read_write_options(struct options *o)
 {
-    return (struct lynse_write_options){
-        .struct_bytes = sizeof(struct lynse_write_options),
+    struct lynse_write_options options = {
+        .struct_bytes = sizeof options,
         .sync = option_sync(o),
         .timeout_us = option_u64(o, "timeout_us"),
     };
+
+    option_bytes(o, "request_id", options.request_id, sizeof options.request_id);
+    return options;
 }
 
 /* The documents of the list at `index`, encoded into the scratch's bytes, and pushed as one block
@@ -80,7 +83,7 @@ static int read_rows(lua_State *L, struct lynse_rows *rows, struct module_scratc
 }
 
 /* add(collection, rows, vectors, ids or nil) → a result, or a ticket: rows.fields, .sync,
- * .timeout_us, .is_ticket */
+ * .timeout_us, .request_id, .is_ticket */
 static int write_rows(lua_State *L, write_call *call)
 {
     struct options o = options_of(L, 2);

@@ -40,6 +40,37 @@ describe("records", function()
       assert.are.equal(1, docs:count())
    end)
 
+   it("are added once, however often the request is sent", function()
+      local id = ("\1"):rep(16)
+      local request = { vectors = { { 1, 2, 3 }, { 4, 5, 6 } }, request_id = id }
+      local first = assert(docs:add(request))
+      assert.is_nil(first.is_repeat)
+      local again = assert(docs:add(request))
+      assert.is_true(again.is_repeat)
+      assert.are.same({ first.lsn, 2, 0 }, { again.lsn, again.count, again.first_id })
+      assert.are.equal(2, docs:count())
+      local done, err = docs:delete(0, { request_id = id })
+      assert.is_nil(done)
+      assert.are.equal("INVALID", err.code)
+      done, err = docs:delete(0, { request_id = "short" })
+      assert.is_nil(done)
+      assert.are.equal("INVALID", err.code)
+   end)
+
+   it("are deleted by a filter once, whatever matches it later", function()
+      local one = { where = "n = 1", request_id = ("\2"):rep(16) }
+      local function put(id)
+         assert(docs:upsert { ids = { id }, vectors = { { 1, 2, 3 } }, fields = { { n = 1 } } })
+      end
+      put "a"
+      assert.are.equal(1, docs:delete(one).count)
+      put "b"
+      local again = assert(docs:delete(one))
+      assert.is_true(again.is_repeat)
+      assert.are.equal(1, again.count)
+      assert.is_true(docs:exists "b")
+   end)
+
    it("get numbers for ids where none are given", function()
       assert.are.equal(0, docs:add({ vectors = { { 1, 2, 3 }, { 1, 2, 3 } } }).first_id)
       assert.are.equal(2, docs:add({ vectors = { { 1, 2, 3 } } }).first_id)
