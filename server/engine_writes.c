@@ -35,7 +35,7 @@ static const char *level_word(uint32_t level)
     return level < sizeof words / sizeof *words ? words[level] : "";
 }
 
-/* { lsn, row_count, first_number, sync } */
+/* { lsn, row_count, first_number, sync, is_repeat where it is one } */
 static int push_result(lua_State *L, struct engine_call *base)
 {
     const struct lynse_write_result *result = &((struct write_call *)base)->result;
@@ -49,6 +49,10 @@ static int push_result(lua_State *L, struct engine_call *base)
     lua_setfield(L, -2, "first_number");
     lua_pushstring(L, level_word(result->sync_reached));
     lua_setfield(L, -2, "sync");
+    if (result->is_repeat) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "is_repeat");
+    }
     return 1;
 }
 
@@ -116,6 +120,33 @@ static int run_write(lua_State *L, struct write_call *call, size_t bytes)
     return engine_call_wait(L, &call->base);
 }
 
+/* The value of a hex digit; -1: it is none. */
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 'a' - 'A';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The text at the index, 32 hex digits, or nothing. */
+static int read_request_id(lua_State *L, int index, struct write_call *call, struct error *err)
+{
+    uint8_t *id = call->options.request_id;
+    size_t size = 0;
+    const char *text = lua_isnoneornil(L, index) ? NULL : luaL_checklstring(L, index, &size);
+    bool is_good = size == 2 * sizeof call->options.request_id, is_zero = true;
+
+    if (!text) return 0;
+    for (size_t i = 0; is_good && i < size; i++) {
+        int digit = digit_of(text[i]);
+        is_good = digit >= 0;
+        is_zero = is_zero && digit == 0;
+        id[i / 2] = (uint8_t)(id[i / 2] << 4 | (digit & 15));
+    }
+    if (is_good && !is_zero) return 0;
+    return error_set(err, LYNSE_INVALID, "request_id: must be 32 hex digits, not all of them 0");
+}
+
 static const struct block *check_block(lua_State *L, int index, enum argument_kind kind,
                                        const struct write_call *call)
 {
@@ -144,7 +175,7 @@ static int check_lengths(const struct block *ids, const struct block *vectors,
     return 0;
 }
 
-/* (collection, ids or nil, vectors, documents or nil, sync or nil) → result */
+/* (collection, ids or nil, vectors, documents or nil, sync or nil, request id or nil) → result */
 static int write_rows(lua_State *L,
                       int (*write)(struct lynse_collection *, const struct lynse_rows *,
                                    const struct lynse_write_options *, struct lynse_write_result *,
@@ -163,7 +194,8 @@ static int write_rows(lua_State *L,
     call->rows.vectors = vectors->as.vectors;
     if (!lua_isnoneornil(L, 2)) ids = check_ids(L, 2, call);
     if (!lua_isnoneornil(L, 4)) fields = check_block(L, 4, ARGUMENT_DOCUMENTS, call);
-    if (check_lengths(ids, vectors, fields, &err) != 0) return failure_push_error(L, &err);
+    if (check_lengths(ids, vectors, fields, &err) != 0 || read_request_id(L, 6, call, &err) != 0)
+        return failure_push_error(L, &err);
     if (ids) call->rows.ids = ids->as.ids;
     if (fields) call->rows.fields = fields->as.documents;
     call->options.sync = (uint32_t)luaL_checkoption(L, 5, "default", levels);
@@ -191,33 +223,33 @@ static int change_rows(lua_State *L,
     const struct block *ids = check_ids(L, 2, call);
     struct error err = {0};
 
-    if (ids->count == 0) {
-        error_set(&err, LYNSE_INVALID, "ids cannot be empty");
-        return failure_push_error(L, &err);
-    }
+    if (ids->count == 0) error_set(&err, LYNSE_INVALID, "ids cannot be empty");
+    if (err.code || read_request_id(L, 3, call, &err) != 0) return failure_push_error(L, &err);
     call->change = change;
     call->rows.ids = ids->as.ids;
     call->rows.count = ids->count;
     return run_write(L, call, ids->count * sizeof(struct lynse_id));
 }
 
-/* delete(collection, ids) → result */
+/* delete(collection, ids, request id or nil) → result */
 static int delete_rows(lua_State *L)
 {
     return change_rows(L, lynse_delete);
 }
 
-/* restore(collection, ids) → result */
+/* restore(collection, ids, request id or nil) → result */
 static int restore_rows(lua_State *L)
 {
     return change_rows(L, lynse_restore);
 }
 
-/* delete_where(collection, where) → result */
+/* delete_where(collection, where, request id or nil) → result */
 static int delete_where(lua_State *L)
 {
     struct write_call *call = write_call_new(L);
+    struct error err = {0};
 
+    if (read_request_id(L, 3, call, &err) != 0) return failure_push_error(L, &err);
     call->where = engine_keep_text(L, call->base.request, engine_text(L, 2));
     return run_write(L, call, 0);
 }

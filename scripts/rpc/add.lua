@@ -5,7 +5,7 @@ local shapes = require "lynse.shapes"
 return {
    summary = "New records, all or none.",
    mutates = true,
-   arguments = args.of_collection {
+   arguments = args.of_write {
       args.ids("ids", "One for each vector; without, the collection gives them."),
       args.vectors("vectors", "A row for each record.", { required = true }),
       args.documents("fields", "A map for each record, or null."),
@@ -15,10 +15,12 @@ return {
    },
    run = function(context, a)
       local collection = context:collection(a)
-      local written = collection:add(a.ids, context.rows(collection, a.vectors, a.ids), a.fields)
+      local written = collection:add(a.ids, context.rows(collection, a.vectors, a.ids), a.fields,
+         nil, a.request_id)
       return context.answer(a, {
          ids = a.ids, first_id = not a.ids and written.first_number or nil,
          lsn = written.lsn, row_count = written.row_count, sync = written.sync,
+         is_repeat = written.is_repeat,
       })
    end,
 }

@@ -5,7 +5,7 @@ local shapes = require "lynse.shapes"
 return {
    summary = "Delete records, by their ids or by a filter; ids that are not there are skipped.",
    mutates = true,
-   arguments = args.of_collection {
+   arguments = args.of_write {
       args.ids("ids", "One id or several."),
       args.where,
    },
@@ -15,9 +15,11 @@ return {
          context.engine.refuse("INVALID", "ids, where: one of them must be given")
       end
       local collection = context:collection(a)
-      local done = a.ids and collection:delete(a.ids) or collection:delete_where(a.where)
+      local done = a.ids and collection:delete(a.ids, a.request_id)
+         or collection:delete_where(a.where, a.request_id)
       return context.answer(a, {
          status = "ok", lsn = done.lsn, row_count = done.row_count, sync = done.sync,
+         is_repeat = done.is_repeat,
       })
    end,
 }

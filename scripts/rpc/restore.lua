@@ -5,12 +5,13 @@ local shapes = require "lynse.shapes"
 return {
    summary = "Bring deleted records back; ids that are not deleted are skipped.",
    mutates = true,
-   arguments = args.of_collection { args.ids("ids", "One id or several.", { required = true }) },
+   arguments = args.of_write { args.ids("ids", "One id or several.", { required = true }) },
    returns = shapes.written { status = shapes.text },
    run = function(context, a)
-      local done = context:collection(a):restore(a.ids)
+      local done = context:collection(a):restore(a.ids, a.request_id)
       return context.answer(a, {
          status = "ok", lsn = done.lsn, row_count = done.row_count, sync = done.sync,
+         is_repeat = done.is_repeat,
       })
    end,
 }

@@ -31,6 +31,17 @@ function args.of_collection(list)
    return list
 end
 
+args.request_id = args.text("request_id",
+   "32 hex digits of your choice: sent again with them, the same write is applied once.",
+   { low = 1, high = 32 })
+
+-- … that changes records of one.
+function args.of_write(list)
+   local made = args.of_collection(list)
+   made[#made + 1] = args.request_id
+   return made
+end
+
 args.required_database = args.name("database_name", "The database.", { required = true })
 
 -- The last one of every method: scripts/server.lua adds it.

@@ -66,6 +66,7 @@ shapes.data = { type = "array", items = shapes.list({}), minItems = 3, maxItems 
 -- What a write came to.
 function shapes.written(properties)
    properties.lsn, properties.row_count, properties.sync = shapes.count, shapes.count, shapes.text
+   properties.is_repeat = shapes.optional(shapes.flag) -- true: of a request that was applied before
    return shapes.of_collection(properties)
 end
 
