@@ -27,6 +27,7 @@ from ._records import (
     distinct_ids,
     groups_of,
 )
+from ._requests import check_request_id, id_of_group
 from .errors import Invalid, LynseError, RecordNotFound
 from .planned import PlannedCollectionMethods, later
 from .rerank import Reranker, rerank
@@ -42,6 +43,7 @@ from .types import (
     Ids,
     PackedFields,
     Ranking,
+    RequestId,
     RootBackend,
     Vectors,
 )
@@ -215,6 +217,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         fields: Any = None,
         batch_size: int = 1000,
         wire_dtype: str = "float32",
+        request_id: RequestId | None = None,
     ) -> Any:
         """Add records; answers their ids, a scalar for a scalar.
 
@@ -223,11 +226,16 @@ class Collection(HookMethods, PlannedCollectionMethods):
         vectors     (n, dim) or, of one record, (dim,); finite
         fields      a dict, or a list of n dicts or None
         batch_size  checked and otherwise ignored: one call is one group, all or nothing
+        request_id  16 bytes or a UUID, not all zero: however often the same call is made with it,
+                    also after OutcomeUnknown or a crash, it is applied once and answers the same.
+                    The collection knows its last 65,536, for ten minutes each; Invalid: it was
+                    another write's
 
         AlreadyExists names the first id that is there already; then nothing is added.
         """
         check_batch_size(batch_size)
         check_wire_dtype(wire_dtype)
+        request = check_request_id(request_id)
         if ids is None and (documents is not None or fields is not None):
             raise Invalid("add(ids=None) takes vectors alone; give ids to store fields")
         if documents is not None or embed_func is not None:
@@ -235,12 +243,13 @@ class Collection(HookMethods, PlannedCollectionMethods):
         if vectors is None:
             raise Invalid("add() requires vectors or documents")
         if ids is None:
-            given = self._write_groups("add", None, check_matrix(vectors), None)
+            given = self._write_groups("add", None, check_matrix(vectors), None, request)
             return given[0] if np.ndim(vectors) == 1 else given
         batch = check_ids(ids)
         matrix = check_record_vectors(vectors, batch.size)
         rows = check_fields(fields, batch.size)
-        self._write_groups("add", batch, matrix, None if rows is None else _fields.pack(rows))
+        packed = None if rows is None else _fields.pack(rows)
+        self._write_groups("add", batch, matrix, packed, request)
         return batch.to_list()[0] if batch.is_scalar else batch.to_list()
 
     def upsert(
@@ -251,15 +260,18 @@ class Collection(HookMethods, PlannedCollectionMethods):
         fields: Any = None,
         batch_size: int = 1000,
         wire_dtype: str = "float32",
+        request_id: RequestId | None = None,
     ) -> Any:
         """Add records, or replace those that are there.  Without fields (None, for all or for a
         row) a record keeps those that it has.  Otherwise as :meth:`add`."""
         check_batch_size(batch_size)
         check_wire_dtype(wire_dtype)
+        request = check_request_id(request_id)
         batch = check_ids(ids)
         matrix = check_record_vectors(vectors, batch.size)
         rows = check_fields(fields, batch.size)
-        self._write_groups("upsert", batch, matrix, None if rows is None else _fields.pack(rows))
+        packed = None if rows is None else _fields.pack(rows)
+        self._write_groups("upsert", batch, matrix, packed, request)
         return batch.to_list()[0] if batch.is_scalar else batch.to_list()
 
     def _write_groups(
@@ -268,6 +280,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         ids: IdBatch | None,
         vectors: FloatArray,
         fields: PackedFields | None,
+        request: bytes | None,
     ) -> list[Id]:
         """Answers the ids that the collection gave, if it was asked to."""
         given: list[Id] = []
@@ -278,11 +291,12 @@ class Collection(HookMethods, PlannedCollectionMethods):
             part_ids = None if ids is None else ids.slice(start, stop)
             part_fields = None if fields is None else fields.slice(start, stop)
             part = vectors[start:stop]
+            part_request = id_of_group(request, start)
             try:
                 if part_ids is None or verb == "add":
-                    first = self._backend.add(part_ids, part, part_fields)
+                    first = self._backend.add(part_ids, part, part_fields, part_request)
                 else:
-                    self._backend.upsert(part_ids, part, part_fields)
+                    self._backend.upsert(part_ids, part, part_fields, part_request)
             except LynseError as error:
                 if start:
                     error.rows_applied = start
@@ -303,7 +317,12 @@ class Collection(HookMethods, PlannedCollectionMethods):
             self._backend.build_index(mode)
 
     def delete(
-        self, ids: Ids | None = None, *, where: str | None = None, timeout: float | None = None
+        self,
+        ids: Ids | None = None,
+        *,
+        where: str | None = None,
+        timeout: float | None = None,
+        request_id: RequestId | None = None,
     ) -> int:
         """Delete records and say how many; :meth:`restore` brings them back.
 
@@ -311,21 +330,25 @@ class Collection(HookMethods, PlannedCollectionMethods):
         where    instead of ids: a filter; records for which it is true at this moment are deleted,
                  and what others write meanwhile stays
         timeout  seconds, 30 without it; Deadline, or OutcomeUnknown while it is logged
+        request_id  as :meth:`add` takes it; with where at most 100,000 records can go
         """
         deadline = deadline_of(timeout)
         text = check_text(where, "where")
+        request = check_request_id(request_id)
         if text is not None:
             if ids is not None:
                 raise Invalid("delete() takes ids or where, not both")
-            return self._backend.delete_where(text, deadline)
+            return self._backend.delete_where(text, deadline, request)
         batch = distinct_ids(check_ids(ids, is_write=False))
-        return self._backend.delete(batch, deadline) if batch.size else 0
+        return self._backend.delete(batch, deadline, request) if batch.size else 0
 
-    def restore(self, ids: Ids) -> None:
-        """Bring deleted records back as they were; other ids are skipped."""
+    def restore(self, ids: Ids, *, request_id: RequestId | None = None) -> None:
+        """Bring deleted records back as they were; other ids are skipped.  request_id as
+        :meth:`add` takes it."""
+        request = check_request_id(request_id)
         batch = distinct_ids(check_ids(ids, is_write=False))
         if batch.size:
-            self._backend.restore(batch)
+            self._backend.restore(batch, request)
 
     def list_deleted_ids(self) -> list[Id]:
         return self._backend.deleted_ids()

@@ -27,6 +27,7 @@ from ._marshal import (
     row_structs,
 )
 from ._native import ffi, lib
+from ._requests import id_of_group
 from .errors import LynseError, ShuttingDown
 from .types import (
     HOOK_POLICIES,
@@ -103,14 +104,23 @@ class LocalCollection:
 
     # ---- Writing ----
 
-    def _write(self, function: Any, *arguments: Any, deadline: float | None = None) -> Any:
+    def _write(
+        self,
+        function: Any,
+        *arguments: Any,
+        deadline: float | None = None,
+        request_id: bytes | None = None,
+    ) -> Any:
         self._root.refuse_write()
         result = ffi.new("struct lynse_write_result *")
         options = ffi.NULL
-        if deadline is not None:
+        if deadline is not None or request_id is not None:
             options = ffi.new("struct lynse_write_options *")
             options.struct_bytes = ffi.sizeof("struct lynse_write_options")
-            options.timeout_us = us_left(deadline)
+            if deadline is not None:
+                options.timeout_us = us_left(deadline)
+            if request_id is not None:
+                options.request_id = list(request_id)
         try:
             self._call(function, *arguments, options, result)
         except LynseError as failed:  # of a deletion by filter some groups may have gone
@@ -118,24 +128,44 @@ class LocalCollection:
             raise
         return result
 
-    def add(self, ids: IdBatch | None, vectors: FloatArray, fields: PackedFields | None) -> int:
+    def add(
+        self,
+        ids: IdBatch | None,
+        vectors: FloatArray,
+        fields: PackedFields | None,
+        request_id: bytes | None,
+    ) -> int:
         rows, keep = row_structs(ids, vectors, fields)
-        result = self._write(lib.lynse_add, rows)
+        result = self._write(lib.lynse_add, rows, request_id=request_id)
         del keep  # until here the call could look at what it holds
         return int(result.first_number)
 
-    def upsert(self, ids: IdBatch, vectors: FloatArray, fields: PackedFields | None) -> None:
+    def upsert(
+        self,
+        ids: IdBatch,
+        vectors: FloatArray,
+        fields: PackedFields | None,
+        request_id: bytes | None,
+    ) -> None:
         rows, keep = row_structs(ids, vectors, fields)
-        self._write(lib.lynse_upsert, rows)
+        self._write(lib.lynse_upsert, rows, request_id=request_id)
         del keep
 
-    def _mark(self, function: Any, ids: IdBatch, deadline: float | None = None) -> int:
+    def _mark(
+        self, function: Any, ids: IdBatch, deadline: float | None, request_id: bytes | None
+    ) -> int:
         count = 0
         for start in range(0, ids.size, IDS_PER_CALL):
             part = ids.slice(start, start + IDS_PER_CALL)
             pointer, keep = id_structs(part)
             try:
-                written = self._write(function, pointer, part.size, deadline=deadline)
+                written = self._write(
+                    function,
+                    pointer,
+                    part.size,
+                    deadline=deadline,
+                    request_id=id_of_group(request_id, start),
+                )
                 count += written.row_count
             except LynseError as failed:
                 failed.rows_applied += count
@@ -143,15 +173,18 @@ class LocalCollection:
             del keep
         return count
 
-    def delete(self, ids: IdBatch, deadline: float | None) -> int:
-        return self._mark(lib.lynse_delete, ids, deadline)
+    def delete(self, ids: IdBatch, deadline: float | None, request_id: bytes | None) -> int:
+        return self._mark(lib.lynse_delete, ids, deadline, request_id)
 
-    def delete_where(self, where: str, deadline: float | None) -> int:
+    def delete_where(self, where: str, deadline: float | None, request_id: bytes | None) -> int:
         text = c_text(where, "where")
-        return int(self._write(lib.lynse_delete_where, text, deadline=deadline).row_count)
+        written = self._write(
+            lib.lynse_delete_where, text, deadline=deadline, request_id=request_id
+        )
+        return int(written.row_count)
 
-    def restore(self, ids: IdBatch) -> int:
-        return self._mark(lib.lynse_restore, ids)
+    def restore(self, ids: IdBatch, request_id: bytes | None) -> int:
+        return self._mark(lib.lynse_restore, ids, None, request_id)
 
     def build_index(self, index_mode: str) -> None:
         self._root.refuse_write()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Union
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ Ids = Union[Id, Sequence[Id], npt.NDArray[Any]]
 Fields = Mapping[str, Any]
 FloatArray = npt.NDArray[np.float32]
 Vectors = Union[npt.NDArray[Any], Sequence[float], Sequence[Sequence[float]]]
+RequestId = Union[bytes, UUID]  # 16 bytes
 Path = Union[str, "os.PathLike[str]"]
 
 SYNC_LEVELS = ("always", "interval", "os", "none")
@@ -120,11 +122,24 @@ class CollectionBackend(Protocol):
     def close(self) -> None: ...
 
     # One group, all or nothing; answers the first id that the collection gave.
-    def add(self, ids: IdBatch | None, vectors: FloatArray, fields: PackedFields | None) -> int: ...
-    def upsert(self, ids: IdBatch, vectors: FloatArray, fields: PackedFields | None) -> None: ...
-    def delete(self, ids: IdBatch, deadline: float | None) -> int: ...
-    def delete_where(self, where: str, deadline: float | None) -> int: ...
-    def restore(self, ids: IdBatch) -> int: ...
+    # request_id: 16 bytes; sent again with them, it is applied once.
+    def add(
+        self,
+        ids: IdBatch | None,
+        vectors: FloatArray,
+        fields: PackedFields | None,
+        request_id: bytes | None,
+    ) -> int: ...
+    def upsert(
+        self,
+        ids: IdBatch,
+        vectors: FloatArray,
+        fields: PackedFields | None,
+        request_id: bytes | None,
+    ) -> None: ...
+    def delete(self, ids: IdBatch, deadline: float | None, request_id: bytes | None) -> int: ...
+    def delete_where(self, where: str, deadline: float | None, request_id: bytes | None) -> int: ...
+    def restore(self, ids: IdBatch, request_id: bytes | None) -> int: ...
 
     def build_index(self, index_mode: str) -> None: ...
     def remove_index(self) -> None: ...

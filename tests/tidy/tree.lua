@@ -479,6 +479,7 @@ return {
       ["_native.pyi"] = "the type of the extension that cffi makes of lynse.h",
       ["_neighbour.py"] = "says so when LynseDB's package is in the same environment",
       ["_records.py"] = "checks what a caller hands in: ids, vectors, fields, counts",
+      ["_requests.py"] = "ids of requests, with which a write that is sent again is applied once",
       ["client.py"] = "VectorDBClient and databases: what is opened, and what is in it",
       ["collection.py"] = "collections: LynseDB's names over a backend that does the work",
       ["errors.py"] = "one exception for each line of the table of errors",
