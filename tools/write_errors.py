@@ -81,7 +81,7 @@ MEANINGS = {
         "A write was given up while it was being logged, or its sync failed: it may be there after "
         "the next open, or not. From lynse_close: acknowledged writes of a level below ALWAYS may "
         "be missing; with any other code none is.",
-        "Ask with lynse_exists or lynse_get, or write the same again with lynse_upsert.",
+        "Send the same write again with its request_id; without one ask with lynse_get.",
     ),
     "DISK_FULL": (
         "The disk, or the quota, is full, or less than low_water_bytes would stay free, or a full "
