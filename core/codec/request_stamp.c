@@ -5,10 +5,13 @@
 
 void request_stamp_write(const struct request_stamp *s, struct buf *out)
 {
-    buf_append(out, s->id, sizeof s->id);
-    buf_append_u64(out, s->hash);
-    buf_append_u64(out, s->first_number);
-    buf_append_u64(out, (uint64_t)s->at_us);
+    uint8_t *to = buf_extend(out, REQUEST_STAMP_BYTES);
+
+    if (!to) return;
+    memcpy(to, s->id, sizeof s->id);
+    store_u64(to + REQUEST_ID_BYTES, s->hash);
+    store_u64(to + REQUEST_ID_BYTES + 8, s->first_number);
+    store_u64(to + REQUEST_ID_BYTES + 16, (uint64_t)s->at_us);
 }
 
 void request_stamp_read(struct request_stamp *s, struct reader *r)

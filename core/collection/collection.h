@@ -297,6 +297,7 @@ void collection_part_deinit(struct collection_part *p);
 commit_complete_fn collection_on_complete;
 
 /* collection_request.c */
+void collection_stamp_request(const struct collection *c, struct collection_write *w); /* first */
 bool collection_request_is_pending(const struct collection *c, const struct collection_write *w);
 /* true: w is answered, but for its level. */
 bool collection_answer_repeat(struct collection *c, struct collection_write *w);

@@ -46,16 +46,24 @@ void collection_write_identify(struct collection_write *w, const uint8_t id[REQU
     w->request.hash = h;
 }
 
+bool collection_knows_request(const struct collection *c, const struct collection_write *w)
+{
+    return !request_stamp_is_none(&w->request) &&
+           request_window_find(&c->requests, w->request.id,
+                               c->desc.clock->wall_us(c->desc.clock)) != NULL;
+}
+
+void collection_stamp_request(const struct collection *c, struct collection_write *w)
+{
+    if (!request_stamp_is_none(&w->request))
+        w->request.at_us = c->desc.clock->wall_us(c->desc.clock);
+}
+
 static const struct applied_request *find(const struct collection *c,
                                           const struct collection_write *w)
 {
     if (request_stamp_is_none(&w->request)) return NULL;
-    return request_window_find(&c->requests, w->request.id, c->desc.clock->wall_us(c->desc.clock));
-}
-
-bool collection_knows_request(const struct collection *c, const struct collection_write *w)
-{
-    return find(c, w) != NULL;
+    return request_window_find(&c->requests, w->request.id, w->request.at_us);
 }
 
 bool collection_request_is_pending(const struct collection *c, const struct collection_write *w)
@@ -98,7 +106,6 @@ int collection_reserve_request(struct collection *c, struct collection_write *w,
 {
     if (request_stamp_is_none(&w->request)) return 0;
     w->request.first_number = w->first_number;
-    w->request.at_us = c->desc.clock->wall_us(c->desc.clock);
     return request_window_reserve(&c->requests, err);
 }
 

@@ -432,6 +432,7 @@ static void write_one(struct collection *c, struct collection_write *w, bool is_
 {
     struct collection_batch *b = &c->batch;
 
+    collection_stamp_request(c, w);
     if (b->edits && batch_is_full(c, w)) {
         REACHED(BATCH_CLOSED_FULL);
         batch_commit(c);
