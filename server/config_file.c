@@ -191,7 +191,8 @@ static int run_data(lua_State *L)
     const char *name = lua_touserdata(L, 2);
 
     lua_settop(L, 0);
-    if (memchr(text->data, '\x1b', text->size)) return luaL_error(L, "%s: is no text", name);
+    if (text->size && memchr(text->data, '\x1b', text->size))
+        return luaL_error(L, "%s: is no text", name);
     lua_pushfstring(L, "@%s", name);
     if (luaL_loadbuffer(L, (const char *)text->data, text->size, lua_tostring(L, 1)) != 0)
         return lua_error(L);

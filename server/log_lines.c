@@ -190,7 +190,8 @@ static size_t word_bytes(struct slice s)
 
 static struct slice behind(struct slice s, size_t bytes)
 {
-    return bytes < s.size ? slice_of(s.data + bytes, s.size - bytes) : slice_of(NULL, 0);
+    if (bytes > s.size) bytes = s.size;
+    return slice_of(s.data + bytes, s.size - bytes);
 }
 
 void log_line_fields(struct log_line *line, enum log_level level, const char *message)

@@ -131,6 +131,7 @@ def test_config_files(tmp_path, name, text):
         ("a.ini", "[server]\nport\n", "a.ini:2: must be key = value"),
         ("a.ini", "[server]\nport = x\n", "port: 'x' must be a number"),
         ("a.lua", "return 5", "must return a table"),
+        ("a.lua", "", "must return a table"),
         ("a.lua", "return { port = ", "a.lua:1"),
         ("a.lua", "while true do end", "takes too long"),
         ("a.lua", "local s = 'x' while true do s = s .. s end", "a.lua: not enough memory"),
