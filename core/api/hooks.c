@@ -265,9 +265,17 @@ static int check_options(const struct lynse_search_desc *d, struct error *err)
     return api_check_options("rerank_options", d->rerank_options, err);
 }
 
+/* One branch for the search that most are: without any. */
+static bool brings_hooks(const struct lynse_search_desc *d)
+{
+    return ((uintptr_t)d->score | (uintptr_t)d->rerank | (uintptr_t)d->score_callback |
+            (uintptr_t)d->rerank_callback | d->score_options.size | d->rerank_options.size) != 0;
+}
+
 int api_hooks(struct lynse *db, const struct lynse_search_desc *d, uint64_t deadline_us,
               struct hook **out_score, struct hook **out_rerank, struct error *err)
 {
+    if (!brings_hooks(d)) return 0;
     if (check_callbacks(d, err) != 0 || check_options(d, err) != 0) return -1;
     if (d->score &&
         prepare(db, HOOK_SCORE, d->score, d->score_options, deadline_us, out_score, err) != 0)

@@ -103,7 +103,8 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
     r.score = s->score;
     r.rerank = s->rerank;
     if (engine_view(c->host, &view, err) != 0) return -1;
-    if (!(d->flags & LYNSE_NO_HOOKS) && take_installed(s, view, &r, err) != 0) {
+    if (view->hooks.count > 0 && !(d->flags & LYNSE_NO_HOOKS) &&
+        take_installed(s, view, &r, err) != 0) {
         view_release(view);
         return -1;
     }

@@ -398,7 +398,7 @@ static int merge_query(struct search *s, size_t query, struct error *err)
 static int finish_rows(struct search *s, const struct topk *best, struct result *out,
                        struct error *err)
 {
-    bool is_descending = s->larger_is_nearer && !s->score && !s->rerank;
+    bool is_descending = s->larger_is_nearer && !s->score;
 
     for (size_t i = 0; i < best->count; i++) {
         const struct candidate *c = &best->heap[i];

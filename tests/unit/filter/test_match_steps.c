@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A filter that is left in its middle, again and again, finds the rows that it finds at once: random
- * trees over random texts and arrays, in pieces of random size. */
+/* A filter that is left in its middle, again and again, finds the rows that it finds at once:
+ * random trees over random texts and arrays, in pieces of random size. */
 #include "base/rng.h"
 #include "codec/msgpack.h"
 #include "field/column.h"
