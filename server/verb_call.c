@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_call.c — `lynse call METHOD [name=value | JSON]...`: one request of msgpack-RPC to a server,
- * its answer as JSON on stdout; without a method, what methods there are.
+/* verb_call.c — `lynse call METHOD [name=value… | JSON | -]`: one request of msgpack-RPC to a
+ * server, its answer as JSON on stdout; without a method, what methods there are.
  *
  * The status is 0; 1 where the server answered with an error or could not be reached; 2 where the
  * command line is none.
@@ -20,7 +20,7 @@
 #include "server/peer.h"
 #include "server/verbs.h"
 
-enum { ARGUMENTS_MAX = 64 };
+enum { ARGUMENTS_MAX = 64, STDIN_BYTES = 64 << 10, STDIN_BYTES_MAX = 256 << 20 };
 
 struct request_line {
     const char *url, *key, *key_file;
@@ -49,7 +49,8 @@ static int fail(const struct error *err, int status)
 static int print_usage(FILE *to)
 {
     fputs("usage: lynse call [--url URL] [--api-key KEY | --api-key-file FILE]\n"
-          "                  [--timeout-secs N] [METHOD [name=value | JSON]...]\n"
+          "                  [--timeout-secs N] [METHOD [name=value... | JSON | -]]\n"
+          "What reads as JSON is that, all else a text; - reads JSON from stdin.\n"
           "URL is http://HOST:PORT, lynse://HOST:PORT or unix:PATH; without,\n"
           "LYNSE_URL or http://127.0.0.1:7637.  The key may be in LYNSE_API_KEY.\n",
           to);
@@ -132,10 +133,33 @@ static int append_pairs(const struct request_line *line, struct buf *out, struct
     return 0;
 }
 
+/* "-": what a command line has no room for. */
+static int append_stdin(struct buf *out, struct error *err)
+{
+    struct buf text;
+    size_t count;
+    int rc = 0;
+
+    buf_init(&text, alloc_libc(), MEM_GENERAL);
+    do {
+        if (!buf_reserve(&text, STDIN_BYTES)) break;
+        count = fread(text.data + text.size, 1, STDIN_BYTES, stdin);
+        text.size += count;
+    } while (count && text.size <= STDIN_BYTES_MAX);
+    if (!buf_ok(&text)) rc = error_no_memory(err, text.size + STDIN_BYTES);
+    else if (ferror(stdin)) rc = error_set(err, LYNSE_IO, "stdin cannot be read");
+    else if (text.size > STDIN_BYTES_MAX)
+        rc = error_set(err, LYNSE_TOO_LARGE, "stdin: over %d bytes", STDIN_BYTES_MAX);
+    else rc = json_to_msgpack(buf_slice(&text), &argument_limits, out, err);
+    buf_deinit(&text);
+    return rc;
+}
+
 static int append_params(const struct request_line *line, struct buf *out, struct error *err)
 {
     const char *first = line->argument_count ? line->arguments[0] : "";
 
+    if (line->argument_count == 1 && strcmp(first, "-") == 0) return append_stdin(out, err);
     if (line->argument_count == 1 && (*first == '{' || *first == '['))
         return json_to_msgpack(slice_of_text(first), &argument_limits, out, err);
     return append_pairs(line, out, err);

@@ -26,11 +26,12 @@ def clean_environment(more=None):
     return {**kept, **(more or {})}
 
 
-def run(*arguments, env=None, timeout=30):
+def run(*arguments, env=None, timeout=30, stdin=""):
     """The program to its end: status, stdout and stderr as text."""
     return subprocess.run(
         [PROGRAM, *map(str, arguments)],
         env=clean_environment(env),
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -92,12 +93,12 @@ class Server:
         assert status == 200, body
         return json.loads(body)["params"]
 
-    def call(self, *arguments, key=None, timeout=30):
+    def call(self, *arguments, key=None, timeout=30, stdin=""):
         """`lynse call`, by msgpack-RPC."""
         env = {"LYNSE_URL": f"lynse://127.0.0.1:{self.port}"}
         if key:
             env["LYNSE_API_KEY"] = key
-        return run("call", *arguments, env=env, timeout=timeout)
+        return run("call", *arguments, env=env, timeout=timeout, stdin=stdin)
 
     def stop(self, signal_number=signal.SIGTERM, timeout=15):
         if self.process.poll() is None:

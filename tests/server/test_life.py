@@ -172,6 +172,12 @@ def test_call(serve):
     assert json.loads(answer.stdout)["items"]["ids"] == [0]
     answer = server.call("count", "collection_name=docs", "where=a = 1")
     assert json.loads(answer.stdout)["count"] == 1
+    rows = json.dumps({"collection_name": "docs", "vectors": [[1, i] for i in range(20000)]})
+    answer = server.call("add", "-", stdin=rows)
+    assert json.loads(answer.stdout)["row_count"] == 20000
+    answer = server.call("add", "-", stdin=rows[:-1])
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "PARSE" in answer.stderr
     listed = server.call().stdout.splitlines()
     assert any(line.split()[0] == "search" and len(line.split()) > 3 for line in listed)
     assert len(listed) > 20
