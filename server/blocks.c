@@ -85,57 +85,6 @@ int block_read_ids(struct block *block, const struct value *v, struct arena *are
 
 /* ---- Vectors ---- */
 
-int vector_encoding_parse(struct slice word, enum vector_encoding *out, struct error *err)
-{
-    static const struct {
-        const char *word;
-        enum vector_encoding encoding;
-    } words[] = {{"float32", VECTOR_ENCODING_F32},
-                 {"f32", VECTOR_ENCODING_F32},
-                 {"float16", VECTOR_ENCODING_F16},
-                 {"f16", VECTOR_ENCODING_F16},
-                 {"fp16", VECTOR_ENCODING_F16}};
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!slice_equal_word(word, slice_of_text(words[i].word))) continue;
-        *out = words[i].encoding;
-        return 0;
-    }
-    return error_set(err, LYNSE_INVALID, "must be 'float32' or 'float16'");
-}
-
-/* IEEE 754 binary16 to binary32; every value of the first is one of the second. */
-static float widen_half(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-    uint32_t exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
-    uint32_t bits;
-    float out;
-
-    if (exponent == 31) bits = sign | 0x7f800000 | fraction << 13;
-    else if (exponent != 0) bits = sign | (exponent + 112) << 23 | fraction << 13;
-    else { /* zero, or below the least normal one: fraction units of 2^-24 */
-        float small = (float)fraction * 0x1p-24f;
-        memcpy(&bits, &small, sizeof bits);
-        bits |= sign;
-    }
-    memcpy(&out, &bits, sizeof out);
-    return out;
-}
-
-int block_copy_floats(struct slice raw, enum vector_encoding encoding, size_t count,
-                      struct arena *arena, const float **out, struct error *err)
-{
-    float *floats = arena_alloc(arena, count * sizeof *floats + sizeof *floats);
-
-    if (!floats) return error_no_memory(err, count * sizeof *floats);
-    if (encoding == VECTOR_ENCODING_F32) memcpy(floats, raw.data, count * sizeof *floats);
-    else
-        for (size_t i = 0; i < count; i++) floats[i] = widen_half(load_u16(raw.data + i * 2));
-    *out = floats;
-    return 0;
-}
-
 static int read_number(const struct value *v, float *out, struct error *err)
 {
     switch (v->type) {
@@ -264,7 +213,7 @@ static int read_shaped(struct block *block, const struct value *map, struct aren
         return error_set(err, LYNSE_INVALID, "data: must be a bin of %zu bytes", bytes);
     block->count = rows;
     block->dim = (uint32_t)dim;
-    return block_copy_floats(v.as.bytes, encoding, rows * dim, arena, &block->as.vectors, err);
+    return vector_codec_copy(v.as.bytes, encoding, rows * dim, arena, &block->as.vectors, err);
 }
 
 int block_read_vectors(struct block *block, const struct value *v, struct arena *arena,
@@ -289,7 +238,7 @@ int block_read_vectors(struct block *block, const struct value *v, struct arena 
                          v->as.bytes.size);
     block->count = v->as.bytes.size / sizeof(float);
     block->dim = 0;
-    return block_copy_floats(v->as.bytes, VECTOR_ENCODING_F32, block->count, arena,
+    return vector_codec_copy(v->as.bytes, VECTOR_ENCODING_F32, block->count, arena,
                              &block->as.vectors, err);
 }
 

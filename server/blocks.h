@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "codec/value.h"
 #include "server/arguments.h"
+#include "server/vector_codec.h"
 
 /* One id, a list of ids, or a bin of u64, little-endian.  err INVALID, LIMIT, NO_MEMORY. */
 int block_read_ids(struct block *block, const struct value *v, struct arena *arena,
@@ -31,12 +32,5 @@ int block_read_document(struct block *block, const struct value *v, struct arena
                         struct error *err);
 /* A bin, which is not copied.  err INVALID. */
 int block_read_body(struct block *block, const struct value *v, struct error *err);
-
-enum vector_encoding { VECTOR_ENCODING_F32, VECTOR_ENCODING_F16 };
-/* "float32", "f32", "float16", "f16", "fp16", without case.  err INVALID. */
-int vector_encoding_parse(struct slice word, enum vector_encoding *out, struct error *err);
-/* `count` numbers of raw, little-endian, as floats in the arena. */
-int block_copy_floats(struct slice raw, enum vector_encoding encoding, size_t count,
-                      struct arena *arena, const float **out, struct error *err);
 
 #endif

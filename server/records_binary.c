@@ -57,7 +57,7 @@ int records_read_vectors(const struct records_shape *shape, struct slice *bytes,
         return error_set(err, LYNSE_INVALID,
                          "Expected %zu encoded vector bytes (%zu vectors × %u dim), got %zu", size,
                          shape->row_count, shape->dim, bytes->size);
-    if (block_copy_floats(slice_of(bytes->data, size), shape->encoding, count, arena, out, err) !=
+    if (vector_codec_copy(slice_of(bytes->data, size), shape->encoding, count, arena, out, err) !=
         0)
         return -1;
     *bytes = slice_of(bytes->data + size, bytes->size - size);

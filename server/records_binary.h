@@ -21,7 +21,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/slice.h"
-#include "server/blocks.h"
+#include "server/vector_codec.h"
 
 struct records_shape {
     uint32_t dim;     /* 1..LIMIT_DIM */

@@ -356,7 +356,7 @@ return {
       ["list_fields.lua"] = "The names of all fields that records have",
       ["list_hooks.lua"] = "The hooks that a collection keeps",
       ["max_id.lua"] = "The largest whole number that was ever an id; -1 before the first",
-      ["metrics.lua"] = "Counters and gauges as the text that Prometheus reads",
+      ["metrics.lua"] = "Counters and gauges as Prometheus' text (docs/METRICS.md)",
       ["openapi.lua"] = "Every route, as OpenAPI 3.0 describes them",
       ["query.lua"] = "Records by a filter or by their ids, as maps; without either, all",
       ["query_vectors.lua"] =
@@ -459,6 +459,7 @@ return {
       ["stream.h"] = "bytes to and from one peer, whatever they travel in: the seam for TLS",
       ["stream_plain.c"] = "a socket of libuv as a stream",
       ["suggest.[ch]"] = "\"did you mean\": the name that is nearest to a mistyped one",
+      ["vector_codec.[ch]"] = "the numbers of vectors out of bytes: float32, float16",
       ["verb_call.c"] = "lynse call: one request to a server, its answer as JSON",
       ["verb_lua.c"] = "lynse lua: a script whose require knows lynse",
       ["verb_serve.c"] = "lynse serve and lynse config: options, signals, the server's life",
