@@ -10,6 +10,16 @@
 #include "support/vfs_faulty.h"
 
 enum { DRIVER_WHY_BYTES = 512, DRIVER_WRITES = 6 };
+/* Half of what a tiny collection remembers: no crash takes so many that one is forgotten. */
+enum { DRIVER_REQUESTS = 6 };
+
+/* A write that was applied with the id of its request. */
+struct driver_request {
+    struct ref_group group;
+    uint32_t number;
+    uint64_t lsn; /* 0: none; it was lost */
+    size_t row_count;
+};
 
 /* What one run is like; drawn by chance (swarm). */
 struct swarm {
@@ -47,7 +57,10 @@ struct driver {
     bool is_pushed_back;    /* a write was, because sealing fails */
     struct ref_group doubts[DRIVER_WRITES];
     size_t doubt_count;
-    struct driver_write *writing; /* the batch under way */
+    bool has_requests; /* every write has an id */
+    uint32_t last_request;
+    struct driver_request requests[DRIVER_REQUESTS]; /* by their numbers */
+    struct driver_write *writing;                    /* the batch under way; NULL: a retry */
     size_t writing_count;
     bool has_failed;
     char why[DRIVER_WHY_BYTES];
@@ -57,6 +70,7 @@ struct driver {
 struct driver_write {
     struct collection_write w; /* first */
     struct ref_group group;
+    uint32_t request; /* 0: none */
     struct record_id ids[REF_GROUP_ROWS];
     struct slice documents[REF_GROUP_ROWS];
     struct buf bytes;
@@ -79,6 +93,8 @@ void driver_abandon(struct driver *d);
 
 /* driver_write.c */
 int driver_write(struct driver *d, struct driver_write *writes, size_t count);
+/* What is remembered is sent again: nothing is applied. */
+int driver_retry(struct driver *d);
 void driver_write_make(struct driver *d, struct driver_write *out, const struct ref_group *g);
 void driver_write_deinit(struct driver *d, struct driver_write *w);
 void driver_written(void *ctx, struct collection_write *w);

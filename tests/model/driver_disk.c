@@ -71,6 +71,7 @@ void driver_init(struct driver *d, struct alloc *a, uint64_t seed, const struct 
     CHECK(d->engine);
     rng_init(&d->rng, seed);
     rng_init(&d->engine_rng, hash_u64(seed));
+    d->has_requests = hash_u64(~seed) % 2 == 0;
     manual_clock_init(&d->clock, 1000000);
     view_slot_init(&d->slot);
     reference_init(&d->ref, a, swarm->metric);
@@ -133,7 +134,8 @@ static int take_recovered(struct driver *d)
     if (d->c->has_int_id && (int)d->c->max_int_id > d->ref.max_number)
         d->ref.max_number = (int)d->c->max_int_id;
     d->kill_promise = d->power_promise = lsn;
-    return driver_compare(d);
+    if (driver_compare(d) != 0) return -1;
+    return driver_retry(d);
 }
 
 int driver_open(struct driver *d)

@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
 #include "base/check.h"
 #include "model/driver.h"
+
+static void driver_identify(struct driver_write *w, uint32_t number)
+{
+    uint8_t id[REQUEST_ID_BYTES] = {1};
+
+    store_u32(id + 8, number);
+    w->request = number;
+    collection_write_identify(&w->w, id);
+}
 
 void driver_write_make(struct driver *d, struct driver_write *out, const struct ref_group *g)
 {
@@ -29,6 +39,7 @@ void driver_write_make(struct driver *d, struct driver_write *out, const struct 
         .documents = has_rows && g->has_documents ? out->documents : NULL,
         .sync = g->level,
     };
+    if (d->has_requests) driver_identify(out, ++d->last_request);
 }
 
 void driver_write_deinit(struct driver *d, struct driver_write *w)
@@ -103,6 +114,7 @@ void driver_written(void *ctx, struct collection_write *cw)
     struct driver_write *w = (struct driver_write *)cw;
     size_t index = (size_t)(w - d->writing), rows;
 
+    if (!d->writing) return;
     if (w->is_answered || (index > 0 && !d->writing[index - 1].is_answered)) {
         driver_fail(d, "group %zu was answered out of turn", index);
         return;
@@ -136,6 +148,45 @@ void driver_written(void *ctx, struct collection_write *cw)
                     (unsigned long long)cw->lsn, (unsigned long long)cw->row_count,
                     (unsigned long long)d->ref.lsn, rows);
     note_level(d, cw);
+    if (w->request == 0 || rows == 0) return;
+    if (cw->is_repeat) driver_fail(d, "group %zu was answered as a repeat", index);
+    d->requests[d->ref.lsn % DRIVER_REQUESTS] =
+        (struct driver_request){w->group, w->request, d->ref.lsn, rows};
+}
+
+/* As a client does that got no answer. */
+static int retry(struct driver *d, const struct driver_request *q)
+{
+    struct driver_write w;
+    struct collection_write *one = &w.w;
+    bool has_requests = d->has_requests;
+
+    d->has_requests = false;
+    driver_write_make(d, &w, &q->group);
+    d->has_requests = has_requests;
+    driver_identify(&w, q->number);
+    d->writing = NULL;
+    collection_write_batch(d->c, &one, 1);
+    driver_write_deinit(d, &w);
+    if (one->error.code)
+        return driver_fail(d, "the retry of LSN %llu answered %s: %s", (unsigned long long)q->lsn,
+                           error_name(one->error.code), one->error.text);
+    if (!one->is_repeat || one->lsn != q->lsn || one->row_count != q->row_count ||
+        d->c->applied_lsn != d->ref.lsn)
+        return driver_fail(d, "the retry of LSN %llu got LSN %llu, %llu rows",
+                           (unsigned long long)q->lsn, (unsigned long long)one->lsn,
+                           (unsigned long long)one->row_count);
+    return 0;
+}
+
+int driver_retry(struct driver *d)
+{
+    for (size_t i = 0; i < DRIVER_REQUESTS; i++) {
+        struct driver_request *q = &d->requests[i];
+        if (q->lsn > d->ref.lsn) q->lsn = 0;
+        if (q->lsn > 0 && retry(d, q) != 0) return -1;
+    }
+    return 0;
 }
 
 int driver_write(struct driver *d, struct driver_write *writes, size_t count)
