@@ -216,10 +216,73 @@ static void write_records(const struct hits_value *h, struct buf *out)
         write_record(&hits->ids[i], hits->fields ? &hits->fields[i] : NULL, out);
 }
 
+static void write_ends(const struct lynse_hits *hits, struct buf *out)
+{
+    msgpack_write_array(out, (uint32_t)hits->query_count);
+    for (size_t q = 0; q < hits->query_count; q++) msgpack_write_uint(out, hits->query_ends[q]);
+}
+
+static void write_documents(const struct lynse_hits *hits, struct buf *out)
+{
+    msgpack_write_array(out, (uint32_t)hits->count);
+    for (size_t i = 0; i < hits->count; i++)
+        msgpack_write_bytes(out, slice_of(hits->fields[i].data, hits->fields[i].size));
+}
+
+static const char *metric_word(uint32_t metric)
+{
+    switch (metric) {
+#define METRIC_CASE(name, number, text, mode_words, kernel, value)                                 \
+    case number:                                                                                   \
+        return text;
+        LYNSE_METRICS(METRIC_CASE)
+#undef METRIC_CASE
+    default:
+        return "";
+    }
+}
+
+/* Everything that there is, whatever the form: what clients of ours read without a loop. */
+static void write_raw(const struct hits_value *h, struct buf *out)
+{
+    const struct lynse_hits *hits = h->hits;
+    uint32_t count = 5;
+
+    if (hits->scores) count++;
+    if (hits->fields) count++;
+    if (hits->vectors) count++;
+    msgpack_write_map(out, count);
+    write_key(out, "ids");
+    write_ids(h, 0, hits->count, out);
+    write_key(out, "ends");
+    write_ends(hits, out);
+    write_key(out, "dim");
+    msgpack_write_uint(out, hits->dim);
+    write_key(out, "metric");
+    write_key(out, metric_word(hits->metric));
+    write_skipped(hits->skipped_hooks, out);
+    if (hits->scores) {
+        write_key(out, "scores");
+        write_floats(h, hits->scores, hits->count, out);
+    }
+    if (hits->fields) {
+        write_key(out, "fields");
+        write_documents(hits, out);
+    }
+    if (hits->vectors) {
+        write_key(out, "vectors");
+        write_vectors(h, out);
+    }
+}
+
 void hits_value_write(const struct hits_value *h, struct buf *out)
 {
     if (!h->hits) {
         msgpack_write_null(out);
+        return;
+    }
+    if (h->is_raw) {
+        write_raw(h, out);
         return;
     }
     switch (h->form) {

@@ -126,7 +126,10 @@ static void answer_error(struct request *r, const struct error *err, int status)
         buf_append_text(&body, "{\"error\":");
         if (json_write_text(&body, slice_of_text(err->text), &ignored) != 0)
             buf_append_text(&body, "\"\"");
-        buf_append_text(&body, ",\"code\":\"%s\"}", word);
+        buf_append_text(&body, ",\"code\":\"%s\",\"name\":\"%s\"", word, error_name(err->code));
+        if (err->retry_after_ms)
+            buf_append_text(&body, ",\"retry_after_ms\":%u", (unsigned)err->retry_after_ms);
+        buf_append_u8(&body, '}');
     }
     head.status = status ? status : usual;
     if (head.status == 503) head.retry_after_s = 1 + err->retry_after_ms / 1000;
@@ -151,6 +154,18 @@ static int write_json(struct request *r, lua_State *L, int index, struct buf *bo
     return rc;
 }
 
+static int write_msgpack(struct request *r, lua_State *L, int index, struct buf *body,
+                         struct error *err)
+{
+    if (r->route->reply == ROUTE_ENVELOPE) {
+        msgpack_write_map(body, 2);
+        msgpack_write_text(body, slice_of_text("status"));
+        msgpack_write_text(body, slice_of_text("success"));
+        msgpack_write_text(body, slice_of_text("params"));
+    }
+    return result_write(L, index, r->number, body, err);
+}
+
 /* The hits that a map has as its one value of that kind. */
 static struct hits_value *find_hits(lua_State *L, int index)
 {
@@ -172,7 +187,8 @@ static int write_body(struct request *r, lua_State *L, int index, struct buf *bo
     size_t size;
 
     if (reply == ROUTE_ENVELOPE || reply == ROUTE_PLAIN) {
-        *out_type = "application/json";
+        *out_type = r->wants_msgpack ? "application/msgpack" : "application/json";
+        if (r->wants_msgpack) return write_msgpack(r, L, index, body, err);
         return write_json(r, L, index, body, err);
     }
     if (reply == ROUTE_TEXT) {
@@ -378,6 +394,16 @@ static uint32_t read_timeout(const struct http_parser *p)
     return (uint32_t)number;
 }
 
+/* msgpack is for who prefers it: "*" is not enough. */
+static bool prefers_msgpack(const struct http_parser *p)
+{
+    struct slice accept;
+
+    return http_parser_find(p, "accept", &accept) > 0 &&
+           http_accept_quality(accept, "application/msgpack") >
+               http_accept_quality(accept, "application/json");
+}
+
 static void begin_head(struct connection *c, struct http_state *s)
 {
     struct request *r = request_create(c->loop, c);
@@ -394,6 +420,7 @@ static void begin_head(struct connection *c, struct http_state *s)
     r->keeps_alive = s->parser.request.keeps_alive && !c->is_surplus;
     r->timeout_ms = read_timeout(&s->parser);
     r->wants_head_only = s->parser.request.method == HTTP_HEAD_METHOD;
+    r->wants_msgpack = prefers_msgpack(&s->parser);
     r->is_authenticated = has_key(c, &s->parser);
     find_route(c, s);
     if (!r->is_authenticated && !(r->route && r->route->method->is_public)) {

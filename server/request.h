@@ -66,6 +66,7 @@ struct request {
     bool wants_head_only;      /* HTTP: HEAD */
     int status;                /* HTTP: of an answer that is no error; 0: 200 */
     const char *allow;         /* HTTP: the verbs of its path, where it came with another one */
+    bool wants_msgpack;        /* HTTP: as its Accept says */
     const struct route *route; /* HTTP */
 };
 
