@@ -290,7 +290,7 @@ def pytest(options):
     log.unlink(missing_ok=True)
     process = subprocess.run(
         [options.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={log}",
-         options.tests],
+         *options.tests],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
@@ -325,7 +325,7 @@ def main():
     two = commands.add_parser("pytest", help="the Python tests")
     two.add_argument("--suite", default="python")
     two.add_argument("python")
-    two.add_argument("tests")
+    two.add_argument("tests", nargs="+", help="folders of tests, and after -- options of pytest")
     two.set_defaults(run=pytest)
     three = commands.add_parser("compare", help="the cases that several builds have run")
     three.add_argument("--without", action="append", default=[], metavar="BUILD=PROGRAM")

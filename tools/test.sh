@@ -2,10 +2,10 @@
 # test.sh — `./dev test`.  Sourced by ./dev.  Each suite adds "name passed failed skipped" to
 # build/test-counts; the last line of the output is their sum.
 
-suites_push="tidy release where symbols examples lua python methods server docs asan core-only \
-install tsan"
-suites_all="tidy release where symbols examples lua python methods server openapi docs tiny faults \
-asan asan-full core-only install tsan tsan-full"
+suites_push="tidy release where symbols examples lua python remote methods server docs asan \
+core-only install tsan"
+suites_all="tidy release where symbols examples lua python remote methods server openapi docs tiny \
+faults asan asan-full core-only install tsan tsan-full"
 counts=$root/build/test-counts
 
 verb_test() {
@@ -34,8 +34,8 @@ verb_test() {
     compared=
     for suite in $suites; do
         case $suite in
-        tidy | where | symbols | examples | lua | python | methods | server | openapi | docs | \
-            install)
+        tidy | where | symbols | examples | lua | python | remote | methods | server | openapi | \
+            docs | install)
             "suite_$suite"
             ;;
         *)
@@ -157,6 +157,19 @@ suite_python() {
     # shellcheck disable=SC2086
     "$(system_python)" tools/run_tests.py pytest --counts "$counts" $verbose \
         "$venv/bin/python" tests/python
+}
+
+# What a folder does, a server does over HTTP and over msgpack-RPC: the same cases of all three.
+suite_remote() {
+    suite_needs remote release lynse_program || return 0
+    (need_lynse_python) || {
+        count remote 0 1 0
+        return 0
+    }
+    # shellcheck disable=SC2086
+    "$(system_python)" tools/run_tests.py pytest --counts "$counts" --suite remote $verbose \
+        "$venv/bin/python" -- tests/python/behaviour tests/python/remote \
+        --transports=folder,http,rpc
 }
 
 # The program over its sockets: options, logs, and what is done to it on purpose.

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ._records import check_flag, check_name
+from .address import is_remote
 from .collection import Collection
 from .errors import (
     AlreadyExists,
@@ -25,12 +26,15 @@ from .errors import (
 )
 from .local import MEMORY, LocalRoot
 from .planned import PlannedDatabaseMethods, later
+from .remote import RemoteRoot
 from .types import METRICS, Path, RootBackend
 
 DEFAULT_ROOT = "~/.LynseDB/databases"
 DEFAULT_ROOT_VARIABLE = "LYNSE_DEFAULT_ROOT_PATH"
 CONFIG_FILE = "~/.lynsedb_configs.ini"
-REMOTE_SCHEMES = ("http://", "https://", "lynse://", "unix:")
+FOLDER_OPTIONS = (
+    "read_only", "sync", "memory_budget", "threads", "low_water", "trusted_scripts",
+)  # fmt: skip
 FLOAT32_NAMES = ("float32", "f32", "float")
 FLOAT16_NAMES = ("float16", "f16", "half", "fp16")
 INDEX_METRICS = {
@@ -104,6 +108,20 @@ def _check_dim(dim: int | None) -> int:
     if not 0 <= dim <= MAX_DIM:
         raise Invalid(f"dim must be 1..{MAX_DIM}, not {dim}")
     return int(dim)
+
+
+def _refuse_options(uri: str, options: dict[str, object]) -> None:
+    for name, value in options.items():
+        if value:
+            raise Invalid(f"{name}= is an option of folders; the server at {uri} has its own")
+
+
+def _check_key(api_key: object) -> str | None:
+    if api_key is None:
+        return None
+    if not check_name(api_key, "api_key"):
+        raise Invalid("api_key must not be empty; None: no key")
+    return str(api_key)
 
 
 class Database(PlannedDatabaseMethods):
@@ -274,11 +292,11 @@ class VectorDBClient:
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"uri must be a path or None, not {type(path).__name__}")
         text = os.fspath(path)
-        if isinstance(text, str) and text.lower().startswith(REMOTE_SCHEMES):
-            raise Unsupported(
-                f"{text.partition(':')[0]}: clients of a server come with the server, in a later "
-                "release; give a folder or ':memory:'"
-            )
+        if isinstance(text, str) and is_remote(text):
+            given = (read_only, sync, memory_budget, threads, low_water, trusted_scripts)
+            _refuse_options(text, dict(zip(FOLDER_OPTIONS, given)))
+            self._root: RootBackend = RemoteRoot(text, _check_key(api_key))
+            return
         if not text:
             raise Invalid("uri must not be empty; give a folder, or None for the default one")
         is_reader = check_flag(read_only, "read_only")

@@ -128,8 +128,8 @@ class Collection(HookMethods, PlannedCollectionMethods):
 
     @property
     def name(self) -> str:
-        """Where the work is done: "Local" is this process."""
-        return "Local"
+        """Where the work is done: "Local" is this process, "Remote" a server."""
+        return self._root.place
 
     @property
     def is_read_only(self) -> bool:

@@ -262,6 +262,8 @@ class LocalRoot:
             self._root.holder_count += 1
             self._release = weakref.finalize(self, self._root.release)
 
+    place = "Local"
+
     @property
     def path(self) -> str:
         return self._path

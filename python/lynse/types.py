@@ -122,7 +122,8 @@ class CollectionBackend(Protocol):
     def close(self) -> None: ...
 
     # One group, all or nothing; answers the first id that the collection gave.
-    # request_id: 16 bytes; sent again with them, it is applied once.
+    # request_id: 16 bytes; sent again with them, it is applied once.  A deadline is a time of
+    # time.monotonic(); None: the longest that there is.
     def add(
         self,
         ids: IdBatch | None,
@@ -181,8 +182,10 @@ class CollectionBackend(Protocol):
 
 
 class RootBackend(Protocol):
-    """An open root: databases and the collections in them."""
+    """An open root: databases and the collections in them.  ``place`` is "Local" or "Remote"."""
 
+    @property
+    def place(self) -> str: ...
     @property
     def is_read_only(self) -> bool: ...
     @property

@@ -6,6 +6,7 @@ import importlib.metadata
 import inspect
 import pathlib
 import subprocess
+import sys
 
 import lynse
 import pytest
@@ -118,3 +119,9 @@ def test_lynsedb_beside_us_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.warns(RuntimeWarning, match=r"LynseDB 0\.9\.0"):
         _neighbour.refuse_lynsedb()
+
+
+def test_the_table_of_scenarios_is_what_brute_force_says():
+    script = pathlib.Path(__file__).parent.parent / "scenarios" / "make_hooks.py"
+    check = [sys.executable, str(script), "--check"]
+    assert subprocess.run(check, check=False).returncode == 0

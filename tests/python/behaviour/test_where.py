@@ -124,16 +124,3 @@ def test_text_ids_are_found_and_deleted(collection):
     assert collection.query(where="x = 2").ids.tolist() == ["b", 3]
     assert collection.delete(where="x = 2") == 2
     assert collection.list_deleted_ids() == ["b", 3]
-
-
-def test_a_deletion_that_fails_later_says_how_many_went(filled, monkeypatch):
-    backend = filled._backend
-
-    def fail(function, where, options, result):
-        result.row_count = 100_000
-        raise lynse.errors.Deadline("the second group")
-
-    monkeypatch.setattr(backend, "_call", fail)
-    with pytest.raises(lynse.errors.Deadline) as caught:
-        filled.delete(where="stars >= 0")
-    assert caught.value.rows_applied == 100_000

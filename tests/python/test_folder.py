@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roots, databases, collections: opened, shared, listed, dropped."""
+"""Folders: opened, shared, read beside a writer, refused."""
 
 import gc
 import os
@@ -8,103 +8,25 @@ import lynse
 import numpy as np
 import pytest
 from lynse.client import default_root
-from lynse.errors import (
-    Corrupt,
-    DatabaseNotFound,
-    Dimension,
-    DiskFull,
-    Invalid,
-    NotFound,
-    ReadOnly,
-    ShuttingDown,
-    Unsupported,
-)
+from lynse.errors import Corrupt, DiskFull, Invalid, NotFound, ReadOnly, ShuttingDown
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 
 
-def public(thing):
-    return {name for name in dir(thing) if not name.startswith("_")}
-
-
-def test_members_are_those_of_lynsedb(client, database):
-    assert public(client) == {
-        "close", "create_collection", "create_database", "drop_database", "get_database",
-        "list_databases", "restore_database", "snapshot_database",
-    }  # fmt: skip
-    assert public(database) == {
-        "database_exists", "drop_collection", "drop_database", "export_collection",
-        "get_collection", "import_collection", "is_read_only", "require_collection",
-        "restore_collection", "restore_database", "show_collections",
-        "show_collections_details", "snapshot_collection", "snapshot_database",
-        "update_collection_description",
-    }  # fmt: skip
-    assert "VectorDBClient" in repr(client)
-
-
-def test_databases(client):
-    assert client.list_databases() == []
-    first = client.create_database("b")
-    client.create_database("a")
-    client.create_database("b")
-    assert client.list_databases() == ["a", "b"]
-    assert first.database_exists() == {"params": {"exists": True}}
-    assert client.get_database("a").show_collections() == []
-    with pytest.raises(ValueError, match="does not exist"):
-        client.get_database("c")
-    first.drop_database()
-    assert first.database_exists() == {"params": {"exists": False}}
-    client.drop_database("a")
-    with pytest.raises(DatabaseNotFound):
-        client.drop_database("a")
-    assert client.list_databases() == []
-
-
-def test_drop_if_exists_begins_anew(client):
-    collection = client.create_collection("notes", "docs", dim=4)
-    collection.add(ids=1, vectors=ROW)
-    again = client.create_collection("notes", "docs", dim=8, drop_if_exists=True)
-    assert again.shape == (0, 8)
-    client.create_database("notes", drop_if_exists=True)
-    assert client.get_database("notes").show_collections() == []
-    third = client.create_collection("notes", "docs", dim=2, drop_database_if_exists=True)
-    assert third.shape == (0, 2)
-
-
-def test_collections(database):
-    docs = database.require_collection("docs", dim=4, description="first")
-    docs.add(ids=1, vectors=ROW)
-    assert database.require_collection("docs").shape == (1, 4)
-    assert database.get_collection("docs").is_id_exists(1)
-    assert docs.exists()
-    with pytest.raises(RuntimeError, match="Collection 'none' does not exist"):
-        database.get_collection("none")
-    with pytest.raises(Dimension):
-        database.require_collection("docs", dim=5)
-    assert database.drop_collection("docs") == {"status": "success"}
-    assert not docs.exists()
-    with pytest.raises(NotFound):
-        database.drop_collection("docs")
-    with pytest.raises(lynse.LynseError):
-        docs.add(ids=2, vectors=ROW)
-
-
-def test_details(database):
-    pandas = pytest.importorskip("pandas")
-    docs = database.require_collection("docs", dim=4, description="first")
-    docs.add(ids=[1, 2], vectors=[ROW, ROW])
-    database.update_collection_description("docs", "second")
-    frame = database.show_collections_details()
-    assert isinstance(frame, pandas.DataFrame)
-    assert frame.to_dict("records") == [
-        {
-            "name": "docs", "shape": (2, 4), "index_mode": "FLAT-IP", "dim": 4,
-            "dtypes": "float32", "description": "second",
-        }
-    ]  # fmt: skip
-    docs.update_description(None)
-    assert database.show_collections_details()["description"].tolist() == [None]
-    assert docs.list_vector_fields()[0]["name"] == "default"
+def test_options_are_checked(tmp_path):
+    with pytest.raises(Invalid, match="always, interval, os, none"):
+        lynse.VectorDBClient(tmp_path / "x", sync="fast")
+    with pytest.raises(Invalid, match="threads"):
+        lynse.VectorDBClient(tmp_path / "x", threads=0)
+    with pytest.raises(TypeError, match="memory_budget"):
+        lynse.VectorDBClient(tmp_path / "x", memory_budget="1G")
+    for low_water in (-1, 2**50 + 1):
+        with pytest.raises(Invalid, match=r"low_water must be 0\.\.1125899906842624"):
+            lynse.VectorDBClient(tmp_path / "x", low_water=low_water)
+    for low_water in ("1G", 1e9, True):
+        with pytest.raises(TypeError, match="low_water"):
+            lynse.VectorDBClient(tmp_path / "x", low_water=low_water)
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_damaged_collection_hides_no_other(tmp_path):
@@ -130,49 +52,6 @@ def test_a_damaged_collection_hides_no_other(tmp_path):
             database.require_collection("bad")
         fresh = database.require_collection("bad", dim=4, drop_if_exists=True)
         assert fresh.shape[0] == 0
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 129, "é", "a b", "a\0b", "\ud800"])
-def test_names_are_checked(client, database, name):
-    with pytest.raises(ValueError):
-        client.create_database(name)
-    with pytest.raises(ValueError):
-        database.require_collection(name, dim=4)
-    with pytest.raises(TypeError):
-        client.create_database(None)
-
-
-def test_options_are_checked(database, tmp_path):
-    with pytest.raises(Unsupported, match="float16"):
-        database.require_collection("docs", dim=4, dtypes="float16")
-    with pytest.raises(Invalid, match="dtypes"):
-        database.require_collection("docs", dim=4, dtypes="int8")
-    for dim in (-1, 32_769):
-        with pytest.raises(ValueError, match="dim"):
-            database.require_collection("docs", dim=dim)
-    with pytest.raises(TypeError, match="dim"):
-        database.require_collection("docs", dim=4.0)
-    with pytest.raises(Invalid, match="always, interval, os, none"):
-        lynse.VectorDBClient(tmp_path / "x", sync="fast")
-    with pytest.raises(Invalid, match="threads"):
-        lynse.VectorDBClient(tmp_path / "x", threads=0)
-    with pytest.raises(TypeError, match="memory_budget"):
-        lynse.VectorDBClient(tmp_path / "x", memory_budget="1G")
-    for low_water in (-1, 2**50 + 1):
-        with pytest.raises(Invalid, match=r"low_water must be 0\.\.1125899906842624"):
-            lynse.VectorDBClient(tmp_path / "x", low_water=low_water)
-    for low_water in ("1G", 1e9, True):
-        with pytest.raises(TypeError, match="low_water"):
-            lynse.VectorDBClient(tmp_path / "x", low_water=low_water)
-    assert database.show_collections() == []
-    assert database.require_collection("any", dtypes=np.float32).vector_dtype == "float32"
-    assert not (tmp_path / "x").exists()
-
-
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:7637", "https://x", "lynse://x", "unix:/x"])
-def test_servers_come_later(uri):
-    with pytest.raises(Unsupported, match="come with the server"):
-        lynse.VectorDBClient(uri)
 
 
 @pytest.mark.parametrize("uri", ["", 5, b"x"])
@@ -376,3 +255,19 @@ def test_the_default_root(tmp_path, monkeypatch):
     monkeypatch.delenv("LYNSE_DEFAULT_ROOT_PATH")
     with pytest.raises(Invalid, match="ini"):
         default_root()
+
+
+def test_a_deletion_that_fails_later_says_how_many_went(tmp_path, monkeypatch):
+    with lynse.VectorDBClient(tmp_path / "root") as client:
+        docs = client.create_collection("notes", "docs", dim=4)
+        docs.add(ids=1, vectors=ROW, fields={"stars": 1})
+
+        def fail(function, where, options, result):
+            result.row_count = 100_000
+            raise lynse.errors.Deadline("the second group")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(docs._backend, "_call", fail)
+            with pytest.raises(lynse.errors.Deadline) as caught:
+                docs.delete(where="stars >= 0")
+        assert caught.value.rows_applied == 100_000

@@ -2,19 +2,18 @@
 """The table of score and rerank scenarios that C and Lua run too (tests/scenarios)."""
 
 import json
-import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-import lynse
 import numpy as np
 import pytest
 from lynse import errors
 
-FOLDER = Path(__file__).parent.parent / "scenarios"
+FOLDER = Path(__file__).parents[2] / "scenarios"
 TABLE = json.loads((FOLDER / "hooks.json").read_text())
 OPTIONS = ("k", "where", "score", "rerank", "score_options", "rerank_options", "hooks")
+MODES = {"ip": "FLAT-IP", "l2": "FLAT-L2", "cosine": "FLAT-COS"}
+IS_TRUSTED_TOO = True  # each test, by conftest.py
 KINDS = {"HOOK": errors.Hook, "PARSE": errors.Parse, "NOT_FOUND": errors.NotFound}
 
 
@@ -26,29 +25,19 @@ def columns(rows):
     }
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["sandboxed", "trusted"])
-def by_metric(request):
-    with lynse.VectorDBClient(":memory:", trusted_scripts=request.param) as client:
-        database, made = client.create_database("d"), {}
-        for metric, mode in (("ip", "FLAT-IP"), ("l2", "FLAT-L2"), ("cosine", "FLAT-COS")):
-            docs = database.require_collection(metric, dim=TABLE["dim"], default_index=mode)
-            docs.add(**columns(TABLE["sealed"]))
-            docs.flush()
-            docs.add(**columns(TABLE["tail"]))
-            docs.upsert(**columns(TABLE["upserted"]))
-            docs.delete(TABLE["deleted"])
-            made[metric] = docs
-        yield made
-
-
-def test_the_table_is_what_brute_force_says():
-    check = [sys.executable, str(FOLDER / "make_hooks.py"), "--check"]
-    assert subprocess.run(check, check=False).returncode == 0
+def fill(docs):
+    docs.add(**columns(TABLE["sealed"]))
+    docs.flush()
+    docs.add(**columns(TABLE["tail"]))
+    docs.upsert(**columns(TABLE["upserted"]))
+    docs.delete(TABLE["deleted"])
+    return docs
 
 
 @pytest.mark.parametrize("case", [c for c in TABLE["scenarios"] if "range" not in c])
-def test_a_scenario_answers_as_expected(by_metric, case):
-    docs = by_metric[case["metric"]]
+def test_a_scenario_answers_as_expected(database, case):
+    mode = MODES[case["metric"]]
+    docs = fill(database.require_collection("c", dim=TABLE["dim"], default_index=mode))
     options = {name: case[name] for name in OPTIONS if name in case}
     queries = np.array(case["queries"], dtype=np.float32)
     with kept(docs, case.get("installed", [])):

@@ -4,7 +4,6 @@
 import numpy as np
 import pytest
 from lynse import LynseError
-from lynse._records import check_matrix
 from lynse.errors import Dimension, DuplicateId, Invalid, Limit, Unsupported
 
 ROW = [1.0, 2.0, 3.0, 4.0]
@@ -165,20 +164,6 @@ def test_any_layout_is_taken(collection):
     rows = collection.head().vectors
     assert rows[0].tolist() == [0, 2, 4, 6]
     assert rows[3].tolist() == [8, 9, 10, 11]
-
-
-def test_a_matrix_that_is_right_is_not_copied():
-    matrix = np.ones((3, 4), dtype=np.float32)
-    assert np.shares_memory(check_matrix(matrix), matrix)
-    matrix.flags.writeable = False
-    assert np.shares_memory(check_matrix(matrix), matrix)
-
-
-def test_integer_ids_that_are_right_are_not_copied():
-    from lynse._records import check_ids
-
-    ids = np.arange(5, dtype=np.uint64)
-    assert np.shares_memory(check_ids(ids).numbers, ids)
 
 
 def test_pandas_columns_are_taken(collection):

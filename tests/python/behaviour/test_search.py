@@ -77,15 +77,13 @@ def test_fewer_than_k_when_there_are_fewer(collection):
     assert found.k == 100_000
 
 
-def test_results_outlive_the_client(tmp_path):
-    import lynse
-
-    with lynse.VectorDBClient(tmp_path / "root") as client:
-        collection = client.create_collection("notes", "docs", dim=4)
-        collection.add(ids=["a", "b"], vectors=np.eye(2, 4), fields=[{"n": 1}, {"n": 2}])
-        found = collection.search([1, 0, 0, 0], k=2, return_fields=True)
-        data = collection.head()
-    del collection, client
+def test_results_outlive_the_client(client):
+    collection = client.create_collection("notes", "docs", dim=4)
+    collection.add(ids=["a", "b"], vectors=np.eye(2, 4), fields=[{"n": 1}, {"n": 2}])
+    found = collection.search([1, 0, 0, 0], k=2, return_fields=True)
+    data = collection.head()
+    client.close()
+    del collection
     assert found.to_list()[0] == {"id": "a", "distance": 1.0, "n": 1}
     assert data.vectors.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
 
@@ -178,3 +176,9 @@ def test_a_reranker_that_answers_nonsense(collection):
             collection.search([1, 0, 0, 0], reranker=lambda asked, reply=reply: reply)
     with pytest.raises(TypeError, match="reranker"):
         collection.search([1, 0, 0, 0], reranker=lambda asked: "ids")
+
+
+def test_a_threshold_may_be_infinite(collection):
+    collection.add(ids=[1, 2], vectors=[[1, 0, 0, 0], [3, 0, 0, 0]])
+    assert collection.search_range([1, 0, 0, 0], float("-inf")).ids.tolist() == [2, 1]
+    assert len(collection.search_range([1, 0, 0, 0], float("inf"))) == 0

@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lua in a search: score and rerank as source text, trusted and not."""
 
-import time
-
-import lynse
 import numpy as np
 import pytest
-from lynse.errors import Hook, Invalid, LynseError, NotFound, Parse
+from lynse.errors import Hook, Invalid, NotFound, Parse
 
 ROW = [1.0, 0, 0, 0]
+IS_TRUSTED_TOO = True  # each test, by conftest.py
 
 
-@pytest.fixture(params=[False, True], ids=["sandboxed", "trusted"])
-def filled(request, tmp_path, random):
-    with lynse.VectorDBClient(tmp_path / "root", trusted_scripts=request.param) as client:
-        collection = client.create_database("d").require_collection("c", dim=4)
-        vectors = random.standard_normal((3000, 4), dtype=np.float32)
-        fields = [{"stars": i % 1000, "age": i / 2, "name": f"n{i}"} for i in range(3000)]
-        collection.add(ids=list(range(3000)), vectors=vectors, fields=fields)
-        yield collection
+@pytest.fixture
+def filled(collection, random):
+    vectors = random.standard_normal((3000, 4), dtype=np.float32)
+    fields = [{"stars": i % 1000, "age": i / 2, "name": f"n{i}"} for i in range(3000)]
+    collection.add(ids=list(range(3000)), vectors=vectors, fields=fields)
+    return collection
 
 
 def test_a_score_sees_every_record_that_matches(filled):
@@ -87,26 +83,6 @@ def test_a_text_must_be_a_text(filled):
         filled.search(ROW, score=print)
     with pytest.raises(Invalid, match="rerank must be a string"):
         filled.search(ROW, rerank=7)
-
-
-@pytest.mark.parametrize(
-    "score",
-    [
-        "function() while true do end end",
-        "function() local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end end",
-        "function() while true do pcall(function() while true do end end) end end",
-        "function() io.open('/etc/passwd') end",
-        "function() return os.exit() end",
-        "function() local ffi = require 'ffi' end",
-    ],
-)
-def test_the_sandbox_holds(collection, score):
-    collection.add(ids=[1, 2], vectors=[ROW, ROW])
-    begin = time.monotonic()
-    with pytest.raises(LynseError):
-        collection.search(ROW, score=score)
-    assert time.monotonic() - begin < 10
-    assert collection.search(ROW).ids.tolist() == [1, 2]
 
 
 def test_options_reach_the_hooks(filled):

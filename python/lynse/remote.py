@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The root of a server: databases and collections by its methods, over HTTP or msgpack-RPC."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from . import address, http, rpc
+from .errors import NotFound
+from .remote_collection import RemoteCollection
+from .transport import Transport
+from .types import CollectionBackend
+
+
+def open_transport(uri: str, api_key: str | None) -> Transport:
+    where = address.parse(uri)
+    return (http if where.scheme == "http" else rpc).connect(where, api_key)
+
+
+class RemoteRoot:
+    """A client's hold on a server.  Closing it closes its connections and collections."""
+
+    place = "Remote"
+    is_read_only = False
+
+    def __init__(self, uri: str, api_key: str | None) -> None:
+        self._uri = uri
+        self._transport = open_transport(uri, api_key)
+        self._collections: weakref.WeakSet[RemoteCollection] = weakref.WeakSet()
+        try:
+            self.database_list()  # a wrong address or key is told now
+        except BaseException:
+            self._transport.close()
+            raise
+
+    @property
+    def path(self) -> str:
+        return self._uri
+
+    def close(self) -> None:
+        for collection in list(self._collections):
+            collection.close()
+        self._transport.close()
+
+    def refresh(self) -> None:
+        """A server answers with what is there now."""
+
+    def _read(self, method: str, **params: Any) -> Any:
+        return self._transport.call(method, params)
+
+    def _write(self, method: str, **params: Any) -> Any:
+        return self._transport.call(method, params, is_write=True)
+
+    def database_create(self, database: str) -> None:
+        self._write("create_database", database_name=database)
+
+    def database_drop(self, database: str) -> None:
+        self._write("drop_database", database_name=database)
+
+    def database_exists(self, database: str) -> bool:
+        return bool(self._read("database_exists", database_name=database)["exists"])
+
+    def database_list(self) -> list[str]:
+        names: list[str] = self._read("list_databases")["databases"]
+        return names
+
+    def collection_list(self, database: str) -> list[str]:
+        names: list[str] = self._read("show_collections", database_name=database)["collections"]
+        return names
+
+    def collection_exists(self, database: str, name: str) -> bool:
+        answer = self._read("is_collection_exists", database_name=database, collection_name=name)
+        return bool(answer["exists"])
+
+    def collection_drop(self, database: str, name: str) -> None:
+        self._write("drop_collection", database_name=database, collection_name=name)
+
+    def collection_open(self, database: str, name: str) -> CollectionBackend:
+        collection = self._adopt(database, name)
+        try:
+            collection.info()
+        except NotFound:
+            raise NotFound(f"Collection '{name}' does not exist.") from None
+        return collection
+
+    def collection_require(
+        self,
+        database: str,
+        name: str,
+        *,
+        dim: int,
+        metric: str | None,
+        description: str | None,
+    ) -> CollectionBackend:
+        self._write(
+            "required_collection",
+            database_name=database,
+            collection_name=name,
+            dim=dim,
+            metric=metric,
+            description=description,
+        )
+        return self._adopt(database, name)
+
+    def _adopt(self, database: str, name: str) -> RemoteCollection:
+        collection = RemoteCollection(self._transport, database, name)
+        self._collections.add(collection)
+        return collection
