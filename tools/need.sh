@@ -4,7 +4,7 @@
 
 packages_build="build-essential cmake ninja-build pkg-config libzstd-dev libxxhash-dev \
 libluajit-5.1-dev libuv1-dev libmimalloc-dev"
-packages_test="libcmocka-dev luajit lua-busted python3"
+packages_test="libcmocka-dev luajit lua-busted python3 curl"
 packages_lint="clang-format lua-check luajit"
 packages_fuzz="clang libclang-rt-14-dev"
 packages_python="python3 python3-dev python3-venv"

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the code that the documents show: `run_blocks.py BUILD [PYTHON]`.
 
-A fenced block of `c`, `lua` or `python` after the line `<!-- run: NAME -->` is run in an empty
-folder.  If the next fenced block of the same section is `text`, it is what the program must print;
-an ellipsis (one character, …) stands for anything on its line.  C without a main is put into
+A fenced block of `c`, `lua`, `python` or `sh` after the line `<!-- run: NAME -->` is run in an
+empty folder.  If the next fenced block of the same section is `text`, it is what the program must
+print; an ellipsis (one character, …) stands for anything on its line.  C without a main is put into
 frame.c, where a root is open.  A NAME that is the path of a file says that the block is that file
-without its head comment.  BUILD has lib/liblynse.so and bin/lynse; PYTHON can import lynse.
+without its head comment.  A block that names the server's port, 7637, finds one that listens, at
+another port.  BUILD has lib/liblynse.so and bin/lynse; PYTHON can import lynse.
 """
 
 import os
@@ -19,6 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from cases import Cases, expect, run  # noqa: E402
+from served import Served  # noqa: E402
 
 DOCUMENTS = ("README.md", "docs/EMBEDDING.md", "docs/LUA.md")
 MARK = re.compile(r"<!-- run: (\S+) -->$")
@@ -67,7 +69,8 @@ def read_blocks(path):
                 answered = True
             continue
         if marked:
-            expect(language in ("c", "lua", "python"), f"line {line}: cannot run '{language}'")
+            known = ("c", "lua", "python", "sh")
+            expect(language in known, f"line {line}: cannot run '{language}'")
             blocks[-1].language, blocks[-1].code = language, text
             marked = False
         elif not answered:
@@ -108,6 +111,15 @@ def run_c(block, build, folder):
 
 
 def run_block(block, build, python):
+    if "7637" not in block.code:
+        run_alone(block, build, python)
+        return
+    with Served(build) as served:
+        block.code = block.code.replace("7637", str(served.port))
+        run_alone(block, build, python)
+
+
+def run_alone(block, build, python):
     expect_file(block)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -118,6 +130,8 @@ def run_block(block, build, python):
         elif block.language == "lua":
             (folder / "block.lua").write_text(block.code)
             command = [build / "bin" / "lynse", "lua", folder / "block.lua"]
+        elif block.language == "sh":
+            command = ["sh", "-eu", "-c", block.code]
         else:
             expect(python, "no Python with lynse was given")
             (folder / "block.py").write_text(block.code)
