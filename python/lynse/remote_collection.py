@@ -4,11 +4,13 @@ dropped and made again, this is the new one."""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
 from . import _fields, _wire
 from ._marshal import c_text, join_hits
+from ._requests import ID_BYTES, id_of_group
 from .errors import Deadline, LynseError, ShuttingDown
 from .transport import Transport
 from .types import (
@@ -25,6 +27,10 @@ IDS_PER_CALL = 100_000
 QUERIES_PER_CALL = 1_000
 LONGEST_SEARCH_S = 600.0  # what a search gets that was given no time-out
 LARGEST = 3.4028234663852886e38  # of float32; the wire has no infinite thresholds
+
+
+def _id_text(request_id: bytes | None) -> str:
+    return (request_id or os.urandom(ID_BYTES)).hex()
 
 
 class RemoteCollection:
@@ -86,44 +92,67 @@ class RemoteCollection:
 
     # ---- Writing ----
 
-    def add(self, ids: IdBatch | None, vectors: FloatArray, fields: PackedFields | None) -> int:
+    # Each write has the id of a request, the caller's or a new one: what is sent again after a lost
+    # connection is applied once.
+
+    def add(
+        self,
+        ids: IdBatch | None,
+        vectors: FloatArray,
+        fields: PackedFields | None,
+        request_id: bytes | None,
+    ) -> int:
         answer = self._write(
             "add",
             ids=None if ids is None else _wire.ids_value(ids),
             vectors=_wire.vectors_value(vectors),
             fields=None if fields is None else _wire.fields_value(fields),
+            request_id=_id_text(request_id),
         )
         return int(answer["first_id"]) if ids is None else 0
 
-    def upsert(self, ids: IdBatch, vectors: FloatArray, fields: PackedFields | None) -> None:
+    def upsert(
+        self,
+        ids: IdBatch,
+        vectors: FloatArray,
+        fields: PackedFields | None,
+        request_id: bytes | None,
+    ) -> None:
         self._write(
             "upsert",
             ids=_wire.ids_value(ids),
             vectors=_wire.vectors_value(vectors),
             fields=None if fields is None else _wire.fields_value(fields),
+            request_id=_id_text(request_id),
         )
 
-    def _mark(self, method: str, ids: IdBatch, deadline: float | None = None) -> int:
+    def _mark(
+        self, method: str, ids: IdBatch, deadline: float | None, request_id: bytes | None
+    ) -> int:
         count = 0
         for start in range(0, ids.size, IDS_PER_CALL):
             part = ids.slice(start, start + IDS_PER_CALL)
+            group_id = _id_text(id_of_group(request_id, start))
             try:
-                answer = self._write(method, deadline, ids=_wire.ids_value(part))
+                answer = self._write(
+                    method, deadline, ids=_wire.ids_value(part), request_id=group_id
+                )
                 count += int(answer["row_count"])
             except LynseError as failed:
                 failed.rows_applied += count
                 raise
         return count
 
-    def delete(self, ids: IdBatch, deadline: float | None) -> int:
-        return self._mark("delete", ids, deadline)
+    def delete(self, ids: IdBatch, deadline: float | None, request_id: bytes | None) -> int:
+        return self._mark("delete", ids, deadline, request_id)
 
-    def delete_where(self, where: str, deadline: float | None) -> int:
+    def delete_where(self, where: str, deadline: float | None, request_id: bytes | None) -> int:
         c_text(where, "where")
-        return int(self._write("delete", deadline, where=where)["row_count"])
+        given = {} if request_id is None else {"request_id": request_id.hex()}
+        return int(self._write("delete", deadline, where=where, **given)["row_count"])
 
-    def restore(self, ids: IdBatch) -> int:
-        return self._mark("restore", ids)
+    def restore(self, ids: IdBatch, request_id: bytes | None) -> int:
+        return self._mark("restore", ids, None, request_id)
 
     def build_index(self, index_mode: str) -> None:
         self._write("build_index", index_mode=index_mode)
