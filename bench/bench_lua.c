@@ -7,9 +7,9 @@
  *             rerank     of 100 hits by their score
  *             absent     the tests for a hook that a search without one makes: ABSENT_JOINED loads
  *                        of pointers that are NULL with one branch for all, ABSENT_TESTS with one
- *                        each, less the same loop without them.  A model: the number was counted in api/search.c,
- *                        api/hooks.c and query/search.c for a search of one slice, and a search
- *                        itself varies by more than this.
+ *                        each, less the same loop without them.  A model: the number was
+ *                        counted in api/search.c, api/hooks.c and query/search.c for a search of
+ *                        one slice, and a search itself varies by more than this.
  * METHOD      The median of the rounds, in which the kinds take turns; of a trusted hook the first
  *             round, in which it is compiled, counts like the others.
  * USAGE       bench_lua [rounds, 1 to 999; default 101]

@@ -303,4 +303,3 @@ class RemoteCollection:
         if isinstance(answer, dict):
             ids = _wire.read_hits(answer, with_fields=False, with_vectors=False)[0].ids.tolist()
         return ids
-

@@ -4,6 +4,7 @@
 After every attack the server answers a good client on both protocols.
 """
 
+import contextlib
 import json
 import random
 import socket
@@ -13,8 +14,17 @@ import time
 
 import msgpack
 import pytest
-from program import (IS_SANITIZED, Closed, Program, Rpc, RpcError, http, http_bytes, read_response,
-                     wait_until)
+from program import (
+    IS_SANITIZED,
+    Closed,
+    Program,
+    Rpc,
+    RpcError,
+    http,
+    http_bytes,
+    read_response,
+    wait_until,
+)
 
 SEARCH = {"collection_name": "docs", "vector": [1.0, 0, 0, 0], "k": 3}
 
@@ -49,6 +59,7 @@ def read_to_end(s):
 
 # ---- Bytes that are wrong ----
 
+
 @pytest.mark.parametrize("seed", range(4))
 def test_random_bytes(server, seed):
     chance = random.Random(seed)
@@ -67,10 +78,13 @@ def test_random_bytes(server, seed):
 @pytest.mark.parametrize("kind", ["rpc", "http"])
 def test_damaged_and_truncated_requests(server, kind):
     chance = random.Random(7)
-    good = msgpack.packb([0, 1, "search", SEARCH]) if kind == "rpc" else \
-        http_bytes("POST", "/search", json.dumps(SEARCH).encode())
+    good = (
+        msgpack.packb([0, 1, "search", SEARCH])
+        if kind == "rpc"
+        else http_bytes("POST", "/search", json.dumps(SEARCH).encode())
+    )
     for _ in range(300):
-        bad = bytearray(good[:chance.randrange(1, len(good) + 1)])
+        bad = bytearray(good[: chance.randrange(1, len(good) + 1)])
         for _ in range(chance.randrange(4)):
             bad[chance.randrange(len(bad))] = chance.randrange(256)
         with server.connect() as s:
@@ -103,6 +117,7 @@ def test_protocols_do_not_mix(server):
 
 
 # ---- Requests in pieces and in heaps ----
+
 
 def test_byte_by_byte(server):
     with server.connect() as s:
@@ -144,13 +159,16 @@ def test_answers_larger_than_what_may_be_owed_all_come(server):
     r = server.rpc(60)
     r.call("required_collection", collection_name="large", dim=1024)
     for begin in range(0, 1000, 100):
-        r.call("add", collection_name="large", ids=list(range(begin, begin + 100)),
-               vectors=[[1.0] * 1024] * 100)
+        r.call(
+            "add",
+            collection_name="large",
+            ids=list(range(begin, begin + 100)),
+            vectors=[[1.0] * 1024] * 100,
+        )
     ask = {"collection_name": "large", "return_vectors": True, "raw": True}
     for ids, count in ((list(range(64)), 200), (list(range(1000)), 12)):
         s = server.connect(60)
-        s.sendall(b"".join(msgpack.packb([0, i, "get", {**ask, "ids": ids}])
-                           for i in range(count)))
+        s.sendall(b"".join(msgpack.packb([0, i, "get", {**ask, "ids": ids}]) for i in range(count)))
         answers = Rpc(s)
         assert sorted(answers.read()[0] for _ in range(count)) == list(range(count))
         s.close()
@@ -159,20 +177,25 @@ def test_answers_larger_than_what_may_be_owed_all_come(server):
 
 # ---- Requests that are too large ----
 
+
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(server):
     with server.connect() as s:
         s.sendall(b"POST /search HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n")
         assert read_response(s)[0] == 413
     with server.connect() as s:
-        s.sendall(b"POST /search HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
-                  b"Content-Length: 99999999999\r\n\r\n")
+        s.sendall(
+            b"POST /search HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+            b"Content-Length: 99999999999\r\n\r\n"
+        )
         assert read_response(s)[0] == 413
 
 
 def test_a_refused_body_is_not_asked_for(server):
     with server.connect() as s:
-        s.sendall(b"POST /no_such_path HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
-                  b"Content-Length: 1000\r\n\r\n")
+        s.sendall(
+            b"POST /no_such_path HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+            b"Content-Length: 1000\r\n\r\n"
+        )
         assert read_response(s)[0] == 404
         assert read_to_end(s) == b""
 
@@ -182,10 +205,8 @@ def test_who_is_refused_while_writing_reads_why(server):
     for _ in range(20):
         with server.connect() as s:
             s.sendall(b"POST /search HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n")
-            try:
+            with contextlib.suppress(OSError):
                 s.sendall(b"x" * 300000)
-            except OSError:
-                pass
             assert read_response(s)[0] == 413
 
 
@@ -213,6 +234,7 @@ def test_nesting_ends(server):
 
 
 # ---- Peers that go, or stop ----
+
 
 def test_half_closed_peers_are_answered(server):
     with server.connect() as s:
@@ -252,8 +274,17 @@ def test_who_does_not_read_is_held_back(server):
     before = server.status("VmRSS")
     s = server.connect()
     s.settimeout(2)
-    frame = msgpack.packb([0, 1, "get", {"collection_name": "docs", "ids": list(range(100)),
-                                         "return_vectors": True}]) * 100
+    frame = (
+        msgpack.packb(
+            [
+                0,
+                1,
+                "get",
+                {"collection_name": "docs", "ids": list(range(100)), "return_vectors": True},
+            ]
+        )
+        * 100
+    )
     sent = 0
     try:
         while sent < 256 << 20:
@@ -267,6 +298,7 @@ def test_who_does_not_read_is_held_back(server):
 
 
 # ---- Time ----
+
 
 def test_a_timeout_is_kept(server):
     r = server.rpc()
@@ -311,10 +343,8 @@ def test_a_thousand_slow_clients_do_not_slow_a_good_one(server):
     def trickle():
         while not stop.wait(0.5):
             for s in slow:
-                try:
+                with contextlib.suppress(OSError):
                     s.send(b"P")
-                except OSError:
-                    pass
 
     feeder = threading.Thread(target=trickle)
     feeder.start()
@@ -328,6 +358,7 @@ def test_a_thousand_slow_clients_do_not_slow_a_good_one(server):
 
 # ---- Heaps of connections ----
 
+
 def test_idle_connections_are_cheap_and_take_no_time(tmp_path):
     with Program(tmp_path / "d", "--workers", "1") as program:
         program.rpc().call("health")
@@ -335,8 +366,11 @@ def test_idle_connections_are_cheap_and_take_no_time(tmp_path):
             before = program.status("VmRSS")
             idle = [program.connect() for _ in range(1000)]
             for s in idle:
-                s.sendall(msgpack.packb([0, 1, "health", {}]) if method == "rpc"
-                          else http_bytes("GET", "/healthz"))
+                s.sendall(
+                    msgpack.packb([0, 1, "health", {}])
+                    if method == "rpc"
+                    else http_bytes("GET", "/healthz")
+                )
             for s in idle:
                 s.recv(1000)
             each = (program.status("VmRSS") - before) / 1000
@@ -397,8 +431,9 @@ def test_memory_does_not_grow(tmp_path):
         sizes = []
         for _ in range(rounds + 1):
             for _ in range(each // 100):
-                r.socket.sendall(b"".join(msgpack.packb([0, n, "search", SEARCH])
-                                          for n in range(100)))
+                r.socket.sendall(
+                    b"".join(msgpack.packb([0, n, "search", SEARCH]) for n in range(100))
+                )
                 for _ in range(100):
                     assert r.read()[1] is None
             sizes.append(program.status("VmRSS"))
