@@ -102,6 +102,7 @@ layers.libraries = {
       "^core/base/thread%.[ch]$", "^core/base/check%.c$", "^core/base/log%.c$",
       "^core/os/fork_registry%.c$", "^core/simd/select%.c$", "^tests/", "^bench/",
    },
+   ["dlfcn.h"] = { "^tests/server/tsan_close%.c$" },
    ["sanitizer/asan_interface.h"] = { "^core/base/poison%.h$" },
 }
 
