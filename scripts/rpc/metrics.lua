@@ -3,6 +3,7 @@ local shapes = require "lynse.shapes"
 
 -- What a collection has is asked of those that callers have opened, and of no other.
 return {
+   urgent = true,
    summary = "Counters and gauges as Prometheus' text (docs/METRICS.md).",
    arguments = {},
    returns = shapes.text,
@@ -16,7 +17,7 @@ return {
          if told then
             entry.info = info
             known[#known + 1] = entry
-         else
+         elseif (found and info or collection).code == "NOT_FOUND" then
             engine.forget_collection(entry.database, entry.collection)
          end
       end
