@@ -248,12 +248,13 @@ class Database(PlannedDatabaseMethods):
 
 
 class VectorDBClient:
-    """Opens a folder, made if absent, and what is in it.
+    """Opens a folder, made if absent, or a server, and what is in it.
 
     uri            the folder, made if absent (what it lies in must be there); ":memory:": nothing
                    is written, and each client has its own; None: that of
-                   :func:`lynse.client.default_root`, made with what it lies in
-    api_key        for servers; ignored here
+                   :func:`lynse.client.default_root`, made with what it lies in.  A server:
+                   "http://host:port", "lynse://host:port" (msgpack-RPC), "unix:/path"
+    api_key        of the server; ignored for folders.  The options below are of folders alone
     read_only      also beside another process that writes: what was durable there when a
                    collection was opened, or refreshed (Collection.refresh)
     sync           when a write is answered: "always" (default) once it is on the disk, "interval"
