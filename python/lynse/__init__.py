@@ -19,6 +19,7 @@ from ._neighbour import refuse_lynsedb
 refuse_lynsedb()
 
 from . import errors, rerank, types  # noqa: E402
+from .aio import AsyncVectorDBClient  # noqa: E402
 from .client import Database, VectorDBClient  # noqa: E402
 from .collection import Collection  # noqa: E402
 from .errors import LynseError  # noqa: E402
@@ -28,6 +29,7 @@ from .session import DataInsertionSession  # noqa: E402
 
 __version__ = library_version()
 __all__ = [
+    "AsyncVectorDBClient",
     "Collection",
     "DataInsertionSession",
     "Database",

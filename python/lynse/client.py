@@ -296,7 +296,7 @@ class VectorDBClient:
         if isinstance(text, str) and is_remote(text):
             given = (read_only, sync, memory_budget, threads, low_water, trusted_scripts)
             _refuse_options(text, dict(zip(FOLDER_OPTIONS, given)))
-            self._root: RootBackend = RemoteRoot(text, _check_key(api_key))
+            self._root: RootBackend = RemoteRoot.open(text, _check_key(api_key))
             return
         if not text:
             raise Invalid("uri must not be empty; give a folder, or None for the default one")

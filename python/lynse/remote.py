@@ -24,15 +24,21 @@ class RemoteRoot:
     place = "Remote"
     is_read_only = False
 
-    def __init__(self, uri: str, api_key: str | None) -> None:
+    def __init__(self, uri: str, transport: Any) -> None:
         self._uri = uri
-        self._transport = open_transport(uri, api_key)
+        self._transport = transport
         self._collections: weakref.WeakSet[RemoteCollection] = weakref.WeakSet()
+
+    @classmethod
+    def open(cls, uri: str, api_key: str | None) -> RemoteRoot:
+        """A wrong address or key is told now."""
+        root = cls(uri, open_transport(uri, api_key))
         try:
-            self.database_list()  # a wrong address or key is told now
+            root.database_list()
         except BaseException:
-            self._transport.close()
+            root.close()
             raise
+        return root
 
     @property
     def path(self) -> str:

@@ -483,6 +483,7 @@ return {
       ["_requests.py"] = "ids of requests, with which a write that is sent again is applied once",
       ["_wire.py"] = "params and answers of a server as msgpack",
       ["address.py"] = "where a server listens: what a uri says",
+      ["aio.py"] = "AsyncVectorDBClient: the methods as coroutines, over one connection",
       ["client.py"] = "VectorDBClient and databases: what is opened, and what is in it",
       ["collection.py"] = "collections: LynseDB's names over a backend that does the work",
       ["errors.py"] = "one exception for each line of the table of errors",
