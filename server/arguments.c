@@ -64,6 +64,8 @@ static void read_argument(lua_State *L, struct argument *a)
     if (size == 0 || size > ARGUMENT_NAME_BYTES) luaL_error(L, "arguments: the name '%s'", name);
     memcpy(a->name, name, size + 1);
     a->name_bytes = (uint8_t)size;
+    lua_pushvalue(L, entry + 1);
+    a->name_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     a->kind = read_kind(L, entry + 2);
     a->low = read_bound(L, entry, "low", -HUGE_VAL);
     a->high = read_bound(L, entry, "high", HUGE_VAL);
@@ -94,6 +96,7 @@ void signature_read(lua_State *L, int index, struct signature *out)
 void signature_deinit(lua_State *L, struct signature *s)
 {
     for (size_t i = 0; i < s->count; i++) {
+        luaL_unref(L, LUA_REGISTRYINDEX, s->arguments[i].name_ref);
         luaL_unref(L, LUA_REGISTRYINDEX, s->arguments[i].default_ref);
         luaL_unref(L, LUA_REGISTRYINDEX, s->arguments[i].choices_ref);
     }
@@ -344,7 +347,7 @@ static int set_argument(struct pass *p, const struct argument *a, const struct v
     if (v->type == VALUE_NULL) return 0;
     p->seen |= bit;
     p->reader.argument = a;
-    lua_pushlstring(p->reader.L, a->name, a->name_bytes);
+    lua_rawgeti(p->reader.L, LUA_REGISTRYINDEX, a->name_ref);
     if (read_value(&p->reader, v) != 0) return -1;
     lua_rawset(p->reader.L, p->table);
     return 0;
@@ -413,7 +416,7 @@ static int fill_missing(struct pass *p)
         }
         if (a->is_required) return error_set(p->reader.err, LYNSE_INVALID, "%s: missing", a->name);
         if (a->default_ref == LUA_NOREF) continue;
-        lua_pushlstring(L, a->name, a->name_bytes);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, a->name_ref);
         lua_rawgeti(L, LUA_REGISTRYINDEX, a->default_ref);
         lua_rawset(L, p->table);
     }

@@ -58,6 +58,7 @@ struct argument {
     double low, high;
     int default_ref; /* in the registry; LUA_NOREF: none */
     int choices_ref; /* TEXT: a list of the words that it may be; LUA_NOREF: any */
+    int name_ref;    /* in the registry: the name */
 };
 
 struct signature {

@@ -102,6 +102,21 @@ static int read_number(const struct value *v, float *out, struct error *err)
     }
 }
 
+/* What JSON gives: float 64 one after the other.  Returns how many there are, at most dim. */
+static size_t read_doubles(struct slice content, float *out, size_t dim)
+{
+    const uint8_t *at = content.data;
+    size_t count = 0;
+
+    for (; count < dim && at + 9 <= content.data + content.size && *at == 0xcb; at += 9) {
+        uint64_t bits = __builtin_bswap64(load_u64(at + 1));
+        double number;
+        memcpy(&number, &bits, sizeof number);
+        out[count++] = (float)number;
+    }
+    return count;
+}
+
 static int read_row(const struct value *row, float *out, size_t dim, struct error *err)
 {
     struct value_walk walk = value_walk_of(row);
@@ -111,6 +126,7 @@ static int read_row(const struct value *row, float *out, size_t dim, struct erro
         memcpy(out, row->as.bytes.data, dim * sizeof *out);
         return 0;
     }
+    if (read_doubles(row->as.content, out, dim) == dim) return 0;
     for (size_t i = 0; value_walk_next(&walk, NULL, &item); i++)
         if (read_number(&item, &out[i], err) != 0) return error_wrap(err, "component %zu", i + 1);
     return 0;

@@ -285,5 +285,6 @@ void loop_close(struct loop *l)
     }
     if (l->L) lua_close(l->L);
     metrics_close(l);
+    request_free_spares(l);
     methods_deinit(&l->methods);
 }

@@ -27,6 +27,7 @@ struct server;
 enum {
     LOOP_READ_BYTES = 64 << 10, /* read at once from a socket; one buffer for all connections */
     LOOP_THREADS_KEPT = 64,     /* coroutines that wait for a next request */
+    LOOP_REQUESTS_KEPT = 32,    /* with up to 12 KiB each */
     LOOP_TICK_MS = 1000,        /* how often connections are looked at for lateness */
     DRAIN_TICK_MS = 100,        /* the same while it drains */
 };
@@ -59,6 +60,8 @@ struct loop {
     size_t request_count;  /* under way */
     size_t call_count;     /* of the engine, that run elsewhere */
     size_t answered_bytes; /* since the last collection of what answers were made of */
+    struct request *spares[LOOP_REQUESTS_KEPT];
+    size_t spare_count;
     struct loop_metrics metrics;
     char read_buffer[LOOP_READ_BYTES];
 };

@@ -7,17 +7,59 @@
 #include "server/loop.h"
 #include "server/server.h"
 
+enum { KEPT_ARENA_BYTES = 8 << 10, KEPT_BODY_BYTES = 4 << 10 };
+
+/* A request with nothing in it but, perhaps, memory of an earlier one. */
+static struct request *take_spare(struct loop *l)
+{
+    struct request *r;
+
+    if (l->spare_count == 0) {
+        r = mem_zalloc(l->alloc, MEM_MESSAGE, sizeof *r);
+        if (!r) return NULL;
+        arena_init(&r->arena, l->alloc, MEM_MESSAGE);
+        buf_init(&r->body, l->alloc, MEM_MESSAGE);
+        return r;
+    }
+    r = l->spares[--l->spare_count];
+    *r = (struct request){.arena = r->arena, .body = r->body};
+    return r;
+}
+
+static void free_request(struct loop *l, struct request *r)
+{
+    arena_deinit(&r->arena);
+    buf_deinit(&r->body);
+    mem_free(l->alloc, r);
+}
+
+static void give_spare(struct loop *l, struct request *r)
+{
+    bool is_small = r->arena.total_bytes <= KEPT_ARENA_BYTES && r->body.capacity <= KEPT_BODY_BYTES;
+
+    if (is_small && l->spare_count < LOOP_REQUESTS_KEPT) {
+        arena_reset(&r->arena);
+        buf_reset(&r->body);
+        l->spares[l->spare_count++] = r;
+        return;
+    }
+    free_request(l, r);
+}
+
+void request_free_spares(struct loop *l)
+{
+    while (l->spare_count) free_request(l, l->spares[--l->spare_count]);
+}
+
 struct request *request_create(struct loop *loop, struct connection *connection)
 {
-    struct request *r = mem_zalloc(loop->alloc, MEM_MESSAGE, sizeof *r);
+    struct request *r = take_spare(loop);
 
     if (!r) return NULL;
     r->loop = loop;
     r->connection = connection;
     r->number = server_next_number(loop->server);
     r->begun_us = clock_now_us(clock_system());
-    arena_init(&r->arena, loop->alloc, MEM_MESSAGE);
-    buf_init(&r->body, loop->alloc, MEM_MESSAGE);
     buf_init(&r->written, loop->alloc, MEM_MESSAGE);
     buf_init(&r->packed, loop->alloc, MEM_MESSAGE);
     r->next = connection->requests;
@@ -42,11 +84,9 @@ void request_destroy(struct request *r)
     l->request_count--;
     if (r->call) engine_call_drop(r->call);
     server_hold(l->server, &r->held_bytes, 0);
-    arena_deinit(&r->arena);
-    buf_deinit(&r->body);
     buf_deinit(&r->written);
     buf_deinit(&r->packed);
-    mem_free(l->alloc, r);
+    give_spare(l, r);
     if (c) connection_resume(c);
     else loop_request_gone(l);
 }

@@ -79,5 +79,7 @@ bool request_hold(struct request *r);
 void request_set_deadline(struct request *r, uint32_t timeout_ms);
 /* What has not begun is dropped, a search ends soon, a write goes on. */
 void request_cancel(struct request *r);
+/* A loop keeps a few small requests, with the memory they have; at its end they go. */
+void request_free_spares(struct loop *loop);
 
 #endif
