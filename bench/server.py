@@ -236,7 +236,11 @@ def case_bulk(table: Table) -> None:
         theirs.append(number(said, "rows_per_second"))
         with servers.lynse("server-bulk") as ours:
             ours.call("required_collection", dim=DIM, **where("c"))
-            adds = (frame(i, "add", {**where("c"), "vectors": part}) for i in range(rows // step))
+            numbers = np.arange(rows, dtype=np.uint64).reshape(-1, step)
+            adds = (
+                frame(i, "add", {**where("c"), "ids": ids.tobytes(), "vectors": part})
+                for i, ids in enumerate(numbers)
+            )
             requests = write_requests("bulk", adds)
             mine.append(drive(ours, "rpc", requests, 1, 1, 0)["per_second"] * step)
         ratios.append(mine[-1] / theirs[-1])
