@@ -172,10 +172,11 @@ static int open_engine(struct server *s, struct error *err)
                                    .path = s->options.data_dir,
                                    .flags =
                                        s->options.trusts_scripts ? LYNSE_OPEN_TRUSTED_SCRIPTS : 0};
+    struct lynse_lua_desc lua = {.struct_bytes = sizeof lua, .scripts_dir = s->options.scripts_dir};
     struct lynse_error failed = {0};
 
     if (lynse_open(&desc, &s->db, &failed) != LYNSE_OK) return fail_with(err, &failed);
-    if (lynse_lua_attach(s->db, &failed) != LYNSE_OK) return fail_with(err, &failed);
+    if (lynse_lua_attach_with(s->db, &lua, &failed) != LYNSE_OK) return fail_with(err, &failed);
     return 0;
 }
 
