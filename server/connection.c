@@ -63,12 +63,15 @@ static void empty(struct buf *b)
 
 /* ---- Ending ---- */
 
+static void forget_unsettled(struct connection *c);
+
 static void on_closed(void *ctx)
 {
     struct connection *c = ctx;
     struct loop *l = c->loop;
 
     for (struct request *r = c->requests; r; r = r->next) r->connection = NULL;
+    if (c->is_unsettled) forget_unsettled(c);
     if (c->state) c->protocol->close(c->state);
     server_hold(l->server, &c->held_bytes, 0);
     loop_remove_connection(l, c);
@@ -302,6 +305,54 @@ static void settle(struct connection *c)
     set_reading(c, wants_bytes(c));
 }
 
+/* What came is answered when all that has come in this turn is read: the first write wakes a peer
+ * that sleeps, which costs more than many a request, and the others find it awake. */
+static void settle_later(struct connection *c)
+{
+    struct loop *l = c->loop;
+
+    if (c->is_closed || c->is_unsettled) return;
+    if (c->protocol && connection_is_full(c)) {
+        settle(c);
+        return;
+    }
+    c->is_unsettled = true;
+    c->next_unsettled = NULL;
+    *l->unsettled_end = c;
+    l->unsettled_end = &c->next_unsettled;
+}
+
+static struct connection *take_unsettled(struct loop *l)
+{
+    struct connection *c = l->unsettled;
+
+    if (!c) return NULL;
+    l->unsettled = c->next_unsettled;
+    if (!l->unsettled) l->unsettled_end = &l->unsettled;
+    c->is_unsettled = false;
+    return c;
+}
+
+void connection_settle_all(struct loop *l)
+{
+    struct connection *c;
+
+    while ((c = take_unsettled(l)))
+        if (!c->is_closed) settle(c);
+}
+
+static void forget_unsettled(struct connection *c)
+{
+    struct loop *l = c->loop;
+
+    for (struct connection **at = &l->unsettled; *at; at = &(*at)->next_unsettled) {
+        if (*at != c) continue;
+        *at = c->next_unsettled;
+        if (!*at) l->unsettled_end = at;
+        return;
+    }
+}
+
 void connection_resume(struct connection *c)
 {
     if (c->is_closed || c->is_feeding || !c->protocol) return;
@@ -337,7 +388,7 @@ static void on_bytes(void *ctx, struct slice bytes)
         buf_append(&c->in, bytes.data, bytes.size);
     }
     if (!buf_ok(&c->in)) connection_close(c);
-    settle(c);
+    settle_later(c);
 }
 
 /* A peer that only stops sending is still owed what it asked for, and cannot be told from one that

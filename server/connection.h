@@ -64,6 +64,8 @@ struct connection {
     bool lingers;          /* all is said; what comes is not looked at */
     bool is_closed;        /* handed to the stream to close */
     bool is_authenticated;
+    bool is_unsettled; /* among the loop's unsettled ones */
+    struct connection *next_unsettled;
 };
 
 /* Take the peer that waits at the listener.  Without memory it goes on waiting there. */
@@ -72,6 +74,8 @@ void connection_accept(struct loop *l, struct listener *listener);
 bool connection_is_full(const struct connection *c);
 /* Something was appended to c->out. */
 void connection_flush(struct connection *c);
+/* At the end of a turn: write what the requests of the turn were answered, and read on. */
+void connection_settle_all(struct loop *l);
 /* Go on with what was held back. */
 void connection_resume(struct connection *c);
 /* What comes from now on belongs to another request, or another part of one: its time begins. */

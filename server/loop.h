@@ -43,10 +43,14 @@ struct loop {
     uv_async_t stop;   /* look at the server's state: sent by server_stop alone, under its lock */
     bool can_be_woken; /* by `stop`; under that lock too */
     uv_timer_t tick;   /* runs while there are connections, and drains */
-    uint64_t drain_end_us; /* 0: it does not drain */
+    uint64_t drain_end_us;                         /* 0: it does not drain */
+    uv_check_t turn_end;                           /* when all that had come is read */
+    struct connection *unsettled, **unsettled_end; /* that were read from in this turn */
     struct completion_queue completions;
 
     lua_State *L;
+    lua_Alloc allocate; /* LuaJIT's, and its context */
+    void *allocate_ctx;
     struct methods methods;
     int context_ref, enter_ref; /* in the registry: what methods get, the coroutine's function */
     int step_refs[3];           /* likewise: the functions of dispatch.c */
