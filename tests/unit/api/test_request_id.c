@@ -107,13 +107,12 @@ static void a_deletion_of_too_much_is_refused(void **state)
     struct lynse_write_result result;
     struct lynse_collection *wide;
     struct lynse_collection_desc desc = {.dim = 1, .name = "wide"};
+
+    if (IS_TINY || f->variant->mode == LYNSE_INLINE)
+        skip_because("100,001 rows are for the limits as shipped, and for threads");
     float *vectors = calloc(LIMIT_BATCH_ROWS, sizeof *vectors);
     struct lynse_rows rows = {.dim = 1, .count = LIMIT_BATCH_ROWS, .vectors = vectors};
-
-    if (IS_TINY || f->variant->mode == LYNSE_INLINE) {
-        free(vectors);
-        skip_because("100,001 rows are for the limits as shipped, and for threads");
-    }
+    assert_non_null(vectors);
     assert_done(lynse_collection_create(f->db, &desc, &wide, &f->err), f);
     assert_done(lynse_add(wide, &rows, NULL, NULL, &f->err), f);
     rows.count = 1;
