@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "server/arguments.h"
 #include "server/limits.h"
 
 static const char collection_name[] = "lynse.server.collection";
@@ -42,6 +43,14 @@ const char *engine_text(lua_State *L, int index)
 const char *engine_text_or_null(lua_State *L, int index)
 {
     return lua_isnoneornil(L, index) ? NULL : engine_text(L, index);
+}
+
+const struct block *engine_ids_check(lua_State *L, int index, const struct request *r)
+{
+    const struct block *ids = block_borrow(L, index, ARGUMENT_IDS, r->number);
+    if (!ids) ids = block_borrow(L, index, ARGUMENT_ID, r->number);
+    if (!ids) luaL_argerror(L, index, "no ids of this request's");
+    return ids;
 }
 
 const char *engine_keep_text(lua_State *L, const struct request *r, const char *text)

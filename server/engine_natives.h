@@ -13,6 +13,8 @@
 
 #include "server/engine_call.h"
 
+struct block;
+
 extern const luaL_Reg engine_natives_roots[];   /* engine_roots.c */
 extern const luaL_Reg engine_natives_writes[];  /* engine_writes.c */
 extern const luaL_Reg engine_natives_reads[];   /* engine_reads.c */
@@ -31,6 +33,8 @@ struct lynse_collection **engine_collection_push(lua_State *L);
 /* Text without NUL bytes, alive while it is on the stack; NULL where nil is allowed and there. */
 const char *engine_text(lua_State *L, int index);
 const char *engine_text_or_null(lua_State *L, int index);
+/* One id or several, a block of the request's; raises where there is none. */
+const struct block *engine_ids_check(lua_State *L, int index, const struct request *r);
 /* A text that outlives the coroutine's turn: in the request's arena. */
 const char *engine_keep_text(lua_State *L, const struct request *r, const char *text);
 

@@ -207,19 +207,11 @@ static void work_get(struct engine_call *base)
         refuse_missing(call);
 }
 
-static const struct block *check_ids(lua_State *L, int index, const struct request *r)
-{
-    const struct block *ids = block_borrow(L, index, ARGUMENT_IDS, r->number);
-    if (!ids) ids = block_borrow(L, index, ARGUMENT_ID, r->number);
-    if (!ids) luaL_argerror(L, index, "no ids of this request's");
-    return ids;
-}
-
 /* get(collection, ids, with_fields, with_vectors, strict) → hits; strict: all ids must be there */
 static int get(lua_State *L)
 {
     struct read_call *call = read_call_new(L, work_get, push_hits);
-    const struct block *ids = check_ids(L, 2, call->base.request);
+    const struct block *ids = engine_ids_check(L, 2, call->base.request);
 
     call->base.drop = drop_hits;
     call->ids = ids->as.ids;
@@ -246,7 +238,7 @@ static int has(lua_State *L)
 {
     struct read_call *call = read_call_new(L, work_has, push_exists);
 
-    call->ids = check_ids(L, 2, call->base.request)->as.ids;
+    call->ids = engine_ids_check(L, 2, call->base.request)->as.ids;
     return engine_call_run(L, &call->base, true);
 }
 

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "lua/module/scalars.h"
 #include "server/engine_natives.h"
+#include "server/kind_words.h"
 #include "server/loop.h"
 #include "server/server.h"
 
@@ -295,25 +296,6 @@ static void set_number(lua_State *L, const char *name, uint64_t v)
 {
     scalar_push_uint(L, v);
     lua_setfield(L, -2, name);
-}
-
-static const char *metric_word(uint32_t metric)
-{
-    switch (metric) {
-#define METRIC_CASE(name, number, text, mode_words, kernel, value)                                 \
-    case number:                                                                                   \
-        return text;
-        LYNSE_METRICS(METRIC_CASE)
-#undef METRIC_CASE
-    default:
-        return "";
-    }
-}
-
-static const char *sync_word(uint32_t level)
-{
-    static const char *const words[] = {"default", "always", "interval", "os", "none"};
-    return level < sizeof words / sizeof *words ? words[level] : "";
 }
 
 static int push_info(lua_State *L, struct engine_call *base)

@@ -11,6 +11,7 @@
 #include "lua/module/scalars.h"
 #include "server/arguments.h"
 #include "server/engine_natives.h"
+#include "server/kind_words.h"
 
 enum { INLINE_BYTES = 256 << 10 };
 
@@ -29,12 +30,6 @@ struct write_call {
     struct lynse_write_result result;
 };
 
-static const char *level_word(uint32_t level)
-{
-    static const char *const words[] = {"default", "always", "interval", "os", "none"};
-    return level < sizeof words / sizeof *words ? words[level] : "";
-}
-
 /* { lsn, row_count, first_number, sync, is_repeat where it is one } */
 static int push_result(lua_State *L, struct engine_call *base)
 {
@@ -47,7 +42,7 @@ static int push_result(lua_State *L, struct engine_call *base)
     lua_setfield(L, -2, "row_count");
     scalar_push_uint(L, result->first_number);
     lua_setfield(L, -2, "first_number");
-    lua_pushstring(L, level_word(result->sync_reached));
+    lua_pushstring(L, sync_word(result->sync_reached));
     lua_setfield(L, -2, "sync");
     if (result->is_repeat) {
         lua_pushboolean(L, 1);
@@ -155,12 +150,6 @@ static const struct block *check_block(lua_State *L, int index, enum argument_ki
     return block;
 }
 
-static const struct block *check_ids(lua_State *L, int index, const struct write_call *call)
-{
-    const struct block *ids = block_borrow(L, index, ARGUMENT_ID, call->base.request->number);
-    return ids ? ids : check_block(L, index, ARGUMENT_IDS, call);
-}
-
 static int check_lengths(const struct block *ids, const struct block *vectors,
                          const struct block *fields, struct error *err)
 {
@@ -181,7 +170,6 @@ static int write_rows(lua_State *L,
                                    const struct lynse_write_options *, struct lynse_write_result *,
                                    struct lynse_error *))
 {
-    static const char *const levels[] = {"default", "always", "interval", "os", "none", NULL};
     struct write_call *call = write_call_new(L);
     const struct block *vectors = check_block(L, 3, ARGUMENT_VECTORS, call);
     const struct block *ids = NULL, *fields = NULL;
@@ -192,13 +180,13 @@ static int write_rows(lua_State *L,
     call->rows.dim = vectors->dim;
     call->rows.count = vectors->count;
     call->rows.vectors = vectors->as.vectors;
-    if (!lua_isnoneornil(L, 2)) ids = check_ids(L, 2, call);
+    if (!lua_isnoneornil(L, 2)) ids = engine_ids_check(L, 2, call->base.request);
     if (!lua_isnoneornil(L, 4)) fields = check_block(L, 4, ARGUMENT_DOCUMENTS, call);
     if (check_lengths(ids, vectors, fields, &err) != 0 || read_request_id(L, 6, call, &err) != 0)
         return failure_push_error(L, &err);
     if (ids) call->rows.ids = ids->as.ids;
     if (fields) call->rows.fields = fields->as.documents;
-    call->options.sync = (uint32_t)luaL_checkoption(L, 5, "default", levels);
+    call->options.sync = (uint32_t)luaL_checkoption(L, 5, "default", sync_words);
     for (size_t i = 0; call->rows.fields && i < call->rows.count; i++)
         bytes += call->rows.fields[i].size;
     return run_write(L, call, bytes + call->rows.count * call->rows.dim * sizeof(float));
@@ -220,7 +208,7 @@ static int change_rows(lua_State *L,
                                      struct lynse_write_result *, struct lynse_error *))
 {
     struct write_call *call = write_call_new(L);
-    const struct block *ids = check_ids(L, 2, call);
+    const struct block *ids = engine_ids_check(L, 2, call->base.request);
     struct error err = {0};
 
     if (ids->count == 0) error_set(&err, LYNSE_INVALID, "ids cannot be empty");

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "codec/json.h"
 #include "codec/msgpack.h"
+#include "server/kind_words.h"
 
 static const char hits_name[] = "lynse.hits";
 
@@ -227,19 +228,6 @@ static void write_documents(const struct lynse_hits *hits, struct buf *out)
     msgpack_write_array(out, (uint32_t)hits->count);
     for (size_t i = 0; i < hits->count; i++)
         msgpack_write_bytes(out, slice_of(hits->fields[i].data, hits->fields[i].size));
-}
-
-static const char *metric_word(uint32_t metric)
-{
-    switch (metric) {
-#define METRIC_CASE(name, number, text, mode_words, kernel, value)                                 \
-    case number:                                                                                   \
-        return text;
-        LYNSE_METRICS(METRIC_CASE)
-#undef METRIC_CASE
-    default:
-        return "";
-    }
 }
 
 /* Everything that there is, whatever the form: what clients of ours read without a loop. */

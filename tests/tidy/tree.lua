@@ -438,6 +438,7 @@ return {
          "requests of HTTP/1.1 and 1.0 out of a stream, strictly and within bounds",
       ["http_text.[ch]"] = "which bytes may stand where in HTTP, and lists with commas",
       ["limits.[ch]"] = "what an operator allows less of than the engine would",
+      ["kind_words.[ch]"] = "metrics and levels of durability as answers name them",
       ["listener.[ch]"] = "where peers knock: a port, or a Unix socket",
       ["log_lines.[ch]"] = "the log and the audit trail: a JSON object a line",
       ["loop.[ch]"] = "one thread with its libuv loop, its state of Lua and its connections",
