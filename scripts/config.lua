@@ -32,8 +32,11 @@ return {
    -- The folder of your own scripts.
    -- scripts = "",
 
-   -- Threads that read requests and write answers.
-   -- workers = 1,
+   -- Threads that read requests and write answers. 0: one for each processor, at least two.
+   -- workers = 0,
+
+   -- Microseconds that a worker looks for more before it sleeps, where that has paid lately.
+   -- spin_us = 50,
 
    -- Threads for calls that wait for the disk.
    -- pool_threads = 16,

@@ -20,7 +20,9 @@
 #include "server/connection.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#include "server/arrival.h"
 #include "server/listener.h"
 #include "server/loop.h"
 #include "server/request.h"
@@ -372,6 +374,7 @@ static void on_bytes(void *ctx, struct slice bytes)
 {
     struct connection *c = ctx;
 
+    loop_stir(c->loop);
     metric_add(&c->loop->metrics.bytes_in, bytes.size);
     if (c->ends_after_write) return; /* nobody looks at it */
     c->phase_bytes += bytes.size;
@@ -413,27 +416,28 @@ static void on_end(void *ctx, bool is_orderly)
 static const struct stream_events events = {
     .on_bytes = on_bytes, .on_end = on_end, .on_written = on_written, .on_closed = on_closed};
 
-void connection_accept(struct loop *l, struct listener *listener)
+static struct connection *connection_new(struct loop *l, bool is_pipe)
 {
     struct connection *c = mem_zalloc(l->alloc, MEM_GENERAL, sizeof *c);
-    int rc;
 
-    listener->has_waiting = !c;
-    loop_start_tick(l);
-    if (!c) return;
+    if (!c) return NULL;
     c->loop = l;
     buf_init(&c->in, l->alloc, MEM_MESSAGE);
     buf_init(&c->out, l->alloc, MEM_MESSAGE);
     buf_init(&c->sending, l->alloc, MEM_MESSAGE);
     c->stream.events = &events;
     c->stream.ctx = c;
-    if (stream_plain_open(&c->stream, l, listener->is_pipe) != 0) {
-        mem_free(l->alloc, c); /* there is nothing to close */
-        listener->has_waiting = true;
-        return;
-    }
+    if (stream_plain_open(&c->stream, l, is_pipe) == 0) return c;
+    mem_free(l->alloc, c); /* there is nothing to close */
+    return NULL;
+}
+
+/* From here on the loop has it; rc: how the taking of its peer went. */
+static void begin(struct connection *c, int rc)
+{
+    struct loop *l = c->loop;
+
     loop_add_connection(l, c);
-    rc = stream_plain_accept(&c->stream, &listener->uv.stream);
     enum server_room room = server_room(l->server);
     if (rc != 0 || room == ROOM_NONE || server_is_draining(l->server)) {
         connection_close(c);
@@ -442,6 +446,39 @@ void connection_accept(struct loop *l, struct listener *listener)
     c->is_surplus = room == ROOM_TO_REFUSE;
     set_read_deadline(c);
     set_reading(c, true);
+}
+
+void connection_accept(struct loop *l, struct listener *listener)
+{
+    struct loop *target = arrival_choose(l);
+    struct connection *c = NULL;
+
+    loop_start_tick(l);
+    if (target != l) {
+        int rc = arrival_send(target, &listener->uv.stream, listener->is_pipe);
+        listener->has_waiting = rc == UV_ENOMEM;
+        return;
+    }
+    c = connection_new(l, listener->is_pipe);
+    listener->has_waiting = !c;
+    if (!c) return;
+    atomic_add_relaxed(&l->peer_count, 1);
+    begin(c, stream_plain_accept(&c->stream, &listener->uv.stream));
+}
+
+void connection_adopt(struct loop *l, int fd, bool is_pipe)
+{
+    struct connection *c = connection_new(l, is_pipe);
+
+    loop_start_tick(l);
+    if (!c) {
+        atomic_sub_relaxed(&l->peer_count, 1);
+        close(fd);
+        return;
+    }
+    int rc = stream_plain_adopt(&c->stream, fd);
+    if (rc != 0) close(fd);
+    begin(c, rc);
 }
 
 static void check_reading(struct connection *c)

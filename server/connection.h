@@ -68,8 +68,11 @@ struct connection {
     struct connection *next_unsettled;
 };
 
-/* Take the peer that waits at the listener.  Without memory it goes on waiting there. */
+/* Take the peer that waits at the listener, or send it to a loop with fewer (arrival.h).  Without
+ * memory it goes on waiting there. */
 void connection_accept(struct loop *l, struct listener *listener);
+/* Serve a peer that another loop took, and was counted in peer_count; fd is the connection's. */
+void connection_adopt(struct loop *l, int fd, bool is_pipe);
 /* No further request may begin now: too many are under way, or too much is owed. */
 bool connection_is_full(const struct connection *c);
 /* Something was appended to c->out. */

@@ -69,6 +69,7 @@ static void finish_job(uv_work_t *job, int status)
     struct engine_call *call = job->data;
 
     (void)status; /* jobs are not cancelled */
+    loop_stir(call->request->loop);
     call->request->loop->call_count--;
     dispatch_resume(call);
 }

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* listener.c — sockets that accept.
- *
- * Several loops listen at one port through SO_REUSEPORT.  That option would also let a second
- * server of the same user in, and split its callers between the two; so the port is first bound
- * without it, which fails where anybody is.
- */
+/* listener.c — sockets that accept, all on the first loop (arrival.h deals the peers out). */
 #include "server/listener.h"
 
 #include <errno.h>
@@ -30,7 +25,7 @@ static void on_connection(uv_stream_t *stream, int status)
 }
 
 /* A bound socket, or -errno. */
-static int bind_socket(const struct sockaddr_storage *address, bool is_shared)
+static int bind_socket(const struct sockaddr_storage *address)
 {
     socklen_t size =
         address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
@@ -38,7 +33,6 @@ static int bind_socket(const struct sockaddr_storage *address, bool is_shared)
 
     if (fd < 0) return -errno;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        (!is_shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
         bind(fd, (const struct sockaddr *)address, size) == 0)
         return fd;
     int rc = -errno;
@@ -53,19 +47,8 @@ static unsigned port_of(const struct sockaddr_storage *address)
     return ntohs(in->sin_port);
 }
 
-static int bind_first(struct sockaddr_storage *address, bool is_shared)
-{
-    int probe = bind_socket(address, false);
-    socklen_t size = sizeof *address;
-
-    if (probe < 0 || !is_shared) return probe;
-    getsockname(probe, (struct sockaddr *)address, &size);
-    close(probe);
-    return bind_socket(address, true);
-}
-
 int listener_open_port(struct listener *s, struct loop *l, const char *host, unsigned port,
-                       bool is_shared, unsigned *out_port, struct error *err)
+                       unsigned *out_port, struct error *err)
 {
     struct sockaddr_storage address = {0};
     void *any = &address;
@@ -74,7 +57,7 @@ int listener_open_port(struct listener *s, struct loop *l, const char *host, uns
     if (strcmp(host, "localhost") == 0) host = "127.0.0.1";
     if (uv_ip4_addr(host, (int)port, any) != 0 && uv_ip6_addr(host, (int)port, any) != 0)
         return error_set(err, LYNSE_INVALID, "host: '%s' is no address", host);
-    int fd = l->number == 0 ? bind_first(&address, is_shared) : bind_socket(&address, is_shared);
+    int fd = bind_socket(&address);
     if (fd < 0) return fail_uv(err, fd, "port");
     uv_tcp_init(&l->uv, &s->uv.tcp);
     s->is_open = true;

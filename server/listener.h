@@ -23,10 +23,10 @@ struct listener {
     } uv;
 };
 
-/* port 0: any that is free; *out_port is the one.  is_shared: other loops listen at it as well.
+/* port 0: any that is free; *out_port is the one.
  * err INVALID: no address; BUSY: in use; READ_ONLY: not allowed; IO. */
 int listener_open_port(struct listener *s, struct loop *l, const char *host, unsigned port,
-                       bool is_shared, unsigned *out_port, struct error *err);
+                       unsigned *out_port, struct error *err);
 /* A socket that nobody listens at any more is replaced.  err LIMIT: a path over 107 bytes, before
  * anything is made; ALREADY_EXISTS: somebody listens, or it is no socket; IO. */
 int listener_open_socket(struct listener *s, struct loop *l, const char *path, struct error *err);

@@ -13,10 +13,12 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "lua/module/module.h"
+#include "server/arrival.h"
 #include "server/connection.h"
 #include "server/dispatch.h"
 #include "server/engine_natives.h"
@@ -162,6 +164,7 @@ static void close_handles(struct loop *l)
     uv_close((uv_handle_t *)&l->tick, NULL);
     uv_close((uv_handle_t *)&l->turn_end, NULL);
     completion_queue_close(&l->completions);
+    arrivals_close(l);
 }
 
 static void end_if_empty(struct loop *l)
@@ -186,6 +189,7 @@ void loop_remove_connection(struct loop *l, struct connection *c)
     else l->connections = c->next;
     if (c->next) c->next->previous = c->previous;
     l->connection_count--;
+    atomic_sub_relaxed(&l->peer_count, 1);
     server_count_connection(l->server, -1);
     metrics_publish(l);
     end_if_empty(l);
@@ -219,19 +223,17 @@ static int open_listeners(struct loop *l, struct error *err)
 {
     struct server *s = l->server;
     const struct server_options *o = &s->options;
-    unsigned port = l->number == 0 ? o->port : s->port;
 
-    if (o->host &&
-        listener_open_port(&l->listeners[0], l, o->host, port, o->workers > 1, &s->port, err) != 0)
+    if (o->host && listener_open_port(&l->listeners[0], l, o->host, o->port, &s->port, err) != 0)
         return -1;
-    if (o->socket && l->number == 0)
-        return listener_open_socket(&l->listeners[1], l, o->socket, err);
-    return 0;
+    return o->socket ? listener_open_socket(&l->listeners[1], l, o->socket, err) : 0;
 }
 
 static void take_completion(void *ctx, struct mpsc_node *node)
 {
     struct loop *l = ctx;
+
+    loop_stir(l);
     l->call_count--;
     dispatch_resume((struct engine_call *)node);
 }
@@ -253,6 +255,8 @@ static int open_handles(struct loop *l, struct error *err)
     rc = uv_async_init(&l->uv, &l->stop, on_stop);
     bool has_stop = rc == 0;
     if (rc == 0) rc = completion_queue_open(&l->completions, &l->uv, take_completion, l);
+    bool has_completions = has_stop && rc == 0;
+    if (rc == 0) rc = arrivals_open(l);
     if (rc == 0) {
         uv_timer_init(&l->uv, &l->tick); /* these cannot fail */
         uv_check_init(&l->uv, &l->turn_end);
@@ -261,6 +265,7 @@ static int open_handles(struct loop *l, struct error *err)
         return 0;
     }
     if (has_stop) uv_close((uv_handle_t *)&l->stop, NULL);
+    if (has_completions) completion_queue_close(&l->completions);
     uv_run(&l->uv, UV_RUN_DEFAULT);
     uv_loop_close(&l->uv);
     return error_set(err, LYNSE_IO, "no loop: %s", uv_strerror(rc));
@@ -274,12 +279,39 @@ int loop_open(struct loop *l, struct server *server, unsigned number, struct err
     methods_init(&l->methods, l->alloc);
     if (open_handles(l, err) != 0) return -1;
     if (open_state(l, err) != 0 || metrics_open(l, err) != 0) return -1;
-    return open_listeners(l, err);
+    return number == 0 ? open_listeners(l, err) : 0;
 }
 
+/* ---- Turns ---- */
+
+/* Turns that do not sleep, until one has something to do or the time is over. */
+static void spin(struct loop *l, uint64_t end_us)
+{
+    do {
+        sched_yield();
+        uv_run(&l->uv, UV_RUN_NOWAIT);
+    } while (!l->woke_us && clock_now_us(clock_system()) < end_us);
+}
+
+/* Waking a thread costs more than a small request, and a caller that waits for its answer asks
+ * again soon.  A loop to which more often than not something comes within spin_us looks so long
+ * before it sleeps; one without such callers sleeps at once. */
 void loop_run(struct loop *l)
 {
-    uv_run(&l->uv, UV_RUN_DEFAULT);
+    do {
+        uint64_t end_us = clock_now_us(clock_system()) + l->server->options.spin_us;
+        l->woke_us = 0;
+        if (l->spin_credit) spin(l, end_us);
+        if (!l->woke_us) uv_run(&l->uv, UV_RUN_ONCE);
+        if (!l->woke_us) continue;
+        if (l->woke_us > end_us) l->spin_credit -= l->spin_credit > 0;
+        else l->spin_credit += l->spin_credit < SPIN_CREDIT_MAX;
+    } while (uv_loop_alive(&l->uv));
+}
+
+void loop_stir(struct loop *l)
+{
+    if (!l->woke_us) l->woke_us = clock_now_us(clock_system());
 }
 
 void loop_close(struct loop *l)
@@ -290,6 +322,7 @@ void loop_close(struct loop *l)
         close_handles(l);
         uv_run(&l->uv, UV_RUN_DEFAULT);
         uv_loop_close(&l->uv);
+        arrivals_refuse(l);
     }
     if (l->L) {
         lua_setallocf(l->L, l->allocate, l->allocate_ctx); /* it frees all of its memory at once */

@@ -30,14 +30,17 @@ enum {
     LOOP_REQUESTS_KEPT = 32,    /* with up to 12 KiB each */
     LOOP_TICK_MS = 1000,        /* how often connections are looked at for lateness */
     DRAIN_TICK_MS = 100,        /* the same while it drains */
+    SPIN_CREDIT_MAX = 8,
 };
 
 struct loop {
     struct server *server;
     bool is_open;
-    unsigned number; /* 0: the first, which has the Unix socket too */
+    unsigned number; /* 0: the first, which listens */
     struct alloc *alloc;
-    struct listener listeners[2]; /* the port's, the socket's */
+    struct listener listeners[2];     /* the port's, the socket's; of the first loop */
+    struct completion_queue arrivals; /* peers that it sends here */
+    _Atomic(size_t) peer_count;       /* connections, with those that are on their way */
     uv_loop_t uv;
     uv_thread_t thread;
     uv_async_t stop;   /* look at the server's state: sent by server_stop alone, under its lock */
@@ -47,6 +50,8 @@ struct loop {
     uv_check_t turn_end;                           /* when all that had come is read */
     struct connection *unsettled, **unsettled_end; /* that were read from in this turn */
     struct completion_queue completions;
+    uint64_t woke_us;     /* monotonic: when this turn's first work came; 0: none has */
+    unsigned spin_credit; /* how often looking for more has paid lately */
 
     lua_State *L;
     lua_Alloc allocate; /* LuaJIT's, and its context */
@@ -78,6 +83,7 @@ void loop_close(struct loop *l);
 void loop_add_connection(struct loop *l, struct connection *c);
 void loop_remove_connection(struct loop *l, struct connection *c);
 void loop_request_gone(struct loop *l);
+void loop_stir(struct loop *l);       /* something came */
 void loop_start_tick(struct loop *l); /* there is something to look after */
 
 /* Monotonic; that of this turn. */

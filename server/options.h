@@ -40,8 +40,10 @@
     _(trusts_scripts, FLAG, "trust_scripts", "false", 0, 1, 1, "", "",                             \
       "Hooks that come over the wire run compiled, and without budgets.")                          \
     _(scripts_dir, TEXT, "scripts", NULL, 1, 4095, 1, "", "", "The folder of your own scripts.")   \
-    _(workers, NUMBER, "workers", "1", 1, 256, 1, "", "LYNSE_SERVER_WORKERS",                      \
-      "Threads that read requests and write answers.")                                             \
+    _(workers, NUMBER, "workers", "0", 0, 256, 1, "", "LYNSE_SERVER_WORKERS",                      \
+      "Threads that read requests and write answers. 0: one for each processor, at least two.")    \
+    _(spin_us, NUMBER, "spin_us", "50", 0, 1000, 1, "", "",                                        \
+      "Microseconds that a worker looks for more before it sleeps, where that has paid lately.")   \
     _(pool_threads, NUMBER, "pool_threads", "16", 1, 1024, 1, "", "",                              \
       "Threads for calls that wait for the disk.")                                                 \
     _(connections_max, NUMBER, "connections_max", "10000", 1, 1000000, 1, "", "",                  \

@@ -26,7 +26,7 @@
 #include "server/methods.h"
 #include "server/request.h"
 
-enum { HELD_BYTES_DEFAULT = 1 << 30 };
+enum { HELD_BYTES_DEFAULT = 1 << 30, WORKERS_MAX = 64 };
 
 /* ---- Common to all requests ---- */
 
@@ -210,11 +210,15 @@ static int open_loops(struct server *s, struct error *err)
     return 0;
 }
 
-/* Limits that the machine sets: descriptors and memory. */
+/* What the machine sets: workers, descriptors and memory. */
 static void fit_machine(struct server_options *o)
 {
     struct rlimit files;
 
+    if (!o->workers) {
+        unsigned processors = uv_available_parallelism();
+        o->workers = processors < 2 ? 2 : processors > WORKERS_MAX ? WORKERS_MAX : processors;
+    }
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);

@@ -59,5 +59,7 @@ struct loop;
 int stream_plain_open(struct stream *s, struct loop *l, bool is_pipe);
 /* Take the connection that `listener` has to give.  0, or an error of libuv. */
 int stream_plain_accept(struct stream *s, uv_stream_t *listener);
+/* Take a connected socket; it is the stream's where this is 0.  0, or an error of libuv. */
+int stream_plain_adopt(struct stream *s, int fd);
 
 #endif

@@ -116,3 +116,11 @@ int stream_plain_accept(struct stream *s, uv_stream_t *listener)
     if (rc == 0 && s->uv.handle.type == UV_TCP) uv_tcp_nodelay(&s->uv.tcp, 1);
     return rc;
 }
+
+int stream_plain_adopt(struct stream *s, int fd)
+{
+    if (s->uv.handle.type == UV_NAMED_PIPE) return uv_pipe_open(&s->uv.pipe, fd);
+    int rc = uv_tcp_open(&s->uv.tcp, fd);
+    if (rc == 0) uv_tcp_nodelay(&s->uv.tcp, 1);
+    return rc;
+}

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="figures of the release bui
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory):
     """A server with a collection in which one request has seconds of work."""
-    with Program(tmp_path_factory.mktemp("busy") / "data", "--calls-max", "64",
+    with Program(tmp_path_factory.mktemp("busy") / "data", "--workers", "1", "--calls-max", "64",
                  "--held-limit-mb", "160") as program:
         r = program.rpc()
         r.call("required_collection", collection_name="large", dim=DIM)
@@ -95,12 +95,19 @@ def test_who_goes_away_is_worked_for_no_more(busy, is_reset):
     wait_until(lambda: is_idle(busy), 6)
 
 
+def calls_under_way(program):
+    with program.connect() as h:
+        h.sendall(http_bytes("GET", "/metrics"))
+        text = read_response(h)[2].decode()
+    return int(text.split("\nlynse_engine_calls_in_flight ")[1].split()[0])
+
+
 def test_health_is_told_and_more_work_refused_while_all_is_busy(busy):
     s = busy.connect(60)
     others = [busy.connect(60) for _ in range(3)]
     for n, other in enumerate([s, *others]):
-        other.sendall(b"".join(heavy(n * 100 + i, timeout_ms=4000) for i in range(17)))
-    time.sleep(0.5)
+        other.sendall(b"".join(heavy(n * 100 + i, timeout_ms=20000) for i in range(17)))
+    wait_until(lambda: calls_under_way(busy) >= 64)
     times = []
     for path in ("/healthz", "/readyz", "/metrics") * 5:
         begun = time.monotonic()

@@ -417,6 +417,7 @@ return {
    },
    ["server"] = {
       ["arguments.[ch]"] = "the arguments of a method: declared in Lua, checked and read in C",
+      ["arrival.[ch]"] = "a peer on its way from the loop that listens to the loop that serves it",
       ["blocks.[ch]"] = "ids, vectors and documents of a request as the structs of lynse.h",
       ["completion.[ch]"] = "from threads of the engine back to a loop",
       ["config_file.[ch]"] = "the keys of a config file as texts: JSON, INI or Lua",
