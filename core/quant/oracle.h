@@ -25,9 +25,15 @@
 
 struct oracle;
 
+enum { ORACLE_BLOCK_MAX = 8 };
+
 struct oracle_ops {
     /* out[i] = distance of row + i, i < row_count: a scan, at the speed of the memory. */
     int (*scan)(struct oracle *o, uint32_t row, uint32_t row_count, float *out, struct error *err);
+    /* The same for several oracles of one kind, source and metric, at most ORACLE_BLOCK_MAX:
+     * out[q][i] is what scan of oracles[q] says. */
+    int (*scan_block)(struct oracle *const *oracles, size_t count, uint32_t row, uint32_t row_count,
+                      float *const *out, struct error *err);
     /* out[i] = distance of row_index[i], i < index_count, in any order; numbers may repeat.  The
      * same bits as scan gives. */
     int (*gather)(struct oracle *o, const uint32_t *row_index, size_t index_count, float *out,
@@ -44,6 +50,11 @@ static inline int oracle_scan(struct oracle *o, uint32_t row, uint32_t row_count
                               struct error *err)
 {
     return o->ops->scan(o, row, row_count, out, err);
+}
+static inline int oracle_scan_block(struct oracle *const *oracles, size_t count, uint32_t row,
+                                    uint32_t row_count, float *const *out, struct error *err)
+{
+    return oracles[0]->ops->scan_block(oracles, count, row, row_count, out, err);
 }
 static inline int oracle_gather(struct oracle *o, const uint32_t *row_index, size_t index_count,
                                 float *out, struct error *err)

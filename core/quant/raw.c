@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* raw.c — no quantization: f32 vectors as they were given, norms beside them.
  *
- * A distance is the value of the one-pair kernel (kernels.h (1)), made smaller-is-nearer; for a
- * cosine it goes through metrics.h's one formula.  So what a scan says is the score that is
- * returned, and needs no second look (P7).
+ * WHAT        A distance is the value of the one-pair kernel (kernels.h (1)), made
+ *             smaller-is-nearer; for a cosine it goes through metrics.h's one formula.
+ * INVARIANTS  (1) Scan, block and gather give the same bits, so what a scan says is the score that
+ *                 is returned, and needs no second look (P7).
+ * THREADS     As oracle.h says: the oracle is its user's.
+ * FAILURE     What the source of the vectors says.
  */
 #include <math.h>
 
@@ -75,6 +78,34 @@ static int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float
     return 0;
 }
 
+static int raw_scan_block(struct oracle *const *oracles, size_t count, uint32_t row,
+                          uint32_t row_count, float *const *out, struct error *err)
+{
+    const struct raw_oracle *first = raw_of(oracles[0]);
+    const struct vector_source *vectors = first->vectors;
+    const float *queries[ORACLE_BLOCK_MAX];
+    float *place[ORACLE_BLOCK_MAX];
+
+    CHECK(count <= ORACLE_BLOCK_MAX);
+    for (size_t q = 0; q < count; q++) {
+        queries[q] = raw_of(oracles[q])->query;
+        place[q] = out[q];
+    }
+    while (row_count > 0) {
+        struct vector_run run;
+        if (vectors->run(vectors, row, row_count, &run, err) != 0) return -1;
+        first->kernels.block(queries, count, run.vectors, vectors->dim * sizeof(float),
+                             run.row_count, vectors->dim, place);
+        for (size_t q = 0; q < count; q++) {
+            turn_values(raw_of(oracles[q]), place[q], run.norms, run.row_count);
+            place[q] += run.row_count;
+        }
+        row += run.row_count;
+        row_count -= run.row_count;
+    }
+    return 0;
+}
+
 /* Rows one by one: a run that spans them could be one whose bytes, most of them not asked for,
  * would all have to be verified first. */
 static int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_count,
@@ -112,7 +143,7 @@ static size_t raw_oracle_bytes(uint32_t dim)
 
 static struct oracle *raw_oracle_init(void *memory, const struct oracle_desc *desc)
 {
-    static const struct oracle_ops ops = {raw_scan, raw_gather};
+    static const struct oracle_ops ops = {raw_scan, raw_scan_block, raw_gather};
     struct raw_oracle *o = (struct raw_oracle *)memory;
     *o = (struct raw_oracle){
         .base = {&ops, desc->vectors->dim * (uint32_t)sizeof(float)},

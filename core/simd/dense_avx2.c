@@ -215,4 +215,16 @@ void dense_l2_many_f32_avx2(const float *query, const float *rows, size_t row_st
 {
     scan_many(L2, query, rows, row_stride_bytes, row_count, dim, out);
 }
+
+/* Sixteen registers hold the sums of two rows and no more: queries take turns. */
+#define AVX2_BLOCKS(kernel)                                                                        \
+    void dense_##kernel##_block_f32_avx2(const float *const *queries, size_t query_count,          \
+                                         const float *rows, size_t row_stride_bytes,               \
+                                         size_t row_count, size_t dim, float *const *out)          \
+    {                                                                                              \
+        for (size_t q = 0; q < query_count; q++)                                                   \
+            dense_##kernel##_many_f32_avx2(queries[q], rows, row_stride_bytes, row_count, dim,     \
+                                           out[q]);                                                \
+    }
+DENSE_F32_AVX2(AVX2_BLOCKS)
 #endif

@@ -206,6 +206,74 @@ INLINE void scan_many(enum operation op, const float *query, const float *rows,
         out[i] = fold(sum_one(op, query, row_at(rows, row_stride_bytes, i), dim));
 }
 
+/* ---- Several queries ---- */
+
+/* One chunk of a row, loaded once, with one chunk of each of four queries. */
+INLINE void add_four(enum operation op, const float *const *queries, size_t i, __m512 row,
+                     __m512 *sum_a, __m512 *sum_b, __m512 *sum_c, __m512 *sum_d)
+{
+    *sum_a = accumulate(op, *sum_a, _mm512_loadu_ps(queries[0] + i), row);
+    *sum_b = accumulate(op, *sum_b, _mm512_loadu_ps(queries[1] + i), row);
+    *sum_c = accumulate(op, *sum_c, _mm512_loadu_ps(queries[2] + i), row);
+    *sum_d = accumulate(op, *sum_d, _mm512_loadu_ps(queries[3] + i), row);
+}
+
+/* fold(sum_one) of four queries with one row, in four lanes. */
+INLINE __m128 value_four(enum operation op, const float *const *queries, const float *row,
+                         const char *ahead, size_t dim)
+{
+    struct sums a = zero_sums(), b = zero_sums(), c = zero_sums(), d = zero_sums();
+    size_t i = 0;
+
+    for (; i + 64 <= dim; i += 64) {
+        prefetch_line(ahead + i * 4);
+        add_four(op, queries, i, _mm512_loadu_ps(row + i), &a.s0, &b.s0, &c.s0, &d.s0);
+        prefetch_line(ahead + i * 4 + 64);
+        add_four(op, queries, i + 16, _mm512_loadu_ps(row + i + 16), &a.s1, &b.s1, &c.s1, &d.s1);
+        prefetch_line(ahead + i * 4 + 128);
+        add_four(op, queries, i + 32, _mm512_loadu_ps(row + i + 32), &a.s2, &b.s2, &c.s2, &d.s2);
+        prefetch_line(ahead + i * 4 + 192);
+        add_four(op, queries, i + 48, _mm512_loadu_ps(row + i + 48), &a.s3, &b.s3, &c.s3, &d.s3);
+    }
+    size_t left = dim - i;
+    if (left >= 16) add_four(op, queries, i, _mm512_loadu_ps(row + i), &a.s0, &b.s0, &c.s0, &d.s0);
+    if (left >= 32)
+        add_four(op, queries, i + 16, _mm512_loadu_ps(row + i + 16), &a.s1, &b.s1, &c.s1, &d.s1);
+    if (left >= 48)
+        add_four(op, queries, i + 32, _mm512_loadu_ps(row + i + 32), &a.s2, &b.s2, &c.s2, &d.s2);
+    i += left / 16 * 16;
+    if (i < dim) {
+        __mmask16 mask = tail_mask(dim - i);
+        __m512 r = _mm512_maskz_loadu_ps(mask, row + i);
+        a.s3 = accumulate(op, a.s3, _mm512_maskz_loadu_ps(mask, queries[0] + i), r);
+        b.s3 = accumulate(op, b.s3, _mm512_maskz_loadu_ps(mask, queries[1] + i), r);
+        c.s3 = accumulate(op, c.s3, _mm512_maskz_loadu_ps(mask, queries[2] + i), r);
+        d.s3 = accumulate(op, d.s3, _mm512_maskz_loadu_ps(mask, queries[3] + i), r);
+    }
+    return fold_four(total(a), total(b), total(c), total(d));
+}
+
+/* Four queries at a time, so that rows are loaded a quarter as often: from the second cache it is
+ * the rows that a scan waits for.  Fewer than four are as fast one by one. */
+INLINE void scan_block(enum operation op, const float *const *queries, size_t query_count,
+                       const float *rows, size_t row_stride_bytes, size_t row_count, size_t dim,
+                       float *const *out)
+{
+    size_t q = 0;
+
+    for (; q + 4 <= query_count; q += 4) {
+        for (size_t i = 0; i < row_count; i++) {
+            const float *row = row_at(rows, row_stride_bytes, i);
+            float values[4];
+            _mm_storeu_ps(
+                values, value_four(op, queries + q, row, (const char *)row + PREFETCH_BYTES, dim));
+            for (size_t j = 0; j < 4; j++) out[q + j][i] = values[j];
+        }
+    }
+    for (; q < query_count; q++)
+        scan_many(op, queries[q], rows, row_stride_bytes, row_count, dim, out[q]);
+}
+
 float dense_dot_f32_avx512(const float *a, const float *b, size_t dim)
 {
     return fold(sum_one(DOT, a, b, dim));
@@ -226,5 +294,19 @@ void dense_l2_many_f32_avx512(const float *query, const float *rows, size_t row_
                               size_t row_count, size_t dim, float *out)
 {
     scan_many(L2, query, rows, row_stride_bytes, row_count, dim, out);
+}
+
+void dense_dot_block_f32_avx512(const float *const *queries, size_t query_count, const float *rows,
+                                size_t row_stride_bytes, size_t row_count, size_t dim,
+                                float *const *out)
+{
+    scan_block(DOT, queries, query_count, rows, row_stride_bytes, row_count, dim, out);
+}
+
+void dense_l2_block_f32_avx512(const float *const *queries, size_t query_count, const float *rows,
+                               size_t row_stride_bytes, size_t row_count, size_t dim,
+                               float *const *out)
+{
+    scan_block(L2, queries, query_count, rows, row_stride_bytes, row_count, dim, out);
 }
 #endif

@@ -53,7 +53,7 @@ static void scan_many(dense_pair_f32_fn *pair, const float *query, const float *
         out[i] = pair(query, row_at(rows, row_stride_bytes, i), dim);
 }
 
-/* A batch is the pair, row by row. */
+/* The other forms are the pair, row by row. */
 #define SERIAL_BATCHES(kernel)                                                                     \
     void dense_##kernel##_many_f32_serial(const float *query, const float *rows,                   \
                                           size_t row_stride_bytes, size_t row_count, size_t dim,   \
@@ -61,5 +61,13 @@ static void scan_many(dense_pair_f32_fn *pair, const float *query, const float *
     {                                                                                              \
         scan_many(dense_##kernel##_f32_serial, query, rows, row_stride_bytes, row_count, dim,      \
                   out);                                                                            \
+    }                                                                                              \
+    void dense_##kernel##_block_f32_serial(const float *const *queries, size_t query_count,        \
+                                           const float *rows, size_t row_stride_bytes,             \
+                                           size_t row_count, size_t dim, float *const *out)        \
+    {                                                                                              \
+        for (size_t q = 0; q < query_count; q++)                                                   \
+            scan_many(dense_##kernel##_f32_serial, queries[q], rows, row_stride_bytes, row_count,  \
+                      dim, out[q]);                                                                \
     }
 DENSE_F32_SERIAL(SERIAL_BATCHES)

@@ -3,9 +3,9 @@
  *
  * WHAT        A kernel is named family_op_type_isa.  A slot of struct simd_kernels holds the
  *             fastest one that the machine has.  Family dense, type f32: dot and l2 (the squared
- *             Euclidean distance), each in two forms: one pair, and one query against many
- *             contiguous rows.  A cosine is made of dot and norms (dense_norm_f32,
- *             metric_cosine_distance).
+ *             Euclidean distance), each in three forms: one pair, one query against many
+ *             contiguous rows, and several queries against many rows.  A cosine is made of dot and
+ *             norms (dense_norm_f32, metric_cosine_distance).
  *
  * ARGUMENTS   Pointers need the alignment of float only; 64 bytes are fastest.  dim and row_count
  *             may be 0: a sum is then 0, and nothing is written.  Any dim up to LIMIT_DIM; tails
@@ -16,7 +16,7 @@
  * VALUES      Accumulators are f32: `accumulators x lanes` partial sums, added by a fixed tree.
  *                 serial 8 x 1, and one for the tail     avx2 4 x 8 (FMA)     avx512 4 x 16 (FMA)
  *
- * INVARIANTS  (1) Within one level both forms give bit-identical values for equal floats (a
+ * INVARIANTS  (1) Within one level all forms give bit-identical values for equal floats (a
  *                 NaN's payload excepted), whatever the alignment, stride, place in the batch or
  *                 batch size: a scan's value is the score that is returned (P7).
  *             (2) dot(a, b) and dot(b, a), l2(a, b) and l2(b, a) are bit-identical; l2(a, a) = 0
@@ -50,8 +50,14 @@ typedef float dense_pair_f32_fn(const float *a, const float *b, size_t dim);
 typedef void dense_many_f32_fn(const float *query, const float *rows, size_t row_stride_bytes,
                                size_t row_count, size_t dim, float *out);
 
+/* out[q][i] = value of queries[q] and row i.  A block of rows is best one that the second cache
+ * holds: it is read once for every four queries. */
+typedef void dense_block_f32_fn(const float *const *queries, size_t query_count, const float *rows,
+                                size_t row_stride_bytes, size_t row_count, size_t dim,
+                                float *const *out);
+
 /* To add a kernel: its serial function of a pair, and its name at the end of the first list; a
- * faster one: its two functions, and its name in the list of their level.  What a level leaves
+ * faster one: its three functions, and its name in the list of their level.  What a level leaves
  * out is done by the functions of the level below. */
 #define DENSE_F32_SERIAL(_) _(dot) _(l2)
 #define DENSE_F32_AVX2(_) _(dot) _(l2)
@@ -61,7 +67,8 @@ struct simd_kernels {
     enum simd_level level; /* the highest whose kernels may be in the slots; no slot is NULL */
 #define DENSE_F32_SLOTS(kernel)                                                                    \
     dense_pair_f32_fn *dense_##kernel##_f32;                                                       \
-    dense_many_f32_fn *dense_##kernel##_many_f32;
+    dense_many_f32_fn *dense_##kernel##_many_f32;                                                  \
+    dense_block_f32_fn *dense_##kernel##_block_f32;
     DENSE_F32_SERIAL(DENSE_F32_SLOTS)
 #undef DENSE_F32_SLOTS
 };
@@ -91,7 +98,8 @@ static inline double dense_f32_error_factor(size_t dim)
 /* The kernels themselves; only select.c and the ISA files use these names. */
 #define DENSE_F32_DECLARE(kernel, isa)                                                             \
     dense_pair_f32_fn dense_##kernel##_f32_##isa;                                                  \
-    dense_many_f32_fn dense_##kernel##_many_f32_##isa;
+    dense_many_f32_fn dense_##kernel##_many_f32_##isa;                                             \
+    dense_block_f32_fn dense_##kernel##_block_f32_##isa;
 #define DENSE_F32_DECLARE_SERIAL(kernel) DENSE_F32_DECLARE(kernel, serial)
 DENSE_F32_SERIAL(DENSE_F32_DECLARE_SERIAL)
 #undef DENSE_F32_DECLARE_SERIAL

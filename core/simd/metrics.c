@@ -29,7 +29,8 @@ struct metric_kernels metric_kernels(enum metric metric, const struct simd_kerne
 #define METRIC_KERNELS(kind, number, name, mode_words, kernel, value)                              \
     case METRIC_##kind:                                                                            \
         return (struct metric_kernels){kernels->dense_##kernel##_f32,                              \
-                                       kernels->dense_##kernel##_many_f32};
+                                       kernels->dense_##kernel##_many_f32,                         \
+                                       kernels->dense_##kernel##_block_f32};
         LYNSE_METRICS(METRIC_KERNELS)
 #undef METRIC_KERNELS
     }

@@ -33,6 +33,7 @@ enum { METRIC_DEFAULT = METRIC_IP };
 struct metric_kernels {
     dense_pair_f32_fn *pair;
     dense_many_f32_fn *many;
+    dense_block_f32_fn *block;
 };
 
 struct metric_info {

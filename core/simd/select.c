@@ -9,7 +9,8 @@
 
 #define USE_DENSE_F32(kernel, isa)                                                                 \
     kernels->dense_##kernel##_f32 = dense_##kernel##_f32_##isa;                                    \
-    kernels->dense_##kernel##_many_f32 = dense_##kernel##_many_f32_##isa;
+    kernels->dense_##kernel##_many_f32 = dense_##kernel##_many_f32_##isa;                          \
+    kernels->dense_##kernel##_block_f32 = dense_##kernel##_block_f32_##isa;
 #define USE_SERIAL(kernel) USE_DENSE_F32(kernel, serial)
 #define USE_AVX2(kernel) USE_DENSE_F32(kernel, avx2)
 #define USE_AVX512(kernel) USE_DENSE_F32(kernel, avx512)

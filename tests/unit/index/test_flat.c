@@ -6,7 +6,7 @@
 #include "index/index.h"
 #include "support/test.h"
 
-enum { ROWS = 5000, QUERIES = 3, K = 40 };
+enum { ROWS = 5000, QUERIES = 6, K = 40 };
 
 struct test_oracle {
     struct oracle base; /* first */
@@ -23,6 +23,15 @@ static int scan(struct oracle *base, uint32_t row, uint32_t row_count, float *ou
     if (o->is_broken) return error_set(err, LYNSE_IO, "cannot read");
     memcpy(out, o->distances + row, row_count * sizeof *out);
     o->scanned += row_count;
+    return 0;
+}
+
+static int scan_block(struct oracle *const *oracles, size_t count, uint32_t row, uint32_t row_count,
+                      float *const *out, struct error *err)
+{
+    assert_in_range(count, 1, ORACLE_BLOCK_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (scan(oracles[i], row, row_count, out[i], err) != 0) return -1;
     return 0;
 }
 
@@ -61,7 +70,7 @@ static uint64_t shut_word(void *ctx, uint32_t row)
 /* Distances 0 to 999, each several times; a row in five is shut. */
 static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_t row_bytes)
 {
-    static const struct oracle_ops ops = {.scan = scan, .gather = gather};
+    static const struct oracle_ops ops = {.scan = scan, .scan_block = scan_block, .gather = gather};
     struct rng r;
     rng_init(&r, seed);
     memset(f, 0, sizeof *f);

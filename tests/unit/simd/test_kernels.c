@@ -142,6 +142,7 @@ static void test_pair_is_within_the_stated_bound(void **state) /* (3) */
 struct forms {
     dense_pair_f32_fn *pair;
     dense_many_f32_fn *many;
+    dense_block_f32_fn *block;
 };
 
 #define KERNEL_ONE(kernel) +1
@@ -152,7 +153,8 @@ static void forms_of(const struct simd_kernels *k, struct forms out[KERNEL_COUNT
 {
     size_t i = 0;
 #define TAKE_FORMS(kernel)                                                                         \
-    out[i++] = (struct forms){k->dense_##kernel##_f32, k->dense_##kernel##_many_f32};
+    out[i++] = (struct forms){k->dense_##kernel##_f32, k->dense_##kernel##_many_f32,               \
+                              k->dense_##kernel##_block_f32};
     DENSE_F32_SERIAL(TAKE_FORMS)
 }
 
@@ -169,14 +171,40 @@ static void check_forms(const struct forms *f, size_t dim, size_t stride, size_t
     assert_true(values[row_count] == untouched);
 }
 
+/* One query, and rows as further ones, up to more than two groups of four. */
+static void check_block(const struct forms *f, size_t dim, size_t stride, size_t row_count,
+                        const float *query, const float *rows)
+{
+    enum { QUERIES_MAX = 9 };
+    float values[QUERIES_MAX][ROWS_MAX + 1];
+    const float *queries[QUERIES_MAX], untouched = 12345;
+    float *out[QUERIES_MAX];
+    size_t query_count = random_bits() % (QUERIES_MAX + 1);
+
+    for (size_t q = 0; q < query_count; q++) {
+        queries[q] = q % 3 == 1 || row_count == 0 ? query : rows + q % row_count * stride;
+        out[q] = values[q];
+        values[q][row_count] = untouched;
+    }
+    f->block(queries, query_count, rows, stride * 4, row_count, dim, out);
+    for (size_t q = 0; q < query_count; q++) {
+        for (size_t i = 0; i < row_count; i++)
+            assert_int_equal(bits_of(values[q][i]),
+                             bits_of(f->pair(queries[q], rows + i * stride, dim)));
+        assert_true(values[q][row_count] == untouched);
+    }
+}
+
 static void check_batch(const struct simd_kernels *k, size_t dim, size_t stride, size_t row_count,
                         const float *query, const float *rows)
 {
     struct forms forms[KERNEL_COUNT];
 
     forms_of(k, forms);
-    for (size_t i = 0; i < KERNEL_COUNT; i++)
+    for (size_t i = 0; i < KERNEL_COUNT; i++) {
         check_forms(&forms[i], dim, stride, row_count, query, rows);
+        check_block(&forms[i], dim, stride, row_count, query, rows);
+    }
 }
 
 static void check_batches_of_level(const struct simd_kernels *k)
@@ -340,6 +368,9 @@ static void check_guarded(const struct simd_kernels *k)
             assert_true(isfinite(forms[i].pair(last, left, dim)));
             forms[i].many(left, rows, dim * 4, 6, dim, out);
             forms[i].many(last, rows, dim * 4, 6, dim, out);
+            const float *queries[] = {last, left, last};
+            float more[2][6], *outs[] = {out, more[0], more[1]};
+            forms[i].block(queries, 3, rows, dim * 4, 6, dim, outs);
         }
     }
 }
@@ -384,7 +415,7 @@ static void test_active_table_is_one_of_the_levels(void **state)
     forms_of(active, forms);
     forms_of(&same_level, same_forms);
     for (size_t i = 0; i < KERNEL_COUNT; i++) {
-        assert_true(forms[i].pair && forms[i].many);
+        assert_true(forms[i].pair && forms[i].many && forms[i].block);
         assert_memory_equal(&forms[i], &same_forms[i], sizeof forms[i]);
     }
 }
