@@ -5,8 +5,8 @@
  *             first cache, are compared with the worst that could still enter, many at a time, and
  *             only what is near enough is looked at by itself.  With several queries a block is
  *             read from memory once and stays in the cache while the queries, a few at a time,
- *             have their turn.  Where a gate comes first, a block without an open row is not read,
- *             and one with few is read row by row.
+ *             have their turn.  Where a gate comes first, a block without an open row is not
+ *             read, and one with few is read row by row.
  * INVARIANTS  (1) The state is a block and the first query whose turn it is; how the block is read is
  *                 decided with its first query.
  *             (2) A row's distance is the same bits however it is read.
