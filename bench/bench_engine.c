@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_engine.c — figures of the whole engine through lynse.h, one case a run; bench/engine.py
- * drives
- * it and makes the table.
+ * drives it and makes the table.
  *
- *   bench_engine bulk PATH ROWS DIM SYNC      rows/s of add in calls of 10,000 rows, then a
- *   checkpoint bench_engine inserts PATH THREADS SECONDS rows/s of durable single-row adds, one in
- *   flight each bench_engine batches PATH SECONDS         rows/s of durable 128-row adds, 128-d,
- *   one thread bench_engine open PATH                    µs to open and first get; first and warm
- *   exact search bench_engine log PATH BYTES               fill the log with that many bytes, then
- *   wait to be killed bench_engine search PATH SECONDS THREADS  µs of one exact search, median;
- *   bytes it reads bench_engine overhead                     ns of a search over 1,000 rows beside
- *   its kernel
+ *   bench_engine bulk PATH ROWS DIM SYNC
+ *                rows/s of add in calls of 10,000 rows, then a checkpoint
+ *   bench_engine inserts PATH THREADS SECONDS
+ *                rows/s of durable single-row adds, one in flight each
+ *   bench_engine batches PATH SECONDS
+ *                rows/s of durable 128-row adds, 128-d, one thread
+ *   bench_engine open PATH
+ *                us to open and first get; first and warm exact search
+ *   bench_engine log PATH BYTES
+ *                fill the log with that many bytes, then wait to be killed
+ *   bench_engine search PATH SECONDS THREADS
+ *                us of one exact search, median; bytes it reads
+ *   bench_engine overhead
+ *                ns of a search over 1,000 rows beside its kernel
  *
  * Each prints lines `name value`.  With LYNSE_LSN_FD set, `inserts` writes each acknowledged LSN
  * there (8 bytes), for the trace that shows what was synced when.

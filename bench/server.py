@@ -3,9 +3,10 @@
 
 bench_server, a client in C with one thread, drives every server alike, with requests made
 beforehand: ours by msgpack-RPC and by HTTP, `chroma run` and LynseDB's server by HTTP with JSON,
-redis-server by its own protocol.  All of them and the client share the machine's cores, and take
-turns (A B A B ...).  Chroma answers from its graph, which is its default; ours and LynseDB's
-searches are exact.
+redis-server by its own protocol.  LynseDB's binary search, which its own client uses where it
+can, is beside our msgpack-RPC too: each by the fastest protocol that it has.  All of them and the
+client share the machine's cores, and take turns (A B A B ...).  Chroma answers from its graph,
+which is its default; ours and LynseDB's searches are exact.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from urllib.parse import urlencode
 
 import numpy as np
 from support import servers
@@ -30,7 +32,7 @@ from support.servers import (
 
 DIM, QUERIES, K = 384, 64, 10
 CONNECTIONS = (1, 8, 64)
-SYNC_INTERVAL = 2  # what a collection of the server begins with
+SYNC_ALWAYS = 1  # what a collection of the server begins with
 
 
 def random_vectors(rows: int, dim: int = DIM) -> np.ndarray:
@@ -70,6 +72,9 @@ def fill_all(rows: int, ours: servers.Server, peers: dict[str, servers.Server]) 
     if "lynsedb" in peers:
         servers.fill_lynsedb(peers["lynsedb"], name, vectors)
         rivals.append(Rival("lynsedb", peers["lynsedb"], "http", plain))
+        path = f"/search_binary?{urlencode(where(name))}&dim={DIM}&k={K}"
+        binary = [http_request(path, q.tobytes()) for q in queries]
+        rivals.append(Rival("lynsedb-binary", peers["lynsedb"], "http", binary))
     if "chroma" in peers:
         path = servers.fill_chroma(peers["chroma"], name, vectors)
         asked = [
@@ -114,6 +119,17 @@ def compare(table: Table, rows: int, rivals: list[Rival], named: dict[str, str])
             f"{quartile:.2f}",
             quartile >= 0.6,
         )
+        if ("lynsedb-binary", "http") in rates:
+            binary = rates["lynsedb-binary", "http"]
+            quartile = lower_quartile([a / b for a, b in zip(rpc, binary)])
+            table.add(
+                f"{case}, RPC beside binary HTTP",
+                "–",
+                f"{statistics.median(rpc):,.0f} /s",
+                f"{named['lynsedb']}: {statistics.median(binary):,.0f} /s",
+                f"{quartile:.2f}",
+                None,
+            )
         for name in ("lynsedb", "chroma"):
             if (name, "http") not in rates:
                 continue
@@ -193,7 +209,7 @@ def case_get(table: Table) -> None:
 def case_latency(table: Table) -> None:
     path = fresh("server-embedded")
     engine = build_once("bench_engine")
-    run(engine, "bulk", path, 1000, DIM, SYNC_INTERVAL)
+    run(engine, "bulk", path, 1000, DIM, SYNC_ALWAYS)
     queries = random_vectors(QUERIES)
     frames = [
         frame(i, "search", {**where("c"), "vector": q.tobytes(), "k": K})
@@ -232,7 +248,7 @@ def case_bulk(table: Table) -> None:
     mine, theirs, ratios = [], [], []
     for _ in range(PAIRS):
         path = fresh("server-bulk-embedded")
-        said = run(engine, "bulk", path, rows, DIM, SYNC_INTERVAL)
+        said = run(engine, "bulk", path, rows, DIM, SYNC_ALWAYS)
         theirs.append(number(said, "rows_per_second"))
         with servers.lynse("server-bulk") as ours:
             ours.call("required_collection", dim=DIM, **where("c"))

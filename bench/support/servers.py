@@ -203,8 +203,11 @@ def frame(number: int, method: str, params: object) -> bytes:
 
 
 def http_request(path: str, body: object) -> bytes:
-    text = json.dumps(body, separators=(",", ":")).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    """JSON, or the bytes as they are."""
+    is_binary = isinstance(body, bytes)
+    kind = "application/octet-stream" if is_binary else "application/json"
+    text = body if is_binary else json.dumps(body, separators=(",", ":")).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
     return f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
 
 

@@ -7,8 +7,8 @@
  *             read from memory once and stays in the cache while the queries, a few at a time,
  *             have their turn.  Where a gate comes first, a block without an open row is not
  *             read, and one with few is read row by row.
- * INVARIANTS  (1) The state is a block and the first query whose turn it is; how the block is read is
- *                 decided with its first query.
+ * INVARIANTS  (1) The state is a block and the first query whose turn it is; how the block is read
+ *                 is decided with its first query.
  *             (2) A row's distance is the same bits however it is read.
  * THREADS     One at a time.
  * FAILURE     What the oracle says; the search may not go on.
