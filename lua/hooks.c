@@ -258,41 +258,83 @@ static int find_source(const struct lua_host *host, const struct hook_desc *desc
     return 0;
 }
 
+/* With copies of the source and the options; NULL: no memory. */
+static struct lua_hook *make_hook(struct lua_host *host, const struct lua_hook *from)
+{
+    struct slice source = from->key.source, options = from->options;
+    struct lua_hook *h = mem_alloc(host->alloc, MEM_SCRIPT, sizeof *h + source.size + options.size);
+
+    if (!h) return NULL;
+    *h = *from;
+    h->host = host;
+    if (source.size) memcpy(h->source, source.data, source.size);
+    h->key.source = slice_of(h->source, source.size);
+    h->options = slice_of(h->source + source.size, options.size);
+    if (options.size) memcpy(h->source + source.size, options.data, options.size);
+    return h;
+}
+
+/* Compile it, and take it to where it returns its function. */
+static int try_hook(struct lua_hook *h, uint64_t deadline_us, struct error *err)
+{
+    struct hook_run *run;
+
+    if (begin(&h->base, deadline_us, &run, err) != 0) return -1;
+    end(run);
+    return 0;
+}
+
 static int prepare(struct hook_host *host_base, const struct hook_desc *desc, struct hook **out,
                    struct error *err)
 {
     struct lua_host *host = (struct lua_host *)host_base;
-    struct lua_hook *h;
-    struct hook_run *run;
     const struct loader_script *script;
     struct slice source;
 
     if (find_source(host, desc, &script, &source, err) != 0) return -1;
-    size_t bytes = sizeof *h + source.size + desc->options.size;
-    h = mem_alloc(host->alloc, MEM_SCRIPT, bytes);
-    if (!h) return error_no_memory(err, bytes);
-    *h = (struct lua_hook){
+    const struct lua_hook from = {
         .base = {host->base.ops, desc->point},
-        .host = host,
         .is_trusted = desc->is_trusted || script,
         .is_ours = script && script->is_ours,
         .key = {.name = script ? script->path : point_words[desc->point],
-                .hash = script ? script->hash : hash_xxh3_128(source.data, source.size)},
+                .hash = script ? script->hash : hash_xxh3_128(source.data, source.size),
+                .source = source},
+        .options = slice_of(desc->options.data, desc->options.size),
     };
-    if (source.size) memcpy(h->source, source.data, source.size);
-    h->key.source = slice_of(h->source, source.size);
-    h->options = slice_of(h->source + source.size, desc->options.size);
-    if (desc->options.size) memcpy(h->source + source.size, desc->options.data, h->options.size);
-    if (begin(&h->base, desc->deadline_us, &run, err) != 0) {
+    struct lua_hook *h = make_hook(host, &from);
+    if (!h) return error_no_memory(err, sizeof *h + source.size + desc->options.size);
+    if (try_hook(h, desc->deadline_us, err) != 0) {
         destroy(&h->base);
         return -1;
     }
-    end(run);
     *out = &h->base;
     return 0;
 }
 
 static const struct hook_ops ops = {prepare, destroy, begin, score, rerank, end, is_disabled};
+
+/* Each script of the folder, as a search would begin it, but with budgets: one that does not end
+ * must not keep the root from opening for good. */
+static int try_folder(struct lua_host *host, const char *folder, struct error *err)
+{
+    size_t count;
+    const struct loader_script *scripts = loader_scripts(host->loader, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct loader_script *s = &scripts[i];
+        if (s->is_ours) continue;
+        const struct lua_hook from = {
+            .base = {host->base.ops, s->point},
+            .key = {.name = s->path, .hash = s->hash, .source = s->source},
+        };
+        struct lua_hook *h = make_hook(host, &from);
+        if (!h) return error_no_memory(err, sizeof *h + s->source.size);
+        int rc = try_hook(h, 0, err);
+        destroy(&h->base);
+        if (rc != 0) return error_wrap(err, "scripts in %s", folder);
+    }
+    return 0;
+}
 
 int lua_host_create(const struct lua_host_desc *desc, struct hook_host **out, struct error *err)
 {
@@ -311,6 +353,10 @@ int lua_host_create(const struct lua_host_desc *desc, struct hook_host **out, st
     host->clock = desc->clock ? desc->clock : clock_system();
     pool_init(&host->pool, host->alloc, host->clock, pair_max);
     lateness_init(&host->lateness);
+    if (desc->scripts_dir && try_folder(host, desc->scripts_dir, err) != 0) {
+        lua_host_destroy(&host->base);
+        return -1;
+    }
     *out = &host->base;
     return 0;
 }

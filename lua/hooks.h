@@ -17,7 +17,7 @@ struct lua_host_desc {
     const char *scripts_dir;   /* scripts that are found by name (loader.h); NULL: ours alone */
 };
 
-/* err NO_MEMORY; those of loader_open. */
+/* err NO_MEMORY; those of loader_open; PARSE, HOOK: a script of the folder, and its line. */
 int lua_host_create(const struct lua_host_desc *desc, struct hook_host **out, struct error *err);
 void lua_host_destroy(struct hook_host *host); /* NULL is allowed */
 

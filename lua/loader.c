@@ -5,30 +5,22 @@
  *             read when the loader is opened: no search touches a disk, and a file that is edited
  *             meanwhile changes nothing that runs.
  * INVARIANTS  (1) Sorted by point and name; a name is there once for a point.
- *             (2) A name is one component of letters, digits and _: it leads out of no folder.
- *             (3) What is read is bounded before it is: plain files, their size, number and sum.
- *                 Links are followed, for the folder and what leads there are the operator's.
  * THREADS     Any: nothing changes after loader_open.
  * FAILURE     loader_open takes all of a folder or fails, and names the file.
  */
 #include "lua/loader.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "codec/quote.h"
 #include "lua/builtin.h"
+#include "lua/script_folder.h"
 
 struct loader {
     struct alloc *alloc;
     size_t count, room;
-    size_t folder_bytes;
     struct loader_script *scripts;
 };
 
@@ -38,9 +30,6 @@ static const char *const point_words[] = {
 #undef POINT_WORD
 };
 enum { POINTS = sizeof point_words / sizeof *point_words };
-
-static const char ending[] = ".lua";
-enum { ENDING_BYTES = sizeof ending - 1 };
 
 /* ---- The table ---- */
 
@@ -143,147 +132,30 @@ static int add_ours(struct loader *l, struct error *err)
 
 /* ---- A folder ---- */
 
-/* (2) */
-static bool is_script_name(struct slice name)
+struct taking {
+    struct loader *loader;
+    enum hook_point point;
+};
+
+static int take_script(void *ctx, const char *path, struct slice source, struct error *err)
 {
-    bool is_right = name.size >= 1 && name.size <= LOADER_NAME_BYTES_MAX;
-    for (size_t i = 0; is_right && i < name.size; i++) {
-        uint8_t c = name.data[i];
-        is_right = (c >= 'a' && c <= 'z') || (i > 0 && ((c >= '0' && c <= '9') || c == '_'));
-    }
-    return is_right;
+    const struct taking *t = ctx;
+    return add(t->loader, t->point, path, source, false, err);
 }
 
-/* At most `room` bytes; fails where there are more.  fd is open. */
-static int read_all(int fd, const char *path, char *out, size_t room, size_t *out_size,
-                    struct error *err)
+static int add_folder(struct loader *l, const char *path, struct error *err)
 {
-    size_t size = 0;
-
-    while (size <= room) {
-        char spare;
-        ssize_t n = size < room ? read(fd, out + size, room - size) : read(fd, &spare, 1);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return error_set_errno(err, error_code_of_errno(errno), errno, "read %s", path);
-        if (n == 0) {
-            *out_size = size;
-            return 0;
-        }
-        size += (size_t)n;
-    }
-    return error_set(err, LYNSE_BUSY, "%s: grew while it was read", path);
-}
-
-/* (3) */
-static int check_file(const struct loader *l, int fd, const char *path, size_t *out_size,
-                      struct error *err)
-{
-    struct stat s;
-
-    if (fstat(fd, &s) != 0)
-        return error_set_errno(err, error_code_of_errno(errno), errno, "stat %s", path);
-    if (!S_ISREG(s.st_mode)) return error_set(err, LYNSE_INVALID, "%s: no plain file", path);
-    if (s.st_size > HOOK_SOURCE_BYTES_MAX)
-        return error_set(err, LYNSE_LIMIT, "%s: %lld bytes, the limit is %d", path,
-                         (long long)s.st_size, HOOK_SOURCE_BYTES_MAX);
-    *out_size = (size_t)s.st_size;
-    if (*out_size > LOADER_FOLDER_BYTES_MAX - l->folder_bytes)
-        return error_set(err, LYNSE_LIMIT, "%s: scripts of more than %d bytes together", path,
-                         LOADER_FOLDER_BYTES_MAX);
-    return 0;
-}
-
-/* fd is the script's, and open. */
-static int add_open_file(struct loader *l, enum hook_point point, struct slice name, int fd,
-                         struct error *err)
-{
-    char path[LOADER_NAME_BYTES_MAX + 16];
-    size_t size, room;
-
-    snprintf(path, sizeof path, "%s/%.*s", point_words[point], (int)name.size,
-             (const char *)name.data);
-    if (check_file(l, fd, path, &room, err) != 0) return -1;
-    char *block = mem_alloc(l->alloc, MEM_SCRIPT, sizeof path + room);
-    if (!block) return error_no_memory(err, sizeof path + room);
-    memcpy(block, path, sizeof path);
-    char *source = block + sizeof path;
-    if (read_all(fd, path, source, room, &size, err) != 0 ||
-        add(l, point, block, slice_of(source, size), false, err) != 0) {
-        mem_free(l->alloc, block);
-        return -1;
-    }
-    l->folder_bytes += size;
-    return 0;
-}
-
-static int add_file(struct loader *l, enum hook_point point, int folder_fd, const char *file,
-                    struct error *err)
-{
-    char quoted[QUOTE_BYTES];
-    struct slice name = slice_of(file, strlen(file) - ENDING_BYTES);
-
-    if (!is_script_name(name))
-        return error_set(err, LYNSE_INVALID,
-                         "%s/%s: a script is called by 1 to %d of a to z, digits and _, a letter "
-                         "first",
-                         point_words[point], quote_text(slice_of_text(file), quoted, sizeof quoted),
-                         LOADER_NAME_BYTES_MAX);
-    int fd = openat(folder_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return error_set_errno(err, error_code_of_errno(errno), errno, "open %s/%s",
-                               point_words[point], file);
-    int rc = add_open_file(l, point, name, fd, err);
-    close(fd);
-    return rc;
-}
-
-static bool is_script_file(const char *file)
-{
-    size_t size = strlen(file);
-    return file[0] != '.' && size > ENDING_BYTES &&
-           memcmp(file + size - ENDING_BYTES, ending, ENDING_BYTES) == 0;
-}
-
-/* The scripts of one point; a folder that is not there has none.  take_fd: of the folder. */
-static int add_point(struct loader *l, enum hook_point point, int take_fd, struct error *err)
-{
-    DIR *stream = fdopendir(take_fd);
-    const struct dirent *entry;
+    struct script_folder folder = {.alloc = l->alloc,
+                                   .path = path,
+                                   .file_bytes_max = HOOK_SOURCE_BYTES_MAX,
+                                   .bytes_max = LOADER_FOLDER_BYTES_MAX};
     int rc = 0;
 
-    if (!stream) {
-        close(take_fd);
-        return error_set_errno(err, error_code_of_errno(errno), errno, "list %s",
-                               point_words[point]);
-    }
-    while (rc == 0) {
-        errno = 0;
-        entry = readdir(stream);
-        if (!entry && errno != 0)
-            rc = error_set_errno(err, error_code_of_errno(errno), errno, "list %s",
-                                 point_words[point]);
-        if (!entry) break;
-        if (is_script_file(entry->d_name)) rc = add_file(l, point, take_fd, entry->d_name, err);
-    }
-    closedir(stream);
-    return rc;
-}
-
-static int add_folder(struct loader *l, const char *folder, struct error *err)
-{
-    int rc = 0, folder_fd = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
-
-    if (folder_fd < 0)
-        return error_set_errno(err, error_code_of_errno(errno), errno, "open %s", folder);
     for (unsigned point = 0; rc == 0 && point < POINTS; point++) {
-        int fd = openat(folder_fd, point_words[point], O_RDONLY | O_CLOEXEC | O_DIRECTORY);
-        if (fd >= 0) rc = add_point(l, point, fd, err);
-        else if (errno != ENOENT)
-            rc = error_set_errno(err, error_code_of_errno(errno), errno, "open %s",
-                                 point_words[point]);
+        struct taking taking = {l, point};
+        rc = script_folder_read(&folder, point_words[point], take_script, &taking, err);
     }
-    close(folder_fd);
-    return rc == 0 ? 0 : error_wrap(err, "scripts in %s", folder);
+    return rc;
 }
 
 int loader_open(struct alloc *a, const char *folder, struct loader **out, struct error *err)

@@ -13,10 +13,11 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/slice.h"
+#include "lua/script_folder.h"
 #include "query/hook.h"
 
 enum {
-    LOADER_NAME_BYTES_MAX = 32,        /* a to z, digits and _; a letter first */
+    LOADER_NAME_BYTES_MAX = SCRIPT_NAME_BYTES_MAX,
     LOADER_SCRIPTS_MAX = 1000,         /* LIMIT: more, with those that come along */
     LOADER_FOLDER_BYTES_MAX = 4 << 20, /* LIMIT: more in all files of a folder together */
 };

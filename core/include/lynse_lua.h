@@ -35,7 +35,8 @@ struct lynse_lua_desc {
     const char *scripts_dir;
 };
 /* The same; desc NULL: as lynse_lua_attach.  Also NOT_FOUND, INVALID, LIMIT, READ_ONLY, IO: what is
- * wrong with the folder or a file of it, and nothing is attached. */
+ * wrong with the folder or a file of it, and nothing is attached; PARSE, HOOK: a script that does
+ * not compile, or does not return a function within the bounds of scripts that are not trusted. */
 LYNSE_API int lynse_lua_attach_with(struct lynse *db, const struct lynse_lua_desc *desc,
                                     struct lynse_error *err);
 

@@ -297,6 +297,7 @@ return {
       ["patterns.c"] = "find, match, gmatch and gsub for scripts that nobody vouches for",
       ["pool.[ch]"] = "pairs of states of one database, each borrowed for one run",
       ["sandbox.[ch]"] = "what a script can reach: an allow-list, made anew for each run",
+      ["script_folder.[ch]"] = "the files of an operator's folder of scripts",
       ["state.[ch]"] = "one Lua state with its budget: made, called under protection, thrown away",
       ["strings.c"] = "functions of `string` that make texts, for scripts that nobody vouches for",
       ["tables.c"] = "the library `table` for scripts that nobody vouches for",

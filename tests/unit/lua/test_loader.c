@@ -208,19 +208,22 @@ static void a_mistyped_name_is_put_right(void **state)
     expect_not_found("zebra", " more");
 }
 
+/* The scripts are read, and tried. */
 static int open_it(void *ctx, struct error *err)
 {
-    struct loader *l;
-    if (loader_open(ctx, f.path, &l, err) != 0) return -1;
-    loader_close(l);
+    struct lua_host_desc desc = {.alloc = ctx, .pair_max = 1, .scripts_dir = f.path};
+    struct hook_host *host;
+
+    if (lua_host_create(&desc, &host, err) != 0) return -1;
+    lua_host_destroy(host);
     return 0;
 }
 
 static void without_memory_it_says_so(void **state)
 {
     (void)state;
-    write_script("rerank/mmr.lua", "one");
-    write_script("rerank/other.lua", "two");
+    write_script("rerank/mmr.lua", "local t = {} return function() return t end");
+    write_script("rerank/other.lua", "return function() return 'other' end");
     oom_sweep(f.alloc, open_it, f.alloc);
 }
 
@@ -278,6 +281,37 @@ static void a_root_finds_the_scripts_of_a_folder(void **state)
     assert_int_equal(lynse_close(db, &err), LYNSE_OK);
 }
 
+/* What a root says of a folder with one such file. */
+static void expect_refused(const char *path, const char *source, int code, const char *text)
+{
+    struct lynse_open_desc open = {.path = ":memory:"};
+    struct lynse_lua_desc desc = {sizeof desc, f.path};
+    struct lynse_error err = {0};
+    struct lynse *db;
+
+    write_script(path, source);
+    assert_int_equal(lynse_open(&open, &db, &err), LYNSE_OK);
+    assert_int_equal(lynse_lua_attach_with(db, &desc, &err), code);
+    if (!strstr(err.text, text)) fail_msg("%s", err.text);
+    write_script(path, "return function() end");
+    assert_int_equal(lynse_lua_attach_with(db, &desc, &err), LYNSE_OK);
+    assert_int_equal(lynse_close(db, &err), LYNSE_OK);
+}
+
+static void a_broken_script_is_told_when_it_is_read(void **state)
+{
+    char path[TEMP_PATH_BYTES + 16];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/score", f.path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    expect_refused("rerank/mine.lua", "\nreturn function(", LYNSE_PARSE, ": rerank/mine:2: ");
+    expect_refused("score/mine.lua", "local x\nx.y = 1", LYNSE_HOOK, ": score/mine:2: attempt");
+    expect_refused("score/other.lua", "return 5", LYNSE_HOOK, "returns a number instead of a");
+    expect_refused("rerank/other.lua", "while true do end", LYNSE_HOOK,
+                   ": rerank/other:1: stopped");
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_folder, close_folder)
 static const struct CMUnitTest tests[] = {
     CASE(ours_have_versions),
@@ -288,5 +322,6 @@ static const struct CMUnitTest tests[] = {
     CASE(without_memory_it_says_so),
     CASE(a_text_of_one_word_is_a_name),
     CASE(a_root_finds_the_scripts_of_a_folder),
+    CASE(a_broken_script_is_told_when_it_is_read),
 };
 TEST_MAIN(tests)
