@@ -64,6 +64,7 @@ function(lynse_program)
     target_link_libraries(lynse_program PRIVATE lynse_lua_internal)
   else()
     target_sources(lynse_program PRIVATE
+      ${PROJECT_SOURCE_DIR}/lua/script_folder.c # the library shows none of its own
       $<TARGET_OBJECTS:core_base> $<TARGET_OBJECTS:core_codec>)
     target_link_options(lynse_program PRIVATE LINKER:--gc-sections)
     target_link_libraries(lynse_program PRIVATE lynse_lua_static)

@@ -5,7 +5,9 @@
 -- functions that raise it: a method is one line after the other, and the failure its answer.
 local lynse = require "lynse"
 local args = require "lynse.args"
+local method_table = require "lynse.method_table"
 local native = require "lynse.native"
+local own = require "lynse.own"
 
 local function answer_or_raise(value, failure, ...)
    if value == nil then error(failure, 0) end
@@ -125,14 +127,24 @@ if native.has_room_limits() then
    end
 end
 
-local methods, routed = {}, {}
+local methods, routed, files = {}, {}, {}
 
-local function add_method(name, method)
+-- file: of its source; a name leads to one alone.
+local function claim(name, file, place)
+   if files[name] then
+      error(("%s: there is a method '%s' already, of %s"):format(place, name, files[name]), 0)
+   end
+   files[name] = file
+end
+
+local function add_method(name, method, file, place)
    method.name = name
-   table.insert(method.arguments, args.timeout)
+   method.arguments[#method.arguments + 1] = args.timeout
    methods[name] = method
-   native.register_method(name, method)
-   for _, alias in ipairs(method.aliases or {}) do native.register_method(alias, method) end
+   for _, called in ipairs { name, unpack(method.aliases or {}) } do
+      claim(called, file, place)
+      native.register_method(called, method)
+   end
 end
 
 local function route(verb_and_path, spec)
@@ -143,7 +155,11 @@ local function route(verb_and_path, spec)
 end
 
 for _, script in ipairs(native.script_names "rpc.") do
-   add_method(script:match "^rpc%.(.*)$", require(script))
+   local name = script:match "^rpc%.(.*)$"
+   local file = ("scripts/rpc/%s.lua of the program"):format(name)
+   local method = require(script)
+   method_table.check(method, file)
+   add_method(name, method, file, file)
 end
 
 local planned = {}
@@ -154,18 +170,10 @@ for _, script in ipairs(native.script_names "http.") do
    end
 end
 
--- All but a few methods are POST /<name> with their arguments as the body.
-for name, method in pairs(methods) do
-   for _, path in ipairs { name, unpack(method.aliases or {}) } do
-      if not routed["POST /" .. path] and not method.rpc_only then
-         route("POST /" .. path, { method = name })
-      end
-   end
-end
-
 for i, entry in ipairs(planned) do
    local verb, name = entry:match "^(%u*) ?(%l%S*)$"
    planned[i] = name
+   claim(name, "scripts/http/planned.lua of the program, which is to come", "planned.lua")
    native.register_method(name, {
       arguments = {},
       lenient = true,
@@ -175,6 +183,22 @@ for i, entry in ipairs(planned) do
    native.register_route("/" .. name, { verb = verb, method = name, params = "query" })
 end
 
+own.add_all(add_method)
+
+-- All but a few methods are POST /<name> with their arguments as the body.
+for name, method in pairs(methods) do
+   for _, path in ipairs { name, unpack(method.aliases or {}) } do
+      if not routed["POST /" .. path] and not method.rpc_only then
+         route("POST /" .. path, { method = name })
+      end
+   end
+end
+
+for _, name in ipairs {
+   "register_method", "register_route", "script_names", "own_methods", "call_guarded", "is_stopped",
+} do
+   native[name], engine[name] = nil, nil
+end
 context.methods, context.routes, context.planned = methods, routed, lynse.array(planned)
 
 return {

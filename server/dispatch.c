@@ -13,13 +13,16 @@
  *                 in loop->step.
  * THREADS     The loop's.
  * FAILURE     A failure (failure.h) that a method returns or raises is its answer; anything else
- *             that is raised is INTERNAL, with its text and place in the log.
+ *             that is raised is INTERNAL, with its text and place in the log.  Of a method of the
+ *             operator's it is HOOK, and says so to the caller too; that such a method was stopped
+ *             (method_guard.h) is HOOK or DEADLINE, whatever it did to be left alone.
  */
 #include "server/dispatch.h"
 
 #include <lauxlib.h>
 #include <lynse.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -141,6 +144,17 @@ static void report_bug(struct request *r, const char *text)
               text ? text : "an error without a text");
 }
 
+/* What a method of the operator's raised is for its caller, who may be the operator. */
+static void set_own_failure(lua_State *L, const struct request *r, struct error *out)
+{
+    const char *text = text_at(L, 1), *name = r->method->name;
+
+    if (!text) error_set(out, LYNSE_HOOK, "%s: it raised a %s", name, luaL_typename(L, 1));
+    else if (strncmp(text, "rpc/", 4) == 0) error_set(out, LYNSE_HOOK, "%s", text);
+    else error_set(out, LYNSE_HOOK, "%s: %s", name, text);
+    error_on_one_line(out);
+}
+
 /* step(value): the answer is written; with an error, the value becomes that. */
 static int write_answer(lua_State *L)
 {
@@ -150,6 +164,10 @@ static int write_answer(lua_State *L)
     if (work->error) {
         work->is_failure = read_failure(L, work->error);
         if (!work->is_failure) report_bug(work->request, text_at(L, 1));
+        if (!work->is_failure && work->request->method->is_own) {
+            set_own_failure(L, work->request, work->error);
+            work->is_failure = true;
+        }
         return 0;
     }
     work->request->answer(work->request, L, 1, NULL);
@@ -199,27 +217,54 @@ static void answer_values(struct request *r)
     r->answer(r, NULL, 0, &err);
 }
 
+/* lua_resume, with a guard where the method is the operator's.  *out_is_stopped: it took too much;
+ * err says of what. */
+static int resume(struct request *r, int argument_count, bool *out_is_stopped, struct error *err)
+{
+    struct loop *l = r->loop;
+    const struct method_guard *g = &l->guard;
+    char told[ERROR_TEXT_BYTES];
+
+    *out_is_stopped = false;
+    if (!r->method->is_own) return lua_resume(r->thread, argument_count);
+    method_guard_begin(l, &r->deadline_us);
+    int status = lua_resume(r->thread, argument_count);
+    method_guard_end(l);
+    if (g->end == GUARD_HOLDS || (g->end == GUARD_MEMORY && status != LUA_ERRMEM)) return status;
+    *out_is_stopped = true;
+    method_guard_tell(g, told, sizeof told);
+    error_set(err, g->end == GUARD_DEADLINE ? LYNSE_DEADLINE : LYNSE_HOOK, "%s", told);
+    l->answered_bytes = COLLECT_BYTES + 1; /* what it held goes with the next answer */
+    return status;
+}
+
 /* Run the coroutine on, with argument_count values at the top of its stack. */
 static void run_on(struct request *r, int argument_count)
 {
     struct request *before = r->loop->current;
     struct error err;
+    bool is_stopped;
 
     r->waits = false;
     r->loop->current = r;
-    int status = lua_resume(r->thread, argument_count);
+    int status = resume(r, argument_count, &is_stopped, &err);
     r->loop->current = before;
     if (status == LUA_YIELD && r->waits) return;
-    if (status == LUA_YIELD) {
+    if (is_stopped) {
+        report_bug(r, err.text);
+        r->answer(r, NULL, 0, &err);
+    } else if (status == LUA_YIELD) {
         report_bug(r, "it yields, and waits for nothing");
-        error_set(&err, LYNSE_INTERNAL, "the method failed; the server's log says where");
+        if (r->method->is_own)
+            error_set(&err, LYNSE_HOOK, "%s: it yields, and waits for nothing", r->method->name);
+        else error_set(&err, LYNSE_INTERNAL, "the method failed; the server's log says where");
         r->answer(r, NULL, 0, &err);
     } else if (status == 0) {
         answer_values(r);
     } else {
         answer_failure(r, status);
     }
-    finish(r, status == 0);
+    finish(r, status == 0 && !is_stopped);
 }
 
 /* ---- Beginning ---- */

@@ -5,6 +5,8 @@
 
 #include "server/arguments.h"
 #include "server/limits.h"
+#include "server/method_guard.h"
+#include "server/own_methods.h"
 
 static const char collection_name[] = "lynse.server.collection";
 
@@ -134,4 +136,6 @@ void engine_natives_push(lua_State *L)
     lua_setfield(L, -2, "errors");
     add_all(L, engine_natives_metrics);
     add_all(L, engine_natives_limits);
+    add_all(L, engine_natives_guard);
+    add_all(L, engine_natives_own);
 }

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "codec/json.h"
 #include "codec/msgpack.h"
+#include "lua/module/records.h"
 #include "server/kind_words.h"
 
 static const char hits_name[] = "lynse.hits";
@@ -412,6 +413,21 @@ static int set_raw(lua_State *L)
     return 1;
 }
 
+/* hits:lists([query]) → {count, ids, scores, fields, vectors, dim}, of all queries or of one: for a
+ * method that looks at what was found, which an answer that is written from the hits does not. */
+static int push_lists(lua_State *L)
+{
+    struct hits_value *h = check_hits(L);
+    size_t query = (size_t)luaL_optinteger(L, 2, 0), from = 0, to;
+
+    if (!h->hits) return luaL_argerror(L, 1, "they are freed");
+    if (query > h->hits->query_count) return luaL_argerror(L, 2, "there is no such query");
+    if (query > 1) from = h->hits->query_ends[query - 2];
+    to = query ? h->hits->query_ends[query - 1] : h->hits->count;
+    hits_push(L, h->hits, from, to, 0);
+    return 1;
+}
+
 void hits_value_prepare(lua_State *L)
 {
     static const char *const words[] = {
@@ -431,6 +447,8 @@ void hits_value_prepare(lua_State *L)
     lua_setfield(L, -2, "raw");
     lua_pushcfunction(L, count_hits);
     lua_setfield(L, -2, "count");
+    lua_pushcfunction(L, push_lists);
+    lua_setfield(L, -2, "lists");
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, free_hits);
     lua_setfield(L, -2, "__gc");

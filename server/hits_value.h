@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hits_value.h — what a search, query or get found, as a value of Lua that is encoded when the
- * answer is written, and never becomes tables.
+ * answer is written; tables are made of it only for who asks, by hits:lists().
  *
  * A handler says in which form it is to be written: hits:items(k) and the like answer with the hits
  * themselves.  Thread: that of the loop.

@@ -118,7 +118,8 @@ static int open_state(struct loop *l, struct error *err)
     lua_setallocf(l->L, allocate, l);
     if (lua_cpcall(l->L, prepare_state, NULL) == 0) return 0;
     const char *text = lua_tostring(l->L, -1);
-    return error_set(err, LYNSE_INTERNAL, "scripts: %s", text ? text : "an error without a text");
+    error_set(err, LYNSE_INTERNAL, "scripts: %s", text ? text : "an error without a text");
+    return error_on_one_line(err);
 }
 
 /* ---- Connections ---- */

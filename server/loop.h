@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "server/completion.h"
 #include "server/listener.h"
+#include "server/method_guard.h"
 #include "server/methods.h"
 #include "server/metrics.h"
 
@@ -63,6 +64,7 @@ struct loop {
     int threads[LOOP_THREADS_KEPT];
     size_t thread_count;
     struct request *current; /* whose coroutine runs */
+    struct method_guard guard;
 
     struct connection *connections;
     size_t connection_count;

@@ -144,6 +144,7 @@ static int register_method(lua_State *L)
     method->is_public = field_flag(L, 2, "public");
     method->is_lenient = field_flag(L, 2, "lenient");
     method->is_audited = field_flag(L, 2, "mutates");
+    method->is_own = field_flag(L, 2, "is_own");
     method->is_urgent = method->is_public || field_flag(L, 2, "urgent");
     lua_getfield(L, 2, "arguments");
     signature_read(L, 3, &method->signature);

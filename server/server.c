@@ -234,18 +234,41 @@ static void fit_machine(struct server_options *o)
     }
 }
 
+/* (2) */
+static int close_all(struct server *s, struct lynse_error *failed)
+{
+    close_loops(s);
+    opened_names_close(&s->opened);
+    own_methods_free(&s->own_methods);
+    int code = lynse_close(s->db, failed);
+    s->db = NULL;
+    return code;
+}
+
 int server_open(struct server *s, const struct server_options *options, struct error *err)
 {
     *s = (struct server){.options = *options, .started_us = clock_now_us(clock_system())};
     if (opened_names_open(&s->opened) != 0) return error_set(err, LYNSE_BUSY, "no lock to be had");
     mutex_init(&s->stop_lock);
     fit_machine(&s->options);
-    if (open_engine(s, err) == 0 && open_loops(s, err) == 0) return 0;
-    close_loops(s);
-    opened_names_close(&s->opened);
-    lynse_close(s->db, NULL);
-    s->db = NULL;
+    if (open_engine(s, err) == 0 &&
+        own_methods_read(&s->own_methods, s->options.scripts_dir, err) == 0 &&
+        open_loops(s, err) == 0)
+        return 0;
+    close_all(s, NULL);
     return -1;
+}
+
+int server_check_scripts(struct server *s, const struct server_options *options, struct error *err)
+{
+    struct server_options alone = *options;
+
+    alone.data_dir = ":memory:";
+    alone.host = alone.socket = NULL;
+    alone.workers = 1;
+    if (server_open(s, &alone, err) != 0) return -1;
+    close_all(s, NULL);
+    return 0;
 }
 
 static void run_loop(void *ctx)
@@ -268,9 +291,7 @@ int server_run(struct server *s, struct error *err)
     loop_run(s->loops[0]);
     for (unsigned i = 1; i < s->loop_count; i++)
         if (s->loops[i]->thread) uv_thread_join(&s->loops[i]->thread);
-    close_loops(s);
-    opened_names_close(&s->opened);
-    if (lynse_close(s->db, &failed) != LYNSE_OK) return fail_with(err, &failed);
+    if (close_all(s, &failed) != LYNSE_OK) return fail_with(err, &failed);
     return rc == 0 ? 0 : -1;
 }
 

@@ -17,6 +17,7 @@
 #include "base/thread.h"
 #include "server/opened_names.h"
 #include "server/options.h"
+#include "server/own_methods.h"
 
 struct loop;
 struct method;
@@ -37,6 +38,7 @@ struct server {
     struct loop **loops;
     unsigned loop_count;
     struct opened_names opened;
+    struct own_methods own_methods;
     unsigned port; /* that is listened on; 0: none */
     uint64_t started_us;
     _Atomic(uint64_t) next_number;
@@ -48,8 +50,11 @@ struct server {
 };
 
 /* err: what lynse_open says; BUSY: the address is in use; INVALID: options that do not go together;
- * INTERNAL: a script is wrong. */
+ * INTERNAL: a script is wrong, and which, and where; what script_folder_read says. */
 int server_open(struct server *s, const struct server_options *options, struct error *err);
+/* Whether a server would take the operator's scripts: loaded and checked, with no folder of data
+ * and no address.  err: as server_open. */
+int server_check_scripts(struct server *s, const struct server_options *options, struct error *err);
 /* Serve until server_stop; the loops end, the engine is closed.  err: what the closing met. */
 int server_run(struct server *s, struct error *err);
 /* Any thread.  The first call drains: nothing new is accepted, what is under way is answered within

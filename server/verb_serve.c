@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_serve.c — `lynse serve`: options, signals, and the server's life; `lynse config`: what those
- * options would be.
+ * options would be, and whether the scripts that they name are right.
  *
  * SIGTERM and SIGINT drain; a second one ends at once.  SIGPIPE is not for us.
  */
@@ -117,7 +117,9 @@ int verb_config(int argc, char **argv)
     else if (reading.wants_help) options_print_help(stdout);
     else {
         options_print_values(&reading, stdout);
-        if (options_check(&reading.values, &err) != 0) status = refuse("config", &err, 2);
+        if (options_check(&reading.values, &err) != 0 ||
+            (reading.values.scripts_dir && server_check_scripts(&server, &reading.values, &err)))
+            status = refuse("config", &err, 2);
     }
     options_deinit(&reading);
     return status;

@@ -74,6 +74,13 @@ int error_wrap(struct error *err, const char *format, ...)
     return -1;
 }
 
+int error_on_one_line(struct error *err)
+{
+    for (char *at = err->text; *at; at++)
+        if ((unsigned char)*at < 32 || *at == 127) *at = ' ';
+    return -1;
+}
+
 int error_code_of_errno(int os_errno)
 {
     switch (os_errno) {

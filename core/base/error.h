@@ -45,6 +45,9 @@ int error_set_at(struct error *err, int code, int os_errno, const char *file, in
 /* Put context before the text: "rename 'a' to 'b': <old text>".  Keeps the code.  Returns -1. */
 int error_wrap(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Control characters of the text become spaces: what others wrote may have lines.  Returns -1. */
+int error_on_one_line(struct error *err);
+
 /* Shorthand for the one error that needs no words. */
 #define error_no_memory(err, bytes)                                                                \
     error_set((err), LYNSE_NO_MEMORY, "cannot allocate %zu bytes", (size_t)(bytes))

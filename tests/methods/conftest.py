@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from served import Served  # noqa: E402
 
 BUILD = os.environ.get("LYNSE_BUILD", str(ROOT / "build" / "release"))
+OPTIONS = ("--scripts", str(ROOT / "tests" / "methods" / "scripts"))  # a method of an operator's
 
 
 class RpcError(Exception):
@@ -92,7 +93,7 @@ class Http:
 
 @pytest.fixture(scope="session")
 def served():
-    with Served(BUILD) as running:
+    with Served(BUILD, *OPTIONS) as running:
         yield running
         assert running.process.poll() is None, "the server ended"
 

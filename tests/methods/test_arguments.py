@@ -5,7 +5,7 @@ import json
 import urllib.request
 
 import pytest
-from conftest import BUILD, RpcError
+from conftest import BUILD, OPTIONS, RpcError
 from served import Served
 
 # Of each type what it does not take.
@@ -21,6 +21,7 @@ WRONG = {
     "vectors": [5, "x", True, {}, ["x"], [[]], [["x"]], [[1], [1, 2]], b"123", [b"123"],
                 {"shape": [1, 2], "data": b"1"}, {"shape": [-1, 2], "data": b""}],
     "documents": [5, "x", True, {}, [5], ["x"], [[]]],
+    "texts": [5, "x", True, {}, [5], [["x"]], [None]],
     "document": [5, "x", True, []],
     "value": [5, "x", True, []],
     "body": [5, "x", True, [], {}],
@@ -30,7 +31,7 @@ REFUSALS = {"INVALID", "LIMIT", "DIMENSION"}
 
 def read_functions():
     """From a server of its own, because parameters are made before there are fixtures."""
-    with Served(BUILD) as served:
+    with Served(BUILD, *OPTIONS) as served:
         answer = json.load(urllib.request.urlopen(f"{served.url}/api_info", b"{}"))
     return answer["params"]["functions"]
 
@@ -51,7 +52,7 @@ def good_value(argument):
     return {
         "name": "tests", "text": "x", "flag": False, "integer": low or 1, "number": low or 1.0,
         "id": 1, "ids": [1], "vector": [1.0], "vectors": [[1.0]], "documents": [{}],
-        "document": {}, "value": {}, "body": b"1234",
+        "texts": ["x"], "document": {}, "value": {}, "body": b"1234",
     }[argument["type"]]  # fmt: skip
 
 

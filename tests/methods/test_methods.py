@@ -90,6 +90,7 @@ GOOD = {
     "commit": ({}, {"status": "Success", "result": NAMES}),
     "flush": ({}, NAMES),
     "checkpoint": ({}, NAMES),
+    "every_kind": ({"whole": 7}, {"whole": 7, "word": "up", "text": "none"}),
     "close_collection": ({}, NAMES),
     "drop_collection": ({}, NAMES),
     "drop_database": ({}, {"database_name": "tests"}),

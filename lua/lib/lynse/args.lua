@@ -6,6 +6,7 @@
 -- take is in server/arguments.h, which checks them.
 local args = {
    whole_max = 2 ^ 53 - 1, -- beyond it two whole numbers are one double
+   count_max = 24,         -- of a method: ARGUMENT_COUNT_MAX
 }
 
 local function argument(kind, name, doc, options)
@@ -14,10 +15,11 @@ local function argument(kind, name, doc, options)
    return made
 end
 
-for _, kind in ipairs {
+args.kinds = {
    "name", "text", "flag", "integer", "number", "id", "ids", "vector", "vectors", "documents",
    "texts", "value", "document", "body",
-} do
+}
+for _, kind in ipairs(args.kinds) do
    args[kind] = function(name, doc, options) return argument(kind, name, doc, options) end
 end
 
