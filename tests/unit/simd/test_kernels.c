@@ -177,8 +177,8 @@ static void check_block(const struct forms *f, size_t dim, size_t stride, size_t
 {
     enum { QUERIES_MAX = 9 };
     float values[QUERIES_MAX][ROWS_MAX + 1];
-    const float *queries[QUERIES_MAX], untouched = 12345;
-    float *out[QUERIES_MAX];
+    const float *queries[QUERIES_MAX] = {0}, untouched = 12345;
+    float *out[QUERIES_MAX] = {0};
     size_t query_count = random_bits() % (QUERIES_MAX + 1);
 
     for (size_t q = 0; q < query_count; q++) {
