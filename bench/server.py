@@ -271,6 +271,36 @@ def case_bulk(table: Table) -> None:
     )
 
 
+# ---- slow clients ----
+
+
+def case_slow(table: Table) -> None:
+    queries = random_vectors(QUERIES)
+    frames = [
+        frame(i, "search", {**where("c"), "vector": q.tobytes(), "k": K})
+        for i, q in enumerate(queries)
+    ]
+    with servers.lynse("server-slow") as ours:
+        servers.fill_lynse(ours, "c", random_vectors(1000))
+        requests = write_requests("slow", frames)
+        drive(ours, "rpc", requests, seconds=0.5)
+        alone, beside = [], []
+        for _ in range(PAIRS):
+            alone.append(drive(ours, "rpc", requests, seconds=0.5)["p99_us"])
+            with servers.slow_connections(ours, 1000):
+                beside.append(drive(ours, "rpc", requests, seconds=0.5)["p99_us"])
+    quartile = lower_quartile([2 * a / b for a, b in zip(alone, beside)])
+    table.add(
+        f"p99 of a search of 1,000 × {DIM}, RPC, beside 1,000 clients that send a byte each half "
+        "second",
+        "≤ 2× alone",
+        f"{statistics.median(beside):.0f} µs",
+        f"alone {statistics.median(alone):.0f} µs",
+        f"{quartile:.2f}",
+        quartile >= 1.0,
+    )
+
+
 # ---- idle ----
 
 
@@ -314,6 +344,7 @@ CASES = {
     "get": case_get,
     "latency": case_latency,
     "bulk": case_bulk,
+    "slow": case_slow,
     "idle": case_idle,
 }
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Iterator
 
@@ -258,4 +259,24 @@ def idle_connections(server: Server, count: int) -> Iterator[None]:
             peer = stack.enter_context(contextlib.closing(server.connect()))
             peer.sendall(frame(1, "health", {}))
             peer.recv(4096)
+        yield
+
+
+@contextlib.contextmanager
+def slow_connections(server: Server, count: int) -> Iterator[None]:
+    """Each has begun a request, and goes on with a byte now and then."""
+    stop = threading.Event()
+
+    def trickle(peers: list[socket.socket]) -> None:
+        while not stop.wait(0.5):
+            for peer in peers:
+                with contextlib.suppress(OSError):  # the server may have cut it
+                    peer.send(b"P")
+
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(contextlib.closing(server.connect())) for _ in range(count)]
+        feeder = threading.Thread(target=trickle, args=(peers,))
+        feeder.start()
+        stack.callback(feeder.join)
+        stack.callback(stop.set)
         yield
