@@ -54,6 +54,7 @@ class Rival:
         self.requests = write_requests(f"search-{name}-{protocol}", requests)
 
     def rate(self, connections: int, seconds: float) -> float:
+        """Answers a second."""
         said = drive(self.server, self.protocol, self.requests, connections, 1, seconds)
         return said["per_second"]
 
@@ -99,14 +100,15 @@ def versions() -> dict[str, str]:
 
 def compare(table: Table, rows: int, rivals: list[Rival], named: dict[str, str]) -> None:
     targets = {"lynsedb": 1.5, "chroma": 3.0} if rows == 1000 else {}
+    seconds = 0.5 if rows == 1000 else 3.0  # each connection is answered several times
     for connections in CONNECTIONS:
         rates: dict[tuple[str, str], list[float]] = {}
         for rival in rivals:
-            rival.rate(connections, 0.2)  # warm
+            rival.rate(connections, 0.4 * seconds)  # warm
         for _ in range(PAIRS):
             for rival in rivals:
                 rates.setdefault((rival.name, rival.protocol), []).append(
-                    rival.rate(connections, 0.5)
+                    rival.rate(connections, seconds)
                 )
         case = f"search of {rows:,} × {DIM}, {connections} connections"
         http, rpc = rates["ours", "http"], rates["ours", "rpc"]
