@@ -5,8 +5,11 @@
  *             and are looked at once, whole.  The body passes through untouched; what stands
  *             between its chunks is http_chunked.c's.
  * LAYOUT      RFC 9112 without what it only tolerates: obs-fold, bare LF, spaces before a colon,
- *             absolute and authority forms of the target, several Content-Lengths, codings other
- *             than chunked.  Each is how requests were smuggled past somebody.
+ *             several Content-Lengths, codings other than chunked, targets in authority form.  Each
+ *             is how requests were smuggled past somebody.  A target in absolute form, as proxies
+ *             send it, is served as its path: the authority is judged as a Host is, and takes its
+ *             place.  Nothing here depends on which of the two was meant, since one server has one
+ *             name; but both must be right.
  * INVARIANTS  (1) What is decided depends on the bytes of the stream and not on where it was cut:
  *                 a line is judged when it is complete or as long as it may be.
  *             (2) head is never longer than the longest request line and header_bytes_max, places
@@ -195,26 +198,70 @@ static int read_version(struct http_parser *p, struct slice text, struct error *
     return 0;
 }
 
+static int refuse_target(struct http_parser *p, const char *problem, struct slice text,
+                         struct error *err)
+{
+    char quoted[QUOTE_BYTES];
+    quote_text(text, quoted, sizeof quoted);
+    return refuse(p, 400, error_set(err, LYNSE_PARSE, "request line: %s %s", quoted, problem));
+}
+
+/* Of "http://host:port/path", all but the path.  *out_bytes 0: it is not in absolute form. */
+static int measure_origin(struct http_parser *p, struct slice text, size_t *out_bytes,
+                          struct error *err)
+{
+    const size_t scheme_bytes = sizeof "http://" - 1;
+
+    *out_bytes = 0;
+    if (text.size < scheme_bytes || !http_is_word(slice_of(text.data, scheme_bytes), "http://"))
+        return 0;
+    struct slice rest = slice_from(text, scheme_bytes);
+    size_t bytes = http_span(rest, HTTP_IN_HOST);
+    bool is_ended = bytes == rest.size || rest.data[bytes] == '/' || rest.data[bytes] == '?';
+    if (bytes == 0 || rest.data[0] == ':' || !is_ended)
+        return refuse_target(p, "has neither a name nor an address", text, err);
+    *out_bytes = scheme_bytes + bytes;
+    return 0;
+}
+
+/* The path that a target in absolute form leaves out is "/", and "*" where OPTIONS asks for no
+ * resource (RFC 9112, 3.2.4); it is written over the last byte of the authority, which nobody reads
+ * again. */
+static void complete_target(struct http_parser *p, size_t origin_bytes)
+{
+    struct slice *target = &p->request.target;
+    bool is_star = target->size == 0 && p->request.method == HTTP_OPTIONS_METHOD;
+
+    if (origin_bytes == 0 || (target->size && target->data[0] == '/')) return;
+    p->target_at--;
+    p->head.data[p->target_at] = is_star ? '*' : '/';
+    *target = slice_of(p->head.data + p->target_at, target->size + 1);
+}
+
 static int read_target(struct http_parser *p, struct slice text, struct error *err)
 {
     char quoted[QUOTE_BYTES];
     bool is_star = text.size == 1 && text.data[0] == '*';
+    size_t origin_bytes;
 
     if (text.size > p->limits.uri_bytes_max)
         return refuse(p, 414,
                       error_set(err, LYNSE_LIMIT, "URI: %zu bytes are over the limit of %u",
                                 text.size, p->limits.uri_bytes_max));
-    if (is_star ? p->request.method != HTTP_OPTIONS_METHOD : !text.size || text.data[0] != '/')
-        return refuse(p, 400,
-                      error_set(err, LYNSE_PARSE, "request line: %s is no path",
-                                quote_text(text, quoted, sizeof quoted)));
-    size_t good = is_star ? 1 : http_span(text, HTTP_IN_TARGET);
-    if (good < text.size)
+    if (measure_origin(p, text, &origin_bytes, err) != 0) return -1;
+    bool is_path = text.size && (text.data[0] == '/' || origin_bytes);
+    if (is_star ? p->request.method != HTTP_OPTIONS_METHOD : !is_path)
+        return refuse_target(p, "is no path", text, err);
+    struct slice path = slice_from(text, origin_bytes);
+    size_t good = is_star ? 1 : http_span(path, HTTP_IN_TARGET);
+    if (good < path.size)
         return refuse(p, 400,
                       error_set(err, LYNSE_PARSE,
                                 "URI: byte %zu, %s, may not stand there unless percent-encoded",
-                                good, quote_byte(text.data[good], quoted)));
-    p->request.target = text;
+                                origin_bytes + good, quote_byte(path.data[good], quoted)));
+    p->target_at = (size_t)(path.data - p->head.data);
+    p->request.target = path;
+    complete_target(p, origin_bytes);
     return 0;
 }
 
@@ -380,7 +427,7 @@ static int finish_head(struct http_parser *p, struct error *err)
 
     const uint8_t *space = memchr(p->head.data, ' ', p->head.size);
     r->method_text = slice_of(p->head.data, (size_t)(space - p->head.data));
-    r->target.data = space + 1;
+    r->target.data = p->head.data + p->target_at;
     r->keeps_alive = !p->has_close && (r->version_minor == 1 || p->has_keep_alive);
     if (!r->is_chunked && r->content_length == 0) r->wants_continue = false;
     p->body_left = r->content_length;

@@ -58,7 +58,8 @@ struct http_request {
     bool is_chunked;
     uint64_t content_length; /* 0 where is_chunked */
     struct slice method_text;
-    struct slice target; /* "/path?query", not decoded; "*" for OPTIONS alone */
+    struct slice target; /* "/path?query", not decoded, of "http://host/path?query" too; "*" for
+                            OPTIONS alone */
 };
 
 enum http_progress { HTTP_MORE, HTTP_HEAD, HTTP_BODY, HTTP_COMPLETE, HTTP_FAILED };
@@ -74,6 +75,7 @@ struct http_parser {
     struct buf places;  /* where in it the headers are */
     struct buf *gather; /* borrowed; NULL: the body is handed on in pieces */
     size_t line_at;     /* in head: where the line begins that is being read */
+    size_t target_at;   /* likewise: the target */
     uint64_t body_left; /* to come, of a body with a length */
     struct http_chunked chunked;
     uint32_t block_bytes; /* of header lines */

@@ -77,6 +77,43 @@ static void requests_are_read_whole(void **state)
     gives("GET / HT", "cut\n");
 }
 
+/* RFC 9112, 3.2.2: how proxies ask. */
+static void a_target_may_name_the_server(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *target, *expected;
+    } cases[] = {
+        {"GET", "http://a/x?y=1", "/x?y=1"},
+        {"GET", "HtTp://a:80/", "/"},
+        {"GET", "http://[::1]:7637/x", "/x"},
+        {"GET", "http://a", "/"},
+        {"GET", "http://a?y", "/?y"},
+        {"GET", "http://a//b/", "//b/"},
+        {"POST", "http://a/http://b/", "/http://b/"},
+        {"GET", "/http://b/", "/http://b/"},
+        {"OPTIONS", "http://a:1", "*"},
+        {"OPTIONS", "http://a/", "/"},
+        {"OPTIONS", "http://a?", "/?"},
+        {"GET", "http://%61/", "/"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char head[128], expected[64];
+        /* The Host is another one, and the target wins. */
+        snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: b:9\r\n\r\n", cases[i].method,
+                 cases[i].target);
+        snprintf(expected, sizeof expected, "method %s\ntarget %s\n", cases[i].method,
+                 cases[i].expected);
+        char *outcome = outcome_of(head, strlen(head), &small);
+        if (strncmp(outcome, expected, strlen(expected)) != 0 || !strstr(outcome, "idle\n"))
+            fail_msg("%s gives:\n%s", head, outcome);
+        mem_free(alloc_libc(), outcome);
+    }
+    gives("GET http://a HTTP/1.0\r\n\r\nGET http://a?b HTTP/1.0\r\n\r\n",
+          "method GET\ntarget /\n1 1.0 closes 0\nbody \nend at 25\n"
+          "method GET\ntarget /?b\n1 1.0 closes 0\nbody \nend at 52\nidle\n");
+}
+
 static void a_chunked_body_is_put_together(void **state)
 {
     (void)state;
@@ -174,7 +211,21 @@ static const struct bad_request {
     {"GET / HTTP/0.9\r\n", 505, "HTTP/1.1"},
     {"GET / HTTP/1.2\r\n", 505, "HTTP/1.1"},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "HTTP/2.0"},
-    {"GET http://a/ HTTP/1.1\r\n", 400, "no path"},
+    {"GET http:/a/ HTTP/1.1\r\n", 400, "no path"},
+    {"GET https://a/ HTTP/1.1\r\n", 400, "no path"},
+    {"GET a:80 HTTP/1.1\r\n", 400, "no path"},
+    {"GET http:// HTTP/1.1\r\n", 400, "neither a name nor"},
+    {"GET http:///x HTTP/1.1\r\n", 400, "neither a name nor"},
+    {"GET http://:80/x HTTP/1.1\r\n", 400, "neither a name nor"},
+    {"GET http://u@a/ HTTP/1.1\r\n", 400, "neither a name nor"},
+    {"GET http://a\\b/ HTTP/1.1\r\n", 400, "neither a name nor"},
+    {"GET http://a#b HTTP/1.1\r\n", 400, "neither a name nor"},
+    {"GET http://a/b#c HTTP/1.1\r\n", 400, "byte 10, '#'"},
+    {"GET http://a/123456789012345678901234 HTTP/1.1\r\n", 414, "33 bytes"},
+    {"GET http://a/ HTTP/1.1\r\n\r\n", 400, "Host: missing"},
+    {"GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "Host: is neither"},
+    {"GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "Host: given twice"},
+    {"OPTIONS http://a* HTTP/1.1\r\n\r\n", 400, "Host: missing"},
     {"CONNECT a:443 HTTP/1.1\r\n", 400, "no path"},
     {"GET * HTTP/1.1\r\n", 400, "no path"},
     {"OPTIONS ** HTTP/1.1\r\n", 400, "no path"},
@@ -473,6 +524,7 @@ static void every_allocation_may_fail(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(requests_are_read_whole),
+    cmocka_unit_test(a_target_may_name_the_server),
     cmocka_unit_test(a_chunked_body_is_put_together),
     cmocka_unit_test(requests_follow_one_another_in_a_stream),
     cmocka_unit_test(the_connection_is_kept_as_both_versions_ask),
