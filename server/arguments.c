@@ -245,6 +245,47 @@ static int read_texts(const struct reader *r, const struct value *v)
     return 0;
 }
 
+/* The value of a hex digit; -1: it is none. */
+static int digit_of(uint8_t c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 'a' - 'A';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Hex digits, two a byte; false where the text has others. */
+static bool read_hex(struct slice text, uint8_t *out)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        int digit = digit_of(text.data[i]);
+        if (digit < 0) return false;
+        out[i / 2] = (uint8_t)(out[i / 2] << 4 | digit);
+    }
+    return true;
+}
+
+static int read_request_id(const struct reader *r, const struct value *v)
+{
+    uint8_t id[ARGUMENT_REQUEST_ID_BYTES] = {0}, any = 0;
+    bool is_good = false;
+
+    if (v->type != VALUE_TEXT && v->type != VALUE_BYTES)
+        return refuse_type(r, v, "a text or a bin");
+    if (v->type == VALUE_TEXT)
+        is_good = v->as.text.size == 2 * sizeof id && read_hex(v->as.text, id);
+    else if (v->as.bytes.size == sizeof id) {
+        memcpy(id, v->as.bytes.data, sizeof id);
+        is_good = true;
+    }
+    for (size_t i = 0; i < sizeof id; i++) any |= id[i];
+    if (!is_good || !any)
+        return error_set(r->err, LYNSE_INVALID,
+                         "%s: must be %zu bytes, or twice as many hex digits, not all of them 0",
+                         r->argument->name, sizeof id);
+    lua_pushlstring(r->L, (const char *)id, sizeof id);
+    return 0;
+}
+
 static int read_any(const struct reader *r, const struct value *v)
 {
     if (v->type != VALUE_MAP) return refuse_type(r, v, "a map");
@@ -299,6 +340,8 @@ static int read_value(const struct reader *r, const struct value *v)
         return read_texts(r, v);
     case ARGUMENT_VALUE:
         return read_any(r, v);
+    case ARGUMENT_REQUEST_ID:
+        return read_request_id(r, v);
     default:
         return read_block(r, v);
     }

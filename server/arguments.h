@@ -27,17 +27,18 @@
     _(NAME, "name") /* of a database or collection */                                              \
     _(TEXT, "text") /* low..high bytes */                                                          \
     _(FLAG, "flag")                                                                                \
-    _(INTEGER, "integer")     /* low..high */                                                      \
-    _(NUMBER, "number")       /* finite, low..high */                                              \
-    _(ID, "id")               /* block of one */                                                   \
-    _(IDS, "ids")             /* block; a list, or a bin of u64, little-endian */                  \
-    _(VECTOR, "vector")       /* block of one row */                                               \
-    _(VECTORS, "vectors")     /* block; rows, or one bin with dim or ids beside it */              \
-    _(DOCUMENTS, "documents") /* block; a list of maps and nulls, or null */                       \
-    _(DOCUMENT, "document")   /* block of one map */                                               \
-    _(BODY, "body")           /* block of a bin; over HTTP the body of the request */              \
-    _(TEXTS, "texts")         /* a list of texts */                                                \
-    _(VALUE, "value")         /* anything, as a table of Lua */
+    _(INTEGER, "integer")       /* low..high */                                                    \
+    _(NUMBER, "number")         /* finite, low..high */                                            \
+    _(ID, "id")                 /* block of one */                                                 \
+    _(IDS, "ids")               /* block; a list, or a bin of u64, little-endian */                \
+    _(VECTOR, "vector")         /* block of one row */                                             \
+    _(VECTORS, "vectors")       /* block; rows, or one bin with dim or ids beside it */            \
+    _(DOCUMENTS, "documents")   /* block; a list of maps and nulls, or null */                     \
+    _(DOCUMENT, "document")     /* block of one map */                                             \
+    _(BODY, "body")             /* block of a bin; over HTTP the body of the request */            \
+    _(TEXTS, "texts")           /* a list of texts */                                              \
+    _(VALUE, "value")           /* anything, as a table of Lua */                                  \
+    _(REQUEST_ID, "request_id") /* 16 bytes, not all zero: a bin, or hex digits */
 
 enum argument_kind {
 #define ARGUMENT_KIND_ENUM(name, word) ARGUMENT_##name,
@@ -48,6 +49,7 @@ enum argument_kind {
 enum {
     ARGUMENT_COUNT_MAX = 24,
     ARGUMENT_NAME_BYTES = 31,
+    ARGUMENT_REQUEST_ID_BYTES = 16, /* as lynse_write_options has them */
 };
 
 struct argument {

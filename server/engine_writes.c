@@ -115,32 +115,18 @@ static int run_write(lua_State *L, struct write_call *call, size_t bytes)
     return engine_call_wait(L, &call->base);
 }
 
-/* The value of a hex digit; -1: it is none. */
-static int digit_of(char c)
+/* The bytes of the argument at the index, which was checked (arguments.h), or nothing. */
+static void read_request_id(lua_State *L, int index, struct write_call *call)
 {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 'a' - 'A';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The text at the index, 32 hex digits, or nothing. */
-static int read_request_id(lua_State *L, int index, struct write_call *call, struct error *err)
-{
-    uint8_t *id = call->options.request_id;
     size_t size = 0;
-    const char *text = lua_isnoneornil(L, index) ? NULL : luaL_checklstring(L, index, &size);
-    bool is_good = size == 2 * sizeof call->options.request_id, is_zero = true;
+    const char *id = lua_isnoneornil(L, index) ? NULL : luaL_checklstring(L, index, &size);
 
-    if (!text) return 0;
-    for (size_t i = 0; is_good && i < size; i++) {
-        int digit = digit_of(text[i]);
-        is_good = digit >= 0;
-        is_zero = is_zero && digit == 0;
-        id[i / 2] = (uint8_t)(id[i / 2] << 4 | (digit & 15));
-    }
-    if (is_good && !is_zero) return 0;
-    return error_set(err, LYNSE_INVALID, "request_id: must be 32 hex digits, not all of them 0");
+    if (!id) return;
+    if (size != sizeof call->options.request_id) luaL_argerror(L, index, "no id of a request");
+    memcpy(call->options.request_id, id, size);
 }
+_Static_assert(ARGUMENT_REQUEST_ID_BYTES == sizeof((struct lynse_write_options *)0)->request_id,
+               "what arguments.c reads is what the engine takes");
 
 static const struct block *check_block(lua_State *L, int index, enum argument_kind kind,
                                        const struct write_call *call)
@@ -182,8 +168,8 @@ static int write_rows(lua_State *L,
     call->rows.vectors = vectors->as.vectors;
     if (!lua_isnoneornil(L, 2)) ids = engine_ids_check(L, 2, call->base.request);
     if (!lua_isnoneornil(L, 4)) fields = check_block(L, 4, ARGUMENT_DOCUMENTS, call);
-    if (check_lengths(ids, vectors, fields, &err) != 0 || read_request_id(L, 6, call, &err) != 0)
-        return failure_push_error(L, &err);
+    if (check_lengths(ids, vectors, fields, &err) != 0) return failure_push_error(L, &err);
+    read_request_id(L, 6, call);
     if (ids) call->rows.ids = ids->as.ids;
     if (fields) call->rows.fields = fields->as.documents;
     call->options.sync = (uint32_t)luaL_checkoption(L, 5, "default", sync_words);
@@ -211,8 +197,11 @@ static int change_rows(lua_State *L,
     const struct block *ids = engine_ids_check(L, 2, call->base.request);
     struct error err = {0};
 
-    if (ids->count == 0) error_set(&err, LYNSE_INVALID, "ids cannot be empty");
-    if (err.code || read_request_id(L, 3, call, &err) != 0) return failure_push_error(L, &err);
+    if (ids->count == 0) {
+        error_set(&err, LYNSE_INVALID, "ids cannot be empty");
+        return failure_push_error(L, &err);
+    }
+    read_request_id(L, 3, call);
     call->change = change;
     call->rows.ids = ids->as.ids;
     call->rows.count = ids->count;
@@ -235,9 +224,8 @@ static int restore_rows(lua_State *L)
 static int delete_where(lua_State *L)
 {
     struct write_call *call = write_call_new(L);
-    struct error err = {0};
 
-    if (read_request_id(L, 3, call, &err) != 0) return failure_push_error(L, &err);
+    read_request_id(L, 3, call);
     call->where = engine_keep_text(L, call->base.request, engine_text(L, 2));
     return run_write(L, call, 0);
 }

@@ -42,6 +42,7 @@ KINDS = {
     "vectors": "vectors",
     "documents": "list of maps or nulls",
     "document": "map",
+    "request_id": "16 bytes, or 32 hex digits",
     "value": "map",
     "body": "bytes",
     "texts": "list of texts",

@@ -24,6 +24,8 @@ WRONG = {
     "texts": [5, "x", True, {}, [5], [["x"]], [None]],
     "document": [5, "x", True, []],
     "value": [5, "x", True, []],
+    "request_id": [5, True, [], {}, "", "12", "g" * 32, "0" * 32, "1" * 33, b"", b"1" * 15,
+                   b"\0" * 16, b"1" * 17],
     "body": [5, "x", True, [], {}],
 }  # fmt: skip
 REFUSALS = {"INVALID", "LIMIT", "DIMENSION"}
@@ -53,6 +55,7 @@ def good_value(argument):
         "name": "tests", "text": "x", "flag": False, "integer": low or 1, "number": low or 1.0,
         "id": 1, "ids": [1], "vector": [1.0], "vectors": [[1.0]], "documents": [{}],
         "texts": ["x"], "document": {}, "value": {}, "body": b"1234",
+        "request_id": "1" * 32,
     }[argument["type"]]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ end
 
 args.kinds = {
    "name", "text", "flag", "integer", "number", "id", "ids", "vector", "vectors", "documents",
-   "texts", "value", "document", "body",
+   "texts", "value", "document", "body", "request_id",
 }
 for _, kind in ipairs(args.kinds) do
    args[kind] = function(name, doc, options) return argument(kind, name, doc, options) end
@@ -33,14 +33,11 @@ function args.of_collection(list)
    return list
 end
 
-args.request_id = args.text("request_id",
-   "32 hex digits of your choice: sent again with them, the same write is applied once.",
-   { low = 1, high = 32 })
-
 -- … that changes records of one.
 function args.of_write(list)
    local made = args.of_collection(list)
-   made[#made + 1] = args.request_id
+   made[#made + 1] = args.request_id("request_id",
+      "Of your choice: sent again with it, the same write is applied once.")
    return made
 end
 
@@ -92,7 +89,7 @@ args.point = args.text("point", "Where in a search it is called.",
 
 -- Records in a binary body; doc says what a row without fields means.
 function args.of_records_binary(doc)
-   return args.of_collection {
+   return args.of_write {
       args.dim,
       args.integer("n_vectors", "How many records.", { required = true, low = 1, high = 100000 }),
       args.body("data", "Vectors, ids and fields (docs/PROTOCOL.md); " .. doc .. ".",

@@ -29,6 +29,7 @@ local kinds = {
    document = shapes.object,
    texts = shapes.list(shapes.text),
    value = shapes.object,
+   request_id = { type = "string", pattern = "^[0-9A-Fa-f]{32}$" },
    body = { type = "string", format = "binary" },
 }
 
