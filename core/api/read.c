@@ -16,6 +16,8 @@ struct lynse_scan {
     struct lynse *db;
     struct fetch_cursor cursor;
     unsigned columns;
+    uint64_t timeout_us; /* of a step */
+    const uint32_t *cancel;
 };
 
 int api_filter(struct lynse *db, const char *where, uint64_t timeout_us, struct fetch_filter *out,
@@ -187,6 +189,26 @@ int lynse_query_begin(struct lynse_collection *c, const char *where, uint32_t fl
     return LYNSE_OK;
 }
 
+void lynse_scan_limit(struct lynse_scan *s, uint64_t timeout_us, const uint32_t *cancel)
+{
+    if (!s) return;
+    s->timeout_us = timeout_us;
+    s->cancel = cancel;
+}
+
+/* The time of a step begins. */
+static int begin_step(struct lynse_scan *s, struct error *err)
+{
+    struct row_limits limits = {
+        .clock = s->db->engine->clock, .cancel = &s->db->is_closing, .host_cancel = s->cancel};
+
+    if (engine_check(s->db->engine, err) != 0 ||
+        api_deadline(s->db->engine, s->timeout_us, &limits.deadline_us, err) != 0)
+        return -1;
+    fetch_cursor_limit(&s->cursor, &limits);
+    return 0;
+}
+
 int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **out,
                     struct lynse_error *err)
 {
@@ -202,11 +224,7 @@ int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **ou
                   LIMIT_BATCH_ROWS);
         return api_fail(&failed, err);
     }
-    struct row_limits limits = {.clock = s->db->engine->clock, .cancel = &s->db->is_closing};
-    if (engine_check(s->db->engine, &failed) == 0 &&
-        api_deadline(s->db->engine, 0, &limits.deadline_us, &failed) == 0)
-        fetch_cursor_limit(&s->cursor, &limits);
-    if (failed.code ||
+    if (begin_step(s, &failed) != 0 ||
         fetch_next(&s->cursor, s->db->memory->alloc, row_max, s->columns, &result, &failed) != 0 ||
         api_hits(s->db, &result, out, &failed) != 0) {
         api_explain_cancelled(s->db, &failed);
@@ -215,10 +233,10 @@ int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **ou
     return LYNSE_OK;
 }
 
-void lynse_scan_skip(struct lynse_scan *s, uint64_t row_count)
+uint64_t lynse_scan_skip(struct lynse_scan *s, uint64_t row_count)
 {
     API_CALL struct api_child *inside = s ? api_enter(&s->child, NULL) : NULL;
-    if (inside && engine_check(s->db->engine, NULL) == 0) fetch_skip(&s->cursor, row_count);
+    return inside && begin_step(s, NULL) == 0 ? fetch_skip(&s->cursor, row_count) : 0;
 }
 
 void lynse_scan_free(struct lynse_scan *s)

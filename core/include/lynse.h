@@ -539,12 +539,17 @@ LYNSE_API int lynse_scan_begin(struct lynse_collection *c, uint32_t flags, struc
  * position; flags: enum lynse_read_flags. */
 LYNSE_API int lynse_query_begin(struct lynse_collection *c, const char *where, uint32_t flags,
                                 struct lynse_scan **out, struct lynse_error *err);
-/* Up to row_max records; an empty hits object: the end.  DEADLINE where a filter finds none for
- * 30 s. */
+/* Before a step: it and those that follow take timeout_us at most (0: 30 s, as without this call;
+ * at most 600 s), else DEADLINE, and end with CANCELLED soon after another thread has set *cancel
+ * (as that of lynse_search_desc; it must outlive the scan; NULL: none). */
+LYNSE_API void lynse_scan_limit(struct lynse_scan *s, uint64_t timeout_us, const uint32_t *cancel);
+/* Up to row_max records; an empty hits object: the end.  DEADLINE after 30 s; where a filter was at
+ * work then, the scan is over. */
 LYNSE_API int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **out,
                               struct lynse_error *err);
-LYNSE_API void lynse_scan_skip(struct lynse_scan *s,
-                               uint64_t row_count);   /* live rows, without reading them */
+/* Pass over rows without reading them; how many there were.  Fewer are the end, or what ended it,
+ * which lynse_scan_next says. */
+LYNSE_API uint64_t lynse_scan_skip(struct lynse_scan *s, uint64_t row_count);
 LYNSE_API void lynse_scan_free(struct lynse_scan *s); /* NULL is allowed */
 /* Names of all top-level fields of live records, sorted. */
 LYNSE_API int lynse_list_fields(struct lynse_collection *c, struct lynse_names **out,

@@ -20,6 +20,8 @@
 #include "codec/value.h"
 #include "filter/filter.h"
 
+enum { LOOK_ROWS = 64 }; /* fetched between two looks at clock and cancel flag */
+
 /* ---- By id ---- */
 
 int fetch_ids(struct alloc *a, const struct view *v, const struct record_id *ids, size_t count,
@@ -160,6 +162,7 @@ int fetch_cursor_filter(struct fetch_cursor *c, struct alloc *a, const struct fe
 
 void fetch_cursor_limit(struct fetch_cursor *c, const struct row_limits *limits)
 {
+    c->limits = *limits;
     if (c->rows) row_filter_limit(c->rows, limits);
 }
 
@@ -188,8 +191,9 @@ int fetch_next(struct fetch_cursor *c, struct alloc *a, size_t row_max, unsigned
     if (count_ahead(c, row_max, &capacity, err) != 0) return -1;
     if (result_init(out, a, c->view, capacity, 1, columns, err) != 0) return -1;
     /* Of deleted rows fewer may be given than were counted, so that more may have to be seen. */
-    while (out->count < capacity) {
-        int found = find_row(c, &at, err);
+    for (size_t seen = 0; out->count < capacity; seen++) {
+        bool is_over = seen % LOOK_ROWS == 0 && row_limits_check(&c->limits, "walk", err) != 0;
+        int found = is_over ? -1 : find_row(c, &at, err);
         if (found == 0) break;
         if (found < 0 || result_add(out, c->view, (uint32_t)at.part, at.row, 0, err) != 0) {
             result_deinit(out);
@@ -223,15 +227,17 @@ int fetch_next_ids(struct fetch_cursor *c, size_t row_max, struct record_id *out
     return 0;
 }
 
-void fetch_skip(struct fetch_cursor *c, uint64_t row_count)
+uint64_t fetch_skip(struct fetch_cursor *c, uint64_t row_count)
 {
     struct place at = {c->part, c->row};
+    uint64_t passed = 0;
     /* An error stops it: the fetch_next that follows meets the same row, and says so. */
-    if (!c->deleted) pass_rows(c, &at, row_count);
+    if (!c->deleted) passed = pass_rows(c, &at, row_count);
     else
-        for (; row_count > 0 && find_row(c, &at, NULL) == 1; row_count--) at.row++;
+        for (; passed < row_count && find_row(c, &at, NULL) == 1; passed++) at.row++;
     c->part = at.part;
     c->row = at.row;
+    return passed;
 }
 
 int fetch_count(struct alloc *a, const struct view *v, const struct fetch_filter *filter,

@@ -175,7 +175,8 @@ static void where_null_is_allowed_nothing_happens(void **state)
     lynse_collection_close(NULL);
     lynse_hits_free(NULL);
     lynse_search_cancel(NULL);
-    lynse_scan_skip(NULL, 1);
+    assert_int_equal(lynse_scan_skip(NULL, 1), 0);
+    lynse_scan_limit(NULL, 1, NULL);
     lynse_scan_free(NULL);
     lynse_set_log(NULL, NULL, LYNSE_LOG_ERROR);
     assert_done(lynse_collection_describe(f->docs, NULL, NULL), f);

@@ -341,6 +341,56 @@ static void a_search_ends_when_its_host_cancels_it(void **state)
     assert_null(hits);
 }
 
+static void a_walk_ends_when_its_host_says_so(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_hits *hits = NULL;
+    fixture_make_docs(f);
+    add_numbers(f, 0, 1000);
+    for (int is_filtered = 0; is_filtered < 2; is_filtered++) {
+        uint32_t cancel = 0;
+        struct lynse_scan *scan;
+        if (is_filtered) assert_done(lynse_query_begin(f->docs, "n >= 0", 0, &scan, &f->err), f);
+        else assert_done(lynse_scan_begin(f->docs, 0, &scan, &f->err), f);
+        lynse_scan_limit(scan, 0, &cancel);
+        assert_int_equal(lynse_scan_skip(scan, 400), 400);
+        assert_done(lynse_scan_next(scan, 100, &hits, &f->err), f);
+        assert_int_equal(hits->ids[0].number, 400);
+        lynse_hits_free(hits);
+        __atomic_store_n(&cancel, 1, __ATOMIC_RELAXED);
+        hits = NULL;
+        assert_refused(lynse_scan_next(scan, 100, &hits, &f->err), f, LYNSE_CANCELLED, "cancelled");
+        assert_null(hits);
+        lynse_scan_free(scan);
+    }
+    struct lynse_scan *late;
+    assert_done(lynse_query_begin(f->docs, "n >= 0", 0, &late, &f->err), f);
+    lynse_scan_limit(late, 600000001, NULL);
+    assert_int_equal(lynse_scan_skip(late, 1), 0);
+    assert_refused(lynse_scan_next(late, 1, &hits, &f->err), f, LYNSE_LIMIT, "timeout_us");
+    lynse_scan_limit(late, 1, NULL);
+    assert_refused(lynse_scan_next(late, 1000, &hits, &f->err), f, LYNSE_DEADLINE, "deadline");
+    lynse_scan_free(late);
+}
+
+static void what_is_passed_over_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_scan *scan;
+    struct lynse_id gone = number_id(3);
+    fixture_make_docs(f);
+    add_numbers(f, 0, 300);
+    assert_int_equal(delete_ids(f, &gone, 1), 1);
+    assert_done(lynse_query_begin(f->docs, "n >= 0", 0, &scan, &f->err), f);
+    assert_int_equal(lynse_scan_skip(scan, 10), 10);
+    assert_int_equal(lynse_scan_skip(scan, UINT64_MAX), 289);
+    assert_int_equal(lynse_scan_skip(scan, 1), 0);
+    lynse_scan_free(scan);
+    assert_done(lynse_scan_begin(f->docs, LYNSE_SCAN_DELETED, &scan, &f->err), f);
+    assert_int_equal(lynse_scan_skip(scan, 10), 1);
+    lynse_scan_free(scan);
+}
+
 static void hits_outlive_their_root(void **state)
 {
     struct fixture *f = *state;
@@ -384,7 +434,9 @@ static void hits_outlive_their_root(void **state)
     _(a_range_search_keeps_to_its_threshold)                                                       \
     _(a_search_that_is_given_up_leaves_nothing)                                                    \
     _(a_search_whose_time_is_over_says_so)                                                         \
-    _(a_search_ends_when_its_host_cancels_it) _(hits_outlive_their_root)
+    _(a_search_ends_when_its_host_cancels_it)                                                      \
+    _(a_walk_ends_when_its_host_says_so)                                                           \
+    _(what_is_passed_over_is_counted) _(hits_outlive_their_root)
 
 static const struct CMUnitTest tests[] = {API_EVERYWHERE(CASES)};
 TEST_MAIN(tests)
