@@ -48,7 +48,7 @@ static bool is_in_vain(struct engine_call *call)
     struct error err = {0};
 
     if (__atomic_load_n(&r->is_cancelled, __ATOMIC_RELAXED))
-        error_set(&err, LYNSE_CANCELLED, "cancelled before it began: the caller is gone");
+        error_set(&err, LYNSE_CANCELLED, "cancelled before it began");
     else if (clock_now_us(clock_system()) >= r->deadline_us)
         error_set(&err, LYNSE_DEADLINE, "its time was over before it began");
     if (!err.code) return false;

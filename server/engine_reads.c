@@ -244,12 +244,39 @@ static int has(lua_State *L)
 
 /* ---- Counting and walking ---- */
 
+/* A walk with the time and the cancel flag of the request. */
+static int begin_walk(struct read_call *call, struct lynse_scan **out)
+{
+    const struct request *r = call->base.request;
+    int code =
+        call->where
+            ? lynse_query_begin(call->collection, call->where, call->flags, out, &call->base.error)
+            : lynse_scan_begin(call->collection, call->flags, out, &call->base.error);
+
+    if (code == LYNSE_OK) lynse_scan_limit(*out, engine_call_timeout_us(r), &r->is_cancelled);
+    return code;
+}
+
+/* The rows that a filter passes are counted, and the end is looked at for why it is one. */
+static int count_where(struct read_call *call)
+{
+    struct lynse_scan *scan = NULL;
+    struct lynse_hits *none = NULL;
+    int code = begin_walk(call, &scan);
+
+    if (code != LYNSE_OK) return code;
+    call->count = lynse_scan_skip(scan, UINT64_MAX);
+    code = lynse_scan_next(scan, 1, &none, &call->base.error);
+    lynse_hits_free(none);
+    lynse_scan_free(scan);
+    return code;
+}
+
 static void work_count(struct engine_call *base)
 {
     struct read_call *call = (struct read_call *)base;
-    base->code = call->where
-                     ? lynse_count_where(call->collection, call->where, &call->count, &base->error)
-                     : lynse_count(call->collection, &call->count, &base->error);
+    base->code =
+        call->where ? count_where(call) : lynse_count(call->collection, &call->count, &base->error);
 }
 
 /* count(collection, where or nil) → number */
@@ -259,14 +286,6 @@ static int count(lua_State *L)
 
     call->where = engine_keep_text(L, call->base.request, engine_text_or_null(L, 2));
     return engine_call_run(L, &call->base, !call->where);
-}
-
-static int begin_walk(struct read_call *call, struct lynse_scan **out)
-{
-    if (call->where)
-        return lynse_query_begin(call->collection, call->where, call->flags, out,
-                                 &call->base.error);
-    return lynse_scan_begin(call->collection, call->flags, out, &call->base.error);
 }
 
 /* Rows skip … skip + limit of the walk, at once. */
@@ -281,10 +300,12 @@ static void work_walk(struct engine_call *base)
     lynse_scan_skip(scan, call->row_max ? call->skip : UINT64_MAX); /* none: behind the last */
     base->code =
         lynse_scan_next(scan, call->row_max ? call->row_max : 1, &call->hits, &base->error);
-    if (base->code == LYNSE_OK && call->is_whole && call->hits->count == call->row_max &&
-        lynse_scan_next(scan, 1, &more, NULL) == LYNSE_OK && more->count)
-        fail_call(base, LYNSE_LIMIT, "more than %d records; ask for them in parts, with a limit",
-                  WALK_ROWS_MAX);
+    if (base->code == LYNSE_OK && call->is_whole && call->hits->count == call->row_max) {
+        base->code = lynse_scan_next(scan, 1, &more, &base->error);
+        if (base->code == LYNSE_OK && more->count)
+            fail_call(base, LYNSE_LIMIT,
+                      "more than %d records; ask for them in parts, with a limit", WALK_ROWS_MAX);
+    }
     lynse_hits_free(more);
     lynse_scan_free(scan);
 }
