@@ -25,6 +25,7 @@
 #include "lua/module/documents.h"
 #include "lua/module/scalars.h"
 #include "server/blocks.h"
+#include "server/named_requests.h"
 #include "server/suggest.h"
 
 static const char *const kind_words[] = {
@@ -88,6 +89,7 @@ void signature_read(lua_State *L, int index, struct signature *out)
         lua_rawgeti(L, index, (int)i + 1);
         luaL_checktype(L, -1, LUA_TTABLE);
         read_argument(L, &out->arguments[i]);
+        if (out->arguments[i].kind == ARGUMENT_REQUEST_ID) out->has_request_id = true;
         lua_pop(L, 1);
         out->count++;
     }
@@ -266,7 +268,7 @@ static bool read_hex(struct slice text, uint8_t *out)
 
 static int read_request_id(const struct reader *r, const struct value *v)
 {
-    uint8_t id[ARGUMENT_REQUEST_ID_BYTES] = {0}, any = 0;
+    uint8_t id[REQUEST_ID_BYTES] = {0}, any = 0;
     bool is_good = false;
 
     if (v->type != VALUE_TEXT && v->type != VALUE_BYTES)

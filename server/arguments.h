@@ -49,7 +49,6 @@ enum argument_kind {
 enum {
     ARGUMENT_COUNT_MAX = 24,
     ARGUMENT_NAME_BYTES = 31,
-    ARGUMENT_REQUEST_ID_BYTES = 16, /* as lynse_write_options has them */
 };
 
 struct argument {
@@ -65,6 +64,7 @@ struct argument {
 
 struct signature {
     size_t count;
+    bool has_request_id;
     struct argument arguments[ARGUMENT_COUNT_MAX];
 };
 

@@ -32,6 +32,7 @@
 #include "server/limits.h"
 #include "server/loop.h"
 #include "server/methods.h"
+#include "server/server.h"
 
 enum { COLLECT_BYTES = 16 << 20 }; /* answered: then what they were made of is collected */
 
@@ -250,6 +251,7 @@ static void run_on(struct request *r, int argument_count)
     int status = resume(r, argument_count, &is_stopped, &err);
     r->loop->current = before;
     if (status == LUA_YIELD && r->waits) return;
+    named_requests_remove(&r->loop->server->named, &r->name); /* who has the answer finds none */
     if (is_stopped) {
         report_bug(r, err.text);
         r->answer(r, NULL, 0, &err);
@@ -277,6 +279,19 @@ static void read_timeout(lua_State *L, struct request *r)
     lua_pop(L, 1);
 }
 
+/* It can be found by it from now on.  What is urgent is over at once, and its id is another's. */
+static void read_request_id(lua_State *L, struct request *r)
+{
+    size_t size = 0;
+
+    if (!r->method->signature.has_request_id || r->method->is_urgent) return;
+    lua_getfield(L, -1, "request_id");
+    const char *id = lua_isstring(L, -1) ? lua_tolstring(L, -1, &size) : NULL;
+    if (size == REQUEST_ID_BYTES)
+        named_requests_add(&r->loop->server->named, &r->name, (const uint8_t *)id, r);
+    lua_pop(L, 1);
+}
+
 /* arguments() → the table; raises a failure.  The first thing that a coroutine does. */
 static int read_arguments(lua_State *L)
 {
@@ -291,6 +306,7 @@ static int read_arguments(lua_State *L)
 
     if (arguments_push(L, &r->method->signature, &source, &err) == 0) {
         read_timeout(L, r);
+        read_request_id(L, r);
         if (limits_check(L, r, &err) == 0) return 1;
     }
     failure_push_error(L, &err);

@@ -165,6 +165,17 @@ static int authenticate(lua_State *L)
     return 1;
 }
 
+/* cancel(request id) → flag: whether there was something to cancel, on any loop */
+static int cancel(lua_State *L)
+{
+    size_t size;
+    const char *id = luaL_checklstring(L, 1, &size);
+
+    if (size != REQUEST_ID_BYTES) return luaL_argerror(L, 1, "no id of a request");
+    lua_pushboolean(L, named_requests_cancel(&loop_of(L)->server->named, (const uint8_t *)id));
+    return 1;
+}
+
 /* catalog_version() → a number that moves when something is dropped */
 static int catalog_version(lua_State *L)
 {
@@ -203,6 +214,7 @@ const luaL_Reg engine_natives_server[] = {{"split_vectors", split_vectors},
                                           {"refuse", refuse_with},
                                           {"set_status", set_answer_status},
                                           {"authenticate", authenticate},
+                                          {"cancel", cancel},
                                           {"catalog_version", catalog_version},
                                           {"server_state", read_state},
                                           {NULL, NULL}};

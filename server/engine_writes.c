@@ -125,7 +125,7 @@ static void read_request_id(lua_State *L, int index, struct write_call *call)
     if (size != sizeof call->options.request_id) luaL_argerror(L, index, "no id of a request");
     memcpy(call->options.request_id, id, size);
 }
-_Static_assert(ARGUMENT_REQUEST_ID_BYTES == sizeof((struct lynse_write_options *)0)->request_id,
+_Static_assert(REQUEST_ID_BYTES == sizeof((struct lynse_write_options *)0)->request_id,
                "what arguments.c reads is what the engine takes");
 
 static const struct block *check_block(lua_State *L, int index, enum argument_kind kind,

@@ -27,7 +27,7 @@ struct method {
     bool is_audited; /* it changes something */
     bool is_own;     /* the operator's: it runs with a guard, and its failures are the caller's */
     unsigned number; /* its place among all; set by metrics_open */
-    bool is_urgent;  /* answered however much is under way: health, metrics */
+    bool is_urgent;  /* answered however much is under way: health, metrics, cancel */
     int run_ref;     /* of its function, in the registry */
     struct signature signature;
 };

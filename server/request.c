@@ -82,6 +82,7 @@ void request_destroy(struct request *r)
         c->request_count--;
     }
     l->request_count--;
+    named_requests_remove(&l->server->named, &r->name);
     if (r->call) engine_call_drop(r->call);
     server_hold(l->server, &r->held_bytes, 0);
     buf_deinit(&r->written);

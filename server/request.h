@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/slice.h"
+#include "server/named_requests.h"
 
 enum {
     REQUEST_SMALL_BYTES = 64 << 10, /* a body that comes in however much is held already */
@@ -41,8 +42,9 @@ struct request {
     uint64_t deadline_us;  /* from when its method begins: what is not done then is not begun */
     uint32_t timeout_ms;   /* as the caller wants it; 0: the server's */
     uint32_t is_cancelled; /* nobody waits for it; written with __atomic, for the engine reads it */
-    size_t held_bytes;     /* of its body, as the server has counted them */
-    struct arena arena;    /* what its blocks and calls are in */
+    struct request_name name; /* where it came with a request_id */
+    size_t held_bytes;        /* of its body, as the server has counted them */
+    struct arena arena;       /* what its blocks and calls are in */
     struct buf body;       /* the bytes that params and raw_body are in, where they are its own */
     struct slice params;   /* msgpack */
     struct slice raw_body; /* of an octet-stream */
@@ -77,7 +79,8 @@ void request_destroy(struct request *r);
 bool request_hold(struct request *r);
 /* Its time begins: what the caller wants, or the server's. */
 void request_set_deadline(struct request *r, uint32_t timeout_ms);
-/* What has not begun is dropped, a search ends soon, a write goes on. */
+/* What has not begun is dropped, a search ends soon, a write goes on.  Any thread, while the request
+ * is there (named_requests.h). */
 void request_cancel(struct request *r);
 /* A loop keeps a few small requests, with the memory they have; at its end they go. */
 void request_free_spares(struct loop *loop);

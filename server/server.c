@@ -121,7 +121,8 @@ void server_begin(struct request *r, struct slice method)
     dispatch_refuse(r, &err);
 }
 
-/* What is urgent says how the server is, and is answered however busy that is. */
+/* What is urgent says how the server is, or gives it less to do: that is answered however busy it
+ * is. */
 static bool refuse_load(struct request *r, struct error *out)
 {
     const struct server *s = r->loop->server;
@@ -239,6 +240,7 @@ static int close_all(struct server *s, struct lynse_error *failed)
 {
     close_loops(s);
     opened_names_close(&s->opened);
+    named_requests_close(&s->named);
     own_methods_free(&s->own_methods);
     int code = lynse_close(s->db, failed);
     s->db = NULL;
@@ -250,6 +252,7 @@ int server_open(struct server *s, const struct server_options *options, struct e
     *s = (struct server){.options = *options, .started_us = clock_now_us(clock_system())};
     if (opened_names_open(&s->opened) != 0) return error_set(err, LYNSE_BUSY, "no lock to be had");
     mutex_init(&s->stop_lock);
+    named_requests_open(&s->named);
     fit_machine(&s->options);
     if (open_engine(s, err) == 0 &&
         own_methods_read(&s->own_methods, s->options.scripts_dir, err) == 0 &&

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/thread.h"
+#include "server/named_requests.h"
 #include "server/opened_names.h"
 #include "server/options.h"
 #include "server/own_methods.h"
@@ -39,6 +40,7 @@ struct server {
     unsigned loop_count;
     struct opened_names opened;
     struct own_methods own_methods;
+    struct named_requests named;
     unsigned port; /* that is listened on; 0: none */
     uint64_t started_us;
     _Atomic(uint64_t) next_number;

@@ -4,7 +4,7 @@ local shapes = require "lynse.shapes"
 
 return {
    summary = "Searches whose queries are the body; over HTTP the answer is blocks of numbers.",
-   arguments = args.of_collection {
+   arguments = args.of_read {
       args.dim,
       args.integer("n_queries", "How many.", { required = true, low = 1, high = 10000 }),
       args.body("data", "n_queries × dim numbers, little-endian.", { required = true }),

@@ -4,7 +4,7 @@ local shapes = require "lynse.shapes"
 
 return {
    summary = "The ids of deleted records that could be restored.",
-   arguments = args.of_collection { args.limit, args.offset, args.raw },
+   arguments = args.of_read { args.limit, args.offset, args.raw },
    returns = shapes.of_collection { ids = shapes.ids },
    run = function(context, a)
       local hits = context:collection(a):walk(nil, a.offset, a.limit, false, false, true)

@@ -4,7 +4,7 @@ local shapes = require "lynse.shapes"
 
 return {
    summary = "Records by a filter or by their ids, as maps; without either, all.",
-   arguments = args.of_collection {
+   arguments = args.of_read {
       args.where,
       args.ids("filter_ids", "All of them must be there; where wins over them."),
       args.flag("return_ids_only", "Ids instead of records.", { default = false }),

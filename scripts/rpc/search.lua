@@ -4,7 +4,7 @@ local shapes = require "lynse.shapes"
 
 return {
    summary = "The k records nearest to a vector, nearest first.",
-   arguments = args.of_collection {
+   arguments = args.of_read {
       args.vector("vector", "The query.", { required = true }),
       args.k, args.where, args.return_fields, args.score, args.rerank, args.score_options,
       args.rerank_options, args.no_hooks, args.raw, args.vector_field, args.nprobe, args.approx,

@@ -4,7 +4,7 @@ local shapes = require "lynse.shapes"
 
 return {
    summary = "A search whose query is the body; over HTTP the answer is a block of numbers.",
-   arguments = args.of_collection {
+   arguments = args.of_read {
       args.dim,
       args.body("data", "dim numbers, little-endian.", { required = true }),
       args.k, args.where, args.return_fields, args.encoding, args.raw, args.vector_field,

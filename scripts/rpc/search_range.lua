@@ -4,7 +4,7 @@ local shapes = require "lynse.shapes"
 
 return {
    summary = "All records at or nearer than a score, nearest first.",
-   arguments = args.of_collection {
+   arguments = args.of_read {
       args.vector("vector", "The query.", { required = true }),
       args.number("threshold", "The score.", { required = true }),
       args.integer("max_results", "How many at most.", { default = 1000, low = 0, high = 100000 }),

@@ -87,6 +87,7 @@ GOOD = {
     "list_deleted_ids": ({}, {"ids": lambda found: 2 in found}),
     "restore": ({"ids": [2, 99]}, {"status": "ok", "row_count": 1}),
     "sync": ({}, {"durable_lsn": is_count}),
+    "cancel": ({"request_id": "1" * 32}, {"cancelled": False}),
     "commit": ({}, {"status": "Success", "result": NAMES}),
     "flush": ({}, NAMES),
     "checkpoint": ({}, NAMES),

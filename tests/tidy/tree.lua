@@ -326,6 +326,7 @@ return {
       ["build_index.lua"] = "Search with this index from now on; answers when it is built",
       ["bulk_add_binary.lua"] =
          "New records of nothing but a vector, in a body of numbers; they get their ids",
+      ["cancel.lua"] = "End a call that is under way, of any connection",
       ["checkpoint.lua"] = "Flush, and retire the log",
       ["close_collection.lua"] =
          "Make durable what was written and let the collection go; the next request opens it",
@@ -452,6 +453,7 @@ return {
       ["metrics.[ch]"] = "what a loop counts",
       ["metrics_bounds.h"] = "the upper ends of the buckets of a histogram",
       ["metrics_text.c"] = "counters as the text that Prometheus reads",
+      ["named_requests.[ch]"] = "requests under way that came with an id, for cancel",
       ["opened_names.[ch]"] = "the collections that callers have opened",
       ["own_methods.[ch]"] = "methods of the operator's own: the files of <scripts>/rpc",
       ["options.[ch]"] = "what the server can be told, from four sources",

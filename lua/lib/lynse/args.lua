@@ -33,6 +33,13 @@ function args.of_collection(list)
    return list
 end
 
+-- … that may take long, and changes nothing.
+function args.of_read(list)
+   local made = args.of_collection(list)
+   made[#made + 1] = args.request_id("request_id", "Of your choice: what `cancel` takes.")
+   return made
+end
+
 -- … that changes records of one.
 function args.of_write(list)
    local made = args.of_collection(list)
