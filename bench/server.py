@@ -282,7 +282,7 @@ def case_slow(table: Table) -> None:
         frame(i, "search", {**where("c"), "vector": q.tobytes(), "k": K})
         for i, q in enumerate(queries)
     ]
-    with servers.lynse("server-slow") as ours:
+    with servers.lynse("server-slow", "--connections-per-address", 0) as ours:
         servers.fill_lynse(ours, "c", random_vectors(1000))
         requests = write_requests("slow", frames)
         drive(ours, "rpc", requests, seconds=0.5)
@@ -308,7 +308,7 @@ def case_slow(table: Table) -> None:
 
 def case_idle(table: Table) -> None:
     count, seconds = 1000, 5
-    with servers.lynse("server-idle") as ours:
+    with servers.lynse("server-idle", "--connections-per-address", 0) as ours:
         time.sleep(1)
         before = ours.rss_kib()
         ticks = ours.cpu_ticks()

@@ -11,7 +11,8 @@ function(lynse_server_parsers)
     file(CREATE_LINK ${PROJECT_SOURCE_DIR}/server ${root}/server SYMBOLIC)
   endif()
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/server/http_*.c
-       ${PROJECT_SOURCE_DIR}/server/log_lines.c ${PROJECT_SOURCE_DIR}/server/records_binary.c
+       ${PROJECT_SOURCE_DIR}/server/address_counts.c ${PROJECT_SOURCE_DIR}/server/log_lines.c
+       ${PROJECT_SOURCE_DIR}/server/records_binary.c
        ${PROJECT_SOURCE_DIR}/server/vector_codec.c)
   add_library(lynse_server_parsers OBJECT EXCLUDE_FROM_ALL ${sources})
   target_include_directories(lynse_server_parsers
@@ -36,7 +37,8 @@ function(lynse_program)
   set(made ${PROJECT_BINARY_DIR}/server/server_scripts.c)
   set(embed ${PROJECT_SOURCE_DIR}/cmake/embed_server_scripts.cmake)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/server/*.c)
-  file(GLOB parsers ${PROJECT_SOURCE_DIR}/server/http_*.c ${PROJECT_SOURCE_DIR}/server/log_lines.c
+  file(GLOB parsers ${PROJECT_SOURCE_DIR}/server/http_*.c
+       ${PROJECT_SOURCE_DIR}/server/address_counts.c ${PROJECT_SOURCE_DIR}/server/log_lines.c
        ${PROJECT_SOURCE_DIR}/server/records_binary.c ${PROJECT_SOURCE_DIR}/server/vector_codec.c)
   list(REMOVE_ITEM sources ${parsers})
   file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/*.lua

@@ -44,6 +44,9 @@ return {
    -- Connections at once; further ones are told that it is BUSY.
    -- connections_max = 10000,
 
+   -- Connections at once of one address (IPv6: one /64); further ones are BUSY. 0: no limit.
+   -- connections_per_address = 1000,
+
    -- Requests of one connection that are under way.
    -- in_flight_max = 128,
 

@@ -76,6 +76,7 @@ static void on_closed(void *ctx)
     if (c->is_unsettled) forget_unsettled(c);
     if (c->state) c->protocol->close(c->state);
     server_hold(l->server, &c->held_bytes, 0);
+    if (c->is_counted) address_counts_remove(&l->server->addresses, c->address);
     loop_remove_connection(l, c);
     buf_deinit(&c->in);
     buf_deinit(&c->out);
@@ -416,6 +417,23 @@ static void on_end(void *ctx, bool is_orderly)
 static const struct stream_events events = {
     .on_bytes = on_bytes, .on_end = on_end, .on_written = on_written, .on_closed = on_closed};
 
+/* For it, which is counted among all already. */
+static enum server_room find_room(struct connection *c)
+{
+    struct loop *l = c->loop;
+    unsigned limit = options_of(c)->connections_per_address;
+    enum server_room room = server_room(l->server);
+
+    if (room != ROOM_THERE) metric_add(&l->metrics.refused, 1);
+    if (room != ROOM_THERE || !limit || !stream_plain_address(&c->stream, &c->address)) return room;
+    uint64_t count = address_counts_add(&l->server->addresses, c->address);
+    c->is_counted = count > 0;
+    if (c->is_counted && count <= limit) return ROOM_THERE;
+    c->is_crowded = true;
+    metric_add(&l->metrics.refused_of_address, 1);
+    return c->is_counted && count <= limit + SERVER_CROWD_MAX ? ROOM_TO_REFUSE : ROOM_NONE;
+}
+
 static struct connection *connection_new(struct loop *l, bool is_pipe)
 {
     struct connection *c = mem_zalloc(l->alloc, MEM_GENERAL, sizeof *c);
@@ -438,8 +456,8 @@ static void begin(struct connection *c, int rc)
     struct loop *l = c->loop;
 
     loop_add_connection(l, c);
-    enum server_room room = server_room(l->server);
-    if (rc != 0 || room == ROOM_NONE || server_is_draining(l->server)) {
+    enum server_room room = rc == 0 ? find_room(c) : ROOM_NONE;
+    if (room == ROOM_NONE || server_is_draining(l->server)) {
         connection_close(c);
         return;
     }

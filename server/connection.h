@@ -58,7 +58,10 @@ struct connection {
     uint64_t phase_bytes;    /* that came of it */
     size_t unsent_bytes;     /* of `sending`, when last looked at */
     bool is_reading, is_feeding, is_sending;
+    uint64_t address;      /* where is_counted: what it is counted by */
+    bool is_counted;       /* among those of its address */
     bool is_surplus;       /* one too many: it is told so */
+    bool is_crowded;       /* of its address */
     bool ends_after_write; /* what is owed is written, then it is closed; no more requests */
     bool must_linger;      /* the peer may still be writing: what it was told must reach it first */
     bool lingers;          /* all is said; what comes is not looked at */

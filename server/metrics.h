@@ -28,6 +28,8 @@
     _(LOOPS, "lynse_workers", "gauge", "", "Threads that read requests.")                          \
     _(CONNECTIONS, "lynse_connections", "gauge", "", "Open connections.")                          \
     _(ACCEPTED, "lynse_connections_total", "counter", "", "Connections that were accepted.")       \
+    _(REFUSED, "lynse_refused_connections_total", "counter", "reason",                             \
+      "Connections over connections_max or connections_per_address, which the reason says.")       \
     _(IN_FLIGHT, "lynse_requests_in_flight", "gauge", "", "Requests that are under way.")          \
     _(CALLS, "lynse_engine_calls_in_flight", "gauge", "", "Calls of the engine under way.")        \
     _(BYTES_IN, "lynse_received_bytes_total", "counter", "", "Bytes that came from callers.")      \
@@ -63,7 +65,7 @@ enum {
 typedef _Atomic(uint64_t) metric_counter; /* written by one thread */
 
 struct loop_metrics {
-    metric_counter bytes_in, bytes_out, accepted, slow, unauthorized;
+    metric_counter bytes_in, bytes_out, accepted, refused, refused_of_address, slow, unauthorized;
     metric_counter connections, requests, calls; /* as of metrics_publish */
     metric_counter durations[METRICS_PROTOCOLS][METRICS_BOUNDS + 1];
     metric_counter duration_us[METRICS_PROTOCOLS];

@@ -82,6 +82,17 @@ static uint64_t resident_bytes(void)
 
 /* ---- Series ---- */
 
+static void write_refused(const struct server *s, struct buf *out)
+{
+    const char *name = rows[METRIC_REFUSED].name;
+
+    write_head(out, METRIC_REFUSED);
+    buf_append_text(out, "%s{reason=\"connections_max\"} %llu\n", name,
+                    (unsigned long long)SUM_OF(s, refused));
+    buf_append_text(out, "%s{reason=\"connections_per_address\"} %llu\n", name,
+                    (unsigned long long)SUM_OF(s, refused_of_address));
+}
+
 static void write_requests(const struct loop *l, struct buf *out)
 {
     const struct methods *methods = &l->methods;
@@ -140,6 +151,7 @@ void metrics_write_server(struct loop *l, struct buf *out)
     write_one(out, METRIC_LOOPS, s->loop_count);
     write_one(out, METRIC_CONNECTIONS, SUM_OF(s, connections));
     write_one(out, METRIC_ACCEPTED, SUM_OF(s, accepted));
+    write_refused(s, out);
     write_one(out, METRIC_IN_FLIGHT, SUM_OF(s, requests));
     write_one(out, METRIC_CALLS, SUM_OF(s, calls));
     write_one(out, METRIC_BYTES_IN, SUM_OF(s, bytes_in));

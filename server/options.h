@@ -48,6 +48,8 @@
       "Threads for calls that wait for the disk.")                                                 \
     _(connections_max, NUMBER, "connections_max", "10000", 1, 1000000, 1, "", "",                  \
       "Connections at once; further ones are told that it is BUSY.")                               \
+    _(connections_per_address, NUMBER, "connections_per_address", "1000", 0, 1000000, 1, "", "",   \
+      "Connections at once of one address (IPv6: one /64); further ones are BUSY. 0: no limit.")   \
     _(in_flight_max, NUMBER, "in_flight_max", "128", 1, 65536, 1, "", "",                          \
       "Requests of one connection that are under way.")                                            \
     _(calls_max, NUMBER, "calls_max", "1024", 1, 1000000, 1, "", "",                               \

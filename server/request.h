@@ -79,8 +79,8 @@ void request_destroy(struct request *r);
 bool request_hold(struct request *r);
 /* Its time begins: what the caller wants, or the server's. */
 void request_set_deadline(struct request *r, uint32_t timeout_ms);
-/* What has not begun is dropped, a search ends soon, a write goes on.  Any thread, while the request
- * is there (named_requests.h). */
+/* What has not begun is dropped, a search ends soon, a write goes on.  Any thread, while the
+ * request is there (named_requests.h). */
 void request_cancel(struct request *r);
 /* A loop keeps a few small requests, with the memory they have; at its end they go. */
 void request_free_spares(struct loop *loop);

@@ -131,7 +131,12 @@ static bool refuse_load(struct request *r, struct error *out)
         server_refuse_held(s, out);
         return true;
     }
-    if (r->connection && r->connection->is_surplus)
+    if (r->connection && r->connection->is_crowded)
+        error_set(out, LYNSE_BUSY,
+                  "%u connections of this address are open, which is the limit "
+                  "(connections_per_address)",
+                  s->options.connections_per_address);
+    else if (r->connection && r->connection->is_surplus)
         error_set(out, LYNSE_BUSY, "%u connections are open, which is the limit",
                   s->options.connections_max);
     else if (r->loop->request_count > s->options.requests_max)
@@ -241,6 +246,7 @@ static int close_all(struct server *s, struct lynse_error *failed)
     close_loops(s);
     opened_names_close(&s->opened);
     named_requests_close(&s->named);
+    address_counts_close(&s->addresses);
     own_methods_free(&s->own_methods);
     int code = lynse_close(s->db, failed);
     s->db = NULL;
@@ -253,6 +259,7 @@ int server_open(struct server *s, const struct server_options *options, struct e
     if (opened_names_open(&s->opened) != 0) return error_set(err, LYNSE_BUSY, "no lock to be had");
     mutex_init(&s->stop_lock);
     named_requests_open(&s->named);
+    address_counts_open(&s->addresses);
     fit_machine(&s->options);
     if (open_engine(s, err) == 0 &&
         own_methods_read(&s->own_methods, s->options.scripts_dir, err) == 0 &&

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/thread.h"
+#include "server/address_counts.h"
 #include "server/named_requests.h"
 #include "server/opened_names.h"
 #include "server/options.h"
@@ -30,6 +31,7 @@ enum server_state { SERVER_RUNS, SERVER_DRAINS, SERVER_STOPS };
 enum server_room { ROOM_THERE, ROOM_TO_REFUSE, ROOM_NONE };
 enum {
     SERVER_SURPLUS_MAX = 128, /* connections over the limit that are told so */
+    SERVER_CROWD_MAX = 8,     /* those of one address over its limit */
     SERVER_FILES_KEPT = 256,  /* descriptors that connections leave to the engine */
 };
 
@@ -41,7 +43,8 @@ struct server {
     struct opened_names opened;
     struct own_methods own_methods;
     struct named_requests named;
-    unsigned port; /* that is listened on; 0: none */
+    struct address_counts addresses; /* of connections, where there is a limit for one */
+    unsigned port;                   /* that is listened on; 0: none */
     uint64_t started_us;
     _Atomic(uint64_t) next_number;
     _Atomic(uint64_t) catalog_version; /* grows when a collection or database is dropped */

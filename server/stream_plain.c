@@ -3,6 +3,7 @@
  * connection that waits holds none. */
 #include <errno.h>
 
+#include "server/address_counts.h"
 #include "server/loop.h"
 #include "server/stream.h"
 
@@ -107,6 +108,16 @@ int stream_plain_open(struct stream *s, struct loop *l, bool is_pipe)
     s->ops = &plain_ops;
     s->uv.handle.data = s;
     return rc;
+}
+
+bool stream_plain_address(const struct stream *s, uint64_t *out)
+{
+    struct sockaddr_storage address = {0};
+    void *any = &address;
+    int size = sizeof address;
+
+    return s->uv.handle.type == UV_TCP && uv_tcp_getpeername(&s->uv.tcp, any, &size) == 0 &&
+           address_key(any, out);
 }
 
 int stream_plain_accept(struct stream *s, uv_stream_t *listener)

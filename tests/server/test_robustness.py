@@ -380,7 +380,7 @@ def test_a_thousand_slow_clients_do_not_keep_a_good_one_waiting(server):
 
 
 def test_idle_connections_are_cheap_and_take_no_time(tmp_path):
-    with Program(tmp_path / "d", "--workers", "1") as program:
+    with Program(tmp_path / "d", "--workers", "1", "--connections-per-address", "0") as program:
         program.rpc().call("health")
         for method in ("rpc", "http"):
             before = program.status("VmRSS")

@@ -420,6 +420,7 @@ return {
       ["writes.c"] = "rows added, replaced, deleted and brought back",
    },
    ["server"] = {
+      ["address_counts.[ch]"] = "how many connections each address has, over all loops",
       ["arguments.[ch]"] = "the arguments of a method: declared in Lua, checked and read in C",
       ["arrival.[ch]"] = "a peer on its way from the loop that listens to the loop that serves it",
       ["blocks.[ch]"] = "ids, vectors and documents of a request as the structs of lynse.h",
