@@ -108,6 +108,7 @@ class RemoteCollection:
             vectors=_wire.vectors_value(vectors),
             fields=None if fields is None else _wire.fields_value(fields),
             request_id=_id_text(request_id),
+            return_ids=False,
         )
         return int(answer["first_id"]) if ids is None else 0
 
@@ -124,6 +125,7 @@ class RemoteCollection:
             vectors=_wire.vectors_value(vectors),
             fields=None if fields is None else _wire.fields_value(fields),
             request_id=_id_text(request_id),
+            return_ids=False,
         )
 
     def _mark(

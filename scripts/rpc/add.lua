@@ -5,7 +5,7 @@ local shapes = require "lynse.shapes"
 return {
    summary = "New records, all or none.",
    mutates = true,
-   arguments = args.of_write {
+   arguments = args.of_rows {
       args.ids("ids", "One for each vector; without, the collection gives them."),
       args.vectors("vectors", "A row for each record.", { required = true }),
       args.documents("fields", "A map for each record, or null."),
@@ -18,7 +18,7 @@ return {
       local written = collection:add(a.ids, context.rows(collection, a.vectors, a.ids), a.fields,
          nil, a.request_id)
       return context.answer(a, {
-         ids = a.ids, first_id = not a.ids and written.first_number or nil,
+         ids = a.return_ids and a.ids or nil, first_id = not a.ids and written.first_number or nil,
          lsn = written.lsn, row_count = written.row_count, sync = written.sync,
          is_repeat = written.is_repeat,
       })

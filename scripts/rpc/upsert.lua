@@ -5,19 +5,19 @@ local shapes = require "lynse.shapes"
 return {
    summary = "New or replaced records, all or none.",
    mutates = true,
-   arguments = args.of_write {
+   arguments = args.of_rows {
       args.ids("ids", "One for each vector.", { required = true }),
       args.vectors("vectors", "A row for each record.", { required = true }),
       args.documents("fields", "A map for each record; null: it keeps the fields that it has."),
    },
-   returns = shapes.written { ids = shapes.given_ids },
+   returns = shapes.written { ids = shapes.optional(shapes.given_ids) },
    run = function(context, a)
       local collection = context:collection(a)
       local written = collection:upsert(a.ids, context.rows(collection, a.vectors, a.ids), a.fields,
          nil, a.request_id)
       return context.answer(a, {
-         ids = a.ids, lsn = written.lsn, row_count = written.row_count, sync = written.sync,
-         is_repeat = written.is_repeat,
+         ids = a.return_ids and a.ids or nil, lsn = written.lsn, row_count = written.row_count,
+         sync = written.sync, is_repeat = written.is_repeat,
       })
    end,
 }

@@ -248,6 +248,16 @@ def test_bins_over_rpc(rpc, docs):
     assert added["ids"] == [30]
 
 
+def test_given_ids_are_repeated_unless_not_wanted(rpc, docs):
+    for method in ("add", "upsert"):
+        rows = {"ids": [40, "y"], "vectors": [[1, 2, 3], [4, 5, 6]], **docs}
+        told = rpc(method, return_ids=False, **rows)
+        assert "ids" not in told and told["row_count"] == 2
+        rpc("delete", ids=rows["ids"], **docs)
+        assert rpc(method, **rows)["ids"] == [40, "y"]
+    assert rpc("add", vectors=V3, return_ids=False, **docs)["first_id"] == 41
+
+
 def test_by_position(rpc, docs):
     name, rest = docs["collection_name"], {"database_name": "tests"}
     assert rpc("search", name, [1, 0, 0], 1, **rest)["items"]["ids"] == [1]

@@ -48,6 +48,14 @@ function args.of_write(list)
    return made
 end
 
+-- … that has rows.
+function args.of_rows(list)
+   local made = args.of_write(list)
+   made[#made + 1] = args.flag("return_ids", "Whether the answer repeats the ids that were given.",
+      { default = true })
+   return made
+end
+
 args.required_database = args.name("database_name", "The database.", { required = true })
 
 -- The last one of every method: scripts/server.lua adds it.
