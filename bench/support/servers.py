@@ -106,6 +106,10 @@ class Server:
                         raise RuntimeError(f"{method}: {error}")
                     return result
 
+    def stay_on(self, processor: int) -> None:
+        for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+            os.sched_setaffinity(int(thread), {processor})
+
     # ---- What it costs to be there ----
 
     def rss_kib(self) -> int:
@@ -232,10 +236,13 @@ def drive(
     connections: int = 1,
     depth: int = 1,
     seconds: float = 1,
+    processor: int | None = None,
 ) -> dict[str, float]:
-    """What bench_server says; an answer that failed is an error here."""
+    """What bench_server says, on `processor` alone; an answer that failed is an error here."""
     address = f"127.0.0.1:{server.port}"
     command = [build_once(LOAD), "load", protocol, address, connections, depth, seconds, requests]
+    if processor is not None:
+        command = ["taskset", "-c", processor, *command]
     said = {name: float(values[0][0]) for name, values in run(*command).items()}
     if said["failed"]:
         raise RuntimeError(f"{server.name}: {said['failed']:.0f} requests failed")

@@ -161,7 +161,7 @@ def test_the_key_on_both_protocols(serve):
 
 
 def test_metrics_move(serve):
-    server = serve()
+    server = serve("--workers", "1")  # each loop sees for itself that a connection has ended
     before = series(server)
     fill(server)
     server.request("POST", "/search", {**DOCS, "vector": [1]})
