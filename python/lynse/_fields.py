@@ -63,9 +63,7 @@ def pack(rows: Sequence[Mapping[str, Any] | None]) -> PackedFields:
         chunks = [b"" if row is None else packer.pack(row) for row in rows]
     except (TypeError, ValueError, OverflowError):  # again, to say which row it is
         packer = msgpack.Packer(use_bin_type=True, default=_plain)
-        chunks = [
-            b"" if row is None else _packed_row(packer, row, i) for i, row in enumerate(rows)
-        ]
+        chunks = [b"" if row is None else _packed_row(packer, row, i) for i, row in enumerate(rows)]
     sizes = np.fromiter(map(len, chunks), dtype=np.uint64, count=len(chunks))
     return PackedFields(b"".join(chunks), sizes)
 

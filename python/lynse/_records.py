@@ -58,9 +58,7 @@ def _check_text_bytes(text: str) -> None:
     except UnicodeEncodeError as error:
         raise Invalid(f"id {text!r:.60} is not valid UTF-8: {error.reason}") from None
     if size > MAX_TEXT_BYTES:
-        raise Limit(
-            f"id {text[:60]!r}… has {size} bytes of UTF-8; at most {MAX_TEXT_BYTES}"
-        )
+        raise Limit(f"id {text[:60]!r}… has {size} bytes of UTF-8; at most {MAX_TEXT_BYTES}")
 
 
 def _numbers_of_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:

@@ -11,108 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from . import address, rpc
-from ._wire import encode
+from . import address
 from .client import Database, VectorDBClient, _check_key
 from .collection import Collection
-from .errors import Deadline, Invalid, Io, LynseError, OutcomeUnknown, ShuttingDown, Unsupported
+from .errors import Invalid, ShuttingDown, Unsupported
+from .pipelined import PipelinedTransport
 from .remote import RemoteRoot
-from .transport import GRACE_S, LONGEST_CALL_S
 
 THREADS = 64
-
-
-class PipelinedTransport:
-    """One connection, used by the loop's thread alone; `call` is for the other threads."""
-
-    def __init__(self, where: address.Address, loop: asyncio.AbstractEventLoop) -> None:
-        self._where = where
-        self._loop = loop
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._number = 0
-        self._broken = ""
-
-    async def open(self, api_key: str | None) -> None:
-        try:
-            if self._where.scheme == "unix":
-                pair = await asyncio.open_unix_connection(self._where.path)
-            else:
-                pair = await asyncio.open_connection(self._where.host, self._where.port)
-        except OSError as error:
-            raise Io(f"{self._where.uri}: no connection: {error.strerror or error}") from None
-        self._reader, self._writer = pair
-        self._task = asyncio.ensure_future(self._read())
-        if api_key is not None:
-            await self._exchange("authenticate", {"api_key": api_key}, LONGEST_CALL_S, False)
-
-    async def _read(self) -> None:
-        unpacker = rpc.new_unpacker()
-        reason = "it was closed by the server"
-        try:
-            while data := await self._reader.read(rpc.READ_BYTES):
-                unpacker.feed(data)
-                for frame in unpacker:
-                    number, answer = rpc.read_frame(frame)
-                    future = self._waiting.pop(number, None)
-                    if future is not None and not future.done():
-                        future.set_result(answer)
-        except (OSError, ValueError, LynseError) as error:
-            reason = str(error)
-        self._break(reason)
-
-    def _break(self, reason: str) -> None:
-        self._broken = reason
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionError(reason))
-        self._writer.close()
-
-    async def _exchange(
-        self, method: str, params: Mapping[str, Any], seconds: float, is_write: bool
-    ) -> Any:
-        if self._broken:
-            raise Io(f"{self._where.uri}: the connection was lost: {self._broken}")
-        self._number = (self._number + 1) & 0xFFFFFFFF
-        number = self._number
-        future = self._waiting[number] = self._loop.create_future()
-        try:
-            self._writer.writelines(rpc.frame_of(number, method, encode(params)))
-            await self._writer.drain()
-            answer = await asyncio.wait_for(future, seconds)
-        except asyncio.TimeoutError:
-            kind = OutcomeUnknown if is_write else Deadline
-            raise kind(f"{self._where.uri}: no answer to {method} in time") from None
-        except OSError as error:
-            lost = OutcomeUnknown if is_write else Io
-            text = f"{self._where.uri}: the connection was lost during {method}: {error}"
-            raise lost(text) from None
-        finally:
-            self._waiting.pop(number, None)
-        if isinstance(answer, LynseError):
-            raise answer
-        return answer
-
-    def call(
-        self,
-        method: str,
-        params: Mapping[str, Any],
-        *,
-        is_write: bool = False,
-        deadline: float | None = None,
-    ) -> Any:
-        seconds = LONGEST_CALL_S if deadline is None else deadline - time.monotonic()
-        waits = self._exchange(method, params, max(0.0, seconds) + GRACE_S, is_write)
-        return asyncio.run_coroutine_threadsafe(waits, self._loop).result()
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._break, "this client is closed")
 
 
 def _wrapped(name: str, method: Any) -> Callable[..., Any]:
@@ -188,8 +99,8 @@ class AsyncVectorDBClient(_Handle):
         self._api_key = _check_key(api_key)
 
     async def __aenter__(self) -> AsyncVectorDBClient:
-        transport = PipelinedTransport(self._where, asyncio.get_running_loop())
-        await transport.open(self._api_key)
+        loop = asyncio.get_running_loop()
+        transport = PipelinedTransport(self._where, self._api_key, loop)
         self._threads = ThreadPoolExecutor(THREADS, "lynse-aio")
         plain = VectorDBClient.__new__(VectorDBClient)
         plain._root = RemoteRoot(self._where.uri, transport)

@@ -124,7 +124,7 @@ class Transport:
                 connection.close()
                 if attempt == 0 and (may_repeat or not broken.was_sent):
                     continue
-                raise self._lost(method, broken, is_write, latest) from None
+                raise lost(self._uri, method, broken, is_write, latest) from None
             except TIMEOUTS:
                 connection.close()
                 kind = OutcomeUnknown if is_write else Deadline
@@ -138,13 +138,15 @@ class Transport:
             return answer
         raise AssertionError("the second attempt answers or raises")
 
-    def _lost(self, method: str, broken: Broken, is_write: bool, latest: float) -> LynseError:
-        text = f"{self._uri}: the connection was lost during {method}: {broken}"
-        if is_write and broken.was_sent:
-            return OutcomeUnknown(f"{text}; it may or may not have been carried out")
-        if not broken.was_sent and time.monotonic() >= latest:
-            return Deadline(f"{self._uri}: {method} could not be sent in time")
-        return _io_error(text, broken.os_errno)
+
+def lost(uri: str, method: str, broken: Broken, is_write: bool, latest: float) -> LynseError:
+    """What a caller is told whose connection broke for good."""
+    text = f"{uri}: the connection was lost during {method}: {broken}"
+    if is_write and broken.was_sent:
+        return OutcomeUnknown(f"{text}; it may or may not have been carried out")
+    if not broken.was_sent and time.monotonic() >= latest:
+        return Deadline(f"{uri}: {method} could not be sent in time")
+    return _io_error(text, broken.os_errno)
 
 
 def _io_error(text: str, os_errno: int) -> Io:

@@ -5,8 +5,9 @@ import asyncio
 
 import lynse
 import pytest
+from fake_server import Fake, answer, hang_up_after
 from lynse import AsyncVectorDBClient
-from lynse.errors import AlreadyExists, Invalid, Io, ShuttingDown, Unauthorized
+from lynse.errors import AlreadyExists, Invalid, Io, OutcomeUnknown, ShuttingDown, Unauthorized
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 
@@ -53,3 +54,60 @@ def test_every_method_is_there():
         (lynse.VectorDBClient, AsyncVectorDBClient),
     ):
         assert {n for n in dir(plain) if n[0] != "_"} == {n for n in dir(made) if n[0] != "_"}
+
+
+# ---- Connections that break ----
+
+
+def ask(fake, *calls):
+    async def run():
+        async with AsyncVectorDBClient(fake.uri) as client:
+            answers = []
+            for method, *arguments in calls:
+                answers.append(await getattr(client, method)(*arguments))
+            return answers
+
+    return asyncio.run(run())
+
+
+def test_a_read_is_asked_again_once():
+    fake = Fake(hang_up_after(1, 1), answer(1))
+    assert ask(fake, ["list_databases"]) == [[]]
+    assert fake.seen == ["list_databases"] * 3
+    with pytest.raises(Io, match="connection was lost during list_databases"):
+        ask(Fake(hang_up_after(1, 1), hang_up_after(0, 1)), ["list_databases"])
+
+
+def test_a_write_that_may_have_arrived_is_not_sent_again():
+    fake = Fake(hang_up_after(1, 1), answer(1))
+    with pytest.raises(OutcomeUnknown, match="may or may not"):
+        ask(fake, ["drop_database", "x"])
+    assert fake.seen == ["list_databases", "drop_database"]
+
+
+def test_a_lost_connection_is_made_anew(served):
+    """Also for writes that are under way when the server goes: their ids tell it what it has."""
+    server = served()
+
+    async def live():
+        async with AsyncVectorDBClient(server.uri("unix"), server.api_key) as client:
+            database = await client.create_database("again", drop_if_exists=True)
+            docs = await database.require_collection("docs", dim=4)
+            await docs.add(ids=1, vectors=ROW)
+            server.kill()
+            with pytest.raises(Io, match="no connection"):
+                await docs.count()
+            server.start()
+            assert await docs.add(ids=2, vectors=ROW) == 2
+            adds = [asyncio.ensure_future(docs.add(ids=i, vectors=ROW)) for i in range(3, 103)]
+            await asyncio.sleep(0.01)
+            server.kill()
+            server.start()
+            said = await asyncio.gather(*adds, return_exceptions=True)
+            again = [i + 3 for i, one in enumerate(said) if isinstance(one, Io)]
+            for i in again:  # nobody listened while it started
+                await docs.upsert(ids=i, vectors=ROW)
+            assert all(one == i + 3 or isinstance(one, Io) for i, one in enumerate(said)), said
+            assert await docs.count() == 102
+
+    asyncio.run(live())
