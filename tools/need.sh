@@ -8,6 +8,7 @@ packages_test="libcmocka-dev luajit lua-busted python3 curl"
 packages_lint="clang-format lua-check luajit"
 packages_fuzz="clang libclang-rt-14-dev"
 packages_python="python3 python3-dev python3-venv"
+packages_node="nodejs npm"
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
@@ -96,6 +97,22 @@ need_schemathesis() {
         --disable-pip-version-check --prefer-binary 'schemathesis>=4,<5' ||
         die "pip could not install schemathesis"
     touch build/schemathesis/stamp
+}
+
+# A msgpack for JavaScript, for the client of tests/python/remote/foreign.
+need_node_parts() {
+    if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+        need_packages "$packages_node"
+    fi
+    stamp=$(cat tests/python/remote/foreign/package*.json | sha256sum | cut -d' ' -f1)
+    [ "$(cat build/node-parts/stamp 2>/dev/null)" != "$stamp" ] || return 0
+    say "Node parts into build/node-parts (once)"
+    rm -rf build/node-parts
+    mkdir -p build/node-parts
+    cp tests/python/remote/foreign/package*.json build/node-parts
+    quietly build/node-parts.log npm ci --prefix build/node-parts --ignore-scripts --no-audit \
+        --no-fund --fetch-retries 1 || die "npm could not install the Node parts"
+    echo "$stamp" >build/node-parts/stamp
 }
 
 # The package of python/, built from this checkout and installed where its sources changed.

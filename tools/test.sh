@@ -166,6 +166,7 @@ suite_remote() {
         count remote 0 1 0
         return 0
     }
+    (need_node_parts) || say "remote: without node, whose cases are skipped"
     # shellcheck disable=SC2086
     "$(system_python)" tools/run_tests.py pytest --counts "$counts" --suite remote $verbose \
         "$venv/bin/python" -- tests/python/behaviour tests/python/remote \
