@@ -3,7 +3,7 @@
 # `./dev test` (which reads tests/manifest.txt of the build) and to ctest.
 #
 #   lynse_test(NAME unit/store/test_wal SOURCES test_wal.c [ARGS …] [LABELS …] [SLOW]
-#              [SHIPPED_LIMITS] [LUA] [SERVER])
+#              [SHIPPED_LIMITS] [LUA] [SERVER] [SERVER_VALUES])
 #     NAME     folder and program under <build>/tests/
 #     LABELS   the suites that build and run it, of: release tiny faults core-only asan tsan fuzz.
 #              Without, it is of the C suite: all but fuzz run it, and all run as many cases of it
@@ -11,6 +11,7 @@
 #     SHIPPED_LIMITS  built with these even where LYNSE_TINY is on
 #     LUA      links liblynse-lua's objects; is left out where there is no LuaJIT
 #     SERVER   links the server's parsers
+#     SERVER_VALUES  links what the server has between msgpack and Lua; is left out where it is
 #   lynse_fuzz(NAME x [LUA] [SERVER])  fuzz_x.c: a libFuzzer target under clang, elsewhere a test
 #                             that replays tests/corpus/x
 #   lynse_bench(NAME bench_x SOURCES … [LUA])
@@ -20,8 +21,12 @@ set(LYNSE_SUITES release tiny faults core-only asan tsan)
 set_property(GLOBAL PROPERTY LYNSE_MANIFEST "")
 
 function(lynse_test)
-  cmake_parse_arguments(TEST "SLOW;SHIPPED_LIMITS;LUA;SERVER" "NAME" "SOURCES;ARGS;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "SLOW;SHIPPED_LIMITS;LUA;SERVER;SERVER_VALUES" "NAME"
+                        "SOURCES;ARGS;LABELS" ${ARGN})
   if(TEST_LUA AND NOT LYNSE_HAS_LUA)
+    return()
+  endif()
+  if(TEST_SERVER_VALUES AND NOT TARGET lynse_server_values)
     return()
   endif()
   set(kind apart)
@@ -49,6 +54,10 @@ function(lynse_test)
   endif()
   if(TEST_SERVER)
     target_link_libraries(${target} PRIVATE lynse_server_parsers)
+  endif()
+  if(TEST_SERVER_VALUES)
+    target_link_libraries(${target} PRIVATE lynse_server_values lynse_lua_internal
+                                            lynse_server_parsers lynse_module_objects)
   endif()
   set_target_properties(${target} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/${folder} OUTPUT_NAME ${program})

@@ -2,6 +2,7 @@
 # server/: both protocols, and the program bin/lynse (serve, lua, …) that speaks them.
 #   lynse_server_parsers   objects that see base and codec, and nothing of libuv or Lua: for the
 #                          server, tests and fuzz targets (beside lynse_internal)
+#   lynse_server_values    objects between msgpack and Lua: arguments and answers; for tests
 #   lynse_program          needs LuaJIT and libuv; mimalloc is its allocator where it is there.  In
 #                          builds with a sanitizer it is linked from the internal libraries.
 function(lynse_server_parsers)
@@ -32,6 +33,24 @@ if(NOT LIBUV_FOUND)
   return()
 endif()
 find_library(MIMALLOC_LIBRARY mimalloc)
+
+function(lynse_server_values)
+  set(sources "")
+  foreach(name arguments blocks hits_value kind_words result suggest)
+    list(APPEND sources ${PROJECT_SOURCE_DIR}/server/${name}.c)
+  endforeach()
+  add_library(lynse_server_values OBJECT EXCLUDE_FROM_ALL ${sources})
+  target_include_directories(lynse_server_values
+    PUBLIC ${PROJECT_SOURCE_DIR}/core/include ${PROJECT_BINARY_DIR}/include/server
+           ${PROJECT_BINARY_DIR}/include/lua-module ${LUAJIT_INCLUDE_DIRS}
+    PRIVATE ${PROJECT_BINARY_DIR}/include/base ${PROJECT_BINARY_DIR}/include/codec)
+  if(LYNSE_SANITIZE STREQUAL "thread" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    # As in lua.cmake: errors of Lua leave functions without their exits.
+    target_compile_options(lynse_server_values PUBLIC --param=tsan-instrument-func-entry-exit=0)
+  endif()
+endfunction()
+
+lynse_server_values()
 
 function(lynse_program)
   set(made ${PROJECT_BINARY_DIR}/server/server_scripts.c)

@@ -32,7 +32,7 @@ local function roots(tree, path)
          list[#list + 1] = ("-Ibuild/tidy/include/%s"):format(name)
       end
       list[#list + 1] = "-Itests -Ibuild/tidy/include/guests"
-      if path:find("^server/") then
+      if path:find("^server/") or path:find("^tests/unit/server/") then
          list[#list + 1] = "$(pkg-config --cflags luajit libuv)"
       end
    end
