@@ -12,8 +12,10 @@ there, whole; there is nothing else.  With TERM the exit must be 0 and within te
 
 Then each client sends the write that it has no answer to again, with the same request id, until it
 is acknowledged.  The server must say `is_repeat` exactly where the write was already there, and it
-must then be there once.  Half of the adds leave their ids to the collection, so that one that is
-applied twice leaves two rows.  The mutant gives each retry an id of its own: the loop must fail.
+must then be there once.  Now and then a client hangs up instead, while the server works at it, and
+sends it again by another connection: both may be under way at once.  Half of the adds leave their
+ids to the collection, so that one that is applied twice leaves two rows.  The mutant gives each
+retry a request id of its own: the loop must fail.  (Tiny limits remember too few for hang-ups.)
 """
 
 import argparse
@@ -33,6 +35,8 @@ from program import IS_SANITIZED, Closed, Program, Rpc, RpcError, http_bytes, re
 OWN = "own"  # of each client's own ids
 GIVEN = "given"  # ids given by the collection; a row says whose it is, and of which write
 IDS_EACH = 1 << 32
+HANG_UPS = 0.02
+PATIENCE = 300  # seconds without an answer that are a hang, and not a machine that stands still
 STOP_SECONDS = 60 if IS_SANITIZED else 10
 MUTANTS = ("fresh-ids",)
 
@@ -45,7 +49,7 @@ class Write:
         self.method, self.version, self.ids, self.count = method, version, ids, count
         self.wanted = None if method == "delete" else version
         self.request_id = None
-        self.was_there = None  # as the records show after a restart
+        self.was_there = None  # as the records show after a restart; before, nobody knows
 
     def params(self, client):
         name = {"collection_name": OWN if self.ids else GIVEN, "request_id": self.request_id}
@@ -78,18 +82,26 @@ class Client:
     def connect(self, program):
         if self.number % 4 == 1:
             self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.settimeout(60)
+            self.socket.settimeout(PATIENCE)
             self.socket.connect(program.socket_path)
         else:
-            self.socket = program.connect(60)
+            self.socket = program.connect(PATIENCE)
         self.peer = Rpc(self.socket)
 
-    def call(self, method, params):
-        """Answers with the result, or raises RpcError, or OSError and Closed when it is gone."""
+    def send(self, write):
         if self.number % 2:
-            return self.peer.call(method, **params)
-        self.socket.sendall(http_bytes("POST", "/" + method, json.dumps(params).encode(),
-                                       "Content-Type: application/json"))
+            return self.peer.send(write.method, **write.params(self))
+        body = json.dumps(write.params(self)).encode()
+        return self.socket.sendall(http_bytes("POST", "/" + write.method, body,
+                                              "Content-Type: application/json"))
+
+    def receive(self):
+        """The result, or raises RpcError, or OSError and Closed when the server is gone."""
+        if self.number % 2:
+            _, error, result = self.peer.read()
+            if error is not None:
+                raise RpcError(*error)
+            return result
         status, _, body, _ = read_response(self.socket)
         answer = json.loads(body)
         if status != 200:
@@ -111,28 +123,38 @@ class Client:
     def fresh_request_id(self):
         return f"{self.chance.randrange(1, 1 << 128):032x}"
 
-    def write(self):
+    def write(self, program):
         self.pending = self.choose()
         self.pending.request_id = self.fresh_request_id()
-        answer = self.call(self.pending.method, self.pending.params(self))
+        self.send(self.pending)
+        if self.chance.random() < HANG_UPS:
+            self.socket.close()
+            self.connect(program)
+            self.retry()
+            return
+        answer = self.receive()
         assert "is_repeat" not in answer, f"the first time, and yet {answer}"
         self.settle()
 
     def retry(self):
         if self.mutant == "fresh-ids":
             self.pending.request_id = self.fresh_request_id()
-        self.counts["sent again"] += 1
         try:
-            answer = self.call(self.pending.method, self.pending.params(self))
+            self.send(self.pending)
+            answer = self.receive()
         except RpcError as e:
             if not self.mutant or e.name.lower() != "already_exists":
                 raise
             answer = {}  # what a client has to guess who knows no request ids
-        is_repeat = answer.get("is_repeat", False)
-        self.counts["retried"] += 1
-        self.counts["already applied"] += self.pending.was_there
-        if is_repeat != self.pending.was_there and not self.mutant:
-            self.failure = f"is_repeat {is_repeat} of {vars(self.pending)}: {answer}"
+        is_repeat, was_there = answer.get("is_repeat", False), self.pending.was_there
+        if was_there is None:
+            self.counts["hung up"] += 1
+            self.counts["hung up and applied"] += is_repeat
+        else:
+            self.counts["retried"] += 1
+            self.counts["already applied"] += was_there
+            if is_repeat != was_there and not self.mutant:
+                self.failure = f"is_repeat {is_repeat} of {vars(self.pending)}: {answer}"
         self.settle()
 
     def settle(self):
@@ -148,7 +170,9 @@ class Client:
             if self.pending:
                 self.retry()
             while not is_last:
-                self.write()
+                self.write(program)
+        except TimeoutError:
+            self.failure = f"no answer in {PATIENCE} s to {vars(self.pending)}"
         except (OSError, Closed):
             pass
         except RpcError as e:
@@ -208,7 +232,7 @@ def walk(r, collection):
 
 def check_all(program, clients):
     """Everything that is there against what each client knows: errors."""
-    r = program.rpc(60)
+    r = program.rpc(PATIENCE)
     own = [{} for _ in clients]
     given = [collections.Counter() for _ in clients]
     seen, total, errors = set(), 0, []
@@ -309,8 +333,9 @@ def main():
         print(e)
     print(f"seed {o.seed}: SIG{o.signal} x {o.rounds}, {counts['acknowledged']} acknowledged "
           f"writes; {counts['retried']} retried, {counts['already applied']} of them already "
-          f"applied; {counts['lost']} lost, {counts['doubled']} doubled, {len(errors)} errors, "
-          f"slowest stop {slowest:.2f} s")
+          f"applied; {counts['hung up']} after hanging up, {counts['hung up and applied']} of them "
+          f"already applied; {counts['lost']} lost, {counts['doubled']} doubled, {len(errors)} "
+          f"errors, slowest stop {slowest:.2f} s")
     return 1 if errors else 0
 
 

@@ -16,7 +16,7 @@ def test_nothing_acknowledged_is_lost(tmp_path, how):
     assert errors == []
     assert counts["acknowledged"] > 50, "a load it was not"
     assert counts["retried"] > 10
-    if how == "KILL":
+    if how == "KILL" and not kill_loop.IS_SANITIZED:
         assert counts["already applied"] > 0, "no retry met what it wanted"
     assert slowest < kill_loop.STOP_SECONDS
 
