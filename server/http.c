@@ -4,6 +4,7 @@
  * WHAT        A head finds its route; the body is gathered, and becomes params: of JSON or msgpack,
  *             or of the query string with the body as raw bytes beside them.  One request of a
  *             connection runs at a time, so that answers are in order; further ones wait unread.
+ *             Large JSON is decoded on a thread of the pool.
  * INVARIANTS  (1) Whoever may not enter, or asks for what is not there, is told so only after its
  *                 request is read: the next one begins where it should.
  *             (2) A head that cannot be trusted ends the connection after its answer.
@@ -25,6 +26,8 @@
 #include "server/request.h"
 #include "server/result.h"
 #include "server/server.h"
+
+enum { DECODED_HERE_BYTES = 256 << 10 }; /* of JSON: a fraction of a millisecond */
 
 struct http_state {
     struct alloc *alloc;
@@ -261,31 +264,38 @@ static int read_query(struct request *r, struct slice query, struct error *err)
     return rc;
 }
 
+static int decode_json(struct slice json, struct buf *packed, struct error *err)
+{
+    if (json_to_msgpack(json, &params_limits, packed, err) != 0) return -1;
+    uint8_t first = packed->data[0];
+    if ((first & 0xf0) == 0x80 || first == 0xde || first == 0xdf) return 0;
+    return error_set(err, LYNSE_INVALID, "the body must be a JSON object");
+}
+
 /* The body becomes msgpack, in its place. */
+static void take_decoded(struct request *r, struct buf *packed)
+{
+    buf_deinit(&r->body);
+    r->body = *packed;
+    r->params = buf_slice(&r->body);
+}
+
 static int read_json(struct request *r, struct error *err)
 {
     struct buf packed;
 
-    uint64_t bytes_max = r->loop->server->options.json_bytes_max;
-    if (r->body.size == 0) return 0;
-    if (r->body.size > bytes_max)
-        return error_set(err, LYNSE_TOO_LARGE, "the body: %zu bytes of JSON, at most %llu",
-                         r->body.size, (unsigned long long)bytes_max);
     buf_init(&packed, r->loop->alloc, MEM_MESSAGE);
-    if (json_to_msgpack(buf_slice(&r->body), &params_limits, &packed, err) != 0) {
+    if (decode_json(buf_slice(&r->body), &packed, err) != 0) {
         buf_deinit(&packed);
         return -1;
     }
-    buf_deinit(&r->body);
-    r->body = packed;
-    r->params = buf_slice(&r->body);
-    if ((r->params.data[0] & 0xf0) == 0x80 || r->params.data[0] == 0xde ||
-        r->params.data[0] == 0xdf)
-        return 0;
-    return error_set(err, LYNSE_INVALID, "the body must be a JSON object");
+    take_decoded(r, &packed);
+    return 0;
 }
 
-static int read_params(struct request *r, const struct http_parser *p, struct error *err)
+/* *out_is_large: the body is JSON, of which there is too much to be decoded on the loop. */
+static int read_params(struct request *r, const struct http_parser *p, bool *out_is_large,
+                       struct error *err)
 {
     struct slice path, query, type;
     size_t size = 0;
@@ -297,7 +307,14 @@ static int read_params(struct request *r, const struct http_parser *p, struct er
         return read_query(r, query, err);
     }
     http_parser_find(p, "content-type", &type);
-    if (!http_is_type(type, "application/msgpack")) return read_json(r, err);
+    if (!http_is_type(type, "application/msgpack")) {
+        uint64_t bytes_max = r->loop->server->options.json_bytes_max;
+        if (r->body.size > bytes_max)
+            return error_set(err, LYNSE_TOO_LARGE, "the body: %zu bytes of JSON, at most %llu",
+                             r->body.size, (unsigned long long)bytes_max);
+        *out_is_large = r->body.size > DECODED_HERE_BYTES;
+        return r->body.size == 0 || *out_is_large ? 0 : read_json(r, err);
+    }
     if (msgpack_check(buf_slice(&r->body), &params_limits, &size, err) != 0) return -1;
     r->params = buf_slice(&r->body);
     if (size == r->body.size) return 0;
@@ -435,20 +452,77 @@ static void begin_head(struct connection *c, struct http_state *s)
     else http_write_continue(&c->out);
 }
 
+static void refuse(struct request *r, const struct error *err, int status)
+{
+    server_report(r, err);
+    answer_error(r, err, status);
+    request_destroy(r);
+}
+
+/* A large body of JSON on a thread of the pool; all other connections of the loop go on. */
+struct decode_job {
+    uv_work_t work;
+    struct request *request;
+    struct buf packed;
+    struct error err;
+    int rc;
+};
+
+static void run_decode(uv_work_t *work)
+{
+    struct decode_job *job = work->data;
+    job->rc = decode_json(buf_slice(&job->request->body), &job->packed, &job->err);
+}
+
+static void finish_decode(uv_work_t *work, int status)
+{
+    struct decode_job *job = work->data;
+    struct request *r = job->request;
+
+    (void)status; /* jobs are not cancelled */
+    loop_stir(r->loop);
+    r->loop->call_count--;
+    if (job->rc == 0) {
+        take_decoded(r, &job->packed);
+        server_begin_method(r, r->route->method);
+    } else {
+        struct error err = job->err; /* the job ends with its request */
+        buf_deinit(&job->packed);
+        refuse(r, &err, 0);
+    }
+}
+
+static int decode_elsewhere(struct request *r, struct error *err)
+{
+    struct loop *l = r->loop;
+    struct decode_job *job = arena_zalloc(&r->arena, sizeof *job);
+
+    if (!job) return error_no_memory(err, sizeof *job);
+    job->work.data = job;
+    job->request = r;
+    buf_init(&job->packed, l->alloc, MEM_MESSAGE);
+    if (l->call_count >= l->server->options.calls_max ||
+        uv_queue_work(&l->uv, &job->work, run_decode, finish_decode) != 0) {
+        error_set(err, LYNSE_BUSY, "%zu calls are under way, at most %u", l->call_count,
+                  l->server->options.calls_max);
+        err->retry_after_ms = 50;
+        return -1;
+    }
+    l->call_count++;
+    return 0;
+}
+
 static void begin_request(struct http_state *s)
 {
     struct request *r = s->request;
+    bool is_large = false;
 
     s->request = NULL;
     if (!buf_ok(&r->body)) error_no_memory(&s->refusal, r->body.size);
-    if (!s->refusal.code) read_params(r, &s->parser, &s->refusal);
-    if (s->refusal.code) {
-        server_report(r, &s->refusal);
-        answer_error(r, &s->refusal, s->refusal_status);
-        request_destroy(r);
-        return;
-    }
-    server_begin_method(r, r->route->method);
+    if (!s->refusal.code) read_params(r, &s->parser, &is_large, &s->refusal);
+    if (!s->refusal.code && is_large && decode_elsewhere(r, &s->refusal) == 0) return;
+    if (s->refusal.code) refuse(r, &s->refusal, s->refusal_status);
+    else server_begin_method(r, r->route->method);
 }
 
 /* What a body has brought so far counts for the whole server. */

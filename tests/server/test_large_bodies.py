@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies of JSON that are too large to be decoded on the loop: the same answers, in order."""
+
+import json
+import socket
+import struct
+
+import pytest
+from program import Program, http_bytes, read_response, wait_until
+
+JSON = "Content-Type: application/json"
+
+
+def searches(at_least):
+    """A search whose body has so many bytes: what its vector lacks is spaces."""
+    body = b'{"collection_name":"docs","vector":[1,0,0,0],"k":1' + b" " * at_least + b"}"
+    return http_bytes("POST", "/search", body, JSON)
+
+
+@pytest.mark.parametrize("size", [0, 262000, 262143, 262144, 262145, 3000000])
+def test_a_body_of_any_size_is_answered_alike(server, size):
+    with server.connect() as s:
+        s.sendall(searches(size))
+        status, _, answer, _ = read_response(s)
+        assert status == 200
+        assert len(json.loads(answer)["params"]["items"]["ids"]) == 1
+
+
+def test_answers_keep_their_order(server):
+    """A small request behind a large one, in one go."""
+    count = http_bytes("POST", "/count", b'{"collection_name":"docs"}', JSON)
+    with server.connect() as s:
+        s.sendall((searches(1000000) + count) * 3)
+        kept, seen = b"", []
+        for _ in range(6):
+            status, _, answer, kept = read_response(s, kept)
+            seen.append((status, "items" in json.loads(answer)["params"]))
+    assert seen == [(200, True), (200, False)] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda body: body[:-1], "at the end of the JSON"),
+        (lambda body: body + b"x", "expected the end of the JSON"),
+        (lambda body: b"[" + body + b"]", "must be a JSON object"),
+        (lambda body: body.replace(b"docs", b"d\xffcs"), "not UTF-8"),
+    ],
+)
+def test_what_is_wrong_with_it_is_said(server, change, said):
+    body = b'{"collection_name":"docs","vector":[1,0,0,0],"k":1' + b" " * 300000 + b"}"
+    with server.connect() as s:
+        s.sendall(http_bytes("POST", "/search", change(body), JSON))
+        status, _, answer, _ = read_response(s)
+        assert status == 400 and said in json.loads(answer)["error"]
+        s.sendall(searches(0))  # the connection can be used further
+        assert read_response(s)[0] == 200
+
+
+def test_a_caller_that_goes_away_meanwhile_leaves_nothing(tmp_path):
+    with Program(tmp_path / "d", "--workers", "1") as program:
+        program.rpc().call("required_collection", collection_name="docs", dim=4)
+        for _ in range(20):
+            s = program.connect()
+            s.sendall(searches(2000000))
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+
+        def is_alone():
+            with program.connect() as s:
+                s.sendall(http_bytes("GET", "/metrics"))
+                text = read_response(s)[2].decode()
+            return "\nlynse_requests_in_flight 1\n" in text and "_calls_in_flight 0\n" in text
+
+        wait_until(is_alone)
+        assert program.stop() == 0
