@@ -87,13 +87,15 @@ end
 
 -- The arguments of searches as the engine takes them.
 function context.search(collection, queries, a)
-   if a.vector_field ~= "default" then
+   if a.vector_field and a.vector_field ~= "default" then
       engine.refuse("UNSUPPORTED", "vector_field: there is no other than 'default' yet")
    end
    if #queries == 0 then engine.refuse("INVALID", "vectors cannot be empty") end
    return collection:search(queries, {
-      k = a.k, where = a.where, fields = a.return_fields, score = a.score, rerank = a.rerank,
-      score_options = a.score_options, rerank_options = a.rerank_options, no_hooks = a.no_hooks,
+      k = a.k, where = a.where, fields = a.return_fields, vectors = a.return_vectors,
+      score = a.score, rerank = a.rerank, score_options = a.score_options,
+      rerank_options = a.rerank_options, no_hooks = a.no_hooks,
+      threshold = a.threshold, max_results = a.max_results,
    })
 end
 

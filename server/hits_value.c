@@ -235,7 +235,7 @@ static void write_documents(const struct lynse_hits *hits, struct buf *out)
 static void write_raw(const struct hits_value *h, struct buf *out)
 {
     const struct lynse_hits *hits = h->hits;
-    uint32_t count = 5;
+    uint32_t count = 6;
 
     if (hits->scores) count++;
     if (hits->fields) count++;
@@ -247,6 +247,8 @@ static void write_raw(const struct hits_value *h, struct buf *out)
     write_ends(hits, out);
     write_key(out, "dim");
     msgpack_write_uint(out, hits->dim);
+    write_key(out, "as_of_lsn");
+    msgpack_write_uint(out, hits->as_of_lsn);
     write_key(out, "metric");
     write_key(out, metric_word(hits->metric));
     write_skipped(hits->skipped_hooks, out);

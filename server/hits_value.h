@@ -35,9 +35,10 @@ struct hits_value {
     struct lynse_hits *hits; /* owned; NULL: freed */
     enum hits_form form;
     double k; /* that was asked for, echoed in items */
-    /* Whatever the form: {ids, ends, dim, metric, skipped_hooks}, and scores, fields and vectors
-     * where there are any; integer ids, scores and vectors as bins, little-endian; the fields of
-     * each row as a bin of msgpack, empty where it has none; where each query's hits end. */
+    /* Whatever the form: {ids, ends, dim, as_of_lsn, metric, skipped_hooks}, and scores, fields and
+     * vectors where there are any; integer ids, scores and vectors as bins, little-endian; the
+     * fields of each row as a bin of msgpack, empty where it has none; where each query's hits
+     * end. */
     bool is_raw;
 };
 

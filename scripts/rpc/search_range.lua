@@ -8,7 +8,8 @@ return {
       args.vector("vector", "The query.", { required = true }),
       args.number("threshold", "The score.", { required = true }),
       args.integer("max_results", "How many at most.", { default = 1000, low = 0, high = 100000 }),
-      args.where, args.no_hooks, args.raw,
+      args.where, args.no_hooks, args.raw, args.score, args.rerank, args.score_options,
+      args.rerank_options, args.raw_fields, args.return_vectors,
    },
    returns = shapes.of_collection {
       result = shapes.map { ids = shapes.ids, distances = shapes.vector },
@@ -19,10 +20,7 @@ return {
          local none = { ids = context.array {}, distances = context.array {} }
          return context.answer(a, { result = none })
       end
-      local hits = collection:search(a.vector, {
-         threshold = a.threshold, max_results = a.max_results, where = a.where,
-         no_hooks = a.no_hooks,
-      })
+      local hits = context.search(collection, a.vector, a)
       return context.answer(a, { result = hits:raw(a.raw):range() })
    end,
 }

@@ -66,6 +66,12 @@ args.where = args.text("where", "Only records for which this is true (docs/WHERE
    { high = 65536 })
 args.return_fields = args.flag("return_fields", "Whether the hits have their fields.",
    { default = false })
+args.raw_fields = args.flag("return_fields", "With their fields, in an answer to raw.",
+   { default = false })
+args.raw_fields.msgpack_only = true
+args.return_vectors = args.flag("return_vectors", "With their vectors, in an answer to raw.",
+   { default = false })
+args.return_vectors.msgpack_only = true
 args.k = args.integer("k", "How many hits are wanted.", { default = 10, low = 1, high = 100000 })
 args.n = args.integer("n", "How many records are wanted.",
    { default = 5, low = 0, high = 100000 })
