@@ -19,7 +19,7 @@ endif()
 function(lynse_module_objects)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lua/module/*.c)
   set(made "")
-  foreach(name arrays lynse)
+  foreach(name arrays remote remote_records remote_search classes lynse)
     set(out ${PROJECT_BINARY_DIR}/lua/module_${name}.c)
     set(script ${PROJECT_SOURCE_DIR}/lua/module/${name}.lua)
     add_custom_command(OUTPUT ${out}

@@ -33,19 +33,35 @@ static int open_collection(lua_State *L)
 typedef int make_call(struct lynse *db, const struct lynse_collection_desc *desc,
                       struct lynse_collection **out, struct lynse_error *err);
 
+static struct lynse_collection_desc read_desc(struct options *o)
+{
+    return (struct lynse_collection_desc){
+        .struct_bytes = sizeof(struct lynse_collection_desc),
+        .dim = option_u32(o, "dim"),
+        .name = option_text(o, "name"),
+        .metric = option_metric(o),
+        .sync = option_sync(o),
+        .sync_interval_ms = option_u32(o, "sync_interval_ms"),
+        .description = option_text(o, "description"),
+    };
+}
+
+/* check_create(options) → true: options that a collection can be made with, or required */
+static int check_create(lua_State *L)
+{
+    struct options o = options_of(L, 1);
+
+    read_desc(&o);
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 static int make_collection(lua_State *L, make_call *make)
 {
     struct options o = options_of(L, 2);
     struct lynse_error err = {0};
-    struct lynse_collection_desc desc = {
-        .struct_bytes = sizeof desc,
-        .dim = option_u32(&o, "dim"),
-        .name = option_text(&o, "name"),
-        .metric = option_metric(&o),
-        .sync = option_sync(&o),
-        .sync_interval_ms = option_u32(&o, "sync_interval_ms"),
-        .description = option_text(&o, "description"),
-    };
+    struct lynse_collection_desc desc = read_desc(&o);
 
     handle_check_root(L, 1);
     if (options_failed(&o)) return failure_push_error(L, &o.err);
@@ -216,6 +232,7 @@ static int set_sync(lua_State *L)
 const luaL_Reg native_collections[] = {{"open_collection", open_collection},
                                        {"create_collection", create_collection},
                                        {"require_collection", require_collection},
+                                       {"check_create", check_create},
                                        {"close_collection", handle_close_collection},
                                        {"info", describe_state},
                                        {"describe", set_description},

@@ -259,7 +259,22 @@ int document_write(lua_State *L, int index, struct buf *out, struct error *err)
     return rc < 0 ? -1 : 0;
 }
 
+int document_write_entry(lua_State *L, int index, size_t entry, struct buf *out, struct error *err)
+{
+    lua_rawgeti(L, index, (int)entry);
+    int rc = !lua_isnil(L, -1);
+    if (rc && !lua_istable(L, -1))
+        rc = error_set(err, LYNSE_INVALID, "fields: entry %zu is a %s, must be a table", entry,
+                       luaL_typename(L, -1));
+    else if (rc && document_write(L, lua_gettop(L), out, err) != 0)
+        rc = error_wrap(err, "entry %zu", entry);
+    lua_pop(L, 1);
+    return rc;
+}
+
 /* ---- Reading ---- */
+
+enum { READ_DEPTH = LIMIT_DOC_DEPTH + 8 }; /* answers of a server have documents in them */
 
 struct read_level {
     struct value_walk walk;
@@ -307,11 +322,11 @@ static void push_container(lua_State *L, const struct value *v, enum document_fo
 
 void document_push(lua_State *L, struct slice document, enum document_form form)
 {
-    struct read_level levels[LIMIT_DOC_DEPTH + 1];
+    struct read_level levels[READ_DEPTH + 1];
     struct value v, key;
     size_t depth = 0;
 
-    luaL_checkstack(L, 2 * LIMIT_DOC_DEPTH + 8, "fields");
+    luaL_checkstack(L, 2 * READ_DEPTH + 8, "fields");
     lua_newtable(L);
     if (document.size == 0 || !value_read(document, &v)) return;
     levels[0] = (struct read_level){.walk = value_walk_of(&v)};
@@ -326,7 +341,7 @@ void document_push(lua_State *L, struct slice document, enum document_form form)
         if (l->walk.is_map) push_leaf(L, &key, DOCUMENT_EXACT);
         else lua_pushinteger(L, ++l->item_count);
         bool is_inner = v.type == VALUE_ARRAY || v.type == VALUE_MAP;
-        if (is_inner && depth < LIMIT_DOC_DEPTH) {
+        if (is_inner && depth < READ_DEPTH) {
             push_container(L, &v, form);
             levels[++depth] = (struct read_level){.walk = value_walk_of(&v)};
         } else {

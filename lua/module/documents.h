@@ -24,6 +24,10 @@ void documents_prepare(lua_State *L);
  */
 int document_write(lua_State *L, int index, struct buf *out, struct error *err);
 
+/* The same of entry `entry`, from 1, of the list at `index`, whose errors name it.  1: appended; 0:
+ * it is nil, and nothing was; -1: err is set. */
+int document_write_entry(lua_State *L, int index, size_t entry, struct buf *out, struct error *err);
+
 /* Push a document (size 0: empty).  EXACT: what is written again is the same.  PLAIN, for hooks, as
  * scripts from source text get it: datetimes as seconds since 1970, bytes as texts, no nulls. */
 enum document_form { DOCUMENT_EXACT, DOCUMENT_PLAIN };

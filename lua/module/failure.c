@@ -43,19 +43,25 @@ static void push_table(lua_State *L, int code)
     lua_setmetatable(L, -2);
 }
 
+/* What is known besides, into the table at the top. */
+static void set_more(lua_State *L, int os_errno, uint32_t retry_after_ms)
+{
+    if (os_errno) {
+        lua_pushinteger(L, os_errno);
+        lua_setfield(L, -2, "os_errno");
+    }
+    if (retry_after_ms) {
+        lua_pushinteger(L, (lua_Integer)retry_after_ms);
+        lua_setfield(L, -2, "retry_after_ms");
+    }
+}
+
 int failure_push(lua_State *L, const struct lynse_error *from)
 {
     lua_pushnil(L);
     lua_pushlstring(L, from->text, strnlen(from->text, sizeof from->text));
     push_table(L, from->code);
-    if (from->os_errno) {
-        lua_pushinteger(L, from->os_errno);
-        lua_setfield(L, -2, "os_errno");
-    }
-    if (from->retry_after_ms) {
-        lua_pushinteger(L, (lua_Integer)from->retry_after_ms);
-        lua_setfield(L, -2, "retry_after_ms");
-    }
+    set_more(L, from->os_errno, from->retry_after_ms);
     return 2;
 }
 
@@ -64,6 +70,7 @@ int failure_push_error(lua_State *L, const struct error *from)
     lua_pushnil(L);
     lua_pushstring(L, from->text);
     push_table(L, from->code);
+    set_more(L, from->os_errno, from->retry_after_ms);
     return 2;
 }
 
@@ -72,10 +79,11 @@ int failure_new(lua_State *L)
     static const struct {
         const char *name;
         int code;
-    } codes[] = {{"INVALID", LYNSE_INVALID},
-                 {"LIMIT", LYNSE_LIMIT},
-                 {"HOOK", LYNSE_HOOK},
-                 {"DIMENSION", LYNSE_DIMENSION}};
+    } codes[] = {
+#define FAILURE_CODE(name, number, http, wire, sentence) {#name, number},
+        LYNSE_ERRORS(FAILURE_CODE)
+#undef FAILURE_CODE
+    };
     const char *name = luaL_checkstring(L, 1);
 
     luaL_checkstring(L, 2);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* module.c — `require "lynse"` in a program's own LuaJIT.
  *
- * The functions of C go into a table that the Lua part (arrays.lua and lynse.lua, put in by the
- * build) is called with; what the last one returns is the module.  No library of Lua is linked: its
- * functions are those of the program that requires us.
+ * The functions of C go into a table that the Lua parts (arrays.lua, remote.lua, classes.lua and
+ * lynse.lua, put in by the build) are called with; what the last one returns is the module.  No
+ * library of Lua is linked: its functions are those of the program that requires us.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -44,6 +44,7 @@ static void push_natives(lua_State *L)
     add_functions(L, native_steps);
     add_functions(L, native_tickets);
     add_functions(L, native_hooks);
+    add_functions(L, native_remote);
     lua_pushlightuserdata(L, NULL);
     lua_setfield(L, -2, "null");
     lua_pushstring(L, lynse_version());
@@ -57,6 +58,16 @@ static void load_script(lua_State *L, const struct module_script *script)
     if (luaL_loadbuffer(L, script->text, script->bytes, script->chunk) != 0) lua_error(L);
 }
 
+/* Push what a script gives that is called with the natives, at `natives`, and all above them. */
+static void run_script(lua_State *L, const struct module_script *script, int natives)
+{
+    int count = lua_gettop(L) - natives + 1;
+
+    load_script(L, script);
+    for (int i = 0; i < count; i++) lua_pushvalue(L, natives + i);
+    lua_call(L, count, 1);
+}
+
 /* The only name that lynse.so shows. */
 __attribute__((visibility("default"))) int luaopen_lynse(lua_State *L)
 {
@@ -66,11 +77,14 @@ __attribute__((visibility("default"))) int luaopen_lynse(lua_State *L)
     handles_prepare(L);
     tickets_prepare(L);
     push_natives(L);
-    load_script(L, &module_arrays);
-    lua_pushvalue(L, -2);
-    lua_call(L, 1, 1); /* natives, what arrays.lua gives */
-    load_script(L, &module_lynse);
-    lua_insert(L, -3);
-    lua_call(L, 2, 1);
+    int natives = lua_gettop(L);
+    run_script(L, &module_arrays, natives);
+    run_script(L, &module_remote, natives);
+    run_script(L, &module_remote_records, natives); /* adds to what remote.lua gave */
+    lua_pop(L, 1);
+    run_script(L, &module_remote_search, natives); /* likewise */
+    lua_pop(L, 1);
+    load_script(L, &module_classes); /* which lynse.lua runs, once for each of them */
+    run_script(L, &module_lynse, natives);
     return 1;
 }

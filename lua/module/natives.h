@@ -18,6 +18,7 @@ extern const luaL_Reg native_search[];      /* search.c */
 extern const luaL_Reg native_steps[];       /* steps.c */
 extern const luaL_Reg native_tickets[];     /* tickets.c */
 extern const luaL_Reg native_hooks[];       /* hooks.c */
+extern const luaL_Reg native_remote[];      /* remote.c */
 
 struct lynse_names;
 void push_names(lua_State *L, const struct lynse_names *names); /* a list of texts */

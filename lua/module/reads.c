@@ -75,18 +75,39 @@ static int count_records(lua_State *L)
 
 /* ---- Walks ---- */
 
+static uint32_t read_scan(struct options *o, const char **out_where)
+{
+    uint32_t flags = read_flags(o);
+
+    *out_where = option_text(o, "where");
+    if (option_flag(o, "deleted")) flags |= LYNSE_SCAN_DELETED;
+    if (*out_where && (flags & LYNSE_SCAN_DELETED))
+        error_set(&o->err, LYNSE_INVALID, "deleted: a walk over deleted records takes no where");
+    return flags;
+}
+
+/* check_read(options) → true: what a get or scan without a server would not refuse */
+static int check_read(lua_State *L)
+{
+    struct options o = options_of(L, 1);
+    const char *where;
+
+    read_scan(&o, &where);
+    option_flag(&o, "numbers");
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* scan(collection, {where, fields, vectors, deleted}) → scan */
 static int begin_scan(lua_State *L)
 {
     struct options o = options_of(L, 2);
     struct lynse_error err = {0};
-    const char *where = option_text(&o, "where");
-    uint32_t flags = read_flags(&o);
+    const char *where;
+    uint32_t flags = read_scan(&o, &where);
     int code;
 
-    if (option_flag(&o, "deleted")) flags |= LYNSE_SCAN_DELETED;
-    if (where && (flags & LYNSE_SCAN_DELETED))
-        error_set(&o.err, LYNSE_INVALID, "deleted: a walk over deleted records takes no where");
     handle_check_collection(L, 1);
     if (options_failed(&o)) return failure_push_error(L, &o.err);
     struct module_scan *s = handle_push_scan(L, 1);
@@ -126,7 +147,7 @@ static int next_of_scan(lua_State *L)
     return 1;
 }
 
-const luaL_Reg native_reads[] = {
-    {"get", get_records}, {"exists", record_exists},   {"count", count_records},
-    {"scan", begin_scan}, {"scan_next", next_of_scan}, {"scan_end", handle_close_scan},
-    {NULL, NULL}};
+const luaL_Reg native_reads[] = {{"get", get_records},        {"exists", record_exists},
+                                 {"count", count_records},    {"scan", begin_scan},
+                                 {"scan_next", next_of_scan}, {"scan_end", handle_close_scan},
+                                 {"check_read", check_read},  {NULL, NULL}};

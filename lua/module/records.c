@@ -170,3 +170,13 @@ void hits_push(lua_State *L, const struct lynse_hits *hits, size_t from, size_t 
     lua_pushinteger(L, (lua_Integer)hits->dim);
     lua_setfield(L, -2, "dim");
 }
+
+void hits_push_queries(lua_State *L, const struct lynse_hits *hits, unsigned flags)
+{
+    lua_createtable(L, (int)hits->query_count, 0);
+    for (size_t i = 0; i < hits->query_count; i++) {
+        hits_push(L, hits, i ? hits->query_ends[i - 1] : 0, hits->query_ends[i], flags);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_pushinteger(L, (lua_Integer)hits->skipped_hooks);
+}

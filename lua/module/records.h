@@ -40,5 +40,7 @@ enum hits_flags {
 /* Push entries `from` to `to` of hits as a table: count, ids, and of scores, fields and vectors
  * what there is; vectors as one text of raw floats, with dim.  Lua may run: finalizers. */
 void hits_push(lua_State *L, const struct lynse_hits *hits, size_t from, size_t to, unsigned flags);
+/* Push a list of those of each query, and the bits of the hooks that were skipped. */
+void hits_push_queries(lua_State *L, const struct lynse_hits *hits, unsigned flags);
 
 #endif

@@ -154,12 +154,12 @@ static int drop_collection(lua_State *L)
     return call_named(L, lynse_collection_drop, "name");
 }
 
-/* list(root, database) */
+/* list(root, database or nil) */
 static int list_collections(lua_State *L)
 {
     struct error wrong = {0};
     struct lynse_error err = {0};
-    const char *name = argument_text(L, 2, "database", &wrong);
+    const char *name = lua_isnoneornil(L, 2) ? "default" : argument_text(L, 2, "database", &wrong);
 
     handle_check_root(L, 1);
     if (!name) return failure_push_error(L, &wrong);

@@ -236,12 +236,7 @@ int search_call_push_failure(lua_State *L, const struct search_call *call)
 int search_call_push_hits(lua_State *L, const struct search_call *call,
                           const struct lynse_hits *hits)
 {
-    lua_createtable(L, (int)hits->query_count, 0);
-    for (size_t i = 0; i < hits->query_count; i++) {
-        hits_push(L, hits, i ? hits->query_ends[i - 1] : 0, hits->query_ends[i], call->form);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
-    lua_pushinteger(L, (lua_Integer)hits->skipped_hooks);
+    hits_push_queries(L, hits, call->form);
     return 2;
 }
 
@@ -288,4 +283,19 @@ static int search(lua_State *L)
     return 2;
 }
 
-const luaL_Reg native_search[] = {{"search", search}, {"hook_hits", push_hook_hits}, {NULL, NULL}};
+/* check_search(nil, options, vectors) → true: what a search without a server would not refuse */
+static int check_search(lua_State *L)
+{
+    struct options o = options_of(L, OPTIONS_AT);
+    struct lynse_search_desc desc;
+
+    if (!search_call_prepare(L, &o, &desc)) return failure_push_error(L, &o.err);
+    scratch_clear(lua_touserdata(L, SCRATCH_AT));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+const luaL_Reg native_search[] = {{"search", search},
+                                  {"hook_hits", push_hook_hits},
+                                  {"check_search", check_search},
+                                  {NULL, NULL}};

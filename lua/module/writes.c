@@ -32,18 +32,7 @@ static struct lynse_bytes *fields_push(lua_State *L, int index, size_t count,
 
     for (size_t i = 0; i < count; i++) {
         size_t start = s->bytes.size;
-        lua_rawgeti(L, index, (int)i + 1);
-        bool is_there = !lua_isnil(L, -1);
-        if (is_there && !lua_istable(L, -1)) {
-            error_set(err, LYNSE_INVALID, "fields: entry %zu is a %s, must be a table", i + 1,
-                      luaL_typename(L, -1));
-            return NULL;
-        }
-        if (is_there && document_write(L, lua_gettop(L), &s->bytes, err) != 0) {
-            error_wrap(err, "entry %zu", i + 1);
-            return NULL;
-        }
-        lua_pop(L, 1);
+        if (document_write_entry(L, index, i + 1, &s->bytes, err) < 0) return NULL;
         fields[i].size = s->bytes.size - start;
         if (!buf_ok(&s->bytes)) {
             error_no_memory(err, s->bytes.size);
@@ -65,6 +54,17 @@ static struct lynse_bytes *fields_push(lua_State *L, int index, size_t count,
 typedef int write_call(struct lynse_collection *c, const struct lynse_rows *rows,
                        const struct lynse_write_options *options, struct lynse_write_result *result,
                        struct lynse_error *err);
+
+/* check_write(options) → true: what a write without a server would not refuse */
+static int check_write(lua_State *L)
+{
+    struct options o = options_of(L, 1);
+
+    read_write_options(&o);
+    if (options_failed(&o)) return failure_push_error(L, &o.err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
 
 /* rows.ids and .fields of the request, from the table at 4 (or nil) and the list at 5 (or nil). */
 static int read_rows(lua_State *L, struct lynse_rows *rows, struct module_scratch *s,
@@ -182,6 +182,10 @@ static int delete_where(lua_State *L)
     return 2;
 }
 
-const luaL_Reg native_writes[] = {
-    {"add", add_rows},        {"upsert", upsert_rows},        {"delete_ids", delete_ids},
-    {"restore", restore_ids}, {"delete_where", delete_where}, {NULL, NULL}};
+const luaL_Reg native_writes[] = {{"add", add_rows},
+                                  {"upsert", upsert_rows},
+                                  {"delete_ids", delete_ids},
+                                  {"restore", restore_ids},
+                                  {"delete_where", delete_where},
+                                  {"check_write", check_write},
+                                  {NULL, NULL}};

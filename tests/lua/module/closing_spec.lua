@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Programs whose own functions close the database where a call of the module runs them.
 local lynse = require "lynse"
+local served = setfenv(assert(loadfile "tests/lua/module/served.lua"), getfenv())()
 local ffi = require "ffi"
 
-describe("a database that is closed in the middle of a call", function()
+served.places("a database that is closed in the middle of a call", function(open)
    local db, docs, scan, stepped
 
    before_each(function()
-      db = assert(lynse.open ":memory:")
+      db = assert(open())
       docs = assert(db:create { name = "docs", dim = 1, metric = "l2" })
       assert(docs:add { ids = { 1, 2, "a" }, vectors = { { 1 }, { 2 }, { 3 } },
          fields = { { n = 1 }, { n = 2 } } })
@@ -183,7 +184,7 @@ describe("a database that is closed in the middle of a call", function()
 
    it("ends the call by a hook of debug", function()
       for _, call in pairs { calls.get, calls.add_ids, calls.add_field, calls.exists } do
-         local root = assert(lynse.open ":memory:")
+         local root = assert(open())
          db, docs = root, assert(root:create { name = "docs", dim = 1 })
          local lines = 0
          debug.sethook(function()

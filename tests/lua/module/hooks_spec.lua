@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
-local lynse = require "lynse"
+local served = setfenv(assert(loadfile "tests/lua/module/served.lua"), getfenv())()
 
-describe("hooks of a collection", function()
+served.places("hooks of a collection", function(open)
    local db, docs
    local far = "function(n, d, _, out, o) for i = 0, n - 1 do out[i] = o.sign * d[i] end end"
 
    before_each(function()
-      db = assert(lynse.open ":memory:")
+      db = assert(open())
       docs = assert(db:create { name = "docs", dim = 1, metric = "l2" })
       assert(docs:add { ids = { 1, 2, 3 }, vectors = { { 1 }, { 2 }, { 3 } } })
    end)
@@ -29,7 +29,7 @@ describe("hooks of a collection", function()
       assert.is_nil(hits.skipped)
       assert.are.same({ 1, 2 }, docs:search { vector = { 0 }, k = 2, hooks = false }.ids)
       assert.are.same({ 3, 2 }, docs:search { vector = { 0 }, k = 2, hooks = true }.ids)
-      hits = assert(docs:search { vector = { 0 }, k = 2, score = function() end })
+      hits = assert(docs:search { vector = { 0 }, k = 2, score = "function() end" })
       assert.are.same({ 1, 2 }, hits.ids)
       assert.is_true(docs:drop_hook "score")
       local none, err = docs:drop_hook "score"

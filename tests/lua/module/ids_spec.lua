@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
-local lynse = require "lynse"
+local served = setfenv(assert(loadfile "tests/lua/module/served.lua"), getfenv())()
 local ffi = require "ffi"
 
-describe("ids in memory of the FFI", function()
+served.places("ids in memory of the FFI", function(open)
    local db, docs
 
    before_each(function()
-      db = assert(lynse.open ":memory:")
+      db = assert(open())
       docs = assert(db:create { name = "docs", dim = 1, metric = "l2" })
    end)
    after_each(function() db:close() end)

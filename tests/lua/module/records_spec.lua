@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: Apache-2.0
 local lynse = require "lynse"
+local served = setfenv(assert(loadfile "tests/lua/module/served.lua"), getfenv())()
 local ffi = require "ffi"
 
-describe("records", function()
+served.places("records", function(open, place)
    local db, docs
 
    before_each(function()
-      db = assert(lynse.open ":memory:")
+      db = assert(open())
       docs = assert(db:create { name = "docs", dim = 3, metric = "l2" })
    end)
    after_each(function() db:close() end)
@@ -16,7 +17,7 @@ describe("records", function()
          ids = { "a", 5 }, vectors = { { 1, 2, 3 }, { 4, 5, 6 } }, fields = { { n = 1 } },
       })
       assert.are.equal(2, done.count)
-      assert.are.equal("none", done.sync)
+      assert.are.equal(place == "server" and "always" or "none", done.sync)
       assert.is_nil(done.first_id)
       local hits = docs:get({ 5, "a", "b" }, { vectors = true })
       assert.are.same({ 5, "a" }, hits.ids)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The table of score and rerank scenarios (tests/scenarios), as functions and as source texts.
-local lynse = require "lynse"
+-- The table of score and rerank scenarios (tests/scenarios), as functions and as source texts; a
+-- score of a server is always a text.
+local served = setfenv(assert(loadfile "tests/lua/module/served.lua"), getfenv())()
 local json = require "dkjson"
 
 local file = assert(io.open "tests/scenarios/hooks.json")
@@ -20,11 +21,11 @@ local function as_function(source)
    return chunk and chunk() or source
 end
 
-describe("a scenario of score and rerank", function()
+served.places("a scenario of score and rerank", function(open, place)
    local db, by_metric
 
    setup(function()
-      db, by_metric = assert(lynse.open ":memory:"), {}
+      db, by_metric = assert(open()), {}
       for _, metric in ipairs { "ip", "l2", "cosine" } do
          local docs = assert(db:create { name = metric, dim = table_of.dim, metric = metric })
          assert(docs:add(columns(table_of.sealed)))
@@ -57,7 +58,8 @@ describe("a scenario of score and rerank", function()
                rerank_options = case.rerank_options, hooks = case.hooks,
             }
             if form ~= "text" then
-               ask.score, ask.rerank = as_function(ask.score), as_function(ask.rerank)
+               ask.rerank = as_function(ask.rerank)
+               if place == "memory" then ask.score = as_function(ask.score) end
             end
             for _, hook in ipairs(case.installed or {}) do
                assert(docs:set_hook(hook.point, hook.source,

@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 local lynse = require "lynse"
+local served = setfenv(assert(loadfile "tests/lua/module/served.lua"), getfenv())()
 local ffi = require "ffi"
 
-describe("a search", function()
+served.places("a search", function(open, place)
    local db, docs
    local COUNT = 3000
 
    setup(function()
-      db = assert(lynse.open ":memory:")
+      db = assert(open())
       docs = assert(db:create { name = "docs", dim = 2, metric = "l2" })
       local rows = { ids = {}, vectors = {}, fields = {} }
       for i = 1, COUNT do
@@ -63,12 +64,15 @@ describe("a search", function()
       assert.are.equal(5, hits.count)
    end)
 
+   -- A server runs source texts, no functions of ours.
+   local where_functions_run = place == "memory" and describe or function() end
+
    it("hands options to hooks, whether texts or functions", function()
       local text = "function(n, d, _, out, o) for i = 0, n - 1 do out[i] = o.sign * d[i] end end"
       local ask = { vector = { 50, 0 }, k = 2, score = text, score_options = { sign = -1 } }
       local far = assert(docs:search(ask)).ids
       assert.are.same({ COUNT, COUNT - 1 }, far)
-      ask.score = assert(loadstring("return " .. text))()
+      if place == "memory" then ask.score = assert(loadstring("return " .. text))() end
       assert.are.same(far, assert(docs:search(ask)).ids)
       local hits = assert(docs:search { vector = { 50, 0 }, k = 3, rerank = "boost",
          rerank_options = { field = "n", weight = 100 } })
@@ -93,6 +97,7 @@ describe("a search", function()
       assert.is_nil(hits)
       assert.are.equal("INVALID", err.code)
       assert.is_nil((docs:add { ids = { 9e9 }, vectors = { ffi.typeof "float[2]" } }))
+      if place == "server" then return end
       local function again()
          return assert(docs:search { vector = { 1, 0 }, k = 1, score = again })
       end
@@ -121,7 +126,7 @@ describe("a search", function()
       assert.has_error(function() docs:search() end)
    end)
 
-   describe("with a score of the program", function()
+   where_functions_run("with a score of the program", function()
       it("sees every record once, in batches, and takes its order", function()
          local seen, names = 0, {}
          local hits = assert(docs:search {
@@ -290,7 +295,7 @@ describe("a search", function()
          local hits = assert(docs:search {
             vector = { 1, 0 }, k = 1,
             score = function()
-               assert(assert(lynse.open ":memory:"):create { name = "x", dim = 1 }):each()()
+               assert(assert(open()):create { name = "x", dim = 1 }):each()()
                collectgarbage()
                collectgarbage()
             end,
@@ -381,9 +386,9 @@ describe("a search", function()
       it("works after a score, for each query, and drops NaN", function()
          local all = docs:search {
             queries = { { 10, 0 }, { 20, 0 } }, k = 3,
-            score = function(n, d, field, out)
+            score = [[function(n, d, field, out)
                for i = 0, n - 1 do out[i] = d[i] + field.n[i] end
-            end,
+            end]],
             rerank = function(found) found[1].score = 0 / 0 end,
          }
          assert.are.equal(2, all[1].count)
