@@ -26,9 +26,21 @@ verdict "lynse.so needs more than libc, libm and libzstd" \
 
 scratch=$(mktemp -d)
 said=$scratch/said
-trap 'rm -rf "$scratch"' EXIT
+server=
+trap 'kill $server 2>/dev/null || true; rm -rf "$scratch"' EXIT
 verdict "memory of Lua's that runs out" "$("$build/tests/lua/memory_sweep" \
     "$here/memory_scenario.lua" "$scratch/folder" >"$said" 2>&1 || cat "$said")"
+mkfifo "$scratch/log"
+"$build/bin/lynse" serve --data-dir "$scratch/served" --socket "$scratch/socket" --port 0 \
+    >"$scratch/log" 2>&1 &
+server=$!
+exec 3<"$scratch/log"
+read -r _ <&3 # it listens
+verdict "memory of Lua's that runs out, with a server" "$("$build/tests/lua/memory_sweep" \
+    "$here/memory_remote_scenario.lua" "unix:$scratch/socket" >"$said" 2>&1 || cat "$said")"
+kill $server
+server=
+exec 3<&-
 status=0
 LYNSE_PROGRAM=$build/bin/lynse busted --lua=luajit --helper="$here/quiet_jit.lua" --output=TAP \
     --cpath="$build/lib/lua/?.so" "$here" >"$said" 2>&1 || status=$?
