@@ -296,12 +296,22 @@ static void hold(struct connection *c)
     end_because(c, &why);
 }
 
+/* The peer has ended, and what is left of what it sent is no whole request. */
+static void end_short(struct connection *c)
+{
+    struct error why;
+
+    error_set(&why, LYNSE_INVALID, "the connection ended within a request");
+    end_because(c, &why);
+}
+
 /* (5) */
 static void settle(struct connection *c)
 {
     do {
         connection_flush(c);
     } while (!c->is_closed && c->in.size && !connection_is_full(c) && feed_kept(c));
+    if (c->cancel_at_us && !connection_is_full(c)) end_short(c); /* all that is whole has begun */
     if (!c->is_closed) hold(c);
     if (c->is_closed) return;
     set_read_deadline(c);
@@ -396,11 +406,11 @@ static void on_bytes(void *ctx, struct slice bytes)
 }
 
 /* A peer that only stops sending is still owed what it asked for, and cannot be told from one that
- * is gone: it is answered for a while, and then what still runs is cancelled. */
+ * is gone: what has come begins and is answered for a while, and then what still runs is cancelled
+ * and the rest is dropped. */
 static void on_end(void *ctx, bool is_orderly)
 {
     struct connection *c = ctx;
-    struct error why;
 
     if (!is_orderly || c->lingers) {
         connection_close(c);
@@ -408,8 +418,7 @@ static void on_end(void *ctx, bool is_orderly)
     }
     c->cancel_at_us = loop_now_us(c->loop) + CANCEL_GRACE_US;
     set_reading(c, false);
-    error_set(&why, LYNSE_INVALID, "the connection ended within a request");
-    end_because(c, &why);
+    settle(c);
 }
 
 /* ---- From accept on ---- */
@@ -528,7 +537,11 @@ static void check_writing(struct connection *c, uint64_t now_us)
 void connection_check(struct connection *c, uint64_t now_us)
 {
     if (c->is_closed) return;
-    if (c->cancel_at_us && now_us > c->cancel_at_us) cancel_requests(c);
+    if (c->cancel_at_us && now_us > c->cancel_at_us) {
+        cancel_requests(c);
+        if (!c->ends_after_write) end_short(c);
+    }
+    if (c->is_closed) return;
     if (c->write_deadline_us) check_writing(c, now_us);
     if (!c->is_closed && c->read_deadline_us && now_us > c->read_deadline_us) check_reading(c);
 }

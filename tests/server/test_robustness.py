@@ -459,3 +459,44 @@ def test_memory_does_not_grow(tmp_path):
             sizes.append(program.status("VmRSS"))
         assert sizes[-1] - sizes[0] < 1024 or IS_SANITIZED, f"KiB after 10,000 requests: {sizes}"
         assert program.stop() == 0
+
+
+# ---- What came whole, and what is owed ----
+
+
+def test_what_came_whole_before_the_end_is_answered(server):
+    """Also what was more than may be under way at once."""
+    search = {**SEARCH, "where": "nothing = 1"}  # runs on a worker: one after the other over HTTP
+    with server.connect() as s:
+        s.sendall(http_bytes("POST", "/search", json.dumps(search).encode()) * 20)
+        s.shutdown(socket.SHUT_WR)
+        assert read_to_end(s).count(b"HTTP/1.1 200") == 20
+    with server.connect() as s:
+        s.sendall(b"".join(msgpack.packb([0, n, "search", search]) for n in range(500)))
+        s.shutdown(socket.SHUT_WR)
+        answers = msgpack.Unpacker(strict_map_key=False)
+        answers.feed(read_to_end(s))
+        assert sorted(a[1] for a in answers if a[2] is None) == list(range(500))
+
+
+def test_notifications_before_the_end_are_carried_out(server):
+    r = server.rpc()
+    r.call("required_collection", collection_name="told", dim=1)
+    with server.connect() as s:
+        for n in range(500):
+            params = {"collection_name": "told", "ids": [n], "vectors": [[1.0]]}
+            s.sendall(msgpack.packb([2, "add", params]))
+        s.shutdown(socket.SHUT_WR)
+        assert read_to_end(s) == b""
+    assert r.call("count", collection_name="told")["count"] == 500
+    r.call("drop_collection", collection_name="told")
+    r.close()
+
+
+def test_half_a_request_behind_whole_ones_is_refused_once(server):
+    with server.connect() as s:
+        whole = http_bytes("POST", "/search", json.dumps(SEARCH).encode())
+        s.sendall(whole * 3 + whole[:-5])
+        s.shutdown(socket.SHUT_WR)
+        answer = read_to_end(s)
+    assert answer.count(b"HTTP/1.1 200") == 3 and answer.count(b"HTTP/1.1 400") == 1
