@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "codec/json.h"
 #include "codec/msgpack.h"
 #include "server/connection.h"
@@ -233,7 +234,7 @@ static const struct msgpack_limits params_limits = {
     .what = "params",
     .bytes_max = UINT32_MAX - 1,
     .node_count_max = 64u << 20,
-    .depth_max = 40, /* a record's fields, within a list, within the params */
+    .depth_max = LIMIT_DOC_DEPTH + 8, /* a record's fields, within a list, within the params */
     .key_count_max = 1u << 20,
     .has_text_keys = true,
 };

@@ -26,7 +26,7 @@
 const struct rpc_limits rpc_limits_default = {
     .bytes_max = 256 << 20,
     .node_count_max = 4 << 20,
-    .depth_max = 32,
+    .depth_max = LIMIT_DOC_DEPTH + 8, /* a record's fields, within a list, within the params */
 };
 
 /* ---- Finding frames ---- */

@@ -500,3 +500,20 @@ def test_half_a_request_behind_whole_ones_is_refused_once(server):
         s.shutdown(socket.SHUT_WR)
         answer = read_to_end(s)
     assert answer.count(b"HTTP/1.1 200") == 3 and answer.count(b"HTTP/1.1 400") == 1
+
+
+def test_fields_are_as_deep_on_both_protocols(server):
+    fields = 1
+    for _ in range(32):
+        fields = {"a": fields}
+    r = server.rpc()
+    r.call("required_collection", collection_name="deep", dim=1)
+    params = {"collection_name": "deep", "ids": [1], "vectors": [[1.0]], "fields": [fields]}
+    r.call("upsert", **params)
+    with server.connect() as s:
+        assert http(s, "POST", "/upsert", params)[0] == 200
+    with pytest.raises(RpcError, match="nesting of 33"):
+        r.call("upsert", **{**params, "fields": [{"a": fields}]})
+    assert r.call("get", collection_name="deep", ids=[1])["items"]["fields"] == [fields]
+    r.call("drop_collection", collection_name="deep")
+    r.close()
