@@ -98,7 +98,7 @@ static void write_response(struct request *r, struct http_response *head, struct
     struct connection *c = r->connection;
     struct error err;
 
-    head->version_minor = 1;
+    head->version_minor = r->version_minor;
     head->keeps_alive = r->keeps_alive && !c->ends_after_write;
     head->content_length = body.size;
     head->request_id = r->number;
@@ -436,6 +436,7 @@ static void begin_head(struct connection *c, struct http_state *s)
     r->answer = answer;
     r->is_lenient = true;
     r->keeps_alive = s->parser.request.keeps_alive && !c->is_surplus;
+    r->version_minor = s->parser.request.version_minor;
     r->timeout_ms = read_timeout(&s->parser);
     r->wants_head_only = s->parser.request.method == HTTP_HEAD_METHOD;
     r->wants_msgpack = prefers_msgpack(&s->parser);

@@ -65,6 +65,7 @@ struct request {
     bool is_being_answered; /* msgpack-RPC: what is at answer_start of c->out is its answer's */
     size_t answer_start;
     bool keeps_alive;          /* HTTP */
+    uint8_t version_minor;     /* HTTP/1.x: 1.0 has to be told that the connection stays */
     bool wants_head_only;      /* HTTP: HEAD */
     int status;                /* HTTP: of an answer that is no error; 0: 200 */
     const char *allow;         /* HTTP: the verbs of its path, where it came with another one */

@@ -502,6 +502,16 @@ def test_half_a_request_behind_whole_ones_is_refused_once(server):
     assert answer.count(b"HTTP/1.1 200") == 3 and answer.count(b"HTTP/1.1 400") == 1
 
 
+def test_http_1_0_is_told_whether_the_connection_stays(server):
+    with server.connect() as s:
+        for _ in range(2):
+            s.sendall(b"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            assert read_response(s)[1]["connection"] == "keep-alive"
+        s.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert read_response(s)[1]["connection"] == "close"
+        assert read_to_end(s) == b""
+
+
 def test_fields_are_as_deep_on_both_protocols(server):
     fields = 1
     for _ in range(32):
