@@ -110,6 +110,11 @@ void server_begin(struct request *r, struct slice method)
         server_begin_method(r, found);
         return;
     }
+    if (server_needs_key(r->loop->server) && !r->is_authenticated) { /* no names for strangers */
+        error_set(&err, LYNSE_UNAUTHORIZED, "Unauthorized");
+        dispatch_refuse(r, &err);
+        return;
+    }
     const char *near = methods_suggest(&r->loop->methods, method);
     int size = (int)(method.size < 64 ? method.size : 64);
     if (near)

@@ -527,3 +527,11 @@ def test_fields_are_as_deep_on_both_protocols(server):
     assert r.call("get", collection_name="deep", ids=[1])["items"]["fields"] == [fields]
     r.call("drop_collection", collection_name="deep")
     r.close()
+
+
+def test_strangers_learn_no_names_of_methods(tmp_path):
+    with Program(tmp_path / "d", "--api-key", "key") as program:
+        for method in ("serch", "search"):
+            with pytest.raises(RpcError, match="UNAUTHORIZED"):
+                program.rpc().call(method)
+        assert program.stop() == 0
