@@ -121,7 +121,8 @@ def read_error(answer: Any) -> LynseError:
     if not isinstance(answer, list) or len(answer) < 2 or not isinstance(answer[0], int):
         return Internal(f"the server answered with an error that is none: {answer!r:.200}")
     more = answer[2] if len(answer) > 2 and isinstance(answer[2], dict) else {}
-    return from_code(answer[0], str(answer[1]), 0, int(more.get("retry_after_ms", 0)))
+    retry = more.get("retry_after_ms")
+    return from_code(answer[0], str(answer[1]), 0, retry if isinstance(retry, int) else 0)
 
 
 def read_named_error(name: object, text: str, retry_after_ms: int, usual: int) -> LynseError:

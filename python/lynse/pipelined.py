@@ -13,8 +13,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import msgpack
-
 from . import rpc
 from ._wire import Chunks, encode
 from .address import Address
@@ -71,7 +69,7 @@ class Channel:
                     future = self._waiting.pop(number, None)
                     if future is not None and not future.done():
                         future.set_result(answer)
-        except (OSError, ValueError, msgpack.UnpackException, LynseError) as error:
+        except Exception as error:  # whatever came: who waits must hear of it
             reason = str(error) or type(error).__name__
         self.end(reason)
 

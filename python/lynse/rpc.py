@@ -44,7 +44,8 @@ def frame_of(message_id: int, method: str, params: Chunks) -> Chunks:
 
 def read_frame(frame: Any) -> tuple[int, LynseError | Any]:
     """The message's number, and its answer or the error that is its answer."""
-    if not isinstance(frame, list) or len(frame) != 4 or frame[0] != RESPONSE:
+    is_answer = isinstance(frame, list) and len(frame) == 4 and frame[0] == RESPONSE
+    if not is_answer or not isinstance(frame[1], int):
         raise Internal(f"the server sent what is no answer: {frame!r:.200}")
     return frame[1], frame[3] if frame[2] is None else read_error(frame[2])
 

@@ -2,12 +2,22 @@
 """AsyncVectorDBClient: the same methods as coroutines, over one connection."""
 
 import asyncio
+import contextlib
 
 import lynse
+import msgpack
 import pytest
 from fake_server import Fake, answer, hang_up_after
 from lynse import AsyncVectorDBClient
-from lynse.errors import AlreadyExists, Invalid, Io, OutcomeUnknown, ShuttingDown, Unauthorized
+from lynse.errors import (
+    AlreadyExists,
+    Invalid,
+    Io,
+    LynseError,
+    OutcomeUnknown,
+    ShuttingDown,
+    Unauthorized,
+)
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 
@@ -111,3 +121,32 @@ def test_a_lost_connection_is_made_anew(served):
             assert await docs.count() == 102
 
     asyncio.run(live())
+
+
+HOSTILE = {
+    "a number of no call": [1, [], None, {}],
+    "no answer": {"a": 1},
+    "a retry that is no number": [1, 1, [19, "busy", {"retry_after_ms": {}}], None],
+}
+
+
+@pytest.mark.parametrize("nonsense", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_server_that_answers_nonsense_keeps_nobody_waiting(nonsense):
+    async def serve(reader, writer):
+        await reader.read(1)
+        writer.write(msgpack.packb(nonsense))
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    async def enter():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            async with AsyncVectorDBClient(f"lynse://127.0.0.1:{port}"):
+                pass
+        finally:
+            server.close()
+
+    with pytest.raises(LynseError):
+        asyncio.run(asyncio.wait_for(enter(), 20))
