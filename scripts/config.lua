@@ -56,8 +56,11 @@ return {
    -- Requests that are under way for a worker; further ones are BUSY.
    -- requests_max = 16384,
 
-   -- Bytes of all requests under way; further ones are BUSY. 0: half the memory, at most 1 GiB.
+   -- Requests and answers under way; more is BUSY. 0: half the memory, at most 1 GiB.
    -- held_limit_mb = 0,
+
+   -- Memory of the engine, without mapped files; more is NO_MEMORY. 0: half of it all.
+   -- memory_limit_mb = 0,
 
    -- What is owed to a connection before no more is read from it.
    -- out_limit_mb = 8,

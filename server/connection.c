@@ -284,12 +284,14 @@ static bool feed_kept(struct connection *c)
     return used > 0;
 }
 
-/* What is kept counts for the whole server; where that is too much, this one is refused. */
+/* What is kept and what is owed count for the whole server; where that is too much, who sends more
+ * than a little is refused. */
 static void hold(struct connection *c)
 {
+    size_t bytes = c->in.capacity + c->out.capacity + c->sending.capacity;
     struct error why;
 
-    if (server_hold(c->loop->server, &c->held_bytes, c->in.capacity) ||
+    if (server_hold(c->loop->server, &c->held_bytes, bytes) ||
         c->in.capacity <= 2 * REQUEST_SMALL_BYTES)
         return;
     server_refuse_held(c->loop->server, &why);

@@ -48,7 +48,7 @@ struct connection {
     struct buf in;                   /* came and was not taken */
     struct buf out;                  /* to be written */
     struct buf sending;              /* being written by the stream */
-    size_t held_bytes;               /* of `in`, as the server has counted it */
+    size_t held_bytes;               /* of the three, as the server has counted them */
     struct request *requests;
     size_t request_count;
     /* Monotonic: closed when they pass; 0: nothing is waited for. */

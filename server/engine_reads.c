@@ -10,10 +10,13 @@
 
 #include "base/limits.h"
 #include "codec/quote.h"
+#include "lua/module/failure.h"
 #include "lua/module/scalars.h"
 #include "server/arguments.h"
 #include "server/engine_natives.h"
 #include "server/hits_value.h"
+#include "server/loop.h"
+#include "server/server.h"
 
 enum {
     SMALL_SEARCH_NUMBERS = 1 << 20, /* components of all rows for all queries: 50 us or so */
@@ -47,13 +50,24 @@ static struct read_call *read_call_new(lua_State *L, void (*work)(struct engine_
     return call;
 }
 
+/* What is found waits for a caller who may be slow to read it: it counts as what callers send. */
 static int push_hits(lua_State *L, struct engine_call *base)
 {
     struct read_call *call = (struct read_call *)base;
-    struct hits_value *value = hits_value_push(L);
+    struct request *r = base->request;
+    struct hits_value *value = hits_value_push(L, &r->hits);
+    struct error err;
+
     value->hits = call->hits;
     call->hits = NULL;
-    return 1;
+    r->hits_bytes += hits_value_bytes(value);
+    if (request_hold(r)) return 1;
+    uint64_t most = r->loop->server->options.held_bytes_max;
+    if (r->hits_bytes > most)
+        error_set(&err, LYNSE_TOO_LARGE, "the answer: %zu bytes, at most %llu; ask for it in parts",
+                  r->hits_bytes, (unsigned long long)most);
+    else server_refuse_held(r->loop->server, &err);
+    return failure_push_error(L, &err);
 }
 
 static void drop_hits(struct engine_call *base)

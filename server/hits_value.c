@@ -381,9 +381,19 @@ static struct hits_value *check_hits(lua_State *L)
     return luaL_checkudata(L, 1, hits_name);
 }
 
+static void unlink_hits(struct hits_value *h)
+{
+    if (!h->link) return;
+    *h->link = h->next;
+    if (h->next) h->next->link = h->link;
+    h->link = NULL;
+}
+
 static int free_hits(lua_State *L)
 {
     struct hits_value *h = check_hits(L);
+
+    unlink_hits(h);
     lynse_hits_free(h->hits);
     h->hits = NULL;
     return 0;
@@ -457,13 +467,40 @@ void hits_value_prepare(lua_State *L)
     lua_pop(L, 1);
 }
 
-struct hits_value *hits_value_push(lua_State *L)
+struct hits_value *hits_value_push(lua_State *L, struct hits_value **list)
 {
     struct hits_value *h = lua_newuserdata(L, sizeof *h);
+
     *h = (struct hits_value){.form = HITS_COLUMNS};
     luaL_getmetatable(L, hits_name);
     lua_setmetatable(L, -2);
+    h->next = *list;
+    if (h->next) h->next->link = &h->next;
+    h->link = list;
+    *list = h;
     return h;
+}
+
+void hits_value_free_all(struct hits_value **list)
+{
+    while (*list) {
+        struct hits_value *h = *list;
+        unlink_hits(h);
+        lynse_hits_free(h->hits);
+        h->hits = NULL;
+    }
+}
+
+size_t hits_value_bytes(const struct hits_value *h)
+{
+    const struct lynse_hits *hits = h->hits;
+    size_t row_bytes = sizeof *hits->ids + sizeof *hits->numbers + sizeof *hits->scores;
+    size_t bytes = hits->count * row_bytes + hits->query_count * sizeof *hits->query_ends;
+
+    if (hits->vectors) bytes += hits->count * hits->dim * sizeof *hits->vectors;
+    for (size_t i = 0; hits->fields && i < hits->count; i++)
+        bytes += sizeof *hits->fields + hits->fields[i].size;
+    return bytes;
 }
 
 struct hits_value *hits_value_borrow(lua_State *L, int index)

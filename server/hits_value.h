@@ -32,7 +32,8 @@ enum hits_form {
 };
 
 struct hits_value {
-    struct lynse_hits *hits; /* owned; NULL: freed */
+    struct lynse_hits *hits;         /* owned; NULL: freed */
+    struct hits_value *next, **link; /* among those of its request; link NULL: it has ended */
     enum hits_form form;
     double k; /* that was asked for, echoed in items */
     /* Whatever the form: {ids, ends, dim, as_of_lsn, metric, skipped_hooks}, and scores, fields and
@@ -44,8 +45,14 @@ struct hits_value {
 
 /* Once for a state. */
 void hits_value_prepare(lua_State *L);
-/* Pushes an empty one, to be filled: nothing can be lost when Lua raises. */
-struct hits_value *hits_value_push(lua_State *L);
+/* Pushes an empty one, to be filled: nothing can be lost when Lua raises.  Linked in *list, that of
+ * its request, with whose end its hits go: the collector sees how small the value is, and not what
+ * it holds. */
+struct hits_value *hits_value_push(lua_State *L, struct hits_value **list);
+/* The bytes that its hits hold, about. */
+size_t hits_value_bytes(const struct hits_value *h);
+/* The request has ended: free the hits of all that is linked. */
+void hits_value_free_all(struct hits_value **list);
 /* NULL where there is none. */
 struct hits_value *hits_value_borrow(lua_State *L, int index);
 

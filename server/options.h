@@ -57,8 +57,9 @@
     _(requests_max, NUMBER, "requests_max", "16384", 1, 1000000, 1, "", "",                        \
       "Requests that are under way for a worker; further ones are BUSY.")                          \
     _(held_bytes_max, SIZE, "held_limit_mb", "0", 0, 1048576, 1 << 20, "", "",                     \
-      "Bytes of all requests under way; further ones are BUSY. 0: half the memory, at most 1 "     \
-      "GiB.")                                                                                      \
+      "Requests and answers under way; more is BUSY. 0: half the memory, at most 1 GiB.")          \
+    _(memory_bytes_max, SIZE, "memory_limit_mb", "0", 0, 16777216, 1 << 20, "", "",                \
+      "Memory of the engine, without mapped files; more is NO_MEMORY. 0: half of it all.")         \
     _(out_bytes_max, SIZE, "out_limit_mb", "8", 1, 1024, 1 << 20, "", "",                          \
       "What is owed to a connection before no more is read from it.")                              \
     _(body_bytes_max, SIZE, "payload_limit_mb", "256", 1, 1024, 1 << 20, "", "",                   \

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "server/connection.h"
 #include "server/engine_call.h"
+#include "server/hits_value.h"
 #include "server/loop.h"
 #include "server/server.h"
 
@@ -84,6 +85,7 @@ void request_destroy(struct request *r)
     l->request_count--;
     named_requests_remove(&l->server->named, &r->name);
     if (r->call) engine_call_drop(r->call);
+    hits_value_free_all(&r->hits);
     server_hold(l->server, &r->held_bytes, 0);
     buf_deinit(&r->written);
     buf_deinit(&r->packed);
@@ -94,8 +96,8 @@ void request_destroy(struct request *r)
 
 bool request_hold(struct request *r)
 {
-    return server_hold(r->loop->server, &r->held_bytes, r->body.capacity) ||
-           r->body.capacity <= REQUEST_SMALL_BYTES;
+    size_t bytes = r->body.capacity + r->hits_bytes;
+    return server_hold(r->loop->server, &r->held_bytes, bytes) || bytes <= REQUEST_SMALL_BYTES;
 }
 
 void request_set_deadline(struct request *r, uint32_t timeout_ms)

@@ -28,6 +28,7 @@ enum {
 
 struct connection;
 struct engine_call;
+struct hits_value;
 struct loop;
 struct method;
 struct route;
@@ -43,13 +44,15 @@ struct request {
     uint32_t timeout_ms;   /* as the caller wants it; 0: the server's */
     uint32_t is_cancelled; /* nobody waits for it; written with __atomic, for the engine reads it */
     struct request_name name; /* where it came with a request_id */
-    size_t held_bytes;        /* of its body, as the server has counted them */
+    size_t held_bytes;        /* of its body and its hits, as the server has counted them */
     struct arena arena;       /* what its blocks and calls are in */
     struct buf body;       /* the bytes that params and raw_body are in, where they are its own */
     struct slice params;   /* msgpack */
     struct slice raw_body; /* of an octet-stream */
     bool is_lenient;       /* as arguments_source has them */
     bool has_texts;
+    struct hits_value *hits;    /* what calls of the engine found for it: freed at its end */
+    size_t hits_bytes;          /* what they hold */
     struct buf written, packed; /* what a protocol writes its answer in, which may raise */
     lua_State *thread;          /* NULL: no coroutine */
     int thread_ref;
@@ -76,7 +79,8 @@ struct request {
 /* NULL when out of memory. */
 struct request *request_create(struct loop *loop, struct connection *connection);
 void request_destroy(struct request *r);
-/* Count its body.  false: the server holds too much, and this is no small part of it. */
+/* Count its body and its hits.  false: the server holds too much, and this is no small part of
+ * it. */
 bool request_hold(struct request *r);
 /* Its time begins: what the caller wants, or the server's. */
 void request_set_deadline(struct request *r, uint32_t timeout_ms);

@@ -64,7 +64,7 @@ static void write_scalar(const struct scalar *s, struct buf *out)
 static int write_userdata(struct writer *w, int index)
 {
     const struct hits_value *hits = hits_value_borrow(w->L, index);
-    if (hits) {
+    if (hits && hits->hits) {
         hits_value_write(hits, w->out);
         return 0;
     }

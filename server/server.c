@@ -182,7 +182,8 @@ static int open_engine(struct server *s, struct error *err)
     struct lynse_open_desc desc = {.struct_bytes = sizeof desc,
                                    .path = s->options.data_dir,
                                    .flags =
-                                       s->options.trusts_scripts ? LYNSE_OPEN_TRUSTED_SCRIPTS : 0};
+                                       s->options.trusts_scripts ? LYNSE_OPEN_TRUSTED_SCRIPTS : 0,
+                                   .memory_budget_bytes = s->options.memory_bytes_max};
     struct lynse_lua_desc lua = {.struct_bytes = sizeof lua, .scripts_dir = s->options.scripts_dir};
     struct lynse_error failed = {0};
 
@@ -238,11 +239,11 @@ static void fit_machine(struct server_options *o)
         if (files.rlim_max != RLIM_INFINITY && o->connections_max > files.rlim_max - kept)
             o->connections_max = (unsigned)(files.rlim_max - kept);
     }
-    if (!o->held_bytes_max) {
-        uint64_t memory = uv_get_total_memory(), constrained = uv_get_constrained_memory();
-        if (constrained && constrained < memory) memory = constrained;
+    uint64_t memory = uv_get_total_memory(), constrained = uv_get_constrained_memory();
+    if (constrained && constrained < memory) memory = constrained;
+    if (!o->memory_bytes_max) o->memory_bytes_max = memory / 2;
+    if (!o->held_bytes_max)
         o->held_bytes_max = memory / 2 < HELD_BYTES_DEFAULT ? memory / 2 : HELD_BYTES_DEFAULT;
-    }
 }
 
 /* (2) */

@@ -7,6 +7,7 @@ After every attack the server answers a good client on both protocols.
 import contextlib
 import json
 import random
+import re
 import socket
 import struct
 import threading
@@ -534,4 +535,46 @@ def test_strangers_learn_no_names_of_methods(tmp_path):
         for method in ("serch", "search"):
             with pytest.raises(RpcError, match="UNAUTHORIZED"):
                 program.rpc().call(method)
+        assert program.stop() == 0
+
+
+def engine_bytes(r):
+    text = r.call("metrics")
+    return int(re.search(r"^lynse_engine_memory_bytes (\d+)$", text, re.M).group(1))
+
+
+def test_answers_under_way_are_bounded(tmp_path):
+    """What is found for callers who do not read it counts, and goes with their requests."""
+    with Program(tmp_path / "d", "--held-limit-mb", "32", "--out-limit-mb", "64") as program:
+        r = program.rpc()
+        r.call("required_collection", collection_name="docs", dim=1)
+        for n in range(0, 40, 8):
+            r.call("add", collection_name="docs", ids=list(range(n, n + 8)),
+                   vectors=[[1.0]] * 8, fields=[{"text": "x" * 1000000}] * 8)
+        before = engine_bytes(r)
+        with pytest.raises(RpcError, match=r"TOO_LARGE.*in parts"):
+            r.call("query", collection_name="docs")
+        assert len(r.call("query", collection_name="docs", limit=10)["result"]) == 10
+        for _ in range(20):
+            r.send("query", collection_name="docs", limit=10)
+        answers = [r.read() for _ in range(20)]
+        assert {error[2]["name"] for _, error, _ in answers if error} == {"BUSY"}
+        assert any(error is None for _, error, _ in answers)
+        for _ in range(5):
+            with program.connect() as s:
+                s.sendall(msgpack.packb([0, 1, "query", {"collection_name": "docs", "limit": 10}]))
+        wait_until(lambda: engine_bytes(r) < before + (4 << 20))
+        assert program.stop() == 0
+
+
+def test_the_engine_has_a_budget(tmp_path):
+    with Program(tmp_path / "d", "--memory-limit-mb", "64") as program:
+        r = program.rpc()
+        r.call("required_collection", collection_name="docs", dim=1)
+        r.call("add", collection_name="docs", vectors=[[float(n)] for n in range(2000)])
+        queries = struct.pack("<10000f", *range(10000))
+        with pytest.raises(RpcError, match="NO_MEMORY"):
+            r.call("batch_search", collection_name="docs", k=2000, raw=True,
+                   vectors={"shape": [10000, 1], "data": queries})
+        assert r.call("search", collection_name="docs", vector=[1.0], k=3)["items"]["k"] == 3
         assert program.stop() == 0
