@@ -21,6 +21,7 @@
 #include "server/dispatch.h"
 #include "server/hits_value.h"
 #include "server/http_codec.h"
+#include "server/http_origin.h"
 #include "server/http_parser.h"
 #include "server/loop.h"
 #include "server/methods.h"
@@ -343,6 +344,16 @@ static bool has_key(struct connection *c, const struct http_parser *p)
            server_check_key(c->loop->server, slice_of(key.bytes, key.size));
 }
 
+/* Of a page elsewhere, where no key says who asks (http_origin.h). */
+static bool is_foreign_page(struct connection *c, const struct http_parser *p)
+{
+    struct slice origin;
+
+    if (server_needs_key(c->loop->server)) return false;
+    uint32_t count = http_parser_find(p, "origin", &origin);
+    return count > 1 || (count == 1 && !http_origin_is_local(origin));
+}
+
 static void find_route(struct connection *c, struct http_state *s)
 {
     const struct http_request *h = &s->parser.request;
@@ -445,6 +456,10 @@ static void begin_head(struct connection *c, struct http_state *s)
     if (!r->is_authenticated && !(r->route && r->route->method->is_public)) {
         s->refusal.code = 0; /* who may not enter learns of no path */
         refuse_later(s, 401, LYNSE_UNAUTHORIZED, "Unauthorized");
+    }
+    if (is_foreign_page(c, &s->parser)) {
+        s->refusal.code = 0;
+        refuse_later(s, 403, LYNSE_UNAUTHORIZED, "Origin: a server without a key serves no pages");
     }
     if (!s->refusal.code) http_parser_gather(&s->parser, &r->body);
     connection_progress(c);

@@ -449,6 +449,7 @@ return {
       ["http_codec.[ch]"] = "what stands in a request's head, decoded; and the heads of answers",
       ["http_parser.[ch]"] =
          "requests of HTTP/1.1 and 1.0 out of a stream, strictly and within bounds",
+      ["http_origin.[ch]"] = "whether a browser asks for a page of this machine",
       ["http_text.[ch]"] = "which bytes may stand where in HTTP, and lists with commas",
       ["limits.[ch]"] = "what an operator allows less of than the engine would",
       ["kind_words.[ch]"] = "metrics and levels of durability as answers name them",
