@@ -24,6 +24,7 @@ static const struct lynse_hits found = {
     .fields = fields,
     .vectors = (const float[]){1, 2, 3, 4, 5, 6},
     .dim = 2,
+    .as_of_lsn = 7,
     .metric = LYNSE_L2,
 };
 
@@ -39,7 +40,8 @@ struct answer {
     const char *expected; /* as JSON; NULL: not looked at */
     block_writer *write;  /* NULL: a result */
     struct buf out;
-    bool is_whole; /* it was written to its end */
+    bool is_whole;           /* it was written to its end */
+    struct hits_value *list; /* of the request */
 };
 
 static int write_answer(lua_State *L, void *ctx, struct error *err)
@@ -100,7 +102,7 @@ static void make_answer(struct answer *a, const char *source)
 static int push_hits(lua_State *L)
 {
     struct answer *a = lua_touserdata(L, 1);
-    a->value = hits_value_push(L);
+    a->value = hits_value_push(L, &a->list);
     a->value->hits = &a->hits;
     lua_setglobal(L, "hits");
     return 0;
@@ -148,7 +150,7 @@ static const struct {
                               "\"vectors\":[[1.0,2.0],[3.0,4.0],[5.0,6.0]],\"dim\":2}"},
     {"return hits:raw(true)",
      "{\"ids\":\"AQAAAAAAAAACAAAAAAAAAAMAAAAAAAAA\",\"ends\":[2,3],\"dim\""
-     ":2,\"metric\":\"l2\",\"skipped_hooks\":[],\"scores\":\"AAAAPwAAgD4AAI"
+     ":2,\"as_of_lsn\":7,\"metric\":\"l2\",\"skipped_hooks\":[],\"scores\":\"AAAAPwAAgD4AAI"
      "A/\",\"fields\":[\"gaFuBw==\",\"gqJpZAmhdKF4\",\"\"],\"vectors\":\"AACAP"
      "wAAAEAAAEBAAACAQAAAoEAAAMBA\"}"},
 };
