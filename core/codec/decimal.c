@@ -18,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "codec/decimal_powers.h"
+#include "codec/digits.h"
 
 enum {
     DIGITS_KEPT = 19,  /* the most that always fit a u64 */
@@ -47,16 +48,6 @@ static bool are_eight_digits(uint64_t v)
     return ((v & (v + 0x0606060606060606ull)) & 0xf0f0f0f0f0f0f0f0ull) == 0x3030303030303030ull;
 }
 
-/* Pairs, then fours, then all eight, in one register. */
-static uint64_t eight_digits(uint64_t v)
-{
-    v -= 0x3030303030303030ull;
-    v = v * 10 + (v >> 8); /* two digits in every second byte */
-    uint64_t first = (v & 0x000000ff000000ffull) * 0x000f424000000064ull;
-    uint64_t second = (v >> 16 & 0x000000ff000000ffull) * 0x0000271000000001ull;
-    return (first + second) >> 32;
-}
-
 /* Take a run of digits; returns their number. */
 static int64_t take_digits(struct digit_run *run)
 {
@@ -65,7 +56,7 @@ static int64_t take_digits(struct digit_run *run)
     while (run->end - run->at >= 8 && run->kept <= DIGITS_KEPT - 8) {
         uint64_t v = load_u64(run->at);
         if (!are_eight_digits(v)) break;
-        run->digits = run->digits * 100000000 + eight_digits(v);
+        run->digits = run->digits * 100000000 + digits_number(v - DIGITS_ZERO_TEXT);
         run->kept += 8;
         run->at += 8;
     }

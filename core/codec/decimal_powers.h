@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* decimal_powers.h — the first 128 bits of 5^q for q in −64..64; for decimal.c alone.
+/* decimal_powers.h — the first 128 bits of 5^q for q in −64..64; for decimal.c and json_floats.c.
  *
  * Each is scaled to have its highest bit set; rounded down for q >= 0, up for q < 0, as
  * D. Lemire, "Number Parsing at a Gigabyte per Second" (2021), table and theorems, has them.

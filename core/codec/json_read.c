@@ -4,7 +4,8 @@
  * WHAT        A loop over values with a stack of fixed depth.  How many items a container has is
  *             known only at its end, so it is begun with a head of one byte, and what is in it is
  *             moved when sixteen or more ask for a longer one: the result is the shortest encoding.
- *             Arrays of numbers can be read past all that, straight into floats.
+ *             Floats of arrays, which most bytes are, go by json_floats.c.  Arrays of numbers can
+ *             also be read past all that, straight into float 32.
  * INVARIANTS  (1) No byte at or behind `end` is read.
  *             (2) Output that grows past limits->bytes_max stops the reading: memory is bounded
  *                 whatever the text is.
@@ -18,6 +19,7 @@
 #include "base/utf8.h"
 #include "codec/decimal.h"
 #include "codec/json.h"
+#include "codec/json_floats.h"
 
 struct json_frame {
     size_t head; /* offset of the container's head in out */
@@ -353,14 +355,36 @@ static int end_value(struct json_reader *r, bool *out_more, struct error *err)
     return 0;
 }
 
+/* The next floats of an array, as long as they are written plainly, in pieces for which there is
+ * room.  What would go over a limit is left for count_node to refuse.  true: there may be more. */
+static bool take_floats(struct json_reader *r)
+{
+    enum { PIECE = 64, TEXT_BYTES_MIN = 4 };
+    size_t bytes = r->out->size - r->out_start;
+    uint64_t room = r->limits->bytes_max < bytes ? 0 : r->limits->bytes_max - bytes;
+    uint64_t count_max = (uint64_t)(r->end - r->at) / TEXT_BYTES_MIN;
+
+    if (count_max > PIECE) count_max = PIECE;
+    if (count_max > room / JSON_FLOAT_BYTES) count_max = room / JSON_FLOAT_BYTES;
+    if (count_max > r->limits->node_count_max - r->node_count)
+        count_max = r->limits->node_count_max - r->node_count;
+    if (!buf_reserve(r->out, count_max * JSON_FLOAT_BYTES)) return false;
+    size_t count = json_take_floats(&r->at, r->end, count_max, r->out->data + r->out->size);
+    r->out->size += count * JSON_FLOAT_BYTES;
+    r->node_count += count;
+    r->frames[r->depth - 1].count += (uint32_t)count;
+    return count == PIECE;
+}
+
 /* Numbers right behind each other's commas, which is what large bodies consist of, without a turn
  * of the loop for each.  The item before which it ends is left to the loop, as the last one is. */
 static int read_numbers(struct json_reader *r, struct error *err)
 {
     struct json_frame *f = &r->frames[r->depth - 1];
-    struct decimal d;
+    struct decimal d = {.is_integer = false};
 
     for (;;) {
+        while (!d.is_integer && take_floats(r)) continue;
         const uint8_t *at = after_spaces(r->at, r->end);
         size_t size = decimal_scan(slice_of(at, (size_t)(r->end - at)), &d);
         if (size == 0 || at + size == r->end || at[size] != ',') return 0;

@@ -82,9 +82,13 @@ return {
       ["datetime.[ch]"] = "RFC 3339 text ⇄ microseconds since 1970-01-01T00:00:00Z",
       ["decimal.[ch]"] =
          "numbers in decimal text ⇄ binary, correct to the last bit, whatever the locale",
-      ["decimal_powers.h"] = "the first 128 bits of 5^q for q in −64..64; for decimal.c alone",
+      ["decimal_powers.h"] =
+         "the first 128 bits of 5^q for q in −64..64; for decimal.c and json_floats.c",
+      ["digits.h"] = "eight decimal digits at once, in one register",
       ["id.[ch]"] = "record ids: an integer 0..UINT64_MAX−1, or text of 1..255 bytes of UTF-8",
       ["json.h"] = "JSON (RFC 8259) ⇄ msgpack, token by token: no tree, no recursion",
+      ["json_floats.[ch]"] =
+         "runs of plainly written floats to msgpack: what vectors in JSON consist of",
       ["json_read.c"] = "JSON text to msgpack, in one pass",
       ["json_write.c"] = "msgpack to JSON text, token by token",
       ["msgpack.[ch]"] = "bounded, non-recursive reader and writer of msgpack",

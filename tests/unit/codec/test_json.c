@@ -221,6 +221,24 @@ static void limits_stop_the_reading(void **state)
                  LYNSE_LIMIT);
     assert_fails(json_to_msgpack(slice_of_text("[0.1]"), &l, &in_bytes, &err), &err, LYNSE_LIMIT);
 
+    struct buf floats;
+    buf_init(&floats, alloc_libc(), MEM_GENERAL);
+    buf_append_u8(&floats, '[');
+    for (int i = 0; i < 200; i++) buf_append_text(&floats, "%s0.%d", i ? "," : "", 1000 + i);
+    buf_append_u8(&floats, ']');
+    buf_reset(&in_bytes);
+    l = limits;
+    l.node_count_max = 1 + 200;
+    l.bytes_max = 3 + 9 * 200;
+    assert_ok(json_to_msgpack(buf_slice(&floats), &l, &in_bytes, &err), &err);
+    assert_int_equal(in_bytes.size, l.bytes_max);
+    for (l.node_count_max = 1; l.node_count_max <= 200; l.node_count_max++)
+        assert_fails(json_to_msgpack(buf_slice(&floats), &l, &in_bytes, &err), &err, LYNSE_LIMIT);
+    for (l.bytes_max = 0; l.bytes_max < 3 + 9 * 200; l.bytes_max++)
+        assert_fails(json_to_msgpack(buf_slice(&floats), &l, &in_bytes, &err), &err, LYNSE_LIMIT);
+    assert_int_equal(in_bytes.size, 3 + 9 * 200);
+    buf_deinit(&floats);
+
     size_t size = 200000;
     char *deep = test_malloc(size);
     memset(deep, '[', size);
@@ -439,7 +457,8 @@ static int transcode(void *ctx, struct error *err)
     size_t count;
     int rc = -1;
     static const char sample[] = "{\"a\":[1,2,3,\"some text that is long enough to grow a buf\"],"
-                                 "\"b\":{\"c\":1.5,\"d\":\"\\u00e9\"}}";
+                                 "\"b\":{\"c\":1.5,\"d\":\"\\u00e9\"},"
+                                 "\"e\":[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1.0,1.1,1.2,1.3]}";
     buf_init(&message, ctx, MEM_GENERAL);
     buf_init(&text, ctx, MEM_GENERAL);
     if (json_to_msgpack(slice_of_text(sample), &limits, &message, err) != 0) goto out;
