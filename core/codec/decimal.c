@@ -5,7 +5,8 @@
  *             by one or two 64 × 64 bit products with a power of five (Lemire 2021); the rest
  *             (subnormal, huge, or more digits than decide) by strtod, given digits and exponent
  *             without a decimal point, so that no locale has a say.
- *             Writing: round to 15, 16, 17 digits and keep the first that reads back.
+ *             Writing: round to 15, 16, 17 digits and keep the first that reads back; for a float
+ *             32, where doubles can tell, the first that is nearer than half way to the next.
  * INVARIANTS  (1) The result of reading is the float nearest to the text, ties to even.
  *             (2) What format writes, read gives back, bit for bit.
  * THREADS     No state: any thread.
@@ -374,6 +375,41 @@ static bool round_to_digits(double v, int count, bool is_f32, struct decimal *ou
     return reads_back(out, v, is_f32);
 }
 
+/* v > 0 to the fewest of 6..9 digits that are nearer to it than half way to the next float.  Both
+ * distances are computed in doubles, of numbers below 10^9, so that together they are wrong by less
+ * than 10^-6.  false where that cannot tell, for powers of two, whose neighbours are not equally
+ * far, and out of reach of exact powers of ten. */
+static bool shorten_f32(float v, struct decimal *out)
+{
+    static const double units[] = {1000, 100, 10, 1};
+    const double doubt = 1e-6;
+    uint32_t bits;
+    float next;
+
+    memcpy(&bits, &v, sizeof bits);
+    int exponent = (((int)(bits >> 23) - 127) * 1233 >> 12) - 8; /* as in round_to_digits */
+    if ((bits & 0x7fffff) == 0 || exponent < -EXACT_POWERS || exponent > EXACT_POWERS) return false;
+    bits++;
+    memcpy(&next, &bits, sizeof next);
+    double half = ((double)next - (double)v) / 2;
+    double power = powers_of_ten[exponent < 0 ? -exponent : exponent];
+    double scaled = exponent < 0 ? (double)v * power : (double)v / power;
+    half = exponent < 0 ? half * power : half / power;
+    if (scaled >= 1e9) {
+        scaled /= 10;
+        half /= 10;
+        exponent++;
+    }
+    for (int i = 0; i < 4; i++) {
+        uint64_t digits = (uint64_t)(scaled / units[i] + 0.5);
+        double distance = __builtin_fabs((double)digits * units[i] - scaled);
+        *out = (struct decimal){.digits = digits, .exponent = exponent + 3 - i};
+        if (distance < half - doubt) return true;
+        if (distance <= half + doubt) return false;
+    }
+    return false;
+}
+
 /* v > 0 by the C library, whose rounding is exact; whatever its locale puts for a point is
  * stepped over. */
 static void print_digits(double v, int digits_min, int digits_max, bool is_f32, struct decimal *out)
@@ -413,7 +449,7 @@ size_t decimal_format_f32(float v, char out[DECIMAL_TEXT_BYTES])
     if (v - v != 0) return format_special((double)v, out);
     struct decimal d = {0};
     double magnitude = __builtin_fabs((double)v);
-    bool is_done = magnitude == 0;
+    bool is_done = magnitude == 0 || shorten_f32((float)magnitude, &d);
     for (int count = 6; count <= 9 && !is_done; count++)
         is_done = round_to_digits(magnitude, count, true, &d);
     if (!is_done) print_digits(magnitude, 6, 9, true, &d);

@@ -273,6 +273,44 @@ static void what_is_written_reads_back(void **state)
     }
 }
 
+static int significant_digits(const char *text)
+{
+    int count = 0;
+    int zeros = 0; /* that are its own if another digit follows */
+    for (; *text && *text != 'e'; text++) {
+        if (*text < '0' || *text > '9' || (*text == '0' && count == 0)) continue;
+        zeros = *text == '0' ? zeros + 1 : 0;
+        count++;
+    }
+    return count - zeros;
+}
+
+static void float32s_are_written_with_no_more_digits_than_they_need(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_init(&r, test_seed(5));
+    const int rounds = test_rounds(100000);
+    for (int i = 0; i < rounds; i++) {
+        char needed[64];
+        char out[DECIMAL_TEXT_BYTES];
+        uint32_t bits = (uint32_t)rng_below(&r, 0x7f800000 - 0x00800000) + 0x00800000;
+        float f;
+        if (i % 8 == 0) bits &= 0xff800000; /* a power of two */
+        if (i % 8 == 1) bits |= 0x007fffff;
+        memcpy(&f, &bits, sizeof f);
+        if (i % 2) f = fabsf(rng_normal(&r)) + 1e-6f;
+        for (int count = 6; count <= 9; count++) {
+            snprintf(needed, sizeof needed, "%.*e", count - 1, (double)f);
+            if (strtof(needed, NULL) == f) break;
+        }
+        decimal_format_f32(f, out);
+        if (!same_f32(strtof(out, NULL), f)) fail_msg("%.9g gave %s", (double)f, out);
+        if (significant_digits(out) > significant_digits(needed))
+            fail_msg("%s where %s is enough", out, needed);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(known_hard_numbers_are_correct_to_the_last_bit),
     cmocka_unit_test(random_doubles_read_as_the_c_library_reads_them),
@@ -282,6 +320,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(integers_keep_every_bit),
     cmocka_unit_test(formats_are_short_and_always_floats),
     cmocka_unit_test(what_is_written_reads_back),
+    cmocka_unit_test(float32s_are_written_with_no_more_digits_than_they_need),
 };
 
 TEST_MAIN(tests)
