@@ -163,7 +163,6 @@ static void close_handles(struct loop *l)
     server_forget_loop(l->server, l);
     uv_close((uv_handle_t *)&l->stop, NULL);
     uv_close((uv_handle_t *)&l->tick, NULL);
-    uv_close((uv_handle_t *)&l->turn_end, NULL);
     completion_queue_close(&l->completions);
     arrivals_close(l);
 }
@@ -239,11 +238,6 @@ static void take_completion(void *ctx, struct mpsc_node *node)
     dispatch_resume((struct engine_call *)node);
 }
 
-static void on_turn_end(uv_check_t *turn_end)
-{
-    connection_settle_all(turn_end->data);
-}
-
 /* All of them, or none. */
 static int open_handles(struct loop *l, struct error *err)
 {
@@ -251,7 +245,7 @@ static int open_handles(struct loop *l, struct error *err)
 
     if (rc != 0) return error_set(err, LYNSE_IO, "no loop: %s", uv_strerror(rc));
     l->uv.data = l;
-    l->stop.data = l->tick.data = l->turn_end.data = l;
+    l->stop.data = l->tick.data = l;
     l->unsettled_end = &l->unsettled;
     rc = uv_async_init(&l->uv, &l->stop, on_stop);
     bool has_stop = rc == 0;
@@ -260,8 +254,6 @@ static int open_handles(struct loop *l, struct error *err)
     if (rc == 0) rc = arrivals_open(l);
     if (rc == 0) {
         uv_timer_init(&l->uv, &l->tick); /* these cannot fail */
-        uv_check_init(&l->uv, &l->turn_end);
-        uv_check_start(&l->turn_end, on_turn_end);
         l->is_open = l->can_be_woken = true;
         return 0;
     }
@@ -294,6 +286,21 @@ static void spin(struct loop *l, uint64_t end_us)
     } while (!l->woke_us && clock_now_us(clock_system()) < end_us);
 }
 
+/* What came while requests ran is read, and runs, before any of them is answered: an answer wakes
+ * its caller, who takes the processor for each that comes alone. */
+static void gather(struct loop *l)
+{
+    uint64_t woke_us = l->woke_us;
+
+    for (int turns = 0; turns < GATHER_TURNS && l->unsettled && l->connection_count > 1; turns++) {
+        l->woke_us = 0;
+        uv_run(&l->uv, UV_RUN_NOWAIT);
+        if (!l->woke_us) break;
+    }
+    l->woke_us = woke_us;
+    connection_settle_all(l);
+}
+
 /* Waking a thread costs more than a small request, and a caller that waits for its answer asks
  * again soon.  A loop to which more often than not something comes within spin_us looks so long
  * before it sleeps; one without such callers sleeps at once. */
@@ -304,6 +311,7 @@ void loop_run(struct loop *l)
         l->woke_us = 0;
         if (l->spin_credit) spin(l, end_us);
         if (!l->woke_us) uv_run(&l->uv, UV_RUN_ONCE);
+        gather(l);
         if (!l->woke_us) continue;
         if (l->woke_us > end_us) l->spin_credit -= l->spin_credit > 0;
         else l->spin_credit += l->spin_credit < SPIN_CREDIT_MAX;

@@ -32,6 +32,7 @@ enum {
     LOOP_TICK_MS = 1000,        /* how often connections are looked at for lateness */
     DRAIN_TICK_MS = 100,        /* the same while it drains */
     SPIN_CREDIT_MAX = 8,
+    GATHER_TURNS = 4, /* that are read before the first of them is answered */
 };
 
 struct loop {
@@ -48,7 +49,6 @@ struct loop {
     bool can_be_woken; /* by `stop`; under that lock too */
     uv_timer_t tick;   /* runs while there are connections, and drains */
     uint64_t drain_end_us;                         /* 0: it does not drain */
-    uv_check_t turn_end;                           /* when all that had come is read */
     struct connection *unsettled, **unsettled_end; /* that were read from in this turn */
     struct completion_queue completions;
     uint64_t woke_us;     /* monotonic: when this turn's first work came; 0: none has */
