@@ -33,19 +33,6 @@ int json_to_msgpack(struct slice json, const struct msgpack_limits *limits, stru
  */
 int json_from_msgpack(struct slice message, struct buf *out, struct error *err);
 
-/* Append the array of numbers that `json` begins with (spaces before it are allowed) as
- * little-endian float 32, each the one nearest to its text.
- *
- * what       the field's name for error texts
- * out_count  numbers read
- * out_size   bytes of json, up to the closing bracket; may be NULL, and then nothing but spaces
- *            may follow
- * err        PARSE; INVALID: an item that is no number or beyond a float 32; LIMIT: over
- *            count_max; NO_MEMORY.  On error out has its old size.
- */
-int json_read_f32_array(struct slice json, size_t count_max, const char *what, struct buf *out,
-                        size_t *out_count, size_t *out_size, struct error *err);
-
 /* Parts of JSON for those who write it piece by piece. */
 int json_write_text(struct buf *out, struct slice text, struct error *err); /* PARSE: not UTF-8 */
 void json_write_f64(struct buf *out, double v); /* NaN and infinities as null */

@@ -4,8 +4,7 @@
  * WHAT        A loop over values with a stack of fixed depth.  How many items a container has is
  *             known only at its end, so it is begun with a head of one byte, and what is in it is
  *             moved when sixteen or more ask for a longer one: the result is the shortest encoding.
- *             Floats of arrays, which most bytes are, go by json_floats.c.  Arrays of numbers can
- *             also be read past all that, straight into float 32.
+ *             Floats of arrays, which most bytes are, go by json_floats.c.
  * INVARIANTS  (1) No byte at or behind `end` is read.
  *             (2) Output that grows past limits->bytes_max stops the reading: memory is bounded
  *                 whatever the text is.
@@ -428,81 +427,4 @@ int json_to_msgpack(struct slice json, const struct msgpack_limits *limits, stru
     if (read_all(&r, err) == 0) return 0;
     out->size = r.out_start; /* (3) */
     return -1;
-}
-
-/* ---- Arrays of floats ---- */
-
-struct f32_reader {
-    const uint8_t *at;
-    const uint8_t *end;
-    const char *what;
-    size_t count;
-    size_t count_max;
-};
-
-static int read_f32_item(struct f32_reader *r, float *out, struct error *err)
-{
-    struct decimal d;
-    r->at = after_spaces(r->at, r->end);
-    if (r->count == r->count_max)
-        return error_set(err, LYNSE_LIMIT, "%s: more than %zu numbers", r->what, r->count_max);
-    size_t size = decimal_scan(slice_of(r->at, (size_t)(r->end - r->at)), &d);
-    if (size == 0)
-        return error_set(err, r->at == r->end ? LYNSE_PARSE : LYNSE_INVALID,
-                         "%s: item %zu is no number", r->what, r->count);
-    float v = decimal_to_f32(&d);
-    if (v - v != 0)
-        return error_set(err, LYNSE_INVALID, "%s: item %zu is beyond the range of a float", r->what,
-                         r->count);
-    *out = v;
-    r->at = after_spaces(r->at + size, r->end);
-    r->count++;
-    return 0;
-}
-
-/* Items and the closing bracket; appended in pieces of 64. */
-static int read_f32_items(struct f32_reader *r, struct buf *out, struct error *err)
-{
-    float piece[64];
-    size_t piece_count = 0;
-    for (;;) {
-        if (read_f32_item(r, &piece[piece_count++], err) != 0) return -1;
-        bool is_last = r->at < r->end && *r->at == ']';
-        if (!is_last && (r->at == r->end || *r->at != ','))
-            return error_set(err, LYNSE_PARSE, "%s: expected ',' or ']' behind item %zu", r->what,
-                             r->count - 1);
-        r->at++;
-        if (is_last || piece_count == sizeof piece / sizeof piece[0]) {
-            buf_append(out, piece, piece_count * sizeof piece[0]);
-            if (!buf_ok(out)) return error_no_memory(err, out->size);
-            piece_count = 0;
-        }
-        if (is_last) return 0;
-    }
-}
-
-int json_read_f32_array(struct slice json, size_t count_max, const char *what, struct buf *out,
-                        size_t *out_count, size_t *out_size, struct error *err)
-{
-    const uint8_t *end = json.size ? json.data + json.size : json.data;
-    struct f32_reader r = {after_spaces(json.data, end), end, what, 0, count_max};
-    size_t size_before = out->size;
-    int rc = -1;
-
-    if (!buf_ok(out)) return error_no_memory(err, out->size);
-    if (r.at == end || *r.at != '[')
-        return error_set(err, LYNSE_PARSE, "%s: expected an array of numbers", what);
-    r.at = after_spaces(r.at + 1, end);
-    if (r.at < end && *r.at == ']') r.at++;
-    else if (read_f32_items(&r, out, err) != 0) goto out;
-    if (!out_size && after_spaces(r.at, end) != end) {
-        error_set(err, LYNSE_PARSE, "%s: more behind the array", what);
-        goto out;
-    }
-    if (out_size) *out_size = (size_t)(r.at - json.data);
-    *out_count = r.count;
-    rc = 0;
-out:
-    if (rc != 0) out->size = size_before;
-    return rc;
 }

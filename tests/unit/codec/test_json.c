@@ -375,86 +375,9 @@ static void messages_that_cannot_be_json_are_refused(void **state)
                  LYNSE_LIMIT);
 }
 
-static int read_floats(const char *text, size_t count_max, size_t *count, size_t *size,
-                       struct error *err)
-{
-    size_t bytes = strlen(text);
-    uint8_t *copy = test_malloc(bytes ? bytes : 1);
-    memcpy(copy, text, bytes);
-    int rc = json_read_f32_array(slice_of(copy, bytes), count_max, "vector", &in_bytes, count, size,
-                                 err);
-    test_free(copy);
-    return rc;
-}
-
-static void float_arrays_are_read_straight(void **state)
-{
-    (void)state;
-    struct error err;
-    size_t count, size;
-    float v[3];
-    buf_reset(&in_bytes);
-    assert_ok(read_floats(" [ 1 , -2.5e0 ,0.1 ] ", 3, &count, NULL, &err), &err);
-    assert_int_equal(count, 3);
-    assert_int_equal(in_bytes.size, 12);
-    memcpy(v, in_bytes.data, 12);
-    assert_true(v[0] == 1 && v[1] == -2.5f && v[2] == 0.1f);
-    assert_ok(read_floats("[]", 0, &count, NULL, &err), &err);
-    assert_int_equal(count, 0);
-    assert_ok(read_floats("[1],2", 9, &count, &size, &err), &err);
-    assert_int_equal(size, 3);
-
-    static const struct {
-        const char *text;
-        int code;
-    } bad[] = {
-        {"", LYNSE_PARSE},         {"1", LYNSE_PARSE},       {"[", LYNSE_PARSE},
-        {"[1", LYNSE_PARSE},       {"[1,", LYNSE_PARSE},     {"[1,]", LYNSE_INVALID},
-        {"[1 2]", LYNSE_PARSE},    {"[1]x", LYNSE_PARSE},    {"[\"1\"]", LYNSE_INVALID},
-        {"[null]", LYNSE_INVALID}, {"[[1]]", LYNSE_INVALID}, {"[NaN]", LYNSE_INVALID},
-        {"[1e39]", LYNSE_INVALID}, {"[1.]", LYNSE_PARSE},    {"[1,2,3,4,5]", LYNSE_LIMIT},
-    };
-    size_t before = in_bytes.size;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_fails(read_floats(bad[i].text, 4, &count, NULL, &err), &err, bad[i].code);
-        assert_int_equal(in_bytes.size, before);
-    }
-    assert_string_equal(err.text, "vector: more than 4 numbers");
-}
-
-static void long_float_arrays_keep_every_bit(void **state)
-{
-    (void)state;
-    struct rng r;
-    struct error err;
-    size_t count;
-    rng_init(&r, test_seed(2));
-    for (size_t n = 60; n < 700; n += 67) {
-        struct buf text, expected;
-        buf_init(&text, alloc_libc(), MEM_GENERAL);
-        buf_init(&expected, alloc_libc(), MEM_GENERAL);
-        buf_append_u8(&text, '[');
-        for (size_t i = 0; i < n; i++) {
-            float f = rng_normal(&r);
-            buf_append(&expected, &f, sizeof f);
-            if (i) buf_append_u8(&text, ',');
-            /* As Python prints it: a double's digits. */
-            if (i % 2) buf_append_text(&text, "%.17g", (double)f);
-            else json_write_f32(&text, f);
-        }
-        buf_append(&text, "]", 2);
-        buf_reset(&in_bytes);
-        assert_ok(read_floats((char *)text.data, n, &count, NULL, &err), &err);
-        assert_true(slice_equal(buf_slice(&in_bytes), buf_slice(&expected)));
-        buf_deinit(&text);
-        buf_deinit(&expected);
-    }
-}
-
 static int transcode(void *ctx, struct error *err)
 {
     struct buf message, text;
-    size_t count;
     int rc = -1;
     static const char sample[] = "{\"a\":[1,2,3,\"some text that is long enough to grow a buf\"],"
                                  "\"b\":{\"c\":1.5,\"d\":\"\\u00e9\"},"
@@ -463,9 +386,6 @@ static int transcode(void *ctx, struct error *err)
     buf_init(&text, ctx, MEM_GENERAL);
     if (json_to_msgpack(slice_of_text(sample), &limits, &message, err) != 0) goto out;
     if (json_from_msgpack(buf_slice(&message), &text, err) != 0) goto out;
-    buf_deinit(&text);
-    if (json_read_f32_array(slice_of_text("[1,2,3]"), 3, "v", &text, &count, NULL, err) != 0)
-        goto out;
     rc = 0;
 out:
     buf_deinit(&message);
@@ -493,8 +413,6 @@ static const struct CMUnitTest tests[] = {
     WITH_BUFS(every_cut_and_every_flipped_bit_is_safe),
     WITH_BUFS(what_json_lacks_is_written_as_documented),
     WITH_BUFS(messages_that_cannot_be_json_are_refused),
-    WITH_BUFS(float_arrays_are_read_straight),
-    WITH_BUFS(long_float_arrays_keep_every_bit),
     WITH_BUFS(out_of_memory_is_an_ordinary_error),
 };
 
