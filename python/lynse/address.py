@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ REMOTE_SCHEMES = ("http://", "https://", "lynse://", "unix:")
 DEFAULT_PORT = 7637
 HTTP_PORT = 80
 MAX_SOCKET_PATH = 107
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 
 
 class Address(NamedTuple):
@@ -26,6 +29,18 @@ class Address(NamedTuple):
 
 def is_remote(uri: object) -> bool:
     return isinstance(uri, str) and uri.lower().startswith(REMOTE_SCHEMES)
+
+
+def refuse_mistaken(text: str) -> None:
+    """Invalid where a text that would be a folder is plainly meant as an address: nobody who
+    forgot the scheme shall write into a new folder and find the server empty."""
+    if _SCHEME.match(text):
+        raise Invalid(f"{text!r:.80}: must be a folder, or begin with http://, lynse:// or unix:")
+    if _HOST_AND_PORT.fullmatch(text):
+        raise Invalid(
+            f"{text!r:.80}: a server is 'http://{text:.80}' or 'lynse://{text:.80}', "
+            f"and a folder of this name './{text:.80}'"
+        )
 
 
 def parse(uri: str) -> Address:

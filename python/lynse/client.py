@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ._records import check_flag, check_name
-from .address import is_remote
+from .address import is_remote, refuse_mistaken
 from .collection import Collection
 from .errors import (
     AlreadyExists,
@@ -300,6 +300,8 @@ class VectorDBClient:
             return
         if not text:
             raise Invalid("uri must not be empty; give a folder, or None for the default one")
+        if isinstance(uri, str):
+            refuse_mistaken(text)
         is_reader = check_flag(read_only, "read_only")
         if text == MEMORY and is_reader:
             raise Invalid(f"{MEMORY} cannot be opened read-only: there is nothing in it to read")

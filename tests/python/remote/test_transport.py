@@ -80,6 +80,24 @@ def test_addresses():
     assert not address.is_remote("./folder")
 
 
+@pytest.mark.parametrize(
+    "uri", ["127.0.0.1:7637", "localhost:7637", "[::1]:7637", "htp://h", "redis://h:1"]
+)
+def test_an_address_without_its_scheme_makes_no_folder(tmp_path, monkeypatch, uri):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Invalid, match="lynse://"):
+        lynse.VectorDBClient(uri)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_may_be_called_like_an_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for uri in ("./host:1", tmp_path / "host:2"):
+        with lynse.VectorDBClient(uri) as client:
+            client.create_database("notes")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"host:1", "host:2"}
+
+
 def test_options_of_folders_are_refused(served, kind):
     server = served()
     for options in ({"read_only": True}, {"sync": "os"}, {"threads": 2}, {"low_water": 1}):
