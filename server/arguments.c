@@ -193,8 +193,8 @@ static int refuse_range(const struct reader *r, const char *given)
     if (a->high == HUGE_VAL)
         return error_set(r->err, LYNSE_INVALID, "%s: %s, must be at least %.15g", a->name, given,
                          a->low);
-    return error_set(r->err, LYNSE_INVALID, "%s: %s, must be %.15g to %.15g", a->name, given,
-                     a->low, a->high);
+    return error_set(r->err, LYNSE_INVALID, "%s: %s, must be %s%.15g to %.15g", a->name, given,
+                     is_integer ? "a whole number, " : "", a->low, a->high);
 }
 
 /* A number from a query string: all of the text, as JSON has numbers. */

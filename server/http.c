@@ -376,7 +376,10 @@ static void find_route(struct connection *c, struct http_state *s)
     else if (h->method == HTTP_POST_METHOD) wanted = post;
     s->request->route = wanted;
     if (!get && !post) {
-        refuse_later(s, 404, LYNSE_NOT_FOUND, "no such path");
+        const char *near = methods_suggest_path(&c->loop->methods, buf_slice(&decoded));
+        error_set(&err, LYNSE_NOT_FOUND, "no such path%s%s%s", near ? "; did you mean '" : "",
+                  near ? near : "", near ? "'?" : "");
+        refuse_later(s, 404, err.code, err.text);
     } else if (!wanted) {
         s->request->allow = get && post ? "GET, HEAD, POST" : get ? "GET, HEAD" : "POST";
         refuse_later(s, 405, LYNSE_INVALID, "this path is there with another verb");

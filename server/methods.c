@@ -69,6 +69,15 @@ const char *methods_suggest(const struct methods *m, struct slice name)
     return s.best;
 }
 
+const char *methods_suggest_path(const struct methods *m, struct slice path)
+{
+    struct suggestion s;
+
+    suggestion_begin(&s, path);
+    for (size_t i = 0; i < m->route_count; i++) suggestion_offer(&s, m->routes[i]->path);
+    return s.best;
+}
+
 const struct route *methods_route(const struct methods *m, bool is_get, struct slice path,
                                   bool *out_is_other)
 {

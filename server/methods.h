@@ -81,6 +81,7 @@ void methods_push_natives(lua_State *L);
 const struct method *methods_find(const struct methods *m, struct slice name);
 /* The name that is nearest to one that is not there; NULL. */
 const char *methods_suggest(const struct methods *m, struct slice name);
+const char *methods_suggest_path(const struct methods *m, struct slice path);
 /* NULL: no such path.  *out_is_other: the path is there with another verb alone. */
 const struct route *methods_route(const struct methods *m, bool is_get, struct slice path,
                                   bool *out_is_other);

@@ -261,5 +261,10 @@ int verb_call(int argc, char **argv)
     peer_close(&peer);
     if (rc == 0 && fflush(stdout) != 0)
         rc = error_set_errno(&err, LYNSE_IO, errno, "cannot write the answer");
+    if (err.code == LYNSE_UNAUTHORIZED && !line.key)
+        error_set(&err, LYNSE_UNAUTHORIZED,
+                  "this server asks for a key: set LYNSE_API_KEY or --api-key-file");
+    else if (err.code == LYNSE_UNAUTHORIZED)
+        error_set(&err, LYNSE_UNAUTHORIZED, "the key is not that of this server");
     return rc == 0 ? 0 : fail(&err, 1);
 }

@@ -123,6 +123,9 @@ static int take_head(struct rpc_finder *f, const struct rpc_limits *limits, cons
     uint64_t values = h.is_container ? h.argument * h.item_values : 0;
     uint64_t end = f->at + size + h.extra_bytes + (h.has_payload ? h.argument : 0);
     bool is_frame = h.is_container && h.item_values == 1 && (values == 3 || values == 4);
+    if (f->node_count == 0 && !is_frame && h.is_container && h.item_values == 1)
+        return error_set(err, LYNSE_PARSE, "frame: an array of %llu values, must have 3 or 4",
+                         (unsigned long long)values);
     if (f->node_count == 0 && !is_frame)
         return error_set(err, LYNSE_PARSE,
                          "frame: byte 0x%02x does not begin an array of 3 or 4 values", at[0]);

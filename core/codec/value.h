@@ -18,12 +18,12 @@
 #define VALUE_TYPES(_)                                                                             \
     _(NULL, "null")                                                                                \
     _(BOOL, "bool")                                                                                \
-    _(INT, "int")                                                                                  \
-    _(UINT, "uint")                                                                                \
+    _(INT, "whole number")                                                                         \
+    _(UINT, "whole number")                                                                        \
     _(FLOAT, "float")                                                                              \
     _(TEXT, "text")                                                                                \
-    _(BYTES, "bytes")                                                                              \
-    _(ARRAY, "array")                                                                              \
+    _(BYTES, "bin")                                                                                \
+    _(ARRAY, "list")                                                                               \
     _(MAP, "map")                                                                                  \
     _(DATETIME, "datetime")
 

@@ -111,9 +111,10 @@ static int give_ids(struct collection *c, struct collection_write *w, struct err
     uint64_t first = b->has_int_id ? b->max_int_id + 1 : 0;
 
     if (first > LIMIT_INT_ID || w->count - 1 > LIMIT_INT_ID - first)
-        return error_set(err, LYNSE_LIMIT, "ids: %zu new ids after %llu, the largest is %llu",
-                         w->count, (unsigned long long)b->max_int_id,
-                         (unsigned long long)LIMIT_INT_ID);
+        return error_set(
+            err, LYNSE_LIMIT,
+            "ids: none are left for %zu records after %llu, the largest is %llu; give ids",
+            w->count, (unsigned long long)b->max_int_id, (unsigned long long)LIMIT_INT_ID);
     struct record_id *ids = arena_alloc(&b->arena, w->count * sizeof *ids);
     if (!ids) return error_no_memory(err, w->count * sizeof *ids);
     for (size_t i = 0; i < w->count; i++) ids[i] = id_of_number(first + i);

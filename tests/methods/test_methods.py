@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each method's good case, over msgpack-RPC and over HTTP, and what LynseDB's applications see."""
 
+import json
 import struct
 
 import pytest
@@ -169,6 +170,16 @@ def test_another_verb_is_405_and_says_which(web):
     assert (web.status, web.headers["Allow"]) == (405, "GET, HEAD")
     web.send("PUT", "/nowhere")
     assert web.status == 404
+
+
+def test_a_path_that_is_not_there_says_which_may_be_meant(web):
+    for path, text in (
+        ("/serch", "no such path; did you mean '/search'?"),
+        ("/authenticat", "no such path"),
+        ("/", "this path is there with another verb"),
+        ("/nothing_like_it", "no such path"),
+    ):
+        assert json.loads(web.send("POST", path))["error"] == text, path
 
 
 def path_of(route, names, **query):

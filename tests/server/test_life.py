@@ -49,6 +49,18 @@ def test_a_socket_path_that_is_too_long(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_a_call_says_that_a_key_is_missing_or_wrong(serve):
+    port = serve(env={"LYNSE_API_KEY": "right"}).port
+    for key, text in (
+        (None, "set LYNSE_API_KEY or --api-key-file"),
+        ("wrong", "the key is not that"),
+    ):
+        env = {"LYNSE_URL": f"http://127.0.0.1:{port}", **({"LYNSE_API_KEY": key} if key else {})}
+        answer = run("call", "list_databases", env=env)
+        assert answer.returncode == 1 and answer.stdout == ""
+        assert text in answer.stderr and "wrong" not in answer.stderr
+
+
 def test_sockets(serve, tmp_path):
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as stale:

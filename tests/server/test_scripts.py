@@ -134,7 +134,7 @@ def test_its_arguments_are_checked(serve, tmp_path):
     server = serve("--scripts", script(tmp_path, "rpc/failing.lua", FAILING))
     for params, said in (
         ({}, "how: missing"),
-        ({"how": 5}, "how: a int"),
+        ({"how": 5}, "how: a whole number"),
         ({"how": "good", "timeout_ms": 0}, "timeout_ms: 0"),
     ):
         status, answer = post(server, "/failing", **params)

@@ -326,9 +326,9 @@ static void document_limits_name_field_value_and_limit(void **state)
     buf_init(&b, alloc_libc(), MEM_GENERAL);
 
     assert_fails(document_check(slice_of("\x90", 1), &err), &err, LYNSE_INVALID);
-    assert_string_equal(err.text, "fields must be a map, not array");
+    assert_string_equal(err.text, "fields must be a map, not list");
     assert_fails(document_check(slice_of("\x81\x01\x01", 3), &err), &err, LYNSE_INVALID);
-    assert_non_null(strstr(err.text, "key must be text, not int"));
+    assert_non_null(strstr(err.text, "key must be text, not whole number"));
 
     for (uint32_t extra = 0; extra < 2; extra++) {
         buf_reset(&b);

@@ -68,11 +68,11 @@ static void what_cannot_be_a_frame_is_refused_at_once(void **state)
 {
     (void)state;
     FINDS("GET / HTTP/1.1\r\n", "broken 0 frame: byte 0x47 does not begin an array of 3 or 4");
-    FINDS("\x90", "broken 0 frame: byte 0x90 does not");
-    FINDS("\x95", "broken 0 frame: byte 0x95 does not");
+    FINDS("\x90", "broken 0 frame: an array of 0 values, must have 3 or 4");
+    FINDS("\x95", "broken 0 frame: an array of 5 values, must");
     FINDS("\x84", "broken 0 frame: byte 0x84 does not");
-    FINDS("\xdc\x00\x05", "broken 0 frame: byte 0xdc does not");
-    FINDS("\xdd\xff\xff\xff\xff", "broken 0 frame: byte 0xdd does not");
+    FINDS("\xdc\x00\x05", "broken 0 frame: an array of 5 values, must");
+    FINDS("\xdd\xff\xff\xff\xff", "broken 0 frame: an array of 4294967295 values");
     FINDS("\xc1", "broken 0 frame: byte 0xc1 at 0 begins no msgpack value");
     FINDS("\x94\x00\xc1", "broken 0 frame: byte 0xc1 at 2");
 }

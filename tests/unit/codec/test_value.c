@@ -198,7 +198,7 @@ static void every_type_has_its_name(void **state)
 {
     (void)state;
     assert_string_equal(value_type_name(VALUE_NULL), "null");
-    assert_string_equal(value_type_name(VALUE_UINT), "uint");
+    assert_string_equal(value_type_name(VALUE_UINT), "whole number");
     assert_string_equal(value_type_name(VALUE_DATETIME), "datetime");
     assert_string_equal(value_type_name((enum value_type)99), "unknown");
 }

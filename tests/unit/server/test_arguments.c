@@ -334,7 +334,7 @@ static void an_error_names_the_argument(void **state)
     refuse(&b, "{}", "name: missing");
     refuse(&b, "{\"name\":\"x\",\"interger\":1}", "did you mean 'integer'");
     refuse(&b, "{\"name\":\"x\",\"word\":\"middle\"}", "'first' or 'last'");
-    refuse(&b, "{\"name\":\"x\",\"integer\":10}", "integer: 10, must be 1 to 9");
+    refuse(&b, "{\"name\":\"x\",\"integer\":10}", "integer: 10, must be a whole number, 1 to 9");
     refuse(&b, "{\"name\":\"x\",\"ids\":[1,-2]}", "ids: entry 2: -2");
     refuse(&b, "{\"name\":\"x\",\"rows\":[[1],[1,2]]}", "rows: all vectors in a batch");
     refuse(&b, "{\"name\":\"x\",\"halves\":{\"shape\":[1]}}", "halves: shape");
