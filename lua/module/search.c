@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "lua/module/failure.h"
 #include "lua/module/natives.h"
 #include "lua/module/scalars.h"
@@ -97,20 +98,35 @@ static int push_hook_hits(lua_State *L)
 
 /* ---- The request ---- */
 
+static bool has_option(struct options *o, const char *name)
+{
+    lua_pushstring(o->L, name);
+    lua_rawget(o->L, o->index);
+    bool is_there = !lua_isnil(o->L, -1);
+    lua_pop(o->L, 1);
+    return is_there;
+}
+
+/* A 0 that is written down is a mistake, as a server says too; in C it stands for the default. */
+static uint32_t read_wanted(struct options *o, const char *name)
+{
+    uint32_t wanted = option_u32(o, name);
+
+    if (wanted == 0 && !options_failed(o) && has_option(o, name))
+        error_set(&o->err, LYNSE_INVALID, "%s: 0, must be 1 to %d", name, LIMIT_K);
+    return wanted;
+}
+
 static void read_request(struct options *o, struct lynse_search_desc *desc)
 {
-    desc->k = option_u32(o, "k");
+    desc->k = read_wanted(o, "k");
     desc->flags = (option_flag(o, "fields") ? LYNSE_WITH_FIELDS : 0u) |
                   (option_flag(o, "vectors") ? LYNSE_WITH_VECTORS : 0u);
     desc->where = option_text(o, "where");
     if (option_is_false(o, "hooks")) desc->flags |= LYNSE_NO_HOOKS;
     desc->timeout_us = option_u64(o, "timeout_us");
-    desc->max_results = option_u32(o, "max_results");
-    lua_pushliteral(o->L, "range");
-    lua_rawget(o->L, o->index);
-    bool is_range = !lua_isnil(o->L, -1);
-    lua_pop(o->L, 1);
-    if (is_range) {
+    desc->max_results = read_wanted(o, "max_results");
+    if (has_option(o, "range")) {
         desc->threshold = option_f32(o, "range");
         desc->flags |= LYNSE_RANGE;
     }

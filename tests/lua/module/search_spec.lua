@@ -110,6 +110,8 @@ served.places("a search", function(open, place)
          { { vector = { 1, 2, 3 } }, "DIMENSION" }, { { vector = { 1, 2 }, k = 100001 }, "LIMIT" },
          { { vector = { 1, 2 }, k = -1 }, "INVALID" },
          { { vector = { 1, 2 }, k = "5" }, "INVALID" },
+         { { vector = { 1, 2 }, k = 0 }, "INVALID" },
+         { { vector = { 1, 2 }, range = 1, max_results = 0 }, "INVALID" },
          { { vector = { 1, 2 }, where = 5 }, "INVALID" },
          { { vector = { 1, 2 }, range = "near" }, "INVALID" },
          { { vector = { 1, 2 }, score = "return 1" }, "HOOK" },
