@@ -215,17 +215,17 @@ static void answer(struct request *r, lua_State *L, int index, const struct erro
 {
     struct http_response head = {.status = r->status ? r->status : 200};
     struct error failed;
+    bool is_heard = r->connection && !r->connection->is_closed;
 
-    server_report(r, err);
-    if (!r->connection || r->connection->is_closed) return;
-    if (err) {
-        answer_error(r, err, 0);
-        return;
+    if (!err && is_heard) {
+        int rc = write_body(r, L, index, &r->written, &head.content_type, &failed);
+        if (rc == 0 && !buf_ok(&r->written)) rc = error_no_memory(&failed, r->written.size);
+        if (rc != 0) err = &failed;
     }
-    int rc = write_body(r, L, index, &r->written, &head.content_type, &failed);
-    if (rc == 0 && !buf_ok(&r->written)) rc = error_no_memory(&failed, r->written.size);
-    if (rc == 0) write_response(r, &head, buf_slice(&r->written));
-    else answer_error(r, &failed, 0);
+    server_report(r, err); /* behind what may fail, or raise and lead here again */
+    if (!is_heard) return;
+    if (err) answer_error(r, err, 0);
+    else write_response(r, &head, buf_slice(&r->written));
     r->loop->answered_bytes += r->written.size;
 }
 

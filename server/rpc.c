@@ -52,22 +52,24 @@ static void answer(struct request *r, lua_State *L, int index, const struct erro
     struct connection *c = r->connection;
     struct error failed;
 
-    server_report(r, err);
-    if (!c || c->is_closed || !r->wants_answer) return;
+    if (!c || c->is_closed || !r->wants_answer) {
+        server_report(r, err);
+        return;
+    }
     if (r->is_being_answered) c->out.size = r->answer_start; /* what the writing raised in */
     size_t at = r->answer_start = c->out.size;
     r->is_being_answered = true;
     if (!err) {
         rpc_write_result_head(&c->out, r->message_id);
-        if (result_write(L, index, r->number, &c->out, &failed) == 0) {
-            c->loop->answered_bytes += c->out.size - at;
-            connection_flush(c);
-            return;
-        }
-        c->out.size = at;
-        err = &failed;
+        if (result_write(L, index, r->number, &c->out, &failed) != 0) err = &failed;
     }
-    rpc_write_error(&c->out, r->message_id, err);
+    server_report(r, err); /* behind what may fail, or raise and lead here again */
+    if (err) {
+        c->out.size = at;
+        rpc_write_error(&c->out, r->message_id, err);
+    } else {
+        c->loop->answered_bytes += c->out.size - at;
+    }
     connection_flush(c);
 }
 

@@ -12,12 +12,21 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with Program(tmp_path_factory.mktemp("served") / "data", "--workers", "2",
-                 "--connections-per-address", "0") as program:
+    with Program(
+        tmp_path_factory.mktemp("served") / "data",
+        "--workers",
+        "2",
+        "--connections-per-address",
+        "0",
+    ) as program:
         r = program.rpc()
         r.call("required_collection", collection_name="docs", dim=4)
-        r.call("add", collection_name="docs", ids=list(range(1, 101)),
-               vectors=[[i, 1.0, 0.0, 0.0] for i in range(100)])
+        r.call(
+            "add",
+            collection_name="docs",
+            ids=list(range(1, 101)),
+            vectors=[[i, 1.0, 0.0, 0.0] for i in range(100)],
+        )
         r.close()
         yield program
         assert program.stop() == 0, "".join(program.lines)

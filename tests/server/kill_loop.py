@@ -58,8 +58,9 @@ class Write:
         if self.ids:
             rows = [[float(i - client.first), float(self.version), 0.0, 0.0] for i in self.ids]
             return {**name, "ids": self.ids, "vectors": rows}
-        rows = [[float(client.number), float(self.version), float(n), 0.0]
-                for n in range(self.count)]
+        rows = [
+            [float(client.number), float(self.version), float(n), 0.0] for n in range(self.count)
+        ]
         return {**name, "vectors": rows}
 
 
@@ -92,8 +93,9 @@ class Client:
         if self.number % 2:
             return self.peer.send(write.method, **write.params(self))
         body = json.dumps(write.params(self)).encode()
-        return self.socket.sendall(http_bytes("POST", "/" + write.method, body,
-                                              "Content-Type: application/json"))
+        return self.socket.sendall(
+            http_bytes("POST", "/" + write.method, body, "Content-Type: application/json")
+        )
 
     def receive(self):
         """The result, or raises RpcError, or OSError and Closed when the server is gone."""
@@ -221,10 +223,11 @@ def walk(r, collection):
     """(id, vector) of every record of it."""
     offset, page = 0, 100_000
     while True:
-        found = r.call("query_vectors", collection_name=collection, limit=page, offset=offset,
-                       raw=True)["result"]
+        found = r.call(
+            "query_vectors", collection_name=collection, limit=page, offset=offset, raw=True
+        )["result"]
         ids, floats = array.array("Q", found["ids"]), array.array("f", found["vectors"])
-        yield from ((i, floats[4 * n:4 * n + 4]) for n, i in enumerate(ids))
+        yield from ((i, floats[4 * n : 4 * n + 4]) for n, i in enumerate(ids))
         if len(ids) < page:
             break
         offset += page
@@ -327,15 +330,18 @@ def main():
     parser.add_argument("--mutant", choices=MUTANTS)
     o = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        errors, counts, slowest = run(o.rounds, o.signal, o.clients, o.workers, o.seed,
-                                      folder + "/data", o.mutant)
+        errors, counts, slowest = run(
+            o.rounds, o.signal, o.clients, o.workers, o.seed, folder + "/data", o.mutant
+        )
     for e in errors[:20]:
         print(e)
-    print(f"seed {o.seed}: SIG{o.signal} x {o.rounds}, {counts['acknowledged']} acknowledged "
-          f"writes; {counts['retried']} retried, {counts['already applied']} of them already "
-          f"applied; {counts['hung up']} after hanging up, {counts['hung up and applied']} of them "
-          f"already applied; {counts['lost']} lost, {counts['doubled']} doubled, {len(errors)} "
-          f"errors, slowest stop {slowest:.2f} s")
+    print(
+        f"seed {o.seed}: SIG{o.signal} x {o.rounds}, {counts['acknowledged']} acknowledged "
+        f"writes; {counts['retried']} retried, {counts['already applied']} of them already "
+        f"applied; {counts['hung up']} after hanging up, {counts['hung up and applied']} of them "
+        f"already applied; {counts['lost']} lost, {counts['doubled']} doubled, {len(errors)} "
+        f"errors, slowest stop {slowest:.2f} s"
+    )
     return 1 if errors else 0
 
 

@@ -53,30 +53,57 @@ class Client:
         count = self.chance.choice([1, 8, 300])
         ids = list(range(self.ids, self.ids + count))
         self.ids += count
-        self.rpc().call("add", collection_name="docs", ids=ids,
-                        vectors=[self.vector() for _ in ids],
-                        fields=[{"n": i % 100, "tag": "a"} for i in ids])
+        self.rpc().call(
+            "add",
+            collection_name="docs",
+            ids=ids,
+            vectors=[self.vector() for _ in ids],
+            fields=[{"n": i % 100, "tag": "a"} for i in ids],
+        )
 
     def upsert(self):
-        self.rpc().call("upsert", collection_name="docs", ids=[self.chance.randrange(50)],
-                        vectors=[self.vector()])
+        self.rpc().call(
+            "upsert",
+            collection_name="docs",
+            ids=[self.chance.randrange(50)],
+            vectors=[self.vector()],
+        )
 
     def delete(self):
         if self.chance.random() < 0.1:
             self.rpc().call("delete", collection_name="docs", where="n = 7")
         else:
-            self.rpc().call("delete", collection_name="docs",
-                            ids=[self.ids - self.chance.randrange(1, 50)])
+            self.rpc().call(
+                "delete", collection_name="docs", ids=[self.ids - self.chance.randrange(1, 50)]
+            )
 
     def search(self):
-        more = self.chance.choice([{}, {"where": "n < 50"}, {"score": SCORE}, {"rerank": "mmr"},
-                                   {"timeout_ms": 1}, {"return_fields": True}])
-        self.rpc().call("search", collection_name="docs", vector=self.vector(),
-                        k=self.chance.choice([1, 10, 1000]), **more)
+        more = self.chance.choice(
+            [
+                {},
+                {"where": "n < 50"},
+                {"score": SCORE},
+                {"rerank": "mmr"},
+                {"timeout_ms": 1},
+                {"return_fields": True},
+            ]
+        )
+        self.rpc().call(
+            "search",
+            collection_name="docs",
+            vector=self.vector(),
+            k=self.chance.choice([1, 10, 1000]),
+            **more,
+        )
 
     def read(self):
-        self.rpc().call("get", collection_name="docs", ids=list(range(self.ids - 100, self.ids)),
-                        return_vectors=True, raw=self.chance.random() < 0.5)
+        self.rpc().call(
+            "get",
+            collection_name="docs",
+            ids=list(range(self.ids - 100, self.ids)),
+            return_vectors=True,
+            raw=self.chance.random() < 0.5,
+        )
         self.rpc().call("count", collection_name="docs", where="n > 3")
 
     def come_and_go(self):
@@ -84,22 +111,33 @@ class Client:
         r = self.rpc()
         r.call("required_collection", collection_name=name, dim=4)
         r.call("add", collection_name=name, vectors=[[1.0, 2, 3, 4]])
-        r.call(self.chance.choice(["flush", "stats", "collection_info", "checkpoint"]),
-               collection_name=name)
+        r.call(
+            self.chance.choice(["flush", "stats", "collection_info", "checkpoint"]),
+            collection_name=name,
+        )
         if self.chance.random() < 0.3:
             r.call("drop_collection", collection_name=name)
 
     def pipeline(self):
         r = self.rpc()
-        numbers = [r.send("search", collection_name="docs", vector=self.vector(), k=5)
-                   for _ in range(self.chance.choice([5, 200]))]
+        numbers = [
+            r.send("search", collection_name="docs", vector=self.vector(), k=5)
+            for _ in range(self.chance.choice([5, 200]))
+        ]
         assert sorted(numbers) == sorted(r.read()[0] for _ in numbers)
 
     def http(self):
         with self.program.connect(120) as s:
             for _ in range(3):
-                s.sendall(http_bytes("POST", "/search", json.dumps(
-                    {"collection_name": "docs", "vector": self.vector(), "k": 5}).encode()))
+                s.sendall(
+                    http_bytes(
+                        "POST",
+                        "/search",
+                        json.dumps(
+                            {"collection_name": "docs", "vector": self.vector(), "k": 5}
+                        ).encode(),
+                    )
+                )
                 read_response(s)
             s.sendall(http_bytes("GET", self.chance.choice(["/healthz", "/metrics", "/nothing"])))
             read_response(s)
@@ -107,11 +145,26 @@ class Client:
     def cut(self):
         s = self.program.connect(120)
         body = json.dumps({"collection_name": "docs", "vector": self.vector(), "k": 100}).encode()
-        request = self.chance.choice([
-            http_bytes("POST", "/search", body),
-            msgpack.packb([0, 1, "search", {"collection_name": "docs", "vector": self.vector(),
-                                            "where": "n < 90", "score": SCORE}]) * 20])
-        s.sendall(request[:self.chance.choice([len(request), len(request) // 2])])
+        request = self.chance.choice(
+            [
+                http_bytes("POST", "/search", body),
+                msgpack.packb(
+                    [
+                        0,
+                        1,
+                        "search",
+                        {
+                            "collection_name": "docs",
+                            "vector": self.vector(),
+                            "where": "n < 90",
+                            "score": SCORE,
+                        },
+                    ]
+                )
+                * 20,
+            ]
+        )
+        s.sendall(request[: self.chance.choice([len(request), len(request) // 2])])
         if self.chance.random() < 0.5:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         s.close()
@@ -120,8 +173,20 @@ class Client:
         self.rpc().call("search", collection_name="docs", vector=[1.0, 2.0], k=-1)
 
     def run(self, stop):
-        deeds = [self.add, self.add, self.upsert, self.delete, self.search, self.search, self.read,
-                 self.come_and_go, self.pipeline, self.http, self.cut, self.wrong]
+        deeds = [
+            self.add,
+            self.add,
+            self.upsert,
+            self.delete,
+            self.search,
+            self.search,
+            self.read,
+            self.come_and_go,
+            self.pipeline,
+            self.http,
+            self.cut,
+            self.wrong,
+        ]
         while not stop.is_set():
             deed = self.chance.choice(deeds)
             try:

@@ -37,10 +37,20 @@ class Program:
         self.folder = pathlib.Path(folder)
         self.socket_path = str(self.folder) + ".sock"
         self.lines = []
-        command = [PROGRAM, "serve", "--data-dir", str(folder), "--port", "0",
-                   "--socket", self.socket_path, *arguments]
-        limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files \
-            else None
+        command = [
+            PROGRAM,
+            "serve",
+            "--data-dir",
+            str(folder),
+            "--port",
+            "0",
+            "--socket",
+            self.socket_path,
+            *arguments,
+        ]
+        limit = (
+            (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
+        )
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=limit)
         self.port = self._read_port()
         self.reader = threading.Thread(target=self._read_lines, daemon=True)

@@ -12,8 +12,9 @@ LIMIT, TOLD = 5, 8  # as many over the limit are told why
 
 @pytest.fixture
 def program(tmp_path):
-    with Program(tmp_path / "data", "--workers", "2", "--connections-per-address",
-                 str(LIMIT)) as program:
+    with Program(
+        tmp_path / "data", "--workers", "2", "--connections-per-address", str(LIMIT)
+    ) as program:
         yield program
         assert program.stop() == 0
 
@@ -41,8 +42,9 @@ def refused(program):
 def test_who_has_too_many_is_told(program):
     crowd = fill(program)
     r = program.rpc()
-    with pytest.raises(RpcError, match=r"5 connections of this address .*connections_per_address") \
-            as failed:
+    with pytest.raises(
+        RpcError, match=r"5 connections of this address .*connections_per_address"
+    ) as failed:
         r.call("list_databases")
     assert failed.value.name == "BUSY"
     with pytest.raises((Closed, OSError)):

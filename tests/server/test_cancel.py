@@ -31,8 +31,9 @@ WORKERS = 3
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    with Program(tmp_path_factory.mktemp("cancel") / "data", "--workers", str(WORKERS),
-                 "--trust-scripts") as program:
+    with Program(
+        tmp_path_factory.mktemp("cancel") / "data", "--workers", str(WORKERS), "--trust-scripts"
+    ) as program:
         r = program.rpc(60)
         r.call("required_collection", dim=DIM, **LARGE)
         block = array.array("f", [float(i % 97) for i in range(DIM * 10000)]).tobytes()
@@ -68,8 +69,9 @@ def test_a_search_of_http_too(program):
     body = json.dumps({"k": 3, "vectors": [[1.5] * DIM] * QUERIES, "request_id": one, **LARGE})
     with program.connect(60) as slow, program.connect() as other:
         slow.sendall(http_bytes("POST", "/batch_search", body.encode()))
-        wait_until(lambda: http(other, "POST", "/cancel", {"request_id": one})[1]
-                   ["params"]["cancelled"])
+        wait_until(
+            lambda: http(other, "POST", "/cancel", {"request_id": one})[1]["params"]["cancelled"]
+        )
         status, _, answer, _ = read_response(slow)
         assert status == 499 and json.loads(answer)["name"] == "CANCELLED"
         assert http(slow, "POST", "/count", LARGE)[1]["params"]["count"] == ROWS
@@ -88,10 +90,19 @@ def test_all_by_one_id_and_no_other(program):
     """What waits is not begun, and what came by another id is done."""
     one, other = uuid.uuid4().bytes, uuid.uuid4().bytes
     r = program.rpc(60)
-    slow = {r.send("batch_search", request_id=one, timeout_ms=60000, **SLOW["batch_search"],
-                   **LARGE) for _ in range(20)}  # more than there are threads for
-    kept = r.send("search", request_id=other, timeout_ms=60000, k=7,
-                  vector=FLOATS[:DIM].tobytes(), where="no_such_field IS NULL", **LARGE)
+    slow = {
+        r.send("batch_search", request_id=one, timeout_ms=60000, **SLOW["batch_search"], **LARGE)
+        for _ in range(20)
+    }  # more than there are threads for
+    kept = r.send(
+        "search",
+        request_id=other,
+        timeout_ms=60000,
+        k=7,
+        vector=FLOATS[:DIM].tobytes(),
+        where="no_such_field IS NULL",
+        **LARGE,
+    )
     told = r.send("cancel", request_id=one)
     answers = {number: (error, result) for number, error, result in (r.read() for _ in range(22))}
     assert answers[told] == (None, {"cancelled": True})

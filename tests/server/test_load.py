@@ -27,14 +27,22 @@ pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="figures of the release bui
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory):
     """A server with a collection in which one request has seconds of work."""
-    with Program(tmp_path_factory.mktemp("busy") / "data", "--workers", "1", "--calls-max", "64",
-                 "--held-limit-mb", "160") as program:
+    with Program(
+        tmp_path_factory.mktemp("busy") / "data",
+        "--workers",
+        "1",
+        "--calls-max",
+        "64",
+        "--held-limit-mb",
+        "160",
+    ) as program:
         r = program.rpc()
         r.call("required_collection", collection_name="large", dim=DIM)
         block = array.array("f", [float(i % 97) for i in range(DIM * 10000)]).tobytes()
         for first in range(0, ROWS, 10000):
-            r.call("add", collection_name="large", ids=list(range(first, first + 10000)),
-                   vectors=block)
+            r.call(
+                "add", collection_name="large", ids=list(range(first, first + 10000)), vectors=block
+            )
         yield program
         assert program.stop() == 0
 
@@ -43,8 +51,14 @@ VECTORS = array.array("f", [float(i % 89) for i in range(DIM * QUERIES)]).tobyte
 
 
 def heavy(number=1, **more):
-    return msgpack.packb([0, number, "batch_search", {
-        "collection_name": "large", "vectors": VECTORS, "k": 10, **more}])
+    return msgpack.packb(
+        [
+            0,
+            number,
+            "batch_search",
+            {"collection_name": "large", "vectors": VECTORS, "k": 10, **more},
+        ]
+    )
 
 
 def heavy_body():

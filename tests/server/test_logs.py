@@ -56,6 +56,34 @@ def test_every_line_is_an_object(serve):
     assert [e["code"] for e in found if e["event"] == "rpc_request"] == ["NOT_FOUND"]
 
 
+def test_an_answer_that_cannot_be_written_is_no_success(serve, tmp_path):
+    """What the log and the metrics have is what the caller got."""
+    (tmp_path / "own" / "rpc").mkdir(parents=True)
+    (tmp_path / "own" / "rpc" / "odd.lua").write_text(
+        'return { summary = "Odd.", arguments = {}, mutates = true,\n'
+        "   run = function() return print end }\n"
+    )
+    server = serve("--log-requests", "--scripts", tmp_path / "own")
+    server.request("POST", "/required_collection", {"collection_name": "texts", "dim": 1})
+    server.request("POST", "/add", {"collection_name": "texts", "ids": ["a"], "vectors": [[0]]})
+    server.request("POST", "/odd", {})
+    server.call("odd")
+    search = "/search_binary?collection_name=texts&dim=1"
+    assert server.request("POST", search, bytes(4))[0] == 400  # "a" is no u64
+    counted = {name: value for name, value in series(server).items() if "_requests_total" in name}
+    assert sum(value for name, value in counted.items() if 'code="INTERNAL"' in name) == 2
+    assert 'lynse_requests_total{method="search_binary",protocol="http",code="INVALID"}' in counted
+    assert not [name for name in counted if "odd" in name and 'code="OK"' in name]
+    found = [event for event in events(server) if event.get("method") in ("odd", "search_binary")]
+    assert [(event["event"], event["code"]) for event in found] == [
+        ("audit", "INTERNAL"),
+        ("http_request", "INTERNAL"),
+        ("audit", "INTERNAL"),
+        ("rpc_request", "INTERNAL"),
+        ("http_request", "INVALID"),
+    ]
+
+
 def test_requests_are_told_when_asked_for(serve):
     server = serve()
     fill(server)

@@ -22,8 +22,14 @@ def test_a_retry_is_answered_as_the_first_time(tmp_path):
         assert "is_repeat" not in first
         gone = r.call("delete", ids=[0], request_id=delete, **DOCS)
         r.call("restore", ids=[0], request_id=uuid.uuid4().hex, **DOCS)
-        r.call("upsert", ids=[7], vectors=VECTORS[:1], fields=[{"n": 1}],
-               request_id=uuid.uuid4().hex, **DOCS)
+        r.call(
+            "upsert",
+            ids=[7],
+            vectors=VECTORS[:1],
+            fields=[{"n": 1}],
+            request_id=uuid.uuid4().hex,
+            **DOCS,
+        )
         assert r.call("delete", where="n = 1", request_id=where, **DOCS)["row_count"] == 1
         program.kill()
     with Program(tmp_path / "data") as program:
@@ -53,8 +59,11 @@ def test_a_binary_write_is_applied_once(tmp_path):
     """By its route, by msgpack-RPC after it, and across a kill."""
     shape = {"dim": 4, "n_vectors": 2}
     numbers = array.array("Q", [70, 71]).tobytes()
-    writes = (("bulk_add_binary", FLOATS), ("add_records_binary", FLOATS + numbers),
-              ("upsert_records_binary", FLOATS + numbers))
+    writes = (
+        ("bulk_add_binary", FLOATS),
+        ("add_records_binary", FLOATS + numbers),
+        ("upsert_records_binary", FLOATS + numbers),
+    )
     firsts = []
     with Program(tmp_path / "data") as program:
         program.rpc().call("required_collection", dim=4, **DOCS)
@@ -86,12 +95,31 @@ def test_an_id_is_a_bin_as_well(server):
         assert again.pop("is_repeat") is True and again == first
 
 
-@pytest.mark.parametrize("bad", ["", "12", "g" * 32, "0" * 32, "1" * 33, 5, [1], b"", b"\0" * 16,
-                                 b"1" * 15, b"1" * 17, b"1" * 32])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "12",
+        "g" * 32,
+        "0" * 32,
+        "1" * 33,
+        5,
+        [1],
+        b"",
+        b"\0" * 16,
+        b"1" * 15,
+        b"1" * 17,
+        b"1" * 32,
+    ],
+)
 def test_what_is_no_id_is_refused(server, bad):
     r = server.rpc()
-    for method, rest in (("add", {"vectors": VECTORS}), ("delete", {"ids": [1]}),
-                         ("restore", {"ids": [1]}), ("delete", {"where": "n = 1"})):
+    for method, rest in (
+        ("add", {"vectors": VECTORS}),
+        ("delete", {"ids": [1]}),
+        ("restore", {"ids": [1]}),
+        ("delete", {"where": "n = 1"}),
+    ):
         with pytest.raises(RpcError) as failed:
             r.call(method, request_id=bad, **rest, **DOCS)
         assert "request_id" in str(failed.value)

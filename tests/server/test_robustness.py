@@ -135,15 +135,22 @@ def test_byte_by_byte(server):
 
 
 def test_targets_that_name_the_server_are_served(server):
-    requests = [(b"GET", b"http://proxied:80/healthz", 200), (b"GET", b"HTTP://here", 200),
-                (b"GET", b"http://here?x=1", 200), (b"GET", b"http://here/nowhere", 404),
-                (b"GET", b"/healthz", 200)]
+    requests = [
+        (b"GET", b"http://proxied:80/healthz", 200),
+        (b"GET", b"HTTP://here", 200),
+        (b"GET", b"http://here?x=1", 200),
+        (b"GET", b"http://here/nowhere", 404),
+        (b"GET", b"/healthz", 200),
+    ]
     with server.connect() as s:
         for verb, target, expected in requests:
             s.sendall(verb + b" " + target + b" HTTP/1.1\r\nHost: other\r\n\r\n")
             assert read_response(s)[0] == expected, target
-    for head in (b"http://here/healthz HTTP/1.1\r\n", b"http:///healthz HTTP/1.1\r\nHost: a\r\n",
-                 b"https://here/healthz HTTP/1.1\r\nHost: a\r\n"):
+    for head in (
+        b"http://here/healthz HTTP/1.1\r\n",
+        b"http:///healthz HTTP/1.1\r\nHost: a\r\n",
+        b"https://here/healthz HTTP/1.1\r\nHost: a\r\n",
+    ):
         with server.connect() as s:
             s.sendall(b"GET " + head + b"\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
             status, _, _, behind = read_response(s)

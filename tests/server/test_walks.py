@@ -19,16 +19,25 @@ def program(tmp_path_factory):
         r = program.rpc(60)
         r.call("required_collection", dim=1, **NAMES)
         for first, count in ((0, MOST), (MOST, 1)):
-            r.call("add", ids=array.array("Q", range(first, first + count)).tobytes(),
-                   vectors=array.array("f", [1.0] * count).tobytes(),
-                   fields=[{"n": 1, "text": "ab" * 20}] * count, **NAMES)
+            r.call(
+                "add",
+                ids=array.array("Q", range(first, first + count)).tobytes(),
+                vectors=array.array("f", [1.0] * count).tobytes(),
+                fields=[{"n": 1, "text": "ab" * 20}] * count,
+                **NAMES,
+            )
         yield program
         assert program.stop() == 0
 
 
-@pytest.mark.parametrize("method,given", [
-    ("query", {"return_ids_only": True}), ("query", {"where": "n = 1"}), ("query_vectors", {}),
-])
+@pytest.mark.parametrize(
+    "method,given",
+    [
+        ("query", {"return_ids_only": True}),
+        ("query", {"where": "n = 1"}),
+        ("query_vectors", {}),
+    ],
+)
 def test_what_does_not_fit_an_answer_is_refused_and_never_cut(program, method, given):
     r = program.rpc(60)
     with pytest.raises(RpcError, match="more than 100000 records; ask for them in parts") as failed:
@@ -57,8 +66,9 @@ def test_parts_are_all_of_it(program):
     r = program.rpc(60)
     found = []
     while True:
-        part = r.call("query", where="n = 1", return_ids_only=True, limit=MOST, offset=len(found),
-                      **NAMES)["result"]
+        part = r.call(
+            "query", where="n = 1", return_ids_only=True, limit=MOST, offset=len(found), **NAMES
+        )["result"]
         found += part
         if not part:
             break
@@ -74,6 +84,7 @@ def test_a_walk_keeps_its_timeout(program, method):
     begun = time.monotonic()
     with pytest.raises(RpcError) as failed:
         # A condition that takes long, and another one each time: no answer is remembered.
-        r.call(method, where="text LIKE '%a%c%' OR text LIKE '%b%d%' OR n = 2", timeout_ms=2,
-               **NAMES)
+        r.call(
+            method, where="text LIKE '%a%c%' OR text LIKE '%b%d%' OR n = 2", timeout_ms=2, **NAMES
+        )
     assert failed.value.name == "DEADLINE" and time.monotonic() - begun < 2
