@@ -65,7 +65,10 @@ static int refuse_with(lua_State *L)
         error_set(&err, rows[i].code, "%s", text);
         return refuse(L, &err);
     }
-    return luaL_argerror(L, 1, "no code of an error");
+    luaL_where(L, 2); /* the method: 1 is what makes failures errors */
+    lua_pushfstring(L, "refuse: '%s' is no name of an error (docs/ERRORS.md)", name);
+    lua_concat(L, 2);
+    return lua_error(L);
 }
 
 /* set_status(status): of an answer of HTTP that is no error. */

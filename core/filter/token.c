@@ -130,7 +130,9 @@ int token_read(struct slice text, size_t at, struct token *out, struct error *er
         t.kind = TOKEN_MARK;
         t.size = 1;
     } else {
-        rc = caret_error(err, LYNSE_PARSE, text, at, "unexpected character");
+        rc = caret_error(err, LYNSE_PARSE, text, at,
+                         first < 0x80 ? "unexpected character"
+                                      : "a character that needs quotes or backticks");
     }
     if (rc == 0) *out = t;
     return rc;

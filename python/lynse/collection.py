@@ -339,6 +339,8 @@ class Collection(HookMethods, PlannedCollectionMethods):
             if ids is not None:
                 raise Invalid("delete() takes ids or where, not both")
             return self._backend.delete_where(text, deadline, request)
+        if ids is None:
+            raise TypeError("delete() takes ids or where, and was given neither")
         batch = distinct_ids(check_ids(ids, is_write=False))
         return self._backend.delete(batch, deadline, request) if batch.size else 0
 

@@ -78,6 +78,13 @@ def test_upsert_keeps_fields_unless_given_others(collection):
     assert collection.get(1).fields == [{}]
 
 
+def test_a_delete_of_nothing_in_particular_is_refused(collection):
+    collection.add(vectors=[[1, 0, 0, 0]], ids=[1])
+    with pytest.raises(TypeError, match="ids or where"):
+        collection.delete()
+    assert collection.count() == 1
+
+
 def test_delete_and_restore(collection):
     collection.add(ids=[1, 2, 3], vectors=rows(3), fields=[{"n": i} for i in range(3)])
     assert collection.delete([2, 99]) == 1  # how many were there

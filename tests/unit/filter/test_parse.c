@@ -149,7 +149,8 @@ static const struct reading errors[] = {
     {"a = 1; b", NULL},
     {"a = .5", NULL},
     /* characters are counted, not bytes; only what is near is shown, on one line */
-    {"'éé' = 日本", "where: unexpected character at 8\n  'éé' = 日本\n         ^"},
+    {"'éé' = 日本",
+     "where: a character that needs quotes or backticks at 8\n  'éé' = 日本\n         ^"},
     {"a = 1 AND b = 2\nAND cccccccccccccccccccccccccccccccccccc = ] AND d = 3 AND e = 4",
      "where: expected a value at 60, found \"]\"\n"
      "  …ccccccccccccccccccccccccccc = ] AND d = 3 AND …\n"
