@@ -91,6 +91,9 @@ function context.search(collection, queries, a)
       engine.refuse("UNSUPPORTED", "vector_field: there is no other than 'default' yet")
    end
    if #queries == 0 then engine.refuse("INVALID", "vectors cannot be empty") end
+   if a.return_vectors and not a.raw then
+      engine.refuse("INVALID", "return_vectors: only with raw; get has the vectors of ids")
+   end
    return collection:search(queries, {
       k = a.k, where = a.where, fields = a.return_fields, vectors = a.return_vectors,
       score = a.score, rerank = a.rerank, score_options = a.score_options,

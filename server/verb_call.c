@@ -52,7 +52,7 @@ static int print_usage(FILE *to)
           "                  [--timeout-secs N] [METHOD [name=value... | JSON | -]]\n"
           "What reads as JSON is that, all else a text; - reads JSON from stdin.\n"
           "URL is http://HOST:PORT, lynse://HOST:PORT or unix:PATH; without,\n"
-          "LYNSE_URL or http://127.0.0.1:7637.  The key may be in LYNSE_API_KEY.\n",
+          "LYNSE_URL, or this machine at LYNSE_PORT or 7637.  The key may be in LYNSE_API_KEY.\n",
           to);
     return to == stdout ? 0 : 2;
 }
@@ -83,9 +83,11 @@ static const char *variable(const char *name)
 /* 0; 2 where it is wrong; -1 where help is wanted. */
 static int read_line(int argc, char **argv, struct request_line *out)
 {
-    const char *timeout = "30";
+    static char here[40];
+    const char *timeout = "30", *port = variable("LYNSE_PORT");
     char *end;
 
+    snprintf(here, sizeof here, "http://127.0.0.1:%.8s", port ? port : "7637");
     out->url = variable("LYNSE_URL");
     out->key = variable("LYNSE_API_KEY");
     for (int i = 2; i < argc; i++) {
@@ -103,7 +105,7 @@ static int read_line(int argc, char **argv, struct request_line *out)
         }
     }
     out->timeout_s = (unsigned)strtoul(timeout, &end, 10);
-    if (!out->url) out->url = "http://127.0.0.1:7637";
+    if (!out->url) out->url = here;
     if (*end == '\0' && out->timeout_s >= 1 && out->timeout_s <= 600) return 0;
     fprintf(stderr, "lynse call: --timeout-secs: '%s' must be 1 to 600\n", timeout);
     return 2;

@@ -259,6 +259,15 @@ def test_bins_over_rpc(rpc, docs):
     assert added["ids"] == [30]
 
 
+def test_vectors_of_searches_are_for_raw_answers(rpc, docs):
+    for method in ("search", "search_range"):
+        more = {"threshold": 1.0} if method == "search_range" else {}
+        wanted = {**docs, "vector": [1.0, 0, 0], "return_vectors": True, **more}
+        with pytest.raises(RpcError, match="return_vectors: only with raw"):
+            rpc.call(method, wanted)
+        assert rpc.call(method, {**wanted, "raw": True})["items"]["vectors"]
+
+
 def test_given_ids_are_repeated_unless_not_wanted(rpc, docs):
     for method in ("add", "upsert"):
         rows = {"ids": [40, "y"], "vectors": [[1, 2, 3], [4, 5, 6]], **docs}
