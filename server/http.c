@@ -508,7 +508,7 @@ static void finish_decode(uv_work_t *work, int status)
     } else {
         struct error err = job->err; /* the job ends with its request */
         buf_deinit(&job->packed);
-        refuse(r, &err, 0);
+        dispatch_refuse(r, &err); /* its connection may be gone */
     }
 }
 

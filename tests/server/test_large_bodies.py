@@ -2,6 +2,7 @@
 """Bodies of JSON that are too large to be decoded on the loop: the same answers, in order."""
 
 import json
+import select
 import socket
 import struct
 
@@ -57,20 +58,41 @@ def test_what_is_wrong_with_it_is_said(server, change, said):
         assert read_response(s)[0] == 200
 
 
+def in_flight(program):
+    """Requests, of which the one that asks is one, and calls."""
+    with program.connect() as s:
+        s.sendall(http_bytes("GET", "/metrics"))
+        text = read_response(s)[2].decode()
+    return [int(text.split(f"\nlynse_{name}_in_flight ")[1].split("\n")[0])
+            for name in ("requests", "engine_calls")]
+
+
+def hang_up(s):
+    """So that the server is told at once."""
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
 def test_a_caller_that_goes_away_meanwhile_leaves_nothing(tmp_path):
     with Program(tmp_path / "d", "--workers", "1") as program:
         program.rpc().call("required_collection", collection_name="docs", dim=4)
         for _ in range(20):
             s = program.connect()
             s.sendall(searches(2000000))
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            s.close()
+            hang_up(s)
+        wait_until(lambda: in_flight(program) == [1, 0])
+        assert program.stop() == 0
 
-        def is_alone():
-            with program.connect() as s:
-                s.sendall(http_bytes("GET", "/metrics"))
-                text = read_response(s)[2].decode()
-            return "\nlynse_requests_in_flight 1\n" in text and "_calls_in_flight 0\n" in text
 
-        wait_until(is_alone)
+@pytest.mark.parametrize("end", [b"}", b"]"])
+def test_one_that_goes_away_while_its_body_is_decoded(tmp_path, end):
+    """Right or wrong: whoever would be told is gone."""
+    body = b'{"collection_name":"docs","vector":[' + b"1.5," * (8 << 20) + b'0],"k":1' + end
+    with Program(tmp_path / "d", "--workers", "1") as program:
+        for _ in range(3):
+            s = program.connect()
+            s.sendall(http_bytes("POST", "/search", body, JSON))
+            wait_until(lambda: in_flight(program)[1] == 1 or select.select([s], [], [], 0)[0])
+            hang_up(s)
+            wait_until(lambda: in_flight(program) == [1, 0])
         assert program.stop() == 0
