@@ -199,8 +199,11 @@ for name, method in pairs(methods) do
    end
 end
 
+-- What is for this script alone: a request's arguments are read once, as it begins.
+local read_arguments = native.arguments
 for _, name in ipairs {
    "register_method", "register_route", "script_names", "own_methods", "call_guarded", "is_stopped",
+   "arguments",
 } do
    native[name], engine[name] = nil, nil
 end
@@ -208,5 +211,5 @@ context.methods, context.routes, context.planned = methods, routed, lynse.array(
 
 return {
    context = context,
-   enter = function(run, given) return run(given, native.arguments()) end,
+   enter = function(run, given) return run(given, read_arguments()) end,
 }

@@ -194,6 +194,25 @@ def test_it_may_catch_a_failure_of_the_engine(serve, tmp_path):
     assert server.post("/failing", how="mended") == {"word": "NOT_FOUND"}
 
 
+def test_what_is_for_the_server_alone_is_out_of_its_reach(serve, tmp_path):
+    """Reading the arguments again would list the request twice under its id, for `cancel`."""
+    script(tmp_path, "rpc/again.lua", """local args = require "lynse.args"
+return {
+   summary = "Says which of the functions it finds.",
+   arguments = { args.request_id("request_id", "Of this call.") },
+   run = function(context)
+      local found = {}
+      for _, name in ipairs { "arguments", "register_method", "call_guarded" } do
+         found[name] = (context.native[name] or context.engine[name]) ~= nil
+      end
+      return found
+   end,
+}
+""")
+    server = serve("--scripts", tmp_path / "scripts")
+    assert not any(post(server, "/again", request_id="ab" * 16)[1]["params"].values())
+
+
 def test_it_does_not_have_the_loop_for_longer_than_a_second(serve, tmp_path):
     server = serve("--scripts", script(tmp_path, "rpc/failing.lua", FAILING), "--workers", 1)
     status, answer = post(server, "/failing", how="endless")
