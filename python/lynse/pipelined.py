@@ -16,8 +16,8 @@ from typing import Any
 from . import rpc
 from ._wire import Chunks, encode
 from .address import Address
-from .errors import Deadline, Io, LynseError, OutcomeUnknown, ShuttingDown
-from .transport import CONNECT_TIMEOUT_S, GRACE_S, LONGEST_CALL_S, Broken, lost
+from .errors import Io, LynseError, ShuttingDown
+from .transport import CONNECT_TIMEOUT_S, GRACE_S, LONGEST_CALL_S, Attempts, Broken
 
 
 class Channel:
@@ -129,23 +129,23 @@ class PipelinedTransport:
         self, method: str, params: Mapping[str, Any], seconds: float, is_write: bool
     ) -> Any:
         chunks = encode(params)
-        may_repeat = not is_write or "request_id" in params
         latest = time.monotonic() + seconds
-        for attempt in (0, 1):
-            channel = await self._take()
+        attempts = Attempts(self._where.uri, method, params, is_write, latest)
+        while True:
+            try:
+                channel = await self._take()
+            except LynseError as refusal:
+                raise attempts.told(refusal) from None
             try:
                 answer = await channel.exchange(method, chunks, latest - time.monotonic())
             except Broken as broken:
-                if attempt == 0 and (may_repeat or not broken.was_sent) and not self._is_closed:
-                    continue
-                raise lost(self._where.uri, method, broken, is_write, latest) from None
+                attempts.go_on_after(broken)
+                continue
             except asyncio.TimeoutError:
-                kind = OutcomeUnknown if is_write else Deadline
-                raise kind(f"{self._where.uri}: no answer to {method} in time") from None
+                raise attempts.late() from None
             if isinstance(answer, LynseError):
                 raise answer
             return answer
-        raise AssertionError("the second attempt answers or raises")
 
     def call(
         self,

@@ -114,21 +114,22 @@ class Transport:
     ) -> Any:
         """What the method answers; raises what it raises."""
         chunks = encode(params)
-        may_repeat = not is_write or "request_id" in params
         latest = (deadline or time.monotonic() + LONGEST_CALL_S) + GRACE_S
-        for attempt in (0, 1):
-            connection = self._pool.take()
+        attempts = Attempts(self._uri, method, params, is_write, latest)
+        while True:
+            try:
+                connection = self._pool.take()
+            except LynseError as refusal:
+                raise attempts.told(refusal) from None
             try:
                 answer = connection.exchange(method, chunks, latest)
             except Broken as broken:
                 connection.close()
-                if attempt == 0 and (may_repeat or not broken.was_sent):
-                    continue
-                raise lost(self._uri, method, broken, is_write, latest) from None
+                attempts.go_on_after(broken)
+                continue
             except TIMEOUTS:
                 connection.close()
-                kind = OutcomeUnknown if is_write else Deadline
-                raise kind(f"{self._uri}: no answer to {method} in time") from None
+                raise attempts.late() from None
             except BaseException:  # Ctrl-C: what the answer is to, nobody knows any more
                 connection.close()
                 raise
@@ -136,17 +137,44 @@ class Transport:
             if isinstance(answer, LynseError):
                 raise answer
             return answer
-        raise AssertionError("the second attempt answers or raises")
 
 
-def lost(uri: str, method: str, broken: Broken, is_write: bool, latest: float) -> LynseError:
-    """What a caller is told whose connection broke for good."""
-    text = f"{uri}: the connection was lost during {method}: {broken}"
-    if is_write and broken.was_sent:
-        return OutcomeUnknown(f"{text}; it may or may not have been carried out")
-    if not broken.was_sent and time.monotonic() >= latest:
-        return Deadline(f"{uri}: {method} could not be sent in time")
-    return _io_error(text, broken.os_errno)
+class Attempts:
+    """What came of a call so far: it is sent again once, where that can do no harm."""
+
+    def __init__(
+        self, uri: str, method: str, params: Mapping[str, Any], is_write: bool, latest: float
+    ) -> None:
+        self._uri, self._method, self._latest = uri, method, latest
+        self._is_write = is_write
+        self._may_repeat = not is_write or "request_id" in params
+        self._first: Broken | None = None
+
+    def go_on_after(self, broken: Broken) -> None:
+        """Raises where it is not sent again."""
+        if self._first is None and (self._may_repeat or not broken.was_sent):
+            self._first = broken
+            return
+        in_doubt = self._first if self._first is not None and self._first.was_sent else broken
+        raise self._lost(in_doubt) from None
+
+    def told(self, refusal: LynseError) -> LynseError:
+        """Of what was not sent for want of a connection; but what was sent before may be done."""
+        if self._is_write and self._first is not None and self._first.was_sent:
+            return self._lost(self._first)
+        return refusal
+
+    def late(self) -> LynseError:
+        kind = OutcomeUnknown if self._is_write else Deadline
+        return kind(f"{self._uri}: no answer to {self._method} in time")
+
+    def _lost(self, broken: Broken) -> LynseError:
+        text = f"{self._uri}: the connection was lost during {self._method}: {broken}"
+        if self._is_write and broken.was_sent:
+            return OutcomeUnknown(f"{text}; it may or may not have been carried out")
+        if not broken.was_sent and time.monotonic() >= self._latest:
+            return Deadline(f"{self._uri}: {self._method} could not be sent in time")
+        return _io_error(text, broken.os_errno)
 
 
 def _io_error(text: str, os_errno: int) -> Io:

@@ -57,3 +57,15 @@ def hang_up_after(count, requests_read):
         connection.close()
 
     return act
+
+
+class Vanishing(Fake):
+    """Reads one request, and is gone."""
+
+    def __init__(self):
+        super().__init__(self._vanish)
+
+    def _vanish(self, connection, requests):
+        next(requests)
+        self._listener.close()
+        connection.close()

@@ -92,7 +92,7 @@ def test_one_that_goes_away_while_its_body_is_decoded(tmp_path, end):
         for _ in range(3):
             s = program.connect()
             s.sendall(http_bytes("POST", "/search", body, JSON))
-            wait_until(lambda: in_flight(program)[1] == 1 or select.select([s], [], [], 0)[0])
+            wait_until(lambda s=s: in_flight(program)[1] == 1 or select.select([s], [], [], 0)[0])
             hang_up(s)
             wait_until(lambda: in_flight(program) == [1, 0])
         assert program.stop() == 0

@@ -7,8 +7,8 @@ import contextlib
 import lynse
 import msgpack
 import pytest
-from fake_server import Fake, answer, hang_up_after
-from lynse import AsyncVectorDBClient
+from fake_server import Fake, Vanishing, answer, hang_up_after
+from lynse import AsyncVectorDBClient, address
 from lynse.errors import (
     AlreadyExists,
     Invalid,
@@ -18,6 +18,7 @@ from lynse.errors import (
     ShuttingDown,
     Unauthorized,
 )
+from lynse.pipelined import PipelinedTransport
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 
@@ -95,6 +96,17 @@ def test_a_write_that_may_have_arrived_is_not_sent_again():
     assert fake.seen == ["list_databases", "drop_database"]
 
 
+def test_of_a_write_that_cannot_be_sent_again_nothing_is_known():
+    async def delete():
+        where, loop = address.parse(Vanishing().uri), asyncio.get_running_loop()
+        transport = PipelinedTransport(where, None, loop)
+        params = {"request_id": "1" * 32}
+        await asyncio.to_thread(transport.call, "delete", params, is_write=True)
+
+    with pytest.raises(OutcomeUnknown, match="may or may not"):
+        asyncio.run(delete())
+
+
 def test_a_lost_connection_is_made_anew(served):
     """Also for writes that are under way when the server goes: their ids tell it what it has."""
     server = served()
@@ -114,10 +126,10 @@ def test_a_lost_connection_is_made_anew(served):
             server.kill()
             server.start()
             said = await asyncio.gather(*adds, return_exceptions=True)
-            again = [i + 3 for i, one in enumerate(said) if isinstance(one, Io)]
-            for i in again:  # nobody listened while it started
+            lost = (Io, OutcomeUnknown)  # nobody listened while it started
+            for i in [i + 3 for i, one in enumerate(said) if isinstance(one, lost)]:
                 await docs.upsert(ids=i, vectors=ROW)
-            assert all(one == i + 3 or isinstance(one, Io) for i, one in enumerate(said)), said
+            assert all(one == i + 3 or isinstance(one, lost) for i, one in enumerate(said)), said
             assert await docs.count() == 102
 
     asyncio.run(live())

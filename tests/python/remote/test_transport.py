@@ -11,7 +11,7 @@ import lynse
 import msgpack
 import numpy as np
 import pytest
-from fake_server import Fake, answer, hang_up_after
+from fake_server import Fake, Vanishing, answer, hang_up_after
 from lynse import address
 from lynse.errors import (
     Deadline,
@@ -22,6 +22,7 @@ from lynse.errors import (
     Unauthorized,
     Unsupported,
 )
+from lynse.remote import open_transport
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 KINDS = ("http", "rpc", "unix")
@@ -213,6 +214,15 @@ def test_a_write_that_may_have_arrived_is_not_sent_again():
     with pytest.raises(OutcomeUnknown, match="may or may not"):
         client.drop_database("x")
     assert fake.seen == ["list_databases", "drop_database"]
+
+
+def test_of_a_write_that_cannot_be_sent_again_nothing_is_known():
+    """It has an id, but nobody is there for the second attempt; the first may have been applied."""
+    transport = open_transport(Vanishing().uri, None)
+    with pytest.raises(OutcomeUnknown, match="may or may not"):
+        transport.call("delete", {"request_id": "1" * 32}, is_write=True)
+    with pytest.raises(Io, match="no connection"):
+        open_transport(Vanishing().uri, None).call("count", {})
 
 
 def test_a_connection_that_was_closed_meanwhile_costs_nothing():
