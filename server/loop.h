@@ -2,7 +2,7 @@
 /* loop.h — one thread with its libuv loop, its state of Lua, its connections and their requests.
  *
  * Loops share nothing but the engine and what server.h says; a connection stays with the loop that
- * accepted it.  THREADS  The loop's own, but for what says otherwise.
+ * it was sent to (arrival.h).  THREADS  The loop's own, but for what says otherwise.
  */
 #ifndef SERVER_LOOP_H
 #define SERVER_LOOP_H
