@@ -72,6 +72,13 @@ function context.answer(arguments, answer)
    return answer
 end
 
+-- … of a write, and what came of that.
+function context.written(arguments, written, answer)
+   answer.lsn, answer.row_count, answer.sync = written.lsn, written.row_count, written.sync
+   answer.is_repeat = written.is_repeat
+   return context.answer(arguments, answer)
+end
+
 -- Vectors as rows: a bin without a shape has as many as there are ids, or as the collection's
 -- dimension says.
 function context.rows(collection, vectors, ids)

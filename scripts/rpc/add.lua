@@ -17,10 +17,8 @@ return {
       local collection = context:collection(a)
       local written = collection:add(a.ids, context.rows(collection, a.vectors, a.ids), a.fields,
          nil, a.request_id)
-      return context.answer(a, {
+      return context.written(a, written, {
          ids = a.return_ids and a.ids or nil, first_id = not a.ids and written.first_number or nil,
-         lsn = written.lsn, row_count = written.row_count, sync = written.sync,
-         is_repeat = written.is_repeat,
       })
    end,
 }

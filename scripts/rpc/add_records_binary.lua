@@ -10,9 +10,6 @@ return {
    run = function(context, a)
       local ids, vectors, fields = context.records(a)
       local written = context:collection(a):add(ids, vectors, fields, nil, a.request_id)
-      return context.answer(a, {
-         ids = ids, lsn = written.lsn, row_count = written.row_count, sync = written.sync,
-         is_repeat = written.is_repeat,
-      })
+      return context.written(a, written, { ids = ids })
    end,
 }

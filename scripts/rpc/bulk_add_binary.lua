@@ -15,9 +15,7 @@ return {
    run = function(context, a)
       local vectors = context.engine.raw_vectors(a.data, a.dim, a.n_vectors, a.vector_encoding)
       local written = context:collection(a):add(nil, vectors, nil, nil, a.request_id)
-      return context.answer(a, {
-         n_vectors = a.n_vectors, first_id = written.first_number, lsn = written.lsn,
-         row_count = written.row_count, sync = written.sync, is_repeat = written.is_repeat,
-      })
+      return context.written(a, written,
+         { n_vectors = a.n_vectors, first_id = written.first_number })
    end,
 }

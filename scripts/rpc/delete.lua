@@ -17,9 +17,6 @@ return {
       local collection = context:collection(a)
       local done = a.ids and collection:delete(a.ids, a.request_id)
          or collection:delete_where(a.where, a.request_id)
-      return context.answer(a, {
-         status = "ok", lsn = done.lsn, row_count = done.row_count, sync = done.sync,
-         is_repeat = done.is_repeat,
-      })
+      return context.written(a, done, { status = "ok" })
    end,
 }

@@ -9,9 +9,6 @@ return {
    returns = shapes.written { status = shapes.text },
    run = function(context, a)
       local done = context:collection(a):restore(a.ids, a.request_id)
-      return context.answer(a, {
-         status = "ok", lsn = done.lsn, row_count = done.row_count, sync = done.sync,
-         is_repeat = done.is_repeat,
-      })
+      return context.written(a, done, { status = "ok" })
    end,
 }

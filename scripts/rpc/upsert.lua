@@ -15,9 +15,6 @@ return {
       local collection = context:collection(a)
       local written = collection:upsert(a.ids, context.rows(collection, a.vectors, a.ids), a.fields,
          nil, a.request_id)
-      return context.answer(a, {
-         ids = a.return_ids and a.ids or nil, lsn = written.lsn, row_count = written.row_count,
-         sync = written.sync, is_repeat = written.is_repeat,
-      })
+      return context.written(a, written, { ids = a.return_ids and a.ids or nil })
    end,
 }

@@ -396,6 +396,7 @@ return {
    },
    ["lua/lib/lynse"] = {
       ["args.lua"] = "how a method declares its arguments",
+      ["ends.lua"] = "head and tail, each also as a block of numbers",
       ["method_table.lua"] = "what the table of a method must be, told when the server starts",
       ["own.lua"] = "methods of the operator's own, out of the files of <scripts>/rpc",
       ["schemas.lua"] = "arguments of methods as schemas of JSON",
