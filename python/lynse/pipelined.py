@@ -123,6 +123,9 @@ class PipelinedTransport:
                 raise ShuttingDown("this client is closed")
             if self._channel is None or self._channel.is_broken:
                 self._channel = await Channel.open(self._where, self._api_key)
+                if self._is_closed:  # meanwhile
+                    self._end()
+                    raise ShuttingDown("this client is closed")
             return self._channel
 
     async def _exchange(

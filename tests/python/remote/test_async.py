@@ -3,6 +3,8 @@
 
 import asyncio
 import contextlib
+import threading
+import time
 
 import lynse
 import msgpack
@@ -105,6 +107,36 @@ def test_of_a_write_that_cannot_be_sent_again_nothing_is_known():
 
     with pytest.raises(OutcomeUnknown, match="may or may not"):
         asyncio.run(delete())
+
+
+def test_a_client_that_is_closed_while_it_connects_leaves_no_connection():
+    is_asked, is_closed, is_over = (threading.Event() for _ in range(3))
+
+    def hesitate(connection, requests):
+        request = next(requests)
+        is_asked.set()
+        assert is_closed.wait(10)
+        connection.sendall(msgpack.packb([1, request[1], None, {"status": "ok"}]))
+        assert next(requests, None) is None
+        is_over.set()
+
+    fake = Fake(hesitate)
+
+    async def count():
+        loop = asyncio.get_running_loop()
+        transport = PipelinedTransport(address.parse(fake.uri), "key", loop)
+        ends = time.monotonic() + 10
+        counting = asyncio.to_thread(transport.call, "count", {}, deadline=ends)
+        counting = asyncio.ensure_future(counting)
+        assert await asyncio.to_thread(is_asked.wait, 10)
+        transport.close()
+        loop.call_soon(is_closed.set)
+        with pytest.raises(ShuttingDown):
+            await counting
+        assert await asyncio.to_thread(is_over.wait, 10)
+
+    asyncio.run(count())
+    assert fake.seen == ["authenticate"]
 
 
 def test_a_lost_connection_is_made_anew(served):
