@@ -3,16 +3,16 @@
 
 import os
 import pathlib
-import re
 import shutil
 import subprocess
+import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-START_S = 30
+sys.path.append(str(ROOT / "tests" / "support"))  # behind our own folder, which has a `served` too
+from listening import wait_for_port  # noqa: E402
+
 STOP_S = 30
-LISTENING = re.compile(r'listening.*?\bport"?[=:] ?"?(\d+)')
 
 
 def program():
@@ -41,19 +41,7 @@ class Served:
         (self.folder / "root").mkdir(exist_ok=True)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
-        self.port = self._wait_for_port()
-
-    def _wait_for_port(self):
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            found = LISTENING.search(self.log.read_text())
-            if found:
-                return int(found[1])
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.01)
-        self.process.kill()
-        raise RuntimeError(f"lynse serve did not come up:\n{self.log.read_text()}")
+        self.port = wait_for_port(self.process, self.log)
 
     def uri(self, kind):
         return {

@@ -2,10 +2,10 @@
 """A `lynse serve` on a free port and a folder that vanishes, as a context."""
 
 import pathlib
-import re
 import subprocess
 import tempfile
-import time
+
+from listening import wait_for_port
 
 
 class Served:
@@ -24,21 +24,9 @@ class Served:
                  "--port", "0", *self._options],
                 stdout=subprocess.DEVNULL, stderr=log,
             )  # fmt: skip
-        self.port = self._wait_for_port()
+        self.port = wait_for_port(self.process, self.log)
         self.url = f"http://127.0.0.1:{self.port}"
         return self
-
-    def _wait_for_port(self):
-        for _ in range(600):
-            said = self.log.read_text()
-            found = re.search(r'listening.*?port"?[=:]\s*"?(\d+)', said)
-            if found:
-                return int(found[1])
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        self.process.kill()
-        raise RuntimeError(f"lynse serve does not listen:\n{said}")
 
     def __exit__(self, *_):
         self.process.terminate()
