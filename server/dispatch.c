@@ -38,7 +38,7 @@ enum { COLLECT_BYTES = 16 << 20 }; /* answered: then what they were made of is c
 
 /* ---- Protected steps ---- */
 
-enum step { STEP_BEGIN, STEP_TAKE_OUTCOME, STEP_WRITE_ANSWER };
+enum step { STEP_BEGIN, STEP_TAKE_OUTCOME, STEP_WRITE_ANSWER, STEP_COLLECT };
 /* What steps share, on the stack of who runs one. */
 struct step_work {
     struct request *request;
@@ -172,11 +172,29 @@ static int write_answer(lua_State *L)
         return 0;
     }
     work->request->answer(work->request, L, 1, NULL);
-    if (l->answered_bytes > COLLECT_BYTES) { /* of which the collector sees the handles alone */
-        l->answered_bytes = 0;
-        lua_gc(L, LUA_GCCOLLECT, 0);
-    }
     return 0;
+}
+
+/* step() */
+static int collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+/* What answers were made of, of which the collector sees the handles alone.  A step of its own: a
+ * finalizer of the operator's may raise, and the answer is given (1). */
+static void collect_answered(struct request *r)
+{
+    struct loop *l = r->loop;
+    struct step_work work = {.request = r};
+    int top = lua_gettop(l->L);
+
+    if (l->answered_bytes <= COLLECT_BYTES) return;
+    l->answered_bytes = 0;
+    if (run_step(l, STEP_COLLECT, &work, 0, NULL) == 0) return;
+    report_bug(r, text_at(l->L, -1));
+    lua_settop(l->L, top);
 }
 
 /* The value at the top of the coroutine is a failure, or something else that was raised. */
@@ -211,7 +229,10 @@ static void answer_values(struct request *r)
     }
     lua_settop(L, 1);
     int top = lua_gettop(main);
-    if (run_step(r->loop, STEP_WRITE_ANSWER, &work, 0, L) == 0) return;
+    if (run_step(r->loop, STEP_WRITE_ANSWER, &work, 0, L) == 0) {
+        collect_answered(r);
+        return;
+    }
     report_bug(r, text_at(main, -1));
     lua_settop(main, top);
     error_set(&err, LYNSE_NO_MEMORY, "the answer could not be written");
@@ -326,7 +347,8 @@ void dispatch_prepare(lua_State *L)
 {
     static const lua_CFunction steps[] = {[STEP_BEGIN] = begin_coroutine,
                                           [STEP_TAKE_OUTCOME] = push_outcome,
-                                          [STEP_WRITE_ANSWER] = write_answer};
+                                          [STEP_WRITE_ANSWER] = write_answer,
+                                          [STEP_COLLECT] = collect};
     struct loop *l = loop_of(L);
 
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {

@@ -59,7 +59,7 @@ struct loop {
     void *allocate_ctx;
     struct methods methods;
     int context_ref, enter_ref; /* in the registry: what methods get, the coroutine's function */
-    int step_refs[3];           /* likewise: the functions of dispatch.c */
+    int step_refs[4];           /* likewise: the functions of dispatch.c */
     void *step;                 /* what one of them works on */
     int threads[LOOP_THREADS_KEPT];
     size_t thread_count;

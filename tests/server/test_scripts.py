@@ -4,6 +4,7 @@
 import json
 import pathlib
 import re
+import socket
 
 import pytest
 from operated import PROGRAM, ROOT, run
@@ -211,6 +212,29 @@ return {
 """)
     server = serve("--scripts", tmp_path / "scripts")
     assert not any(post(server, "/again", request_id="ab" * 16)[1]["params"].values())
+
+
+def test_a_finalizer_that_fails_spoils_no_answer(serve, tmp_path):
+    """It runs when what large answers were made of is collected; that one is given already."""
+    script(tmp_path, "rpc/spoil.lua", """return {
+   summary = "A large text, and something that cannot be collected well.",
+   run = function()
+      collectgarbage "stop"
+      getmetatable(newproxy(true)).__gc = function() error "finalizer" end
+      return { text = ("x"):rep(17 * 2 ^ 20) }
+   end,
+}
+""")
+    server = serve("--scripts", tmp_path / "scripts", "--workers", "1")
+    body = b"POST /spoil HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), 20) as s:
+        s.sendall(body)
+        answer = b""
+        while chunk := s.recv(1 << 20):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 200") and answer.count(b"HTTP/1.1") == 1
+    assert server.wait_for("method_failed")["method"] == "spoil"
+    assert post(server, "/list_databases")[0] == 200
 
 
 def test_it_does_not_have_the_loop_for_longer_than_a_second(serve, tmp_path):
