@@ -16,7 +16,7 @@ from typing import Any
 from . import rpc
 from ._wire import Chunks, encode
 from .address import Address
-from .errors import Io, LynseError, ShuttingDown
+from .errors import Deadline, Io, LynseError, ShuttingDown
 from .transport import CONNECT_TIMEOUT_S, GRACE_S, LONGEST_CALL_S, Attempts, Broken
 
 
@@ -128,6 +128,15 @@ class PipelinedTransport:
                     raise ShuttingDown("this client is closed")
             return self._channel
 
+    async def _take_by(self, method: str, latest: float) -> Channel:
+        """As _take; who waits for others that find no server keeps its own time."""
+        if self._channel is not None and not self._channel.is_broken and not self._is_closed:
+            return self._channel
+        try:
+            return await asyncio.wait_for(self._take(), latest - time.monotonic())
+        except asyncio.TimeoutError:
+            raise Deadline(f"{self._where.uri}: {method} could not be sent in time") from None
+
     async def _exchange(
         self, method: str, params: Mapping[str, Any], seconds: float, is_write: bool
     ) -> Any:
@@ -136,7 +145,7 @@ class PipelinedTransport:
         attempts = Attempts(self._where.uri, method, params, is_write, latest)
         while True:
             try:
-                channel = await self._take()
+                channel = await self._take_by(method, latest)
             except LynseError as refusal:
                 raise attempts.told(refusal) from None
             try:

@@ -10,9 +10,10 @@ import lynse
 import msgpack
 import pytest
 from fake_server import Fake, Vanishing, answer, hang_up_after
-from lynse import AsyncVectorDBClient, address
+from lynse import AsyncVectorDBClient, address, pipelined
 from lynse.errors import (
     AlreadyExists,
+    Deadline,
     Invalid,
     Io,
     LynseError,
@@ -107,6 +108,28 @@ def test_of_a_write_that_cannot_be_sent_again_nothing_is_known():
 
     with pytest.raises(OutcomeUnknown, match="may or may not"):
         asyncio.run(delete())
+
+
+def test_who_waits_for_a_connection_keeps_its_time(monkeypatch):
+    """All calls wait for one connection that is made: not each for as long as all before it."""
+    monkeypatch.setattr(pipelined, "GRACE_S", 0.0)
+    is_over = threading.Event()
+
+    def keep_silent(connection, requests):
+        next(requests)
+        is_over.wait(30)
+
+    async def count():
+        where = address.parse(Fake(keep_silent).uri)
+        transport = PipelinedTransport(where, "key", asyncio.get_running_loop())
+        ends = time.monotonic() + 0.5
+        calls = (asyncio.to_thread(transport.call, "count", {}, deadline=ends) for _ in range(5))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    said = asyncio.run(count())
+    is_over.set()
+    assert [str(one).endswith("count could not be sent in time") for one in said] == [True] * 5
+    assert {type(one) for one in said} == {Deadline}
 
 
 def test_a_client_that_is_closed_while_it_connects_leaves_no_connection():
