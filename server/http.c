@@ -4,7 +4,7 @@
  * WHAT        A head finds its route; the body is gathered, and becomes params: of JSON or msgpack,
  *             or of the query string with the body as raw bytes beside them.  One request of a
  *             connection runs at a time, so that answers are in order; further ones wait unread.
- *             Large JSON is decoded on a thread of the pool.
+ *             Large JSON is decoded on a thread of the pool (body_decode.h).
  * INVARIANTS  (1) Whoever may not enter, or asks for what is not there, is told so only after its
  *                 request is read: the next one begins where it should.
  *             (2) A head that cannot be trusted ends the connection after its answer.
@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "codec/json.h"
 #include "codec/msgpack.h"
+#include "server/body_decode.h"
 #include "server/connection.h"
 #include "server/dispatch.h"
 #include "server/hits_value.h"
@@ -28,8 +28,6 @@
 #include "server/request.h"
 #include "server/result.h"
 #include "server/server.h"
-
-enum { DECODED_HERE_BYTES = 256 << 10 }; /* of JSON: a fraction of a millisecond */
 
 struct http_state {
     struct alloc *alloc;
@@ -231,15 +229,6 @@ static void answer(struct request *r, lua_State *L, int index, const struct erro
 
 /* ---- Params ---- */
 
-static const struct msgpack_limits params_limits = {
-    .what = "params",
-    .bytes_max = UINT32_MAX - 1,
-    .node_count_max = 64u << 20,
-    .depth_max = LIMIT_DOC_DEPTH + 8, /* a record's fields, within a list, within the params */
-    .key_count_max = 1u << 20,
-    .has_text_keys = true,
-};
-
 static int read_query(struct request *r, struct slice query, struct error *err)
 {
     struct http_query pairs;
@@ -266,35 +255,6 @@ static int read_query(struct request *r, struct slice query, struct error *err)
     return rc;
 }
 
-static int decode_json(struct slice json, struct buf *packed, struct error *err)
-{
-    if (json_to_msgpack(json, &params_limits, packed, err) != 0) return -1;
-    uint8_t first = packed->data[0];
-    if ((first & 0xf0) == 0x80 || first == 0xde || first == 0xdf) return 0;
-    return error_set(err, LYNSE_INVALID, "the body must be a JSON object");
-}
-
-/* The body becomes msgpack, in its place. */
-static void take_decoded(struct request *r, struct buf *packed)
-{
-    buf_deinit(&r->body);
-    r->body = *packed;
-    r->params = buf_slice(&r->body);
-}
-
-static int read_json(struct request *r, struct error *err)
-{
-    struct buf packed;
-
-    buf_init(&packed, r->loop->alloc, MEM_MESSAGE);
-    if (decode_json(buf_slice(&r->body), &packed, err) != 0) {
-        buf_deinit(&packed);
-        return -1;
-    }
-    take_decoded(r, &packed);
-    return 0;
-}
-
 /* *out_is_large: the body is JSON, of which there is too much to be decoded on the loop. */
 static int read_params(struct request *r, const struct http_parser *p, bool *out_is_large,
                        struct error *err)
@@ -314,10 +274,10 @@ static int read_params(struct request *r, const struct http_parser *p, bool *out
         if (r->body.size > bytes_max)
             return error_set(err, LYNSE_TOO_LARGE, "the body: %zu bytes of JSON, at most %llu",
                              r->body.size, (unsigned long long)bytes_max);
-        *out_is_large = r->body.size > DECODED_HERE_BYTES;
-        return r->body.size == 0 || *out_is_large ? 0 : read_json(r, err);
+        *out_is_large = r->body.size > BODY_DECODED_HERE_BYTES;
+        return r->body.size == 0 || *out_is_large ? 0 : body_decode(r, err);
     }
-    if (msgpack_check(buf_slice(&r->body), &params_limits, &size, err) != 0) return -1;
+    if (msgpack_check(buf_slice(&r->body), &body_params_limits, &size, err) != 0) return -1;
     r->params = buf_slice(&r->body);
     if (size == r->body.size) return 0;
     return error_set(err, LYNSE_PARSE, "params: %zu bytes behind their end", r->body.size - size);
@@ -479,59 +439,6 @@ static void refuse(struct request *r, const struct error *err, int status)
     request_destroy(r);
 }
 
-/* A large body of JSON on a thread of the pool; all other connections of the loop go on. */
-struct decode_job {
-    uv_work_t work;
-    struct request *request;
-    struct buf packed;
-    struct error err;
-    int rc;
-};
-
-static void run_decode(uv_work_t *work)
-{
-    struct decode_job *job = work->data;
-    job->rc = decode_json(buf_slice(&job->request->body), &job->packed, &job->err);
-}
-
-static void finish_decode(uv_work_t *work, int status)
-{
-    struct decode_job *job = work->data;
-    struct request *r = job->request;
-
-    (void)status; /* jobs are not cancelled */
-    loop_stir(r->loop);
-    r->loop->call_count--;
-    if (job->rc == 0) {
-        take_decoded(r, &job->packed);
-        server_begin_method(r, r->route->method);
-    } else {
-        struct error err = job->err; /* the job ends with its request */
-        buf_deinit(&job->packed);
-        dispatch_refuse(r, &err); /* its connection may be gone */
-    }
-}
-
-static int decode_elsewhere(struct request *r, struct error *err)
-{
-    struct loop *l = r->loop;
-    struct decode_job *job = arena_zalloc(&r->arena, sizeof *job);
-
-    if (!job) return error_no_memory(err, sizeof *job);
-    job->work.data = job;
-    job->request = r;
-    buf_init(&job->packed, l->alloc, MEM_MESSAGE);
-    if (l->call_count >= l->server->options.calls_max ||
-        uv_queue_work(&l->uv, &job->work, run_decode, finish_decode) != 0) {
-        error_set(err, LYNSE_BUSY, "%zu calls are under way, at most %u", l->call_count,
-                  l->server->options.calls_max);
-        err->retry_after_ms = 50;
-        return -1;
-    }
-    l->call_count++;
-    return 0;
-}
-
 static void begin_request(struct http_state *s)
 {
     struct request *r = s->request;
@@ -540,7 +447,7 @@ static void begin_request(struct http_state *s)
     s->request = NULL;
     if (!buf_ok(&r->body)) error_no_memory(&s->refusal, r->body.size);
     if (!s->refusal.code) read_params(r, &s->parser, &is_large, &s->refusal);
-    if (!s->refusal.code && is_large && decode_elsewhere(r, &s->refusal) == 0) return;
+    if (!s->refusal.code && is_large && body_decode_elsewhere(r, &s->refusal) == 0) return;
     if (s->refusal.code) refuse(r, &s->refusal, s->refusal_status);
     else server_begin_method(r, r->route->method);
 }

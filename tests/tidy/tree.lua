@@ -436,6 +436,7 @@ return {
       ["arguments.[ch]"] = "the arguments of a method: declared in Lua, checked and read in C",
       ["arrival.[ch]"] = "a peer on its way from the loop that listens to the loop that serves it",
       ["blocks.[ch]"] = "ids, vectors and documents of a request as the structs of lynse.h",
+      ["body_decode.[ch]"] = "the body of a request, JSON, as msgpack; a large one on the pool",
       ["completion.[ch]"] = "from threads of the engine back to a loop",
       ["config_file.[ch]"] = "the keys of a config file as texts: JSON, INI or Lua",
       ["connection.[ch]"] = "one peer: its bytes, its protocol, what is owed to it",
