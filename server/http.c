@@ -452,13 +452,17 @@ static void begin_request(struct http_state *s)
     else server_begin_method(r, r->route->method);
 }
 
-/* What a body has brought so far counts for the whole server. */
-static void check_held(struct connection *c, struct http_state *s)
+/* What a body has brought so far counts for the whole server; of a stranger it is little. */
+static void check_body(struct connection *c, struct http_state *s)
 {
+    const struct request *r = s->request;
     struct error err;
 
-    if (!s->request || request_hold(s->request)) return;
-    server_refuse_held(c->loop->server, &err);
+    if (!r) return;
+    if (!r->is_authenticated && r->body.size > REQUEST_STRANGER_BYTES)
+        error_set(&err, LYNSE_UNAUTHORIZED, "Unauthorized");
+    else if (request_hold(s->request)) return;
+    else server_refuse_held(c->loop->server, &err);
     fail(c, s, &err, 0);
 }
 
@@ -476,7 +480,7 @@ static size_t feed(struct connection *c, struct slice bytes)
         used += step;
         switch (progress) {
         case HTTP_MORE:
-            check_held(c, s);
+            check_body(c, s);
             return used;
         case HTTP_HEAD:
             begin_head(c, s);

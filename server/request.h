@@ -22,7 +22,8 @@
 #include "server/named_requests.h"
 
 enum {
-    REQUEST_SMALL_BYTES = 64 << 10, /* a body that comes in however much is held already */
+    REQUEST_SMALL_BYTES = 64 << 10,    /* a body that comes in however much is held already */
+    REQUEST_STRANGER_BYTES = 64 << 10, /* of who has shown no key where one is needed */
     REQUEST_TIMEOUT_MAX_MS = 600000,
 };
 

@@ -10,8 +10,6 @@
 #include "server/result.h"
 #include "server/server.h"
 
-enum { UNKNOWN_BYTES_MAX = 64 << 10 };
-
 struct rpc_state {
     struct alloc *alloc;
     struct rpc_limits limits;
@@ -116,7 +114,7 @@ static const struct rpc_limits *limits_of(const struct connection *c, struct rpc
 
     if (!server_needs_key(c->loop->server) || c->is_authenticated) return &s->limits;
     *small = s->limits;
-    if (small->bytes_max > UNKNOWN_BYTES_MAX) small->bytes_max = UNKNOWN_BYTES_MAX;
+    if (small->bytes_max > REQUEST_STRANGER_BYTES) small->bytes_max = REQUEST_STRANGER_BYTES;
     return small;
 }
 

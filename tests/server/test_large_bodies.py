@@ -96,3 +96,24 @@ def test_one_that_goes_away_while_its_body_is_decoded(tmp_path, end):
             hang_up(s)
             wait_until(lambda: in_flight(program) == [1, 0])
         assert program.stop() == 0
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_strangers_have_no_large_bodies(tmp_path, framing):
+    """Of methods that need no key, either: it would be kept, and decoded, for nobody."""
+    def ask(program, size, *headers):
+        body = b"{" + b" " * size + b"}"
+        sent = http_bytes("POST", "/health", body, *headers)
+        if framing == "chunked":
+            sent = http_bytes("POST", "/health", b"", "Transfer-Encoding: chunked", *headers)
+            sent = sent.replace(b"Content-Length: 0\r\n", b"")
+            sent += b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        with program.connect() as s:
+            s.sendall(sent)
+            return read_response(s)[0]
+
+    with Program(tmp_path / "d", "--api-key", "key") as program:
+        assert ask(program, 60000) == 200
+        assert ask(program, 1 << 20) == 401
+        assert ask(program, 1 << 20, "Authorization: Bearer key") == 200
+        assert program.stop() == 0
