@@ -260,12 +260,12 @@ def test_bins_over_rpc(rpc, docs):
 
 
 def test_vectors_of_searches_are_for_raw_answers(rpc, docs):
-    for method in ("search", "search_range"):
-        more = {"threshold": 1.0} if method == "search_range" else {}
+    for method, member, more in (("search", "items", {}),
+                                 ("search_range", "result", {"threshold": 1.0})):
         wanted = {**docs, "vector": [1.0, 0, 0], "return_vectors": True, **more}
         with pytest.raises(RpcError, match="return_vectors: only with raw"):
             rpc.call(method, wanted)
-        assert rpc.call(method, {**wanted, "raw": True})["items"]["vectors"]
+        assert rpc.call(method, {**wanted, "raw": True})[member]["vectors"]
 
 
 def test_given_ids_are_repeated_unless_not_wanted(rpc, docs):

@@ -117,7 +117,7 @@ def test_errors_are_ours_as_well(collection):
         (lambda c: c.build_index("FLAT-IP", speed=1), ValueError, "unknown index build parameter"),
         (lambda c: c.build_index(7), TypeError, "index_mode"),
         (lambda c: c.is_id_exists(1.5), TypeError, "float"),
-        (lambda c: c.delete(None), TypeError, "NoneType"),
+        (lambda c: c.delete(None), TypeError, "ids or where"),
     ],
 )
 def test_other_calls_refuse_what_is_wrong(collection, call, kind, text):
