@@ -203,6 +203,7 @@ static void explain_budget(const struct alloc *a, struct error *err)
 
 struct pending {
     struct alloc *alloc;
+    struct host *host; /* there as long as its actor has the message */
     lynse_write_done *done;
     void *ctx;
 };
@@ -218,6 +219,7 @@ static void deliver(void *ctx, struct answer *take_answer)
         p.done(p.ctx, &result, NULL);
     } else {
         struct lynse_error error;
+        engine_explain_closed(p.host, &take_answer->error);
         explain_budget(p.alloc, &take_answer->error);
         api_fail(&take_answer->error, &error);
         p.done(p.ctx, NULL, &error);
@@ -236,7 +238,7 @@ static int send_async(struct lynse_collection *c, struct write_message *take_m,
         message_drop(&take_m->base, LYNSE_NO_MEMORY);
         return error_no_memory(err, sizeof *p);
     }
-    *p = (struct pending){e->alloc, o->done, o->done_ctx};
+    *p = (struct pending){e->alloc, c->host, o->done, o->done_ctx};
     struct reply *reply = reply_create_callback(e->scheduler, deliver, p, err);
     if (!reply) {
         mem_free(e->alloc, p);

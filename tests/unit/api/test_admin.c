@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sched.h>
+
 #include "fixture.h"
 
 static void assert_names(const struct lynse_names *names, const char *expected)
@@ -197,6 +199,37 @@ static void a_dropped_collection_is_gone_for_its_handles(void **state)
     assert_int_equal(count_rows(f), 1);
 }
 
+struct told {
+    _Atomic(int) count;
+    struct lynse_error error;
+};
+
+static void keep_error(void *ctx, const struct lynse_write_result *result,
+                       const struct lynse_error *error)
+{
+    struct told *t = ctx;
+    (void)result;
+    if (error) t->error = *error;
+    atomic_fetch_add(&t->count, 1);
+}
+
+/* Nobody waits for it: the answer alone can say why the collection takes no writes. */
+static void a_write_that_comes_after_a_drop_is_told_so(void **state)
+{
+    struct fixture *f = *state;
+    struct told told = {0};
+    struct lynse_write_options later = {.done = keep_error, .done_ctx = &told};
+    float vector[] = {1, 2, 3};
+    struct lynse_rows rows = {.dim = 3, .count = 1, .vectors = vector};
+    fixture_make_docs(f);
+    assert_done(lynse_collection_drop(f->db, "docs", &f->err), f);
+    assert_done(lynse_add(f->docs, &rows, &later, NULL, &f->err), f);
+    while (f->variant->mode == LYNSE_INLINE && lynse_poll(f->db, 1000) == LYNSE_MORE) continue;
+    while (atomic_load(&told.count) == 0) sched_yield();
+    assert_int_equal(told.error.code, LYNSE_NOT_FOUND);
+    assert_non_null(strstr(told.error.text, "collection 'default/docs' was dropped"));
+}
+
 static void handles_to_one_collection_see_the_same(void **state)
 {
     struct fixture *f = *state;
@@ -390,6 +423,7 @@ static void many_collections_live_side_by_side(void **state)
     _(require_opens_or_makes)                                                                      \
     _(require_opens_no_other_than_what_was_asked_for)                                              \
     _(a_dropped_collection_is_gone_for_its_handles)                                                \
+    _(a_write_that_comes_after_a_drop_is_told_so)                                                  \
     _(handles_to_one_collection_see_the_same)                                                      \
     _(a_collection_takes_the_level_of_its_root)                                                    \
     _(a_description_is_kept)                                                                       \

@@ -249,7 +249,7 @@ static void a_drop_answers_everything_that_waits(void **state)
     assert_int_equal(put_async(f, 0, LYNSE_SYNC_OS, &t), LYNSE_OK);
     await(f, &t, COUNT + 1);
     assert_true(t.failed >= 1);
-    assert_int_equal(t.failed, t.codes[LYNSE_SHUTTING_DOWN]);
+    assert_int_equal(t.failed, t.codes[LYNSE_NOT_FOUND]);
 }
 
 static void a_write_whose_time_is_over_is_not_called_a_success(void **state)

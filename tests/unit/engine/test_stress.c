@@ -290,8 +290,8 @@ static void write_and_leave(void *ctx, const struct lynse_write_result *result,
                             const struct lynse_error *error)
 {
     struct world *world = ctx;
-    MUST(!error || error->code == LYNSE_SHUTTING_DOWN || error->code == LYNSE_ALREADY_EXISTS ||
-             error->code == LYNSE_BUSY,
+    MUST(!error || error->code == LYNSE_NOT_FOUND || error->code == LYNSE_ALREADY_EXISTS ||
+             error->code == LYNSE_SHUTTING_DOWN || error->code == LYNSE_BUSY,
          "%s", error->text);
     MUST(error || result->row_count == 1, "a write of one row");
     atomic_fetch_sub(&world->waiting, 1);
