@@ -2,14 +2,18 @@
 /* alloc.c — blocks with a header, counted by tag and held under a budget.
  *
  * WHAT        Every block of the library comes from here.  The memory itself comes from the
- *             caller's hooks, or from libc, or (large blocks without hooks) from mmap on huge
- *             pages: a batch of 50 MB is 25 page faults instead of 12,500.
+ *             caller's hooks; or, without hooks, small blocks from libc, large ones from mmap, the
+ *             largest of them on huge pages: a batch of 50 MB is 25 page faults instead of 12,500.
+ *             A large block that is freed is the system's again at once, whichever thread frees
+ *             it: a malloc with a heap for each thread would keep what a search made until the
+ *             same thread happens to allocate, so that a pool gone idle holds all of its answers.
+ *             But a few stay as spares, for fresh pages cost more than a copy into used ones.
  * LAYOUT      what the system gave          the caller's pointer
  *             |  padding  | block_header 16 |  bytes ...
  *             |<------- offset ------------>|
  *             offset is 16 for a plain block, the alignment for an aligned one, and one page for
- *             a mapped one, so that the 2 MiB boundary falls on the caller's pointer and only a
- *             small page is spent on the header.
+ *             one on huge pages, so that the 2 MiB boundary falls on the caller's pointer and only
+ *             a small page is spent on the header.
  * INVARIANTS  (1) used_bytes is the sum of offset + bytes over the live blocks, plus what calls in
  *                 progress have charged; the live blocks alone never exceed the budget.
  *             (2) A charge precedes the system's allocation and is undone when that fails.
@@ -35,7 +39,8 @@
 enum {
     HEADER_BYTES = 16,
     HUGE_PAGE_BYTES = 2 << 20,
-    PLAIN_MAP_BYTES = 2 * HUGE_PAGE_BYTES, /* of blocks that need no alignment */
+    LARGE_BYTES = 512 << 10, /* so much work goes into filling it that page faults do not show */
+    PLAIN_HUGE_BYTES = 2 * HUGE_PAGE_BYTES, /* of blocks that need no alignment */
     GUARD_LIVE = 0x4C79,
     GUARD_FREED = 0xDEAD,
 };
@@ -44,13 +49,18 @@ struct block_header {
     uint64_t bytes;  /* from the caller's pointer on */
     uint32_t offset; /* from what the system gave to the caller's pointer */
     uint16_t guard;
-    uint8_t tag; /* enum mem_tag */
-    uint8_t is_mapped;
+    uint8_t tag;    /* enum mem_tag */
+    uint8_t origin; /* enum origin */
 };
 _Static_assert(sizeof(struct block_header) == HEADER_BYTES, "the header keeps 16-byte alignment");
 
 /* The highest bit of `countdown`: every allocation after the one that fails is to fail as well. */
 #define COUNTDOWN_STICKY (1ull << 63)
+
+/* Blocks with pages of their own have 1, 2 or 4 MiB; so many of each are kept when they are freed,
+ * 12 MiB in all. */
+enum { PAGES_CLASSES = 3, SPARES_MAX = 4 };
+static const uint8_t spare_counts[PAGES_CLASSES] = {4, 2, 1};
 
 struct alloc {
     struct alloc_hooks hooks; /* alloc == NULL: libc */
@@ -59,6 +69,7 @@ struct alloc {
     _Atomic(size_t) tag_bytes[MEM_TAG_COUNT];
     _Atomic(uint64_t) count;
     _Atomic(uint64_t) countdown; /* 0: off; 1: the next allocation fails */
+    _Atomic(void *) spares[PAGES_CLASSES][SPARES_MAX];
 };
 
 static struct alloc process_alloc; /* zero: libc, no budget */
@@ -98,15 +109,20 @@ static size_t page_bytes(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
+static uint8_t *map_pages(size_t bytes)
+{
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return base == MAP_FAILED ? NULL : (uint8_t *)base;
+}
+
 /* Returns the start of the header page; the block follows it on a 2 MiB boundary. */
-static void *map_block(size_t bytes)
+static void *map_huge_pages(size_t bytes)
 {
     size_t page = page_bytes();
     size_t kept = page + align_up(bytes, page);
     size_t mapped = kept + HUGE_PAGE_BYTES;
-    uint8_t *base =
-        (uint8_t *)mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED) return NULL;
+    uint8_t *base = map_pages(mapped);
+    if (!base) return NULL;
 
     size_t to_boundary = align_up((uintptr_t)base + page, HUGE_PAGE_BYTES) - (uintptr_t)base;
     size_t before = to_boundary - page;
@@ -121,20 +137,70 @@ static void *map_block(size_t bytes)
     return block - page;
 }
 
-/* Above both the kernel backs the block with huge pages.  Where the sanitizer watches, plain blocks
- * stay libc's, whose red zones are wider. */
-static bool wants_map(const struct alloc *a, size_t bytes, size_t align)
+enum origin { FROM_MALLOC, FROM_PAGES, FROM_HUGE_PAGES };
+
+/* Where the sanitizer watches, blocks stay libc's, whose red zones are wider. */
+static enum origin origin_of(const struct alloc *a, size_t bytes, size_t align)
 {
-    if (a->hooks.alloc) return false;
-    if (align > HEADER_BYTES) return bytes >= HUGE_PAGE_BYTES;
-    return !POISON_IS_ON && bytes >= PLAIN_MAP_BYTES;
+    if (a->hooks.alloc) return FROM_MALLOC;
+    if (align > HEADER_BYTES && bytes >= HUGE_PAGE_BYTES) return FROM_HUGE_PAGES;
+    if (POISON_IS_ON || bytes < LARGE_BYTES) return FROM_MALLOC;
+    return bytes >= PLAIN_HUGE_BYTES ? FROM_HUGE_PAGES : FROM_PAGES;
 }
 
-static void unmap_block(void *base, size_t offset, size_t bytes)
+static void unmap_huge_pages(void *base, size_t offset, size_t bytes)
 {
     size_t length = offset + align_up(bytes, page_bytes());
     unpoison(base, length);
     CHECK(munmap(base, length) == 0);
+}
+
+/* ---- Blocks with pages of their own ---- */
+
+static unsigned pages_class(size_t bytes)
+{
+    unsigned size_class = 0;
+    while (bytes > (size_t)1 << (20 + size_class)) size_class++;
+    return size_class;
+}
+
+/* With a page for what is before the caller's pointer. */
+static size_t pages_length(unsigned size_class)
+{
+    return ((size_t)1 << (20 + size_class)) + page_bytes();
+}
+
+static void *take_pages(struct alloc *a, size_t bytes, bool zero)
+{
+    unsigned size_class = pages_class(bytes);
+
+    for (unsigned i = 0; i < spare_counts[size_class]; i++) {
+        /* Pairs with give_pages: what the freeing thread wrote is before what we write. */
+        void *spare = atomic_swap_acq_rel(&a->spares[size_class][i], NULL);
+        if (!spare) continue;
+        if (zero) memset(spare, 0, pages_length(size_class));
+        return spare;
+    }
+    return map_pages(pages_length(size_class));
+}
+
+static void give_pages(struct alloc *a, void *base, size_t bytes)
+{
+    unsigned size_class = pages_class(bytes);
+
+    for (unsigned i = 0; i < spare_counts[size_class]; i++) {
+        void *none = NULL;
+        if (atomic_cas_acq_rel(&a->spares[size_class][i], &none, base)) return;
+    }
+    CHECK(munmap(base, pages_length(size_class)) == 0);
+}
+
+static void drop_spares(struct alloc *a)
+{
+    for (unsigned i = 0; i < PAGES_CLASSES * SPARES_MAX; i++) {
+        void *spare = atomic_swap_acq_rel(&a->spares[i / SPARES_MAX][i % SPARES_MAX], NULL);
+        if (spare) CHECK(munmap(spare, pages_length(i / SPARES_MAX)) == 0);
+    }
 }
 
 /* ---- Accounting ---- */
@@ -179,21 +245,23 @@ static size_t charged_bytes(const struct block_header *h)
 static void *allocate(struct alloc *a, enum mem_tag tag, size_t bytes, size_t align, bool zero)
 {
     CHECK((unsigned)tag < MEM_TAG_COUNT);
-    bool is_mapped = wants_map(a, bytes, align);
-    size_t offset = is_mapped ? page_bytes() : align;
+    enum origin origin = origin_of(a, bytes, align);
+    size_t offset = origin == FROM_HUGE_PAGES ? page_bytes() : align;
     size_t total = 0;
     if (countdown_hits(a)) return NULL;
     /* Half of the address space leaves room for every rounding below. */
     if (!size_add(bytes, offset, &total) || total > PTRDIFF_MAX / 2) return NULL;
     if (!charge(a, total)) return NULL;
 
-    uint8_t *base = (uint8_t *)(is_mapped ? map_block(bytes) : system_alloc(a, total, align, zero));
+    uint8_t *base = (uint8_t *)(origin == FROM_HUGE_PAGES ? map_huge_pages(bytes)
+                                : origin == FROM_PAGES    ? take_pages(a, bytes, zero)
+                                                          : system_alloc(a, total, align, zero));
     if (!base) {
         atomic_sub_relaxed(&a->used_bytes, total); /* (2) */
         return NULL;
     }
     atomic_add_relaxed(&a->tag_bytes[tag], total);
-    struct block_header h = {bytes, (uint32_t)offset, GUARD_LIVE, (uint8_t)tag, is_mapped};
+    struct block_header h = {bytes, (uint32_t)offset, GUARD_LIVE, (uint8_t)tag, (uint8_t)origin};
     memcpy(base + offset - HEADER_BYTES, &h, sizeof h);
     return base + offset;
 }
@@ -230,8 +298,10 @@ void *mem_resize(struct alloc *a, enum mem_tag tag, void *block, size_t bytes)
     if (!block) return mem_alloc(a, tag, bytes);
     CHECK((unsigned)tag < MEM_TAG_COUNT);
     struct block_header *h = header_of(block);
-    CHECK(h->offset == HEADER_BYTES || h->is_mapped);
-    if (a->hooks.alloc || h->is_mapped) return resize_by_copy(a, tag, block, bytes);
+    CHECK(h->offset == HEADER_BYTES || h->origin == FROM_HUGE_PAGES);
+    if (a->hooks.alloc || h->origin != FROM_MALLOC ||
+        origin_of(a, bytes, HEADER_BYTES) != FROM_MALLOC)
+        return resize_by_copy(a, tag, block, bytes);
 
     if (countdown_hits(a) || bytes > PTRDIFF_MAX / 2 - HEADER_BYTES) return NULL;
     uint8_t old_tag = h->tag;
@@ -261,7 +331,8 @@ void mem_free(struct alloc *a, void *block)
     size_t total = charged_bytes(&h);
     void *base = (uint8_t *)block - h.offset;
     header->guard = GUARD_FREED; /* (3) */
-    if (h.is_mapped) unmap_block(base, h.offset, (size_t)h.bytes);
+    if (h.origin == FROM_HUGE_PAGES) unmap_huge_pages(base, h.offset, (size_t)h.bytes);
+    else if (h.origin == FROM_PAGES) give_pages(a, base, (size_t)h.bytes);
     else system_free(a, base, total);
     atomic_sub_relaxed(&a->tag_bytes[h.tag], total);
     atomic_sub_relaxed(&a->used_bytes, total);
@@ -295,6 +366,7 @@ void alloc_destroy(struct alloc *a)
 {
     if (!a) return;
     CHECK_SLOW(atomic_load_relaxed(&a->used_bytes) == 0);
+    drop_spares(a);
     system_free(a, a, sizeof *a);
 }
 

@@ -44,8 +44,9 @@ void alloc_destroy(struct alloc *a); /* CHECKs that nothing is left, in debug bu
 struct alloc *alloc_libc(void);
 
 /* NULL when the budget or the system refuses, or the test countdown hits.  bytes 0 gives a unique
- * block.  mem_zalloc zeroes.  The result is aligned to 16.  Without hooks, blocks of 4 MiB and more
- * are on huge pages. */
+ * block.  mem_zalloc zeroes.  The result is aligned to 16.  Without hooks, blocks of 512 KiB
+ * and more are the system's again when they are freed, but for 12 MiB of them, and of 4 MiB and
+ * more are on huge pages. */
 void *mem_alloc(struct alloc *a, enum mem_tag tag, size_t bytes) __attribute__((malloc));
 void *mem_zalloc(struct alloc *a, enum mem_tag tag, size_t bytes) __attribute__((malloc));
 /* Aligned to 64..4096 bytes; blocks of 2 MiB and more are aligned to 2 MiB and advised to huge

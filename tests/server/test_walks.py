@@ -6,7 +6,14 @@ import json
 import time
 
 import pytest
-from program import Program, RpcError, http_bytes, read_response
+from program import (
+    IS_SANITIZED,
+    Program,
+    RpcError,
+    http_bytes,
+    read_response,
+    wait_until,
+)
 
 NAMES = {"collection_name": "docs"}
 MOST = 100000  # records of an answer
@@ -88,3 +95,24 @@ def test_a_walk_keeps_its_timeout(program, method):
             method, where="text LIKE '%a%c%' OR text LIKE '%b%d%' OR n = 2", timeout_ms=2, **NAMES
         )
     assert failed.value.name == "DEADLINE" and time.monotonic() - begun < 2
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="figures of the release build")
+def test_memory_of_large_answers_goes_back(tmp_path):
+    """What threads made that are idle since is the system's again."""
+    with Program(tmp_path / "data") as program:
+        r = program.rpc(60)
+        r.call("required_collection", dim=1, **NAMES)
+        for first in range(0, 60, 20):
+            r.call("add", ids=list(range(first, first + 20)), vectors=[[1.0]] * 20,
+                   fields=[{"text": f"{i:08}" * 110000} for i in range(20)], **NAMES)
+        r.call("flush", **NAMES)
+        r.call("query", **NAMES)
+        before = program.status("VmRSS")
+        for _ in range(5):
+            r.send("query", **NAMES)
+        for _ in range(5):
+            assert len(r.read()[2]["result"]) == 60
+        assert program.status("VmHWM") - before > 150 << 10, "it was large"
+        wait_until(lambda: program.status("VmRSS") - before < 64 << 10)
+        assert program.stop() == 0

@@ -13,10 +13,11 @@ static void blocks_are_aligned_and_counted(void **state)
 {
     (void)state;
     struct alloc *a = alloc_create(NULL, 0);
-    size_t sizes[] = {0, 1, 15, 16, 17, 4096, 100000};
-    void *blocks[7];
+    size_t sizes[] = {0, 1, 15, 16, 17, 4096, 100000, 524288, 1500000};
+    enum { COUNT = sizeof sizes / sizeof *sizes };
+    void *blocks[COUNT];
     size_t sum = 0;
-    for (size_t i = 0; i < 7; i++) {
+    for (size_t i = 0; i < COUNT; i++) {
         blocks[i] = mem_alloc(a, MEM_TAIL, sizes[i]);
         assert_non_null(blocks[i]);
         assert_int_equal((uintptr_t)blocks[i] % 16, 0);
@@ -26,8 +27,8 @@ static void blocks_are_aligned_and_counted(void **state)
     assert_int_equal(alloc_used_bytes(a), sum);
     assert_int_equal(alloc_tag_bytes(a, MEM_TAIL), sum);
     assert_int_equal(alloc_tag_bytes(a, MEM_LOG), 0);
-    assert_int_equal(alloc_count(a), 7);
-    for (size_t i = 0; i < 7; i++) mem_free(a, blocks[i]);
+    assert_int_equal(alloc_count(a), COUNT);
+    for (size_t i = 0; i < COUNT; i++) mem_free(a, blocks[i]);
     assert_int_equal(alloc_used_bytes(a), 0);
     assert_int_equal(alloc_tag_bytes(a, MEM_TAIL), 0);
     alloc_destroy(a);
@@ -115,12 +116,14 @@ static void resize_keeps_contents_and_moves_the_tag(void **state)
     alloc_destroy(a);
 }
 
-/* From 4 MiB on blocks lie on huge pages; growing and shrinking crosses that line both ways. */
+/* From 512 KiB on blocks have pages of their own, from 4 MiB on huge ones; growing and shrinking
+ * crosses these lines both ways. */
 static void resize_of_a_large_block_keeps_contents_and_counts(void **state)
 {
     (void)state;
     struct alloc *a = alloc_create(NULL, 0);
-    static const size_t sizes[] = {5 << 20, 9 << 20, 200, 6 << 20, 4 << 20, 1 << 20};
+    static const size_t sizes[] = {5 << 20, 9 << 20, 200,     524287,  524288, 1 << 20,
+                                   900000,  200000,  6 << 20, 4 << 20, 1 << 20};
     uint8_t *p = mem_alloc(a, MEM_LOG, 3 << 20);
     p[0] = 1;
     p[99] = 2;
