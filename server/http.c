@@ -304,14 +304,17 @@ static bool has_key(struct connection *c, const struct http_parser *p)
            server_check_key(c->loop->server, slice_of(key.bytes, key.size));
 }
 
-/* Of a page elsewhere, where no key says who asks (http_origin.h). */
-static bool is_foreign_page(struct connection *c, const struct http_parser *p)
+/* Where no key says who asks.  A browser reaches no Unix socket. */
+static void refuse_foreigners(struct connection *c, struct http_state *s)
 {
-    struct slice origin;
+    const struct server *server = c->loop->server;
+    bool is_pipe = stream_plain_is_pipe(&c->stream);
 
-    if (server_needs_key(c->loop->server)) return false;
-    uint32_t count = http_parser_find(p, "origin", &origin);
-    return count > 1 || (count == 1 && !http_origin_is_local(origin));
+    if (server_needs_key(server)) return;
+    const char *text = http_foreign_text(&s->parser, is_pipe ? NULL : server->options.host);
+    if (!text) return;
+    s->refusal.code = 0;
+    refuse_later(s, 403, LYNSE_UNAUTHORIZED, text);
 }
 
 static void find_route(struct connection *c, struct http_state *s)
@@ -420,10 +423,7 @@ static void begin_head(struct connection *c, struct http_state *s)
         s->refusal.code = 0; /* who may not enter learns of no path */
         refuse_later(s, 401, LYNSE_UNAUTHORIZED, "Unauthorized");
     }
-    if (is_foreign_page(c, &s->parser)) {
-        s->refusal.code = 0;
-        refuse_later(s, 403, LYNSE_UNAUTHORIZED, "Origin: a server without a key serves no pages");
-    }
+    refuse_foreigners(c, s);
     if (!s->refusal.code) http_parser_gather(&s->parser, &r->body);
     connection_progress(c);
     if (!s->parser.request.wants_continue) return;

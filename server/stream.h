@@ -60,6 +60,7 @@ struct loop;
 int stream_plain_open(struct stream *s, struct loop *l, bool is_pipe);
 /* What its peer's address is counted by (address_counts.h); false: it has none, or is gone. */
 bool stream_plain_address(const struct stream *s, uint64_t *out);
+bool stream_plain_is_pipe(const struct stream *s);
 /* Take the connection that `listener` has to give.  0, or an error of libuv. */
 int stream_plain_accept(struct stream *s, uv_stream_t *listener);
 /* Take a connected socket; it is the stream's where this is 0.  0, or an error of libuv. */

@@ -120,6 +120,11 @@ bool stream_plain_address(const struct stream *s, uint64_t *out)
            address_key(any, out);
 }
 
+bool stream_plain_is_pipe(const struct stream *s)
+{
+    return s->uv.handle.type == UV_NAMED_PIPE;
+}
+
 int stream_plain_accept(struct stream *s, uv_stream_t *listener)
 {
     int rc = uv_accept(listener, &s->uv.stream);
@@ -130,7 +135,7 @@ int stream_plain_accept(struct stream *s, uv_stream_t *listener)
 
 int stream_plain_adopt(struct stream *s, int fd)
 {
-    if (s->uv.handle.type == UV_NAMED_PIPE) return uv_pipe_open(&s->uv.pipe, fd);
+    if (stream_plain_is_pipe(s)) return uv_pipe_open(&s->uv.pipe, fd);
     int rc = uv_tcp_open(&s->uv.tcp, fd);
     if (rc == 0) uv_tcp_nodelay(&s->uv.tcp, 1);
     return rc;

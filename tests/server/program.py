@@ -158,7 +158,7 @@ class RpcError(Exception):
 
 
 def http_bytes(method, path, body=b"", *headers):
-    head = [f"{method} {path} HTTP/1.1", "Host: here", *headers]
+    head = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
     if body or method == "POST":
         head.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*head, "", ""]).encode() + body

@@ -148,7 +148,7 @@ def test_signals_under_load_lose_nothing(serve, signals):
 def test_a_second_signal_does_not_wait_for_a_silent_caller(serve):
     server = serve("--drain-secs", "60")
     with socket.create_connection(("127.0.0.1", server.port)) as silent:
-        silent.sendall(b"POST /add HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        silent.sendall(b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         time.sleep(0.2)
         server.process.send_signal(signal.SIGTERM)
         server.wait_for("stopping")

@@ -154,7 +154,7 @@ def test_bytes_of_requests_have_a_budget(busy):
     part = b"x" * (1 << 20)
     for _ in range(12):
         s = busy.connect(30)
-        s.sendall(b"POST /search HTTP/1.1\r\nHost: h\r\nContent-Length: 30000000\r\n\r\n")
+        s.sendall(b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30000000\r\n\r\n")
         crowd.append(s)
         try:
             for _ in range(20):
