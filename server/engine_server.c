@@ -187,16 +187,19 @@ static int catalog_version(lua_State *L)
     return 1;
 }
 
-/* server_state() → { draining, data_dir, version, uptime_us, connections, requests } */
+/* server_state() → { draining, data_dir, version, started_us, connections, requests,
+ * memory_bytes }; data_dir for those alone who may enter */
 static int read_state(lua_State *L)
 {
     struct loop *l = loop_of(L);
     struct server *s = l->server;
+    bool may_enter = !server_needs_key(s) || request_current(L)->is_authenticated;
 
     lua_createtable(L, 0, 8);
     lua_pushboolean(L, server_is_draining(s));
     lua_setfield(L, -2, "draining");
-    lua_pushstring(L, s->options.data_dir);
+    if (may_enter) lua_pushstring(L, s->options.data_dir);
+    else lua_pushnil(L);
     lua_setfield(L, -2, "data_dir");
     lua_pushstring(L, lynse_version());
     lua_setfield(L, -2, "version");

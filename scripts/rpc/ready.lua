@@ -6,7 +6,7 @@ return {
    public = true,
    arguments = {},
    returns = shapes.map {
-      status = shapes.one_of { "ready", "not_ready" }, root_path = shapes.text,
+      status = shapes.one_of { "ready", "not_ready" }, root_path = shapes.optional(shapes.text),
    },
    run = function(context)
       local state = context.engine.server_state()

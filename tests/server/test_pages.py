@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pages of the web may make a browser on this machine ask of a server without a key."""
 
+import json
 import socket
 
 import pytest
@@ -70,6 +71,19 @@ def test_a_name_of_elsewhere_is_refused_without_a_key(server, host, status):
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(server.socket_path)
         assert ask(s, host) == 200
+
+
+def test_strangers_are_told_no_path(tmp_path):
+    with Program(tmp_path / "d", "--api-key", "key") as program:
+        with program.connect() as s:
+            assert http(s, "GET", "/readyz") == (200, {"status": "ready"})
+            s.sendall(http_bytes("GET", "/readyz", b"", "Authorization: Bearer key"))
+            assert json.loads(read_response(s)[2])["root_path"] == str(tmp_path / "d")
+        r = program.rpc()
+        assert r.call("ready") == {"status": "ready"}
+        r.call("authenticate", api_key="key")
+        assert r.call("ready")["root_path"] == str(tmp_path / "d")
+        assert program.stop() == 0
 
 
 def test_with_a_key_any_name_will_do(tmp_path):
