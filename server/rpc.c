@@ -45,6 +45,18 @@ static bool is_busy(const struct connection *c)
     return c->request_count >= c->loop->server->options.in_flight_max;
 }
 
+/* What there is of its answer goes, and with it that there was no memory for more: an error is
+ * small.  Where memory ran out before it began, bytes are missing that were owed, and the
+ * connection ends. */
+static void take_back(struct request *r)
+{
+    struct buf *out = &r->connection->out;
+
+    if (!r->is_being_answered) return;
+    out->size = r->answer_start;
+    out->failed = false;
+}
+
 static void answer(struct request *r, lua_State *L, int index, const struct error *err)
 {
     struct connection *c = r->connection;
@@ -54,27 +66,41 @@ static void answer(struct request *r, lua_State *L, int index, const struct erro
         server_report(r, err);
         return;
     }
-    if (r->is_being_answered) c->out.size = r->answer_start; /* what the writing raised in */
+    take_back(r); /* what the writing raised in */
     size_t at = r->answer_start = c->out.size;
-    r->is_being_answered = true;
+    r->is_being_answered = buf_ok(&c->out);
     if (!err) {
         rpc_write_result_head(&c->out, r->message_id);
-        if (result_write(L, index, r->number, &c->out, &failed) != 0) err = &failed;
+        int rc = result_write(L, index, r->number, &c->out, &failed);
+        if (rc == 0 && buf_ok(&c->out)) {
+            server_report(r, NULL); /* behind what may fail, or raise and lead here again */
+            c->loop->answered_bytes += c->out.size - at;
+            connection_flush(c);
+            return;
+        }
+        if (rc == 0) error_no_memory(&failed, c->out.size - at);
+        take_back(r);
+        err = &failed;
     }
-    server_report(r, err); /* behind what may fail, or raise and lead here again */
-    if (err) {
-        c->out.size = at;
-        rpc_write_error(&c->out, r->message_id, err);
-    } else {
-        c->loop->answered_bytes += c->out.size - at;
-    }
+    server_report(r, err);
+    rpc_write_error(&c->out, r->message_id, err);
     connection_flush(c);
 }
 
-static void refuse_frame(struct connection *c, struct slice frame, const struct error *err)
+/* false: it has no msgid that could be read. */
+static bool refuse_frame(struct connection *c, struct slice frame, const struct error *err)
 {
     uint32_t id;
-    if (rpc_peek_msgid(frame, &id)) rpc_write_error(&c->out, id, err);
+    if (!rpc_peek_msgid(frame, &id)) return false;
+    rpc_write_error(&c->out, id, err);
+    return true;
+}
+
+/* Whoever waits for an answer that cannot be addressed to him sees the end instead. */
+static void refuse_message(struct connection *c, struct slice frame, const struct error *err)
+{
+    if (!refuse_frame(c, frame, err) && !rpc_is_notification(frame))
+        c->must_linger = c->ends_after_write = true;
 }
 
 /* INVARIANT: the request owns a copy of its frame, in which its params are. */
@@ -94,7 +120,7 @@ static void begin(struct connection *c, struct slice frame)
     }
     if (rpc_read(buf_slice(&r->body), &s->limits, &message, &err) != 0 ||
         message.kind == RPC_RESPONSE) {
-        if (err.code) refuse_frame(c, frame, &err); /* a response answers nothing of ours */
+        if (err.code) refuse_message(c, frame, &err); /* a response answers nothing of ours */
         request_destroy(r);
         return;
     }

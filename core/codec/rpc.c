@@ -160,13 +160,25 @@ enum rpc_found rpc_finder_feed(struct rpc_finder *f, const struct rpc_limits *li
     return RPC_FRAME;
 }
 
+/* The cursor goes behind the kind. */
+static bool peek_kind(struct msgpack_cursor *c, enum rpc_kind wanted)
+{
+    struct value frame, kind;
+    return msgpack_next(c, &frame) && frame.type == VALUE_ARRAY && msgpack_next(c, &kind) &&
+           kind.type == VALUE_INT && kind.as.integer == wanted;
+}
+
+bool rpc_is_notification(struct slice bytes)
+{
+    struct msgpack_cursor c = msgpack_cursor_of(bytes);
+    return peek_kind(&c, RPC_NOTIFICATION);
+}
+
 bool rpc_peek_msgid(struct slice bytes, uint32_t *out_msgid)
 {
     struct msgpack_cursor c = msgpack_cursor_of(bytes);
-    struct value frame, kind, msgid;
-    if (!msgpack_next(&c, &frame) || frame.type != VALUE_ARRAY) return false;
-    if (!msgpack_next(&c, &kind) || kind.type != VALUE_INT || kind.as.integer != RPC_REQUEST)
-        return false;
+    struct value msgid;
+    if (!peek_kind(&c, RPC_REQUEST)) return false;
     if (!msgpack_next(&c, &msgid) || msgid.type != VALUE_INT || msgid.as.integer < 0 ||
         msgid.as.integer > UINT32_MAX)
         return false;

@@ -60,6 +60,8 @@ enum rpc_found rpc_finder_feed(struct rpc_finder *f, const struct rpc_limits *li
 /* The msgid of the request that bytes begin with, whole or not: whom a broken frame's error is
  * for.  false: it has none, or it has not come. */
 bool rpc_peek_msgid(struct slice bytes, uint32_t *out_msgid);
+/* Whether they begin a notification, whose sender waits for no answer.  Any bytes. */
+bool rpc_is_notification(struct slice bytes);
 
 /* ---- Reading frames ---- */
 
