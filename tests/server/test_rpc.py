@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whoever waits for an answer of msgpack-RPC gets one, or sees the end of the connection."""
 
+import math
 import resource
 
 import msgpack
 import pytest
-from program import IS_SANITIZED, Closed, Program, Rpc
+from program import IS_SANITIZED, Closed, Program, Rpc, http
 
 HEALTH = msgpack.packb([0, 7, "health", {}])
 
@@ -40,6 +41,18 @@ def test_a_wrong_notification_is_passed_over(server):
             s.sendall(msgpack.packb(frame))
         s.sendall(HEALTH)
         assert Rpc(s).read()[0] == 7
+
+
+def test_what_json_has_no_word_for(server):
+    r = server.rpc()
+    r.call("required_collection", collection_name="vast", dim=1)
+    r.call("add", collection_name="vast", ids=[1, 2], vectors=[[3e38], [-3e38]])
+    params = {"collection_name": "vast", "vector": [3e38], "k": 2}
+    scores = r.call("search", **params)["items"]["scores"]
+    assert all(math.isinf(score) for score in scores)
+    with server.connect() as s:
+        assert http(s, "POST", "/search", params)[1]["params"]["items"]["scores"] == [None] * 2
+    r.call("drop_collection", collection_name="vast")
 
 
 @pytest.mark.skipif(IS_SANITIZED, reason="it has no address space to spare")
