@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <uv.h>
 
 #include "base/log.h"
@@ -68,6 +69,13 @@ static int first_option(int argc, char **argv)
     return 2;
 }
 
+/* A folder that is new is for nobody else, and so is all in it.  Where that fails, the engine says
+ * what is in the way; and it syncs the folder's entry, whoever has made it. */
+static void make_folder(const char *path)
+{
+    if (strcmp(path, ":memory:") != 0) (void)mkdir(path, 0700);
+}
+
 static int serve(const struct options_reading *reading)
 {
     const struct server_options *o = &reading->values;
@@ -84,6 +92,7 @@ static int serve(const struct options_reading *reading)
     if (reading->origins[OPTION_api_key].source == SOURCE_COMMAND_LINE && !o->api_key_file)
         log_event(LOG_WARN, "key_in_sight text=\"other users of this machine see --api-key: use "
                             "LYNSE_API_KEY or --api-key-file\"");
+    make_folder(o->data_dir);
     if (server_open(&server, o, &err) != 0) return refuse("serve", &err, 1);
     uv_thread_create(&waiter, wait_for_signals, &signals);
     tell_listening(o);

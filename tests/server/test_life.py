@@ -28,6 +28,14 @@ def test_a_port_in_use(serve, tmp_path):
         assert "address already in use" in answer.stderr
 
 
+def test_a_new_folder_is_for_nobody_else(serve, tmp_path):
+    (tmp_path / "there").mkdir(mode=0o750)
+    for name, mode in (("new", 0o700), ("there", 0o750)):
+        server = serve(data_dir=tmp_path / name)
+        assert (tmp_path / name).stat().st_mode & 0o777 == mode
+        assert server.stop() == 0
+
+
 def test_a_folder_that_is_open(serve, tmp_path):
     serve(data_dir=tmp_path / "data")
     answer = begin(tmp_path)
