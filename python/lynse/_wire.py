@@ -17,6 +17,11 @@ from .types import FloatArray, Hits, IdBatch, PackedFields
 
 LARGE_BYTES = 64 << 10  # what is at least so large is not copied once more
 NULL = b"\xc0"
+# What reading may raise of bytes, or of a value, that are not what they should be.
+UNREADABLE = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+    ValueError, msgpack.UnpackException,
+)  # fmt: skip
 
 Chunks = list[Any]  # of bytes and of memoryviews of bytes
 

@@ -11,12 +11,14 @@ import base64
 import http.client
 import json
 import re
+import socket
 from typing import Any
 
 from . import errors
-from ._wire import Chunks, decode, read_named_error, size_of
+from ._wire import UNREADABLE, Chunks, decode, read_named_error, size_of
 from .address import Address
 from .errors import Internal, LynseError
+from .rpc import LARGEST_ANSWER, READ_BYTES
 from .transport import (
     CONNECT_TIMEOUT_S,
     TIMEOUTS,
@@ -37,6 +39,22 @@ USUAL = {
 }  # fmt: skip
 
 
+class DeadlineSocket(socket.socket):
+    """In whatever drops a peer sends or takes bytes, `deadline` is that of the whole exchange."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        super().__init__(fileno=connected.detach())
+        self.deadline = 0.0
+
+    def recv_into(self, *arguments: Any) -> int:
+        self.settimeout(seconds_to(self.deadline))
+        return super().recv_into(*arguments)
+
+    def sendall(self, *arguments: Any) -> None:
+        self.settimeout(seconds_to(self.deadline))
+        super().sendall(*arguments)
+
+
 class HttpConnection:
     """One request at a time; its owner's thread alone."""
 
@@ -44,7 +62,8 @@ class HttpConnection:
         self._address = address
         self._connection = http.client.HTTPConnection(address.host, address.port)
         self._connection.auto_open = 0
-        self._connection.sock = open_socket(address, CONNECT_TIMEOUT_S)
+        self._socket = DeadlineSocket(open_socket(address, CONNECT_TIMEOUT_S))
+        self._connection.sock = self._socket
         self._headers = {"Content-Type": MSGPACK, "Accept": MSGPACK}
         if api_key is not None:
             self._headers["Authorization"] = _authorization(api_key)
@@ -53,12 +72,11 @@ class HttpConnection:
         was_sent = False
         headers = {**self._headers, "Content-Length": str(size_of(params))}
         try:
-            self._settle(deadline)
+            self._socket.deadline = deadline
             self._connection.request("POST", f"{self._address.path}/{method}", params, headers)
             was_sent = True
             response = self._connection.getresponse()
-            self._settle(deadline)
-            body = response.read()
+            body = _read_body(response)
         except TIMEOUTS:
             if was_sent:
                 raise
@@ -67,11 +85,9 @@ class HttpConnection:
             number = getattr(error, "errno", 0) or 0
             text = str(error) or type(error).__name__
             raise Broken(text, was_sent=was_sent, os_errno=number) from None
+        except (ArithmeticError, MemoryError) as error:  # of sizes that the server made up
+            raise Internal(f"the server's answer cannot be held: {error or 'too large'}") from None
         return _read(response, body)
-
-    def _settle(self, deadline: float) -> None:
-        if self._connection.sock is not None:
-            self._connection.sock.settimeout(seconds_to(deadline))
 
     def is_stale(self) -> bool:
         """http.client lets the socket go after an answer that ends the connection."""
@@ -88,6 +104,21 @@ def _authorization(api_key: str) -> str:
     return "Basic " + base64.b64encode(b"lynse:" + api_key.encode()).decode()
 
 
+def _read_body(response: http.client.HTTPResponse) -> bytes:
+    """MemoryError: more than any answer of a server has."""
+    if response.length is not None:
+        if response.length > LARGEST_ANSWER:
+            raise MemoryError(f"Content-Length {response.length}")
+        return response.read()
+    pieces, size = [], 0
+    while piece := response.read(READ_BYTES):
+        pieces.append(piece)
+        size += len(piece)
+        if size > LARGEST_ANSWER:
+            raise MemoryError(f"more than {LARGEST_ANSWER} bytes")
+    return b"".join(pieces)
+
+
 def _read(response: http.client.HTTPResponse, body: bytes) -> LynseError | Any:
     if response.status != 200:
         return _read_error(response, body)
@@ -95,8 +126,9 @@ def _read(response: http.client.HTTPResponse, body: bytes) -> LynseError | Any:
         return Internal(f"the server answered with {response.headers.get_content_type()}")
     try:
         answer = decode(body)
-    except ValueError as error:
-        return Internal(f"the server's answer is no msgpack: {error}")
+    except UNREADABLE as error:
+        what = f"{type(error).__name__}: {error}"
+        return Internal(f"the server's answer is no msgpack: {what:.200}")
     if isinstance(answer, dict) and "params" in answer:
         return answer["params"]
     return answer
@@ -106,7 +138,7 @@ def _read_error(response: http.client.HTTPResponse, body: bytes) -> LynseError:
     usual = USUAL.get(response.status, errors.Internal).code
     try:
         answer = json.loads(body)
-    except ValueError:
+    except UNREADABLE:
         answer = None
     if not isinstance(answer, dict):
         text = body.decode("utf-8", "replace").strip() or response.reason

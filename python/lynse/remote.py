@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from . import address, http, rpc
+from . import _answers, address, http, rpc
 from .errors import NotFound
 from .remote_collection import RemoteCollection
 from .transport import Transport
 from .types import CollectionBackend
+
+T = TypeVar("T")
 
 
 def open_transport(uri: str, api_key: str | None) -> Transport:
@@ -52,11 +55,11 @@ class RemoteRoot:
     def refresh(self) -> None:
         """A server answers with what is there now."""
 
-    def _read(self, method: str, **params: Any) -> Any:
-        return self._transport.call(method, params)
+    def _read(self, method: str, reading: Callable[[Any], T], **params: Any) -> T:
+        return _answers.take(method, self._transport.call(method, params), reading)
 
-    def _write(self, method: str, **params: Any) -> Any:
-        return self._transport.call(method, params, is_write=True)
+    def _write(self, method: str, **params: Any) -> None:
+        self._transport.call(method, params, is_write=True)
 
     def database_create(self, database: str) -> None:
         self._write("create_database", database_name=database)
@@ -65,19 +68,21 @@ class RemoteRoot:
         self._write("drop_database", database_name=database)
 
     def database_exists(self, database: str) -> bool:
-        return bool(self._read("database_exists", database_name=database)["exists"])
+        return self._read("database_exists", _answers.flag("exists"), database_name=database)
 
     def database_list(self) -> list[str]:
-        names: list[str] = self._read("list_databases")["databases"]
-        return names
+        return self._read("list_databases", _answers.names("databases"))
 
     def collection_list(self, database: str) -> list[str]:
-        names: list[str] = self._read("show_collections", database_name=database)["collections"]
-        return names
+        return self._read("show_collections", _answers.names("collections"), database_name=database)
 
     def collection_exists(self, database: str, name: str) -> bool:
-        answer = self._read("is_collection_exists", database_name=database, collection_name=name)
-        return bool(answer["exists"])
+        return self._read(
+            "is_collection_exists",
+            _answers.flag("exists"),
+            database_name=database,
+            collection_name=name,
+        )
 
     def collection_drop(self, database: str, name: str) -> None:
         self._write("drop_collection", database_name=database, collection_name=name)

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from . import _fields, _wire
+from . import _answers, _wire
 from ._marshal import c_text, join_hits
 from ._requests import ID_BYTES, id_of_group
 from .errors import Deadline, LynseError, ShuttingDown
@@ -23,6 +24,7 @@ from .types import (
     Ranking,
 )
 
+T = TypeVar("T")
 IDS_PER_CALL = 100_000
 QUERIES_PER_CALL = 1_000
 LONGEST_SEARCH_S = 600.0  # what a search gets that was given no time-out
@@ -58,37 +60,37 @@ class RemoteCollection:
             method, {**self._names, **params}, is_write=is_write, deadline=deadline
         )
 
-    def _read(self, method: str, deadline: float | None = None, **params: Any) -> Any:
-        return self._call(method, params, deadline, False)
+    def _read(
+        self,
+        method: str,
+        reading: Callable[[Any], T],
+        deadline: float | None = None,
+        **params: Any,
+    ) -> T:
+        return _answers.take(method, self._call(method, params, deadline, False), reading)
 
-    def _write(self, method: str, deadline: float | None = None, **params: Any) -> Any:
-        return self._call(method, params, deadline, True)
+    def _write(
+        self,
+        method: str,
+        reading: Callable[[Any], T],
+        deadline: float | None = None,
+        **params: Any,
+    ) -> T:
+        return _answers.take(method, self._call(method, params, deadline, True), reading)
 
     # ---- What it is ----
 
     def info(self) -> CollectionInfo:
-        answer = self._read("collection_info")
-        return CollectionInfo(
-            dim=answer["dim"],
-            metric=answer["metric"] or "ip",
-            sync=answer["sync"],
-            live_count=answer["live_count"],
-            deleted_count=answer["deleted_count"],
-            max_id=answer["max_id"],
-            is_read_only=answer["is_read_only"],
-            index_mode=answer["index_mode"] or "",
-            directory=answer["directory"],
-        )
+        return self._read("collection_info", _answers.info)
 
     def description(self) -> str | None:
-        return self._read("collection_info").get("description") or None
+        return self._read("collection_info", _answers.description)
 
     def describe(self, text: str | None) -> None:
-        self._write("update_collection_description", description=text or "")
+        self._write("update_collection_description", _answers.nothing, description=text or "")
 
     def list_fields(self) -> list[str]:
-        names: list[str] = self._read("list_fields")["fields"]
-        return names
+        return self._read("list_fields", _answers.names("fields"))
 
     # ---- Writing ----
 
@@ -102,15 +104,15 @@ class RemoteCollection:
         fields: PackedFields | None,
         request_id: bytes | None,
     ) -> int:
-        answer = self._write(
+        return self._write(
             "add",
+            _answers.first_id(ids is None),
             ids=None if ids is None else _wire.ids_value(ids),
             vectors=_wire.vectors_value(vectors),
             fields=None if fields is None else _wire.fields_value(fields),
             request_id=_id_text(request_id),
             return_ids=False,
         )
-        return int(answer["first_id"]) if ids is None else 0
 
     def upsert(
         self,
@@ -121,6 +123,7 @@ class RemoteCollection:
     ) -> None:
         self._write(
             "upsert",
+            _answers.nothing,
             ids=_wire.ids_value(ids),
             vectors=_wire.vectors_value(vectors),
             fields=None if fields is None else _wire.fields_value(fields),
@@ -136,10 +139,13 @@ class RemoteCollection:
             part = ids.slice(start, start + IDS_PER_CALL)
             group_id = _id_text(id_of_group(request_id, start))
             try:
-                answer = self._write(
-                    method, deadline, ids=_wire.ids_value(part), request_id=group_id
+                count += self._write(
+                    method,
+                    _answers.count("row_count"),
+                    deadline,
+                    ids=_wire.ids_value(part),
+                    request_id=group_id,
                 )
-                count += int(answer["row_count"])
             except LynseError as failed:
                 failed.rows_applied += count
                 raise
@@ -151,54 +157,44 @@ class RemoteCollection:
     def delete_where(self, where: str, deadline: float | None, request_id: bytes | None) -> int:
         c_text(where, "where")
         given = {} if request_id is None else {"request_id": request_id.hex()}
-        return int(self._write("delete", deadline, where=where, **given)["row_count"])
+        reading = _answers.count("row_count")
+        return self._write("delete", reading, deadline, where=where, **given)
 
     def restore(self, ids: IdBatch, request_id: bytes | None) -> int:
         return self._mark("restore", ids, None, request_id)
 
     def build_index(self, index_mode: str) -> None:
-        self._write("build_index", index_mode=index_mode)
+        self._write("build_index", _answers.nothing, index_mode=index_mode)
 
     def remove_index(self) -> None:
-        self._write("remove_index")
+        self._write("remove_index", _answers.nothing)
 
     def sync(self) -> None:
-        self._write("sync")
+        self._write("sync", _answers.nothing)
 
     def flush(self) -> None:
-        self._write("flush")
+        self._write("flush", _answers.nothing)
 
     def checkpoint(self) -> None:
-        self._write("checkpoint")
+        self._write("checkpoint", _answers.nothing)
 
     # ---- Hooks ----
 
     def set_hook(self, point: str, source: str, options: bytes, on_failure: str) -> int:
-        answer = self._write(
+        return self._write(
             "set_hook",
+            _answers.count("version"),
             point=point,
             source=source,
             options=_wire.options_value(options),
             on_failure=on_failure,
         )
-        return int(answer["version"])
 
     def drop_hook(self, point: str) -> None:
-        self._write("drop_hook", point=point)
+        self._write("drop_hook", _answers.nothing, point=point)
 
     def hooks(self) -> list[tuple[str, int, str, bytes, str, bool, bool]]:
-        return [
-            (
-                hook["point"],
-                hook["version"],
-                hook["source"],
-                _fields.pack([hook["options"] or {}]).data,
-                hook["on_failure"],
-                hook["is_trusted"],
-                hook["is_disabled"],
-            )
-            for hook in self._read("list_hooks")["hooks"]
-        ]
+        return self._read("list_hooks", _answers.hooks)
 
     # ---- Searching ----
 
@@ -219,8 +215,11 @@ class RemoteCollection:
         found: list[Hits] = []
         for start in range(0, len(queries), QUERIES_PER_CALL):
             part = queries[start : start + QUERIES_PER_CALL]
-            answer = self._read(
+            found += self._read(
                 "batch_search",
+                _answers.hits(
+                    "results", len(part), with_fields=with_fields, with_vectors=with_vectors
+                ),
                 latest,
                 vectors=_wire.vectors_value(part),
                 k=k,
@@ -232,8 +231,7 @@ class RemoteCollection:
                 no_hooks=not ranking.hooks,
                 return_fields=with_fields,
                 raw=True,
-            )["results"]
-            found += _wire.read_hits(answer, with_fields=with_fields, with_vectors=with_vectors)
+            )
         return found
 
     def search_range(
@@ -245,16 +243,16 @@ class RemoteCollection:
         *,
         hooks: bool,
     ) -> Hits:
-        answer = self._read(
+        return self._read(
             "search_range",
+            _answers.hits("result", 1, with_fields=False, with_vectors=False),
             deadline or time.monotonic() + LONGEST_SEARCH_S,
             vector=_wire.vector_value(query),
             threshold=max(-LARGEST, min(LARGEST, threshold)),
             max_results=max_results,
             no_hooks=not hooks,
             raw=True,
-        )["result"]
-        return _wire.read_hits(answer, with_fields=False, with_vectors=False)[0]
+        )[0]
 
     # ---- Reading ----
 
@@ -262,32 +260,31 @@ class RemoteCollection:
         parts = []
         for start in range(0, max(1, ids.size), IDS_PER_CALL):
             part = ids.slice(start, start + IDS_PER_CALL)
-            answer = self._read(
+            parts += self._read(
                 "get",
+                _answers.hits("items", 1, with_fields=with_fields, with_vectors=with_vectors),
                 ids=_wire.ids_value(part),
                 return_fields=with_fields,
                 return_vectors=with_vectors,
                 raw=True,
-            )["items"]
-            parts += _wire.read_hits(answer, with_fields=with_fields, with_vectors=with_vectors)
+            )
         dim = parts[0].vectors.shape[1] if parts[0].vectors is not None else 0
         return join_hits(parts, dim, with_fields=with_fields, with_vectors=with_vectors)
 
     def query(self, where: str, *, with_fields: bool, with_vectors: bool) -> Hits:
         c_text(where, "where")
+        reading = _answers.hits("result", 1, with_fields=with_fields, with_vectors=with_vectors)
         if with_vectors:
-            answer = self._read("query_vectors", where=where, raw=True)["result"]
-        else:
-            ids_only = not with_fields
-            answer = self._read("query", where=where, return_ids_only=ids_only, raw=True)["result"]
-        return _wire.read_hits(answer, with_fields=with_fields, with_vectors=with_vectors)[0]
+            return self._read("query_vectors", reading, where=where, raw=True)[0]
+        ids_only = not with_fields
+        return self._read("query", reading, where=where, return_ids_only=ids_only, raw=True)[0]
 
     def count(self, where: str) -> int:
         c_text(where, "where")
-        return int(self._read("count", where=where)["count"])
+        return self._read("count", _answers.count("count"), where=where)
 
     def has(self, id_: Id) -> bool:
-        return bool(self._read("is_id_exists", id=id_)["is_id_exists"])
+        return self._read("is_id_exists", _answers.flag("is_id_exists"), id=id_)
 
     def head(self, count: int) -> Hits:
         return self._rows("head", count)
@@ -296,12 +293,8 @@ class RemoteCollection:
         return self._rows("tail", count)
 
     def _rows(self, method: str, count: int) -> Hits:
-        answer = self._read(method, n=count, raw=True)[method]
-        return _wire.read_hits(answer, with_fields=True, with_vectors=True)[0]
+        reading = _answers.hits(method, 1, with_fields=True, with_vectors=True)
+        return self._read(method, reading, n=count, raw=True)[0]
 
     def deleted_ids(self) -> list[Id]:
-        answer = self._read("list_deleted_ids", raw=True)["ids"]
-        ids: list[Id] = answer
-        if isinstance(answer, dict):
-            ids = _wire.read_hits(answer, with_fields=False, with_vectors=False)[0].ids.tolist()
-        return ids
+        return self._read("list_deleted_ids", _answers.deleted_ids, raw=True)

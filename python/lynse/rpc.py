@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 
-from ._wire import Chunks, encode, read_error
+from ._wire import UNREADABLE, Chunks, encode, read_error
 from .address import Address
 from .errors import Internal, Io, LynseError
 from .transport import (
@@ -92,8 +92,8 @@ class RpcConnection:
             raise
         except OSError as error:
             raise Broken(str(error), was_sent=True, os_errno=error.errno or 0) from None
-        except (ValueError, msgpack.UnpackException) as error:
-            raise Broken(f"what came is no msgpack: {error}", was_sent=True) from None
+        except UNREADABLE as error:
+            raise Broken(f"what came is no msgpack: {error!r:.200}", was_sent=True) from None
 
     def _send(self, chunks: Chunks, deadline: float) -> None:
         try:

@@ -498,6 +498,7 @@ return {
    },
    ["python/lynse"] = {
       ["__init__.py"] = "VectorDBClient, ResultView, errors: what a program imports",
+      ["_answers.py"] = "what a server answers, looked at before it is used",
       ["_fields.py"] = "fields between Python's values and msgpack",
       ["_hooks.py"] = "functions in Lua that rank: of one search, and kept with a collection",
       ["_marshal.py"] = "between numpy's arrays and the structs of lynse.h",
