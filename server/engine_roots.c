@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "lua/module/scalars.h"
 #include "server/engine_natives.h"
+#include "server/file_room.h"
 #include "server/kind_words.h"
 #include "server/loop.h"
 #include "server/server.h"
@@ -148,10 +149,15 @@ static void catalog_moves(lua_State *L)
 }
 
 /* Once more: what another loop opened while the drop ran is gone too. */
-static int push_dropped(lua_State *L, struct engine_call *call)
+static int push_dropped(lua_State *L, struct engine_call *base)
 {
+    const struct root_call *call = (const struct root_call *)base;
+    struct opened_names *opened = &loop_of(L)->server->opened;
+
     catalog_moves(L);
-    return push_true(L, call);
+    if (call->database) opened_names_remove_of(opened, call->database);
+    else opened_names_remove(opened, call->name);
+    return push_true(L, base);
 }
 
 /* drop_database(name) */
@@ -184,13 +190,19 @@ static int list_collections(lua_State *L)
 static void work_open(struct engine_call *base)
 {
     struct root_call *call = (struct root_call *)base;
-    base->code = lynse_collection_open(call->db, call->name, &call->collection, &base->error);
-}
+    struct server *server = base->request->loop->server;
+    struct error err = {0};
 
-static void work_require(struct engine_call *base)
-{
-    struct root_call *call = (struct root_call *)base;
-    base->code = lynse_collection_require(call->db, &call->desc, &call->collection, &base->error);
+    if (file_room_enter(server, call->name, &err) != 0) {
+        base->code = base->error.code = err.code;
+        snprintf(base->error.text, sizeof base->error.text, "%s", err.text);
+    } else if (call->desc.name) {
+        base->code =
+            lynse_collection_require(call->db, &call->desc, &call->collection, &base->error);
+    } else {
+        base->code = lynse_collection_open(call->db, call->name, &call->collection, &base->error);
+    }
+    file_room_leave(server);
 }
 
 static void work_collection_drop(struct engine_call *base)
@@ -228,7 +240,7 @@ static int require_collection(lua_State *L)
         LYNSE_METRICS(METRIC_NUMBER)
 #undef METRIC_NUMBER
     };
-    struct root_call *call = root_call_new(L, work_require, push_collection);
+    struct root_call *call = root_call_new(L, work_open, push_collection);
 
     read_full_name(L, call);
     call->base.drop = drop_collection_handle;

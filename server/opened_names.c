@@ -56,6 +56,25 @@ void opened_names_remove(struct opened_names *o, const char *name)
     uv_mutex_unlock(&o->lock);
 }
 
+void opened_names_remove_of(struct opened_names *o, const char *database)
+{
+    size_t size = strlen(database);
+
+    uv_mutex_lock(&o->lock);
+    for (size_t i = o->count; i-- > 0;)
+        if (strncmp(o->names[i].text, database, size) == 0 && o->names[i].text[size] == '/')
+            o->names[i] = o->names[--o->count];
+    uv_mutex_unlock(&o->lock);
+}
+
+bool opened_names_has(struct opened_names *o, const char *name)
+{
+    uv_mutex_lock(&o->lock);
+    bool has_it = place_of(o, name) < o->count;
+    uv_mutex_unlock(&o->lock);
+    return has_it;
+}
+
 size_t opened_names_count(struct opened_names *o)
 {
     uv_mutex_lock(&o->lock);

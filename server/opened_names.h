@@ -7,6 +7,7 @@
 #ifndef SERVER_OPENED_NAMES_H
 #define SERVER_OPENED_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 
@@ -29,6 +30,8 @@ void opened_names_close(struct opened_names *o);
 /* Where there is no room, and none in memory, a name is left out. */
 void opened_names_add(struct opened_names *o, const char *name);
 void opened_names_remove(struct opened_names *o, const char *name);
+void opened_names_remove_of(struct opened_names *o, const char *database);
+bool opened_names_has(struct opened_names *o, const char *name);
 size_t opened_names_count(struct opened_names *o);
 /* The i-th, into *out; 0, or -1 behind the last. */
 int opened_names_at(struct opened_names *o, size_t i, struct opened_name *out);

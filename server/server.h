@@ -50,6 +50,7 @@ struct server {
     _Atomic(uint64_t) catalog_version; /* grows when a collection or database is dropped */
     _Atomic(int) state;                /* enum server_state */
     _Atomic(int64_t) connection_count; /* of all loops */
+    _Atomic(int64_t) opening_count;    /* collections that are being opened (file_room.h) */
     _Atomic(int64_t) held_bytes;       /* of requests that came and are not answered */
     struct mutex stop_lock;            /* who wakes a loop knows that it is there */
 };

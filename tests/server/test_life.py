@@ -14,6 +14,7 @@ import time
 
 import pytest
 from operated import PROGRAM, ROOT, clean_environment, run
+from program import Program, RpcError, wait_until
 
 
 def begin(tmp_path, *options, env=None):
@@ -34,6 +35,39 @@ def test_a_new_folder_is_for_nobody_else(serve, tmp_path):
         server = serve(data_dir=tmp_path / name)
         assert (tmp_path / name).stat().st_mode & 0o777 == mode
         assert server.stop() == 0
+
+
+def test_collections_leave_descriptors_to_connections(tmp_path):
+    with Program(tmp_path / "data", "--workers", "2", files=64) as program:
+        r = program.rpc()
+        made = []
+        with pytest.raises(RpcError, match=r"BUSY: .* of 64 descriptors \(ulimit -n\)"):
+            for i in range(64):
+                r.call("required_collection", collection_name=f"c{i}", dim=1)
+                r.call("add", collection_name=f"c{i}", ids=[1], vectors=[[1.0]])
+                made.append(f"c{i}")
+        assert len(made) >= 5
+        for name in made:  # what is open goes on, and can be asked for again
+            r.call("required_collection", collection_name=name, dim=1)
+            r.call("flush", collection_name=name)
+        others = [program.rpc() for _ in range(12)]
+        assert all(other.call("count", collection_name="c0")["count"] == 1 for other in others)
+        for other in others:
+            other.close()
+        r.call("drop_collection", collection_name="c0")
+        wait_until(lambda: is_made(r, "again"))
+        r.call("create_database", database_name="more")
+        r.call("drop_database", database_name="more")
+        assert program.stop() == 0
+
+
+def is_made(r, name):
+    try:
+        r.call("required_collection", collection_name=name, dim=1)
+    except RpcError as error:
+        assert error.name == "BUSY"
+        return False
+    return True
 
 
 def test_a_folder_that_is_open(serve, tmp_path):

@@ -41,6 +41,7 @@ return {
       ["server/engine_call.c"] = "the same flag, before a call begins",
       ["server/server.h"] = "counters that loops share, and whether it drains",
       ["server/server.c"] = "counters that loops share, and whether it drains",
+      ["server/file_room.c"] = "how many collections are being opened: any thread of the pool",
       ["server/log_lines.c"] = "lines that were dropped: any thread logs",
       ["server/loop.h"] = "connections of a loop, which the loop that listens compares",
       ["server/loop.c"] = "the same count",

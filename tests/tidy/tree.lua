@@ -450,6 +450,7 @@ return {
       ["engine_server.c"] = "what methods ask of the server itself",
       ["engine_writes.c"] = "writes of methods, answered by completions of the engine",
       ["hits_value.[ch]"] = "what was found, as a value of Lua that is encoded with the answer",
+      ["file_room.[ch]"] = "descriptors for one more collection, beside those of connections",
       ["http.c"] = "HTTP/1.1 on a connection: requests in, answers out in order",
       ["http_chunked.[ch]"] = "what stands between the data of a chunked body",
       ["http_codec.[ch]"] = "what stands in a request's head, decoded; and the heads of answers",
