@@ -25,6 +25,7 @@ static const char *const level_names[SIMD_LEVEL_COUNT] = {
 #define LEAF7_EBX_AVX512DQ (1u << 17)
 #define LEAF7_EBX_AVX512BW (1u << 30)
 #define LEAF7_EBX_AVX512VL (1u << 31)
+#define LEAF7_ECX_AVX512VNNI (1u << 11)
 #define XCR0_YMM 0x06u /* xmm, upper half of ymm */
 #define XCR0_ZMM 0xe0u /* masks, upper half of zmm0-15, zmm16-31 */
 
@@ -39,7 +40,10 @@ void cpu_probe(struct cpu_words *out_words)
 #if defined(__x86_64__)
     uint32_t eax, ebx, ecx, edx;
     if (__get_cpuid(1, &eax, &ebx, &ecx, &edx)) words.leaf1_ecx = ecx;
-    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) words.leaf7_ebx = ebx;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
+        words.leaf7_ebx = ebx;
+        words.leaf7_ecx = ecx;
+    }
     if (words.leaf1_ecx & LEAF1_ECX_OSXSAVE) {
         /* By hand: _xgetbv would need -mxsave for this whole file. */
         __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
@@ -65,7 +69,7 @@ enum simd_level cpu_best_level(const struct cpu_words *words)
                                        LEAF7_EBX_AVX512VL) ||
         !has_all(xcr0, XCR0_YMM | XCR0_ZMM))
         return SIMD_AVX2;
-    return SIMD_AVX512;
+    return has_all(words->leaf7_ecx, LEAF7_ECX_AVX512VNNI) ? SIMD_VNNI : SIMD_AVX512;
 }
 
 enum simd_level cpu_choose_level(const char *override, enum simd_level best)

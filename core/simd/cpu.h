@@ -14,7 +14,8 @@
 #define SIMD_LEVELS(_)                                                                             \
     _(SERIAL, serial) /* nothing */                                                                \
     _(AVX2, avx2)     /* AVX2, FMA; ymm state saved */                                             \
-    _(AVX512, avx512) /* and AVX-512 F, BW, DQ, VL; zmm and mask state saved */
+    _(AVX512, avx512) /* and AVX-512 F, BW, DQ, VL; zmm and mask state saved */                    \
+    _(VNNI, vnni)     /* and AVX-512 VNNI */
 
 enum simd_level {
 #define SIMD_LEVEL(LEVEL, name) SIMD_##LEVEL,
@@ -30,6 +31,7 @@ const char *cpu_level_name(enum simd_level level);
 struct cpu_words {
     uint32_t leaf1_ecx; /* CPUID.1:ECX */
     uint32_t leaf7_ebx; /* CPUID.(7,0):EBX */
+    uint32_t leaf7_ecx; /* CPUID.(7,0):ECX */
     uint64_t xcr0;      /* XGETBV(0); 0 unless OSXSAVE */
 };
 

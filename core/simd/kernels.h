@@ -6,6 +6,7 @@
  *             Euclidean distance), each in three forms: one pair, one query against many
  *             contiguous rows, and several queries against many rows.  A cosine is made of dot and
  *             norms (dense_norm_f32, metric_cosine_distance).
+ *             Kernels over rows of 8-bit codes have their own sheet: code_kernels.h.
  *
  * ARGUMENTS   Pointers need the alignment of float only; 64 bytes are fastest.  dim and row_count
  *             may be 0: a sum is then 0, and nothing is written.  Any dim up to LIMIT_DIM; tails
@@ -40,6 +41,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd/code_kernels.h"
 #include "simd/cpu.h"
 
 /* One pair: the kernel of every returned score. */
@@ -71,6 +73,8 @@ struct simd_kernels {
     dense_block_f32_fn *dense_##kernel##_block_f32;
     DENSE_F32_SERIAL(DENSE_F32_SLOTS)
 #undef DENSE_F32_SLOTS
+    code_dot_fn *code_dot;
+    code_pack_fn *code_pack;
 };
 
 /* The process's table, never NULL.  The first call probes the processor, reads LYNSE_SIMD and fills

@@ -15,16 +15,25 @@
 #define USE_AVX2(kernel) USE_DENSE_F32(kernel, avx2)
 #define USE_AVX512(kernel) USE_DENSE_F32(kernel, avx512)
 
+#define USE_CODES(isa)                                                                             \
+    kernels->code_dot = code_dot_##isa;                                                            \
+    kernels->code_pack = code_pack_##isa;
+
 static void fill(struct simd_kernels *kernels, enum simd_level level)
 {
     kernels->level = level;
     DENSE_F32_SERIAL(USE_SERIAL)
+    USE_CODES(serial)
 #if defined(__x86_64__)
     if (level >= SIMD_AVX2) {
         DENSE_F32_AVX2(USE_AVX2)
+        USE_CODES(avx2)
     }
     if (level >= SIMD_AVX512) {
         DENSE_F32_AVX512(USE_AVX512)
+    }
+    if (level >= SIMD_VNNI) {
+        USE_CODES(vnni)
     }
 #endif
 }

@@ -234,6 +234,10 @@ return {
          "the one thing that readers see: an immutable list of segments and their deletions",
    },
    ["core/simd"] = {
+      ["code_avx2.c"] = "products of 8-bit codes, and how rows are packed, with AVX2",
+      ["code_kernels.h"] = "data sheet of the kernels over rows of 8-bit codes",
+      ["code_serial.c"] = "the reference kernels over codes: plain C",
+      ["code_vnni.c"] = "kernels over codes with AVX-512 and its byte products",
       ["cpu.[ch]"] = "which instruction sets may be used here, as levels that contain each other",
       ["dense_avx2.c"] = "f32 dot and squared distance with AVX2 and FMA",
       ["dense_avx512.c"] = "f32 dot and squared distance with AVX-512",

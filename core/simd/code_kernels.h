@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* code_kernels.h — kernels over rows of 8-bit codes: a product of integers, and how a row is
+ * packed.
+ *
+ * WHAT        A row of floats x is packed into codes c in -127..127 and a scale s, so that s * c is
+ *             near to x.  A code is kept as c + CODE_ZERO, which is what the processors multiply
+ *             best: an unsigned byte by a signed one.  A query is a row of integers d of about 14
+ *             bits, in two digits each of which is a signed byte: d = 128 * high + low, both
+ *             -64..63.  So the query is rounded a hundred times less than the rows, at the price of
+ *             a second multiplication, while it is the reading of rows that a scan waits for.
+ * LAYOUT      Rows are code_stride(dim) bytes each, one behind the other; what is behind dim may
+ *             be anything, for the digits there are 0.  Digits come in chunks: CODE_CHUNK of high
+ *             ones, then the low ones of the same components.
+ * VALUES      dot gives the sum of d_i * c_i, as exact integers: the same at every level.  Sums
+ *             wrap within, and the result does not, if |d_i| <= code_digits_max(dim).  No product
+ *             saturates: 255 * 64 * 2 < 2^15.
+ *             pack is for finite rows with a norm of 1e-15 to 1e15: with m the largest |x_i|,
+ *             c_i = x_i * (127 / m) to the nearest, s = <x, c> / <c, c>, which makes the rest x - s
+ *             * c short and orthogonal to c, and the norm of that rest.  All in f32, as
+ *             dense_f32_error_factor counts roundings: levels may differ in s by them.
+ * THREADS     Kernels are pure.
+ */
+#ifndef SIMD_CODE_KERNELS_H
+#define SIMD_CODE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CODE_CHUNK = 64, CODE_ZERO = 128, CODE_MAX = 127, CODE_BASE = 128 };
+
+static inline size_t code_stride(size_t dim)
+{
+    return (dim + CODE_CHUNK - 1) / CODE_CHUNK * CODE_CHUNK;
+}
+
+/* The largest |d_i|: what two digits hold, less where sums of dim products need room. */
+static inline int32_t code_digits_max(size_t dim)
+{
+    size_t room = dim > 0 ? INT32_MAX / (CODE_MAX * dim) : INT32_MAX;
+    return room < 8127 ? (int32_t)room : 8127;
+}
+
+struct code_query {
+    const int8_t *digits; /* 2 * code_stride(dim), aligned to CODE_CHUNK */
+    size_t stride;        /* code_stride(dim) */
+    uint32_t zero_sum;    /* CODE_ZERO times the sum of all d_i, modulo 2^32 */
+};
+
+/* out[i] = product with row i, i < row_count.  Rows need no alignment; 64 bytes are fastest. */
+typedef void code_dot_fn(const struct code_query *query, const uint8_t *rows, size_t row_count,
+                         int32_t *out);
+
+struct code_fit {
+    float scale;
+    float error; /* norm of x - scale * c */
+};
+/* codes: of dim bytes; those behind them up to the stride are not written. */
+typedef void code_pack_fn(const float *row, size_t dim, uint8_t *codes, struct code_fit *out);
+
+/* The kernels themselves; only select.c and the ISA files use these names. */
+#define CODE_DECLARE(isa)                                                                          \
+    code_dot_fn code_dot_##isa;                                                                    \
+    code_pack_fn code_pack_##isa;
+CODE_DECLARE(serial)
+#if defined(__x86_64__)
+CODE_DECLARE(avx2)
+CODE_DECLARE(vnni)
+#endif
+#undef CODE_DECLARE
+
+#endif

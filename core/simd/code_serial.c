@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* code_serial.c — the reference kernels over codes: plain C. */
+#include <math.h>
+
+#include "simd/code_kernels.h"
+
+enum { LANES = 16 }; /* partial sums of a packed row, as dense_f32_error_factor allows */
+
+void code_dot_serial(const struct code_query *query, const uint8_t *rows, size_t row_count,
+                     int32_t *out)
+{
+    for (size_t r = 0; r < row_count; r++, rows += query->stride) {
+        uint32_t high = 0, low = 0;
+        for (size_t i = 0; i < query->stride; i += CODE_CHUNK) {
+            const int8_t *digits = query->digits + 2 * i;
+            for (size_t j = 0; j < CODE_CHUNK; j++) {
+                high += (uint32_t)(rows[i + j] * digits[j]);
+                low += (uint32_t)(rows[i + j] * digits[CODE_CHUNK + j]);
+            }
+        }
+        out[r] = (int32_t)(high * CODE_BASE + low - query->zero_sum);
+    }
+}
+
+static float sum_lanes(const float lanes[LANES])
+{
+    float sum = 0;
+    for (size_t i = 0; i < LANES; i++) sum += lanes[i];
+    return sum;
+}
+
+void code_pack_serial(const float *row, size_t dim, uint8_t *codes, struct code_fit *out)
+{
+    float most = 0, products[LANES] = {0}, squares[LANES] = {0}, rests[LANES] = {0};
+
+    for (size_t i = 0; i < dim; i++) most = fabsf(row[i]) > most ? fabsf(row[i]) : most;
+    float inverse = CODE_MAX / most;
+    for (size_t i = 0; i < dim; i++) {
+        float code = rintf(row[i] * inverse);
+        products[i % LANES] += row[i] * code;
+        squares[i % LANES] += code * code;
+        codes[i] = (uint8_t)((int)code + CODE_ZERO);
+    }
+    float scale = sum_lanes(products) / sum_lanes(squares);
+    for (size_t i = 0; i < dim; i++) {
+        float rest = row[i] - scale * (float)((int)codes[i] - CODE_ZERO);
+        rests[i % LANES] += rest * rest;
+    }
+    *out = (struct code_fit){scale, sqrtf(sum_lanes(rests))};
+}
