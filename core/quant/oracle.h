@@ -38,6 +38,13 @@ struct oracle_ops {
      * same bits as scan gives. */
     int (*gather)(struct oracle *o, const uint32_t *row_index, size_t index_count, float *out,
                   struct error *err);
+    /* Both or none: an oracle that can tell more cheaply, of some rows, how near they may be.
+     * ready: of how many of the rows from `row` on, 0 to row_count; these can be told of for good,
+     * by all oracles of one kind and source.
+     * nominate: out[i] is at most what scan says of row + i; -inf where nothing is known.  The rows
+     * are ready. */
+    uint32_t (*ready)(struct oracle *o, uint32_t row, uint32_t row_count);
+    void (*nominate)(struct oracle *o, uint32_t row, uint32_t row_count, float *out);
 };
 
 struct oracle {
@@ -60,6 +67,15 @@ static inline int oracle_gather(struct oracle *o, const uint32_t *row_index, siz
                                 float *out, struct error *err)
 {
     return o->ops->gather(o, row_index, index_count, out, err);
+}
+/* 0 where the oracle cannot nominate at all. */
+static inline uint32_t oracle_ready(struct oracle *o, uint32_t row, uint32_t row_count)
+{
+    return o->ops->ready ? o->ops->ready(o, row, row_count) : 0;
+}
+static inline void oracle_nominate(struct oracle *o, uint32_t row, uint32_t row_count, float *out)
+{
+    o->ops->nominate(o, row, row_count, out);
 }
 
 #endif

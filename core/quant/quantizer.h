@@ -5,6 +5,7 @@
 
 #include "quant/oracle.h"
 #include "quant/quantizer_kinds.h"
+#include "quant/shadow.h"
 #include "quant/vector_source.h"
 #include "simd/kernels.h"
 #include "simd/metrics.h"
@@ -19,6 +20,7 @@ struct oracle_desc {
     const struct simd_kernels *kernels;
     struct oracle_query query;           /* its vector is borrowed while the oracle is used */
     const struct vector_source *vectors; /* likewise */
+    struct shadow_source *shadow;        /* of the same rows, likewise; NULL: there is none */
     enum metric metric;
 };
 

@@ -3,7 +3,7 @@
 #ifndef QUANT_QUANTIZER_KINDS_H
 #define QUANT_QUANTIZER_KINDS_H
 
-#define QUANTIZER_KINDS(_) _(RAW, raw)
+#define QUANTIZER_KINDS(_) _(RAW, raw) _(SHADOWED, shadowed)
 
 enum quantizer_kind {
 #define QUANTIZER_NUMBER(KIND, name) QUANTIZER_##KIND,

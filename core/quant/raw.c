@@ -13,20 +13,11 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
-#include "quant/quantizer.h"
+#include "quant/raw.h"
 
 enum {
     LINE_FLOATS = 16, /* of a cache line */
     GATHER_ROWS = 32, /* rows whose places are looked up, and prefetched, before their distances */
-};
-
-struct raw_oracle {
-    struct oracle base; /* first */
-    const struct vector_source *vectors;
-    struct metric_kernels kernels;
-    const float *query;
-    float query_norm;
-    enum metric_value value;
 };
 
 static struct raw_oracle *raw_of(struct oracle *o)
@@ -57,8 +48,7 @@ static void turn_values(const struct raw_oracle *o, float *values, const float *
     UNREACHABLE();
 }
 
-static int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float *out,
-                    struct error *err)
+int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float *out, struct error *err)
 {
     const struct raw_oracle *o = raw_of(base);
     while (row_count > 0) {
@@ -78,8 +68,8 @@ static int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float
     return 0;
 }
 
-static int raw_scan_block(struct oracle *const *oracles, size_t count, uint32_t row,
-                          uint32_t row_count, float *const *out, struct error *err)
+int raw_scan_block(struct oracle *const *oracles, size_t count, uint32_t row, uint32_t row_count,
+                   float *const *out, struct error *err)
 {
     const struct raw_oracle *first = raw_of(oracles[0]);
     const struct vector_source *vectors = first->vectors;
@@ -108,8 +98,8 @@ static int raw_scan_block(struct oracle *const *oracles, size_t count, uint32_t 
 
 /* Rows one by one: a run that spans them could be one whose bytes, most of them not asked for,
  * would all have to be verified first. */
-static int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_count,
-                      float *out, struct error *err)
+int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_count, float *out,
+               struct error *err)
 {
     const struct raw_oracle *o = raw_of(base);
     uint32_t dim = o->vectors->dim;
@@ -141,10 +131,10 @@ static size_t raw_oracle_bytes(uint32_t dim)
     return align_up(sizeof(struct raw_oracle), ALIGN_VECTOR);
 }
 
-static struct oracle *raw_oracle_init(void *memory, const struct oracle_desc *desc)
+void raw_oracle_begin(struct raw_oracle *o, const struct oracle_desc *desc)
 {
-    static const struct oracle_ops ops = {raw_scan, raw_scan_block, raw_gather};
-    struct raw_oracle *o = (struct raw_oracle *)memory;
+    static const struct oracle_ops ops = {
+        .scan = raw_scan, .scan_block = raw_scan_block, .gather = raw_gather};
     *o = (struct raw_oracle){
         .base = {&ops, desc->vectors->dim * (uint32_t)sizeof(float)},
         .vectors = desc->vectors,
@@ -153,6 +143,12 @@ static struct oracle *raw_oracle_init(void *memory, const struct oracle_desc *de
         .query_norm = desc->query.norm,
         .value = metric_find(desc->metric)->value,
     };
+}
+
+static struct oracle *raw_oracle_init(void *memory, const struct oracle_desc *desc)
+{
+    struct raw_oracle *o = (struct raw_oracle *)memory;
+    raw_oracle_begin(o, desc);
     return &o->base;
 }
 

@@ -3,6 +3,7 @@
  *
  * WHAT        The processor adds pairs of products into 16 bits, which hold them; multiplying these
  *             by 128, or by 1, and adding pairs again joins the digits on the way.
+ * INVARIANTS, THREADS, FAILURE: see code_kernels.h.
  */
 #include "simd/code_kernels.h"
 
@@ -69,6 +70,42 @@ void code_dot_avx2(const struct code_query *query, const uint8_t *rows, size_t r
         __m256i a = sum_row(query, rows);
         out[r] = (int32_t)((uint32_t)_mm_cvtsi128_si32(fold_two(a, a)) - query->zero_sum);
     }
+}
+
+void code_bound_avx2(const struct code_bounds *bounds, const int32_t *products,
+                     const struct code_rests *rests, size_t row_count, float *out)
+{
+    const struct code_bounds b = *bounds;
+    const __m256 one = _mm256_set1_ps(1), minus_zero = _mm256_set1_ps(-0.0f);
+    size_t i = 0;
+
+    for (; i + LANES <= row_count; i += LANES) {
+        __m256 norm = _mm256_loadu_ps(rests->norms + i), inverse = _mm256_div_ps(one, norm);
+        __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(load_bytes(products + i)),
+                                       _mm256_loadu_ps(rests->scales + i));
+        product = _mm256_mul_ps(product, _mm256_set1_ps(b.step));
+        __m256 cosine = _mm256_mul_ps(_mm256_andnot_ps(minus_zero, product), inverse);
+        cosine = _mm256_fmsub_ps(cosine, _mm256_set1_ps(b.cosine_factor),
+                                 _mm256_set1_ps(b.cosine_slack));
+        cosine = _mm256_max_ps(cosine, _mm256_setzero_ps());
+        __m256 square = _mm256_fnmadd_ps(cosine, cosine, one);
+        __m256 sine = _mm256_min_ps(
+            _mm256_fmadd_ps(_mm256_set1_ps(0.625f), square, _mm256_set1_ps(0.4001f)),
+            _mm256_fmadd_ps(_mm256_set1_ps(1.6667f), square, _mm256_set1_ps(0.1501f)));
+        sine = _mm256_min_ps(sine, one);
+        __m256 error =
+            _mm256_mul_ps(_mm256_set1_ps(b.error_factor), _mm256_loadu_ps(rests->errors + i));
+        __m256 most = _mm256_fmadd_ps(error, sine, product);
+        most = _mm256_fmadd_ps(_mm256_set1_ps(b.norm_factor), norm, most);
+        __m256 bound = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_set1_ps(b.square_factor), norm), norm,
+                                       _mm256_set1_ps(b.base));
+        __m256 turn =
+            _mm256_fmadd_ps(_mm256_set1_ps(b.turn_by_norm), inverse, _mm256_set1_ps(b.turn));
+        bound = _mm256_fnmadd_ps(most, turn, bound);
+        _mm256_storeu_ps(out + i, _mm256_min_ps(bound, _mm256_set1_ps(b.most)));
+    }
+    struct code_rests left = {rests->scales + i, rests->errors + i, rests->norms + i};
+    code_bound_serial(bounds, products + i, &left, row_count - i, out + i);
 }
 
 INLINE float sum_lanes(__m256 x)

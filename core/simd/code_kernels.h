@@ -18,6 +18,8 @@
  *             c_i = x_i * (127 / m) to the nearest, s = <x, c> / <c, c>, which makes the rest x - s
  *             * c short and orthogonal to c, and the norm of that rest.  All in f32, as
  *             dense_f32_error_factor counts roundings: levels may differ in s by them.
+ *             bound turns products into bounds of distances, by the one formula below, in f32:
+ *             each step of it is at most one rounding, fused or not, so that levels may differ.
  * THREADS     Kernels are pure.
  */
 #ifndef SIMD_CODE_KERNELS_H
@@ -57,9 +59,34 @@ struct code_fit {
 /* codes: of dim bytes; those behind them up to the stride are not written. */
 typedef void code_pack_fn(const float *row, size_t dim, uint8_t *codes, struct code_fit *out);
 
+/* What there is of a row besides its codes; arrays, one element a row. */
+struct code_rests {
+    const float *scales;
+    const float *errors; /* 0 to +inf */
+    const float *norms;  /* above 0 */
+};
+
+/* With product p, scale s, error e and norm n of a row:
+ *     P = p * s * step
+ *     c = max(0, |P| / n * cosine_factor - cosine_slack)
+ *     S = min(1, 0.4001 + 0.625 * (1 - c * c), 0.1501 + 1.6667 * (1 - c * c))
+ *     M = P + error_factor * e * S + norm_factor * n
+ *     out = min(most, base + square_factor * n * n - M * (turn + turn_by_norm / n)) */
+struct code_bounds {
+    float step;
+    float cosine_factor, cosine_slack;
+    float error_factor, norm_factor;
+    float base, square_factor;
+    float turn, turn_by_norm;
+    float most;
+};
+typedef void code_bound_fn(const struct code_bounds *bounds, const int32_t *products,
+                           const struct code_rests *rests, size_t row_count, float *out);
+
 /* The kernels themselves; only select.c and the ISA files use these names. */
 #define CODE_DECLARE(isa)                                                                          \
     code_dot_fn code_dot_##isa;                                                                    \
+    code_bound_fn code_bound_##isa;                                                                \
     code_pack_fn code_pack_##isa;
 CODE_DECLARE(serial)
 #if defined(__x86_64__)

@@ -22,6 +22,26 @@ void code_dot_serial(const struct code_query *query, const uint8_t *rows, size_t
     }
 }
 
+void code_bound_serial(const struct code_bounds *bounds, const int32_t *products,
+                       const struct code_rests *rests, size_t row_count, float *out)
+{
+    const struct code_bounds b = *bounds;
+    for (size_t i = 0; i < row_count; i++) {
+        float norm = rests->norms[i], inverse = 1 / norm;
+        float product = (float)products[i] * rests->scales[i] * b.step;
+        float cosine = fabsf(product) * inverse * b.cosine_factor - b.cosine_slack;
+        if (cosine < 0) cosine = 0;
+        float square = 1 - cosine * cosine;
+        float sine = 0.4001f + 0.625f * square, near = 0.1501f + 1.6667f * square;
+        if (near < sine) sine = near;
+        if (sine > 1) sine = 1;
+        float most = product + b.error_factor * rests->errors[i] * sine + b.norm_factor * norm;
+        float turn = b.turn + b.turn_by_norm * inverse;
+        float bound = b.base + b.square_factor * norm * norm - most * turn;
+        out[i] = bound < b.most ? bound : b.most;
+    }
+}
+
 static float sum_lanes(const float lanes[LANES])
 {
     float sum = 0;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* code_vnni.c — kernels over codes with AVX-512 and its byte products.
  *
+ * WHAT        Sums of high and of low digits, in sixteen lanes each, joined before they are folded.
  * WHY SO      Four rows per step: eight chains of additions hide the latency of the product, and
  *             the digits are loaded once for four rows.  Prefetches as dense_avx512.c has them.
+ * INVARIANTS, THREADS, FAILURE: see code_kernels.h.
  */
 #include "simd/code_kernels.h"
 
@@ -89,6 +91,42 @@ void code_dot_vnni(const struct code_query *query, const uint8_t *rows, size_t r
 INLINE __mmask16 lanes_at(size_t i, size_t dim)
 {
     return dim - i >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << (dim - i)) - 1);
+}
+
+void code_bound_vnni(const struct code_bounds *bounds, const int32_t *products,
+                     const struct code_rests *rests, size_t row_count, float *out)
+{
+    const struct code_bounds b = *bounds;
+    const __m512 one = _mm512_set1_ps(1), step = _mm512_set1_ps(b.step);
+    const __m512 cosine_factor = _mm512_set1_ps(b.cosine_factor);
+    const __m512 cosine_slack = _mm512_set1_ps(b.cosine_slack);
+    const __m512 error_factor = _mm512_set1_ps(b.error_factor);
+    const __m512 norm_factor = _mm512_set1_ps(b.norm_factor);
+    const __m512 base = _mm512_set1_ps(b.base), square_factor = _mm512_set1_ps(b.square_factor);
+    const __m512 turn = _mm512_set1_ps(b.turn), turn_by_norm = _mm512_set1_ps(b.turn_by_norm);
+
+    for (size_t i = 0; i < row_count; i += LANES) {
+        __mmask16 lanes = lanes_at(i, row_count);
+        __m512 norm = _mm512_mask_loadu_ps(one, lanes, rests->norms + i);
+        __m512 error = _mm512_maskz_loadu_ps(lanes, rests->errors + i);
+        __m512 sum = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(lanes, products + i));
+        __m512 scale = _mm512_maskz_loadu_ps(lanes, rests->scales + i);
+        __m512 product = _mm512_mul_ps(_mm512_mul_ps(sum, scale), step);
+        __m512 inverse = _mm512_div_ps(one, norm);
+        __m512 cosine = _mm512_fmsub_ps(_mm512_mul_ps(_mm512_abs_ps(product), inverse),
+                                        cosine_factor, cosine_slack);
+        cosine = _mm512_max_ps(cosine, _mm512_setzero_ps());
+        __m512 square = _mm512_fnmadd_ps(cosine, cosine, one);
+        __m512 sine = _mm512_min_ps(
+            _mm512_fmadd_ps(_mm512_set1_ps(0.625f), square, _mm512_set1_ps(0.4001f)),
+            _mm512_fmadd_ps(_mm512_set1_ps(1.6667f), square, _mm512_set1_ps(0.1501f)));
+        sine = _mm512_min_ps(sine, one);
+        __m512 most = _mm512_fmadd_ps(_mm512_mul_ps(error_factor, error), sine, product);
+        most = _mm512_fmadd_ps(norm_factor, norm, most);
+        __m512 bound = _mm512_fmadd_ps(_mm512_mul_ps(square_factor, norm), norm, base);
+        bound = _mm512_fnmadd_ps(most, _mm512_fmadd_ps(turn_by_norm, inverse, turn), bound);
+        _mm512_mask_storeu_ps(out + i, lanes, _mm512_min_ps(bound, _mm512_set1_ps(b.most)));
+    }
 }
 
 void code_pack_vnni(const float *row, size_t dim, uint8_t *codes, struct code_fit *out)

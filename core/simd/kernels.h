@@ -75,6 +75,7 @@ struct simd_kernels {
 #undef DENSE_F32_SLOTS
     code_dot_fn *code_dot;
     code_pack_fn *code_pack;
+    code_bound_fn *code_bound;
 };
 
 /* The process's table, never NULL.  The first call probes the processor, reads LYNSE_SIMD and fills

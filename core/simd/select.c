@@ -17,6 +17,7 @@
 
 #define USE_CODES(isa)                                                                             \
     kernels->code_dot = code_dot_##isa;                                                            \
+    kernels->code_bound = code_bound_##isa;                                                        \
     kernels->code_pack = code_pack_##isa;
 
 static void fill(struct simd_kernels *kernels, enum simd_level level)
