@@ -7,9 +7,18 @@
  *             read from memory once and stays in the cache while the queries, a few at a time,
  *             have their turn.  Where a gate comes first, a block without an open row is not
  *             read, and one with few is read row by row.
+ *             Where the oracle nominates, a block is sifted: bounds from below of its distances
+ *             say which rows may enter, and only these are measured.  While the list is not full
+ *             nothing is too far: then as many rows as it lacks, those with the least bounds, are
+ *             measured first.  Data of which too many rows come through (all alike, or a list
+ *             that is nearly as long as the block) are scanned, and so are the next blocks, twice
+ *             as many each time that this happens again.
  * INVARIANTS  (1) The state is a block and the first query whose turn it is; how the block is read
  *                 is decided with its first query.
  *             (2) A row's distance is the same bits however it is read.
+ *             (3) A row that is left out of a sifted block has a bound over the limit, and limits
+ *                 only fall; so what is found is what a scan finds, and in the same order, which
+ *                 topk.h makes independent of the order of pushes.
  * THREADS     One at a time.
  * FAILURE     What the oracle says; the search may not go on.
  */
@@ -25,17 +34,29 @@ enum {
     LANES = 32,       /* distances compared at a time */
     QUERY_GROUP = 4,  /* queries that have their turn together: what kernels read rows once for */
     GATHER_SHARE = 4, /* rows are gathered when fewer than one in so many are open */
+    SIFT_BYTES = 1 << 20, /* of vectors of a sifted block, of which far less is read */
+    SIFT_SHARE = 4,       /* it was worth it when fewer than one row in so many came through */
+    SEEDS_MAX = 128,      /* rows that are measured first */
+    CONFIRM_ROWS = 32,    /* measured before the limit is looked at again */
+    SKIP_BLOCKS_MAX = 64,
 };
 
 struct flat_search {
     struct index_search_desc desc;
-    uint32_t block_rows; /* of a full block */
-    uint32_t row;        /* the first of the block in work */
-    size_t query;        /* whose turn it is */
-    bool gathers;        /* the block's open rows, one by one */
-    uint32_t open_count; /* of open_rows; when it gathers */
+    uint32_t block_rows;             /* of a full block */
+    uint32_t row;                    /* the first of the block in work */
+    size_t query;                    /* whose turn it is */
+    uint32_t row_count;              /* of it */
+    bool gathers;                    /* the block's open rows, one by one */
+    bool sifts;                      /* it by bounds */
+    uint32_t sift_rows;              /* of a full block then */
+    uint32_t skip_blocks, skip_next; /* to be scanned now, and when sifting is in vain again */
+    uint64_t sifted_count;           /* rows of the block that came through, of all queries */
+    uint32_t open_count;             /* of open_rows; when it gathers */
     uint32_t open_rows[BLOCK_ROWS_MAX];
     float distances[QUERY_GROUP * (BATCH_ROWS_MAX + LANES)]; /* or one query's, of a full block */
+    struct topk seeds;                                       /* of the query whose turn it is */
+    struct candidate seed_memory[SEEDS_MAX];
 };
 _Static_assert(QUERY_GROUP *(BATCH_ROWS_MAX + LANES) >= BLOCK_ROWS_MAX + LANES, "either fits");
 _Static_assert((int)QUERY_GROUP <= (int)ORACLE_BLOCK_MAX, "an oracle takes a group");
@@ -51,6 +72,10 @@ static void flat_begin(void *search, const struct index_search_desc *desc)
     s->block_rows = rows < 1 ? 1 : rows > most ? most : rows;
     s->row = desc->row_first;
     s->query = 0;
+    s->skip_blocks = 0;
+    s->skip_next = 1;
+    rows = SIFT_BYTES / desc->queries[0].oracle->row_bytes;
+    s->sift_rows = rows < LANES ? LANES : rows > BLOCK_ROWS_MAX ? BLOCK_ROWS_MAX : rows;
 }
 
 /* Any of LANES distances within the limit; branchless, so that it is done in vectors. */
@@ -164,14 +189,180 @@ static int scan_block(struct flat_search *s, size_t query_count, uint32_t row_co
     return 0;
 }
 
+/* ---- Sifting: distances are bounds from below, of one query ---- */
+
+/* A walk over rows that are open and have a bound within a limit. */
+struct sift {
+    const struct flat_search *s;
+    uint32_t word_row; /* no multiple of 64: none */
+    uint64_t shut;     /* rows from word_row on */
+};
+
+static bool is_open(struct sift *w, uint32_t row)
+{
+    const struct index_gate *gate = &w->s->desc.gate;
+
+    if (!gate->shut_word) return true;
+    if (row / 64 * 64 != w->word_row) {
+        w->word_row = row / 64 * 64;
+        w->shut = gate->shut_word(gate->ctx, w->word_row);
+    }
+    return !(w->shut >> (row % 64) & 1);
+}
+
+static int lower_row_first(void *ctx, const struct candidate *a, const struct candidate *b)
+{
+    (void)ctx;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* Measure rows, at most CONFIRM_ROWS, and push what is near. */
+static int measure(struct flat_search *s, const struct index_query *q, const uint32_t *rows,
+                   size_t count, struct error *err)
+{
+    float distances[CONFIRM_ROWS];
+
+    if (oracle_gather(q->oracle, rows, count, distances, err) != 0) return -1;
+    for (size_t i = 0; i < count; i++)
+        if (distances[i] <= limit_of(q)) topk_push(q->best, distances[i], s->desc.part, rows[i]);
+    return 0;
+}
+
+/* Measure the rows that are most likely to stay; their bounds become NaN, which is near nothing.
+ * Those of which nothing is known are as likely to be far. */
+static int push_seeds(struct flat_search *s, const struct index_query *q, size_t wanted,
+                      struct error *err)
+{
+    struct sift walk = {.s = s, .word_row = UINT32_MAX};
+    struct topk *seeds = &s->seeds;
+
+    topk_init_at(seeds, s->seed_memory, wanted, lower_row_first, NULL);
+    float limit = q->distance_max;
+    for (uint32_t i = 0; i < s->row_count; i += LANES) {
+        if (!has_near(s->distances + i, limit)) continue;
+        for (uint32_t j = i; j < i + LANES; j++) {
+            if (!(s->distances[j] <= limit) || s->distances[j] == -INFINITY) continue;
+            if (!is_open(&walk, s->row + j)) continue;
+            topk_push(seeds, s->distances[j], 0, s->row + j);
+            float threshold = topk_threshold(seeds);
+            limit = threshold < q->distance_max ? threshold : q->distance_max;
+        }
+    }
+    for (size_t i = 0; i < seeds->count; i += CONFIRM_ROWS) {
+        uint32_t rows[CONFIRM_ROWS];
+        size_t count = seeds->count - i < CONFIRM_ROWS ? seeds->count - i : CONFIRM_ROWS;
+        for (size_t j = 0; j < count; j++) {
+            rows[j] = seeds->heap[i + j].row;
+            s->distances[rows[j] - s->row] = NAN;
+        }
+        if (measure(s, q, rows, count, err) != 0) return -1;
+    }
+    return 0;
+}
+
+/* The open rows that may enter the list of q, into open_rows. */
+static void list_near(struct flat_search *s, const struct index_query *q)
+{
+    struct sift walk = {.s = s, .word_row = UINT32_MAX};
+    float limit = limit_of(q);
+
+    s->open_count = 0;
+    for (uint32_t i = 0; i < s->row_count; i += LANES) {
+        if (!has_near(s->distances + i, limit)) continue;
+        for (uint32_t j = i; j < i + LANES; j++)
+            if (s->distances[j] <= limit && is_open(&walk, s->row + j))
+                s->open_rows[s->open_count++] = s->row + j;
+    }
+}
+
+/* Measure what is listed and is still within the limit, which falls on the way. */
+static int confirm(struct flat_search *s, const struct index_query *q, struct error *err)
+{
+    for (uint32_t i = 0; i < s->open_count;) {
+        uint32_t rows[CONFIRM_ROWS];
+        size_t count = 0;
+        float limit = limit_of(q);
+        for (; i < s->open_count && count < CONFIRM_ROWS; i++)
+            if (s->distances[s->open_rows[i] - s->row] <= limit) rows[count++] = s->open_rows[i];
+        if (count > 0 && measure(s, q, rows, count, err) != 0) return -1;
+    }
+    return 0;
+}
+
+/* All of the block, but for what was measured. */
+static int scan_rest(struct flat_search *s, const struct index_query *q, struct error *err)
+{
+    if (oracle_scan(q->oracle, s->row, s->row_count, s->distances, err) != 0) return -1;
+    for (size_t i = 0; i < s->seeds.count; i++) s->distances[s->seeds.heap[i].row - s->row] = NAN;
+    push_near(s, q, s->distances, s->row_count);
+    return 0;
+}
+
+static int sift_block(struct flat_search *s, struct error *err)
+{
+    const struct index_query *q = &s->desc.queries[s->query];
+    size_t lacks = q->best->capacity - q->best->count;
+
+    oracle_nominate(q->oracle, s->row, s->row_count, s->distances);
+    for (uint32_t i = s->row_count; i % LANES != 0; i++) s->distances[i] = NAN;
+    s->seeds.count = 0;
+    if (lacks > 0 && lacks <= SEEDS_MAX && lacks * SIFT_SHARE < s->row_count &&
+        push_seeds(s, q, lacks, err) != 0)
+        return -1;
+    list_near(s, q);
+    s->sifted_count += s->open_count;
+    if (s->open_count * 2 > s->row_count) return scan_rest(s, q, err);
+    return confirm(s, q, err);
+}
+
+/* Was it worth it?  If not, some blocks are scanned before it is tried again. */
+static void judge_sifting(struct flat_search *s)
+{
+    if (s->sifted_count * SIFT_SHARE <= (uint64_t)s->row_count * s->desc.query_count) {
+        s->skip_next = 1;
+        return;
+    }
+    s->skip_blocks = s->skip_next;
+    if (s->skip_next < SKIP_BLOCKS_MAX) s->skip_next *= 2;
+}
+
+/* ---- Blocks ---- */
+
+/* How many rows the next block has, and how it is read. */
+static void begin_block(struct flat_search *s)
+{
+    struct oracle *oracle = s->desc.queries[0].oracle;
+    uint32_t left = s->desc.row_end - s->row, ready = 0;
+    bool tries = oracle->ops->ready && s->skip_blocks == 0;
+    uint32_t most = tries ? s->sift_rows : s->block_rows;
+    /* Who answers for a gate has BLOCK_ROWS_MAX rows at hand: none are asked for twice. */
+    uint32_t room = BLOCK_ROWS_MAX - s->row % BLOCK_ROWS_MAX;
+
+    if (s->skip_blocks > 0) s->skip_blocks--;
+    s->row_count = left < most ? left : most;
+    if (s->desc.gate.comes_first && s->row_count > room) s->row_count = room;
+    look_at_gate(s, s->row_count);
+    s->sifts = false;
+    if (s->gathers) return;
+    if (tries) ready = oracle_ready(oracle, s->row, s->row_count);
+    if (ready > 0) {
+        s->sifts = true;
+        s->row_count = ready;
+        s->sifted_count = 0;
+    } else if (s->row_count > s->block_rows) {
+        s->row_count = s->block_rows;
+    }
+}
+
 /* The block, for one query or a few.  How many; 0: it failed. */
-static size_t search_block(struct flat_search *s, uint32_t row_count, struct error *err)
+static size_t search_block(struct flat_search *s, struct error *err)
 {
     size_t left = s->desc.query_count - s->query;
     size_t group = left < QUERY_GROUP ? left : QUERY_GROUP;
 
     if (s->gathers) return gather_block(s, err) == 0 ? 1 : 0;
-    return scan_block(s, group, row_count, err) == 0 ? group : 0;
+    if (s->sifts) return sift_block(s, err) == 0 ? 1 : 0;
+    return scan_block(s, group, s->row_count, err) == 0 ? group : 0;
 }
 
 static enum index_state flat_advance(void *search, uint64_t distance_max, struct error *err)
@@ -180,19 +371,15 @@ static enum index_state flat_advance(void *search, uint64_t distance_max, struct
     uint64_t done = 0;
     while (s->row < s->desc.row_end) {
         if (done > 0 && done >= distance_max) return INDEX_MORE;
-        uint32_t left = s->desc.row_end - s->row;
-        uint32_t row_count = left < s->block_rows ? left : s->block_rows;
-        /* Who answers for a gate has BLOCK_ROWS_MAX rows at hand: none are asked for twice. */
-        uint32_t room = BLOCK_ROWS_MAX - s->row % BLOCK_ROWS_MAX;
-        if (s->desc.gate.comes_first && row_count > room) row_count = room;
-        if (s->query == 0) look_at_gate(s, row_count);
-        size_t query_count = search_block(s, row_count, err);
+        if (s->query == 0) begin_block(s);
+        size_t query_count = search_block(s, err);
         if (query_count == 0) return INDEX_FAILED;
-        done += query_count * row_count;
+        done += query_count * s->row_count;
         s->query += query_count;
         if (s->query == s->desc.query_count) {
+            if (s->sifts) judge_sifting(s);
             s->query = 0;
-            s->row += row_count;
+            s->row += s->row_count;
         }
     }
     return INDEX_DONE;

@@ -14,6 +14,9 @@ struct test_oracle {
     size_t scanned; /* rows asked for */
     size_t gathered;
     bool is_broken;
+    float slack;         /* most that a bound is below its distance */
+    uint32_t ready_rows; /* rows that can be told of, of every thousand */
+    size_t nominated;
 };
 
 static int scan(struct oracle *base, uint32_t row, uint32_t row_count, float *out,
@@ -43,6 +46,24 @@ static int gather(struct oracle *base, const uint32_t *row_index, size_t index_c
     for (size_t i = 0; i < index_count; i++) out[i] = o->distances[row_index[i]];
     o->gathered += index_count;
     return 0;
+}
+
+static uint32_t ready(struct oracle *base, uint32_t row, uint32_t row_count)
+{
+    const struct test_oracle *o = (const struct test_oracle *)base;
+    uint32_t left = row % 1000 < o->ready_rows ? o->ready_rows - row % 1000 : 0;
+    return left < row_count ? left : row_count;
+}
+
+/* Now and then nothing is known. */
+static void nominate(struct oracle *base, uint32_t row, uint32_t row_count, float *out)
+{
+    struct test_oracle *o = (struct test_oracle *)base;
+    for (uint32_t i = 0; i < row_count; i++)
+        out[i] = (row + i) % 97 == 5
+                     ? -INFINITY
+                     : o->distances[row + i] - o->slack * (float)((row + i) % 7) / 6;
+    o->nominated += row_count;
 }
 
 static int by_row(void *ctx, const struct candidate *a, const struct candidate *b)
@@ -78,7 +99,8 @@ static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_
         if (rng_chance(&r, 0.2)) f->shut[i / 64] |= 1ull << (i % 64);
     for (size_t q = 0; q < query_count; q++) {
         for (size_t i = 0; i < ROWS; i++) f->distances[q][i] = (float)rng_below(&r, 1000);
-        f->oracles[q] = (struct test_oracle){{&ops, row_bytes}, f->distances[q], 0, 0, false};
+        f->oracles[q] =
+            (struct test_oracle){.base = {&ops, row_bytes}, .distances = f->distances[q]};
         assert_int_equal(topk_init(&f->best[q], alloc_libc(), K, by_row, NULL), 0);
         f->queries[q] = (struct index_query){&f->oracles[q].base, &f->best[q], INFINITY};
     }
@@ -89,6 +111,7 @@ static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_
         .part = 3,
         .row_end = ROWS,
     };
+    for (size_t q = 0; q < query_count; q++) f->oracles[q].ready_rows = 1000;
     f->search = mem_alloc(alloc_libc(), MEM_SEARCH, index_flat.search_bytes);
     assert_non_null(f->search);
 }
@@ -240,6 +263,145 @@ static void a_failing_oracle_fails_the_search(void **state)
     tear_down(&f);
 }
 
+/* ---- Oracles that nominate ---- */
+
+static void let_nominate(struct fixture *f, float slack)
+{
+    static const struct oracle_ops ops = {scan, scan_block, gather, ready, nominate};
+    for (size_t q = 0; q < f->desc.query_count; q++) {
+        f->oracles[q].base.ops = &ops;
+        f->oracles[q].slack = slack;
+    }
+}
+
+/* Whatever the bounds say, the lists are the same; exact bounds spare nearly all distances. */
+static void bounds_spare_distances(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    const float slacks[] = {0, 3, 50, 2000, INFINITY};
+    for (size_t i = 0; i < 5 * QUERIES; i++) {
+        size_t query_count = i / 5 + 1;
+        set_up(&f, 40 + i, query_count, 1024);
+        let_nominate(&f, slacks[i % 5]);
+        run_to_the_end(&f);
+        for (size_t q = 0; q < query_count; q++) {
+            const struct test_oracle *o = &f.oracles[q];
+            if (i % 5 > 2) continue;
+            assert_int_equal(o->nominated, ROWS);
+            assert_int_equal(o->scanned, 0);
+            assert_true(o->gathered <= (i % 5 < 2 ? 450 : 1300));
+        }
+        tear_down(&f);
+    }
+}
+
+/* Bounds that spare nothing are soon no longer asked for. */
+static void useless_bounds_are_left_alone(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    set_up(&f, 60, 2, 4096);
+    let_nominate(&f, INFINITY);
+    run_to_the_end(&f);
+    assert_true(f.oracles[0].nominated < ROWS / 2);
+    assert_true(f.oracles[0].scanned >= ROWS);
+    tear_down(&f);
+}
+
+static void rows_that_cannot_be_told_of_are_scanned(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    const uint32_t ready_rows[] = {0, 1, 100, 333, 999};
+    for (size_t i = 0; i < 5; i++) {
+        for (size_t query_count = 1; query_count <= QUERIES; query_count += 2) {
+            set_up(&f, 70 + i, query_count, 1024);
+            let_nominate(&f, 3);
+            for (size_t q = 0; q < query_count; q++) f.oracles[q].ready_rows = ready_rows[i];
+            f.desc.row_first = 50;
+            run_to_the_end(&f);
+            assert_true(f.oracles[0].scanned + f.oracles[0].nominated >= ROWS - 50);
+            if (ready_rows[i] == 0) assert_int_equal(f.oracles[0].nominated, 0);
+            tear_down(&f);
+        }
+    }
+}
+
+static void bounds_serve_gates_and_ranges(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    for (int i = 0; i < 6; i++) {
+        set_up(&f, 80 + (uint64_t)i, 3, 1024);
+        let_nominate(&f, 3);
+        f.desc.gate.comes_first = i % 2 != 0;
+        if (i >= 2) f.queries[0].distance_max = 5;
+        if (i >= 4) f.desc.gate = (struct index_gate){0};
+        f.queries[1].distance_max = -1;
+        run_to_the_end(&f);
+        assert_int_equal(f.oracles[2].scanned, 0);
+        tear_down(&f);
+    }
+}
+
+/* Lists longer than a block, and as short as can be. */
+static void bounds_serve_lists_of_any_length(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    static struct candidate heap[6000];
+    const size_t ks[] = {1, 2, 128, 129, 700, 6000};
+    for (size_t i = 0; i < 6; i++) {
+        struct topk expected;
+        set_up(&f, 90 + i, 1, 1024);
+        let_nominate(&f, 20);
+        topk_deinit(&f.best[0]);
+        assert_int_equal(topk_init(&f.best[0], alloc_libc(), ks[i], by_row, NULL), 0);
+        topk_init_at(&expected, heap, ks[i], by_row, NULL);
+        for (uint32_t row = 0; row < ROWS; row++)
+            if (!(f.shut[row / 64] >> (row % 64) & 1))
+                topk_push(&expected, f.distances[0][row], 3, row);
+        struct error err = {0};
+        index_flat.begin(f.search, &f.desc);
+        assert_int_equal(index_flat.advance(f.search, UINT64_MAX, &err), INDEX_DONE);
+        topk_sort(&expected);
+        topk_sort(&f.best[0]);
+        assert_int_equal(f.best[0].count, expected.count);
+        assert_memory_equal(f.best[0].heap, expected.heap,
+                            expected.count * sizeof(struct candidate));
+        tear_down(&f);
+    }
+}
+
+static void sifting_goes_in_steps_and_may_fail(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    struct error err = {0};
+    enum index_state found;
+    set_up(&f, 100, QUERIES, 3072);
+    let_nominate(&f, 3);
+    index_flat.begin(f.search, &f.desc);
+    do {
+        size_t before = 0, after = 0;
+        for (size_t q = 0; q < QUERIES; q++) before += f.oracles[q].nominated;
+        found = index_flat.advance(f.search, 1, &err);
+        for (size_t q = 0; q < QUERIES; q++) after += f.oracles[q].nominated;
+        assert_true(after - before <= (1 << 20) / 3072); /* one query's block */
+    } while (found == INDEX_MORE);
+    assert_int_equal(found, INDEX_DONE);
+    check_lists(&f);
+    tear_down(&f);
+    set_up(&f, 101, 1, 512);
+    let_nominate(&f, 3);
+    f.oracles[0].is_broken = true;
+    index_flat.begin(f.search, &f.desc);
+    assert_int_equal(index_flat.advance(f.search, UINT64_MAX, &err), INDEX_FAILED);
+    assert_fails(-1, &err, LYNSE_IO);
+    tear_down(&f);
+}
+
 static void kinds_are_found_by_number_and_name(void **state)
 {
     (void)state;
@@ -264,6 +426,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_too_far_is_left_out),
     cmocka_unit_test(steps_are_short_and_add_up),
     cmocka_unit_test(a_failing_oracle_fails_the_search),
+    cmocka_unit_test(bounds_spare_distances),
+    cmocka_unit_test(useless_bounds_are_left_alone),
+    cmocka_unit_test(rows_that_cannot_be_told_of_are_scanned),
+    cmocka_unit_test(bounds_serve_gates_and_ranges),
+    cmocka_unit_test(bounds_serve_lists_of_any_length),
+    cmocka_unit_test(sifting_goes_in_steps_and_may_fail),
     cmocka_unit_test(kinds_are_found_by_number_and_name),
 };
 TEST_MAIN(tests)
