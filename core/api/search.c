@@ -93,6 +93,7 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
         .columns = api_columns(d->flags),
         .where = slice_of(d->where, d->where ? strlen(d->where) : 0),
         .fields = e->fields,
+        .shadows = e->shadows,
         .cancel = &c->db->is_closing,
         .host_cancel = d->cancel,
     };

@@ -18,7 +18,7 @@ enum mem_tag {
     MEM_TAIL,    /* rows of active and frozen segments */
     MEM_ID_MAP,  /* id map of the tail */
     MEM_SEGMENT, /* descriptors, delete maps, verified-block bitmaps */
-    MEM_CACHE,   /* decoded document blocks, columns */
+    MEM_CACHE,   /* decoded document blocks, columns, shadows */
     MEM_SEARCH,  /* heaps, arenas, results */
     MEM_LOG,     /* log buffers */
     MEM_SCRIPT,  /* states of scripts, and their sources */

@@ -71,6 +71,11 @@ enum {
     RESERVE_FROM_BYTES = 4 << 10,      /* a root that holds less needs none */
     COLUMN_BLOCK_BYTES_MAX = 64 << 10, /* of 1024 values of a field: a larger block is not kept */
     COLUMN_CACHE_BYTES = 256 << 10,
+    SHADOW_ROWS_MIN = 4,          /* a part of a view with fewer rows has no shadow */
+    SHADOW_DIM_MIN = 1,           /* nor have shorter vectors */
+    SHADOW_BLOCK_BYTES = 1 << 10, /* of codes */
+    SHADOW_FIRST_ROWS = 4,        /* of the first block */
+    SHADOW_FILL_BYTES = 256,      /* of vectors that a search packs between two blocks */
 };
 #else
 enum {
@@ -93,6 +98,11 @@ enum {
     RESERVE_FROM_BYTES = 64 << 20,
     COLUMN_BLOCK_BYTES_MAX = 1 << 20,
     COLUMN_CACHE_BYTES = 128 << 20,
+    SHADOW_ROWS_MIN = 256,
+    SHADOW_DIM_MIN = 64,          /* codes fill lines of so many */
+    SHADOW_BLOCK_BYTES = 2 << 20, /* a huge page */
+    SHADOW_FIRST_ROWS = 256,
+    SHADOW_FILL_BYTES = 512 << 10,
 };
 #endif
 

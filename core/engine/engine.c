@@ -253,6 +253,7 @@ static void tear_down(struct engine *e)
     scheduler_destroy(e->own_scheduler);
     catalog_deinit(&e->catalog);
     column_cache_destroy(e->fields);
+    shadow_room_destroy(e->shadows);
     doc_cache_destroy(e->cache);
     dir_lock_release(&e->lock);
     vfs_dir_close(e->root);
@@ -280,6 +281,13 @@ static uint8_t default_level(const struct engine_desc *desc)
 {
     if (is_in_memory(desc)) return SYNC_NONE;
     return desc->is_inline ? SYNC_OS : SYNC_ALWAYS;
+}
+
+/* Without a budget shadows may have a quarter of the machine's memory. */
+static size_t shadow_bytes(void)
+{
+    uint64_t share = machine_memory_bytes() / 4;
+    return share < SIZE_MAX ? (size_t)share : SIZE_MAX;
 }
 
 /* A cache keeps no more than an eighth of a budget, for nothing else makes its content leave. */
@@ -316,6 +324,7 @@ int engine_open(const struct engine_desc *desc, struct engine **out, struct erro
         open_catalog(e, err) != 0 ||
         doc_cache_create(alloc, cache_bytes(alloc, DOC_CACHE_BYTES), &e->cache, err) != 0 ||
         column_cache_create(alloc, cache_bytes(alloc, COLUMN_CACHE_BYTES), &e->fields, err) != 0 ||
+        shadow_room_create(alloc, cache_bytes(alloc, shadow_bytes()), &e->shadows, err) != 0 ||
         start_actors(e, err) != 0) {
         tear_down(e);
         return -1;

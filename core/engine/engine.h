@@ -15,6 +15,7 @@
 #include "engine/space.h"
 #include "query/search.h"
 #include "segment/column_cache.h"
+#include "segment/segment_shadow.h"
 #include "store/dir_lock.h"
 
 struct engine_desc {
@@ -55,6 +56,7 @@ struct engine {
     struct scheduler *own_scheduler;
     struct doc_cache *cache;
     struct column_cache *fields;
+    struct shadow_room *shadows;
     struct actor *catalog_actor;
     int opener_pid;
     unsigned search_threads; /* resolved */

@@ -61,6 +61,7 @@ struct search {
     struct view *view;
     struct filter *filter; /* NULL: none */
     struct column_cache *fields;
+    struct shadow_room *shadows;
     struct hook *score; /* NULL: none */
     struct hook *rerank;
     bool rerank_may_fail;
@@ -118,6 +119,7 @@ static int init_slice(struct search *s, struct search_slice *slices, size_t i, s
         .view = s->view,
         .method = &s->method,
         .kernels = s->kernels,
+        .shadows = s->shadows,
         .queries = &s->queries[query_first],
         .query_count = slice->query_count,
         .best = slice->best,
@@ -195,11 +197,11 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .alloc = a,
         .view = v,
         .fields = r->fields,
+        .shadows = r->score ? NULL : r->shadows, /* a hook wants every distance */
         .score = r->score,
         .rerank = r->rerank,
         .clock = clock,
         .kernels = kernels_active(),
-        .method = {index_find(INDEX_FLAT), quantizer_find(QUANTIZER_RAW)}, /* P7: exact scores */
         .cancel = r->cancel,
         .host_cancel = r->host_cancel,
         .deadline_us = r->deadline_us,
@@ -213,6 +215,9 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .row_count = exact_row_count(v),
         .quantum = quantum < QUANTUM_ROWS ? quantum : QUANTUM_ROWS,
     };
+    /* P7: exact scores */
+    s->method.index = index_find(INDEX_FLAT);
+    s->method.quantizer = quantizer_find(s->shadows ? QUANTIZER_SHADOWED : QUANTIZER_RAW);
     s->distance_max = distance_max(s);
 }
 

@@ -24,6 +24,8 @@ struct search_request {
     unsigned columns;            /* RESULT_DOCUMENTS, RESULT_VECTORS */
     struct slice where;          /* only rows for which this text is true; data NULL: all */
     struct column_cache *fields; /* where it finds what filter and hooks read; outlives it */
+    struct shadow_room *shadows; /* what its segments' shadows may take; outlives the segments;
+                                    NULL: none is read or made */
     struct hook *score;          /* ranks by what it returns; scores are its values, smaller is
                                     nearer; borrowed until the search is gone; NULL: none */
     struct hook *rerank;         /* puts the hits of each query in a new order; likewise */

@@ -64,8 +64,10 @@ static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end
     const struct exact_desc *d = &s->desc;
     const struct quantizer_vtab *quantizer = d->method->quantizer;
     size_t oracle_bytes = quantizer->oracle_bytes(d->view->dim);
+    const struct view_part *part = &d->view->parts[s->part];
     struct oracle_desc oracle = {.kernels = d->kernels,
-                                 .vectors = &d->view->parts[s->part].segment->vectors,
+                                 .vectors = &part->segment->vectors,
+                                 .shadow = segment_shadow(part->segment, d->shadows, row_end),
                                  .metric = (enum metric)d->view->metric};
 
     for (size_t i = 0; i < d->query_count; i++) {

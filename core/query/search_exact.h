@@ -10,6 +10,7 @@
 #include "index/index.h"
 #include "quant/quantizer.h"
 #include "query/row_filter.h"
+#include "segment/segment_shadow.h"
 #include "segment/view.h"
 
 /* What every row is looked at by: one line of each registry. */
@@ -22,6 +23,7 @@ struct exact_desc {
     const struct view *view;           /* with a dimension; borrowed, as all else */
     const struct exact_method *method; /* likewise */
     const struct simd_kernels *kernels;
+    struct shadow_room *shadows; /* where segments keep shadows; NULL: none is read or made */
     const struct oracle_query *queries;
     size_t query_count;
     struct topk *best;           /* one for each query */

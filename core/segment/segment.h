@@ -17,6 +17,7 @@
 
 struct segment;
 struct segment_columns;
+struct segment_shadow;
 
 struct segment_ops {
     int (*id)(struct segment *s, uint32_t row, struct record_id *out, struct error *err);
@@ -37,7 +38,8 @@ struct segment {
     struct uuid uuid;             /* sealed: in its file names; active: zero */
     uint64_t first_lsn;           /* of its first row; 0 while empty */
     uint64_t row_capacity;        /* sealed: its rows */
-    struct segment_columns *columns; /* column_cache.h's; NULL: no field was asked for */
+    struct segment_columns *columns;         /* column_cache.h's; NULL: no field was asked for */
+    _Atomic(struct segment_shadow *) shadow; /* segment_shadow.h's; NULL: none was made */
 };
 
 /* For the two kinds: s is zero but for what its owner has set; one reference, the caller's. */

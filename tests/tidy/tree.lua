@@ -198,6 +198,11 @@ return {
       ["quantizer_kinds.h"] = "the list of quantizers",
       ["quantizer_registry.c"] = "quantizers by number and by name",
       ["raw.c"] = "no quantization: f32 vectors as they were given, norms beside them",
+      ["raw.h"] = "the oracle over f32 vectors, for oracles that know more and fall back on it",
+      ["shadow.[ch]"] =
+         "rows in 8-bit codes beside the rows themselves, each with how far off they are",
+      ["shadowed.c"] =
+         "exact distances, and bounds of them out of a shadow: a quarter of the memory",
       ["vector_source.h"] = "where an oracle finds the full vectors: runs of rows in memory",
    },
    ["core/query"] = {
@@ -228,6 +233,8 @@ return {
       ["sealed_segment.[ch]"] = "an immutable segment: its mapped ids, vectors and documents",
       ["segment.[ch]"] =
          "what a segment is: rows in LSN order, each with id, LSN, vector and document",
+      ["segment_shadow.[ch]"] =
+         "the shadow of a segment's vectors, made by the searches that read them",
       ["segment_builder.[ch]"] =
          "frozen rows → the files of one sealed segment (R5), on a job thread",
       ["view.[ch]"] =
