@@ -75,7 +75,7 @@ enum {
     SHADOW_DIM_MIN = 1,           /* nor have shorter vectors */
     SHADOW_BLOCK_BYTES = 1 << 10, /* of codes */
     SHADOW_FIRST_ROWS = 4,        /* of the first block */
-    SHADOW_FILL_BYTES = 256,      /* of vectors that a search packs between two blocks */
+    SHADOW_FILL_BYTES = 2 << 10,  /* of vectors that a search packs between two blocks */
 };
 #else
 enum {

@@ -83,7 +83,8 @@ void code_dot_vnni(const struct code_query *query, const uint8_t *rows, size_t r
         for (size_t i = 0; i < stride; i += CODE_CHUNK)
             add_chunk(&a, load_bytes(rows + i), load_bytes(query->digits + 2 * i),
                       load_bytes(query->digits + 2 * i + CODE_CHUNK));
-        out[r] = (int32_t)((uint32_t)_mm512_reduce_add_epi32(total(a)) - query->zero_sum);
+        __m128i sums = fold_four(total(a), total(a), total(a), total(a));
+        out[r] = _mm_cvtsi128_si32(_mm_sub_epi32(sums, zero_sums));
     }
 }
 
