@@ -100,7 +100,7 @@ enum {
     COLUMN_CACHE_BYTES = 128 << 20,
     SHADOW_ROWS_MIN = 256,
     SHADOW_DIM_MIN = 64,          /* codes fill lines of so many */
-    SHADOW_BLOCK_BYTES = 2 << 20, /* a huge page */
+    SHADOW_BLOCK_BYTES = 8 << 20, /* nearly all of it huge pages */
     SHADOW_FIRST_ROWS = 256,
     SHADOW_FILL_BYTES = 512 << 10,
 };
