@@ -43,6 +43,7 @@ enum {
 /* Of one core, for the estimate: first query from memory, further ones from the caches. */
 #define MEMORY_BYTES_PER_US 35000.0
 #define CACHE_BYTES_PER_US 90000.0
+#define SHADOW_GAIN 3.5 /* so many times as fast are rows that have a shadow */
 
 struct search_slice {
     _Alignas(ALIGN_VECTOR) enum search_state state; /* no line is shared with a neighbour */
@@ -274,7 +275,13 @@ void search_destroy(struct search *s)
 uint64_t search_cost_us(const struct search *s)
 {
     if (s->list_capacity == 0) return 0;
-    double bytes = (double)s->row_count * s->view->dim * sizeof(float);
+    double rows = (double)s->row_count;
+    for (size_t i = 0; s->shadows && i < s->view->part_count; i++) {
+        const struct view_part *part = &s->view->parts[i];
+        uint32_t ready = segment_shadow_ready(part->segment);
+        rows -= (ready < part->row_count ? ready : part->row_count) * (1 - 1 / SHADOW_GAIN);
+    }
+    double bytes = rows * s->view->dim * sizeof(float);
     return (uint64_t)(bytes / MEMORY_BYTES_PER_US +
                       bytes * (double)(s->query_count - 1) / CACHE_BYTES_PER_US);
 }

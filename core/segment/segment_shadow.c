@@ -39,8 +39,9 @@ struct segment_shadow {
     struct shadow_room *room;
     const struct vector_source *vectors; /* of its segment */
     const struct simd_kernels *kernels;
-    uint32_t first_bits; /* log2 of F */
-    uint32_t full_bits;  /* log2 of C */
+    uint32_t first_bits;           /* log2 of F */
+    uint32_t full_bits;            /* log2 of C */
+    _Atomic(uint32_t) ready_count; /* of all blocks */
     size_t block_count;
     struct shadow_block blocks[];
 };
@@ -144,6 +145,7 @@ static void fill(struct segment_shadow *s, struct shadow_block *b, uint32_t firs
 {
     uint32_t most = SHADOW_FILL_BYTES / (s->vectors->dim * (uint32_t)sizeof(float)) + 1;
     uint32_t ready = atomic_load_relaxed(&b->ready_count); /* nobody else fills (2) */
+    uint32_t before = ready;
 
     if (end - ready > most) end = ready + most;
     while (ready < end) {
@@ -156,6 +158,7 @@ static void fill(struct segment_shadow *s, struct shadow_block *b, uint32_t firs
     }
     /* Release pairs with the acquire in run_of: the rows are packed (1). */
     atomic_store_release(&b->ready_count, ready);
+    atomic_add_relaxed(&s->ready_count, ready - before); /* an estimate's */
 }
 
 static void run_of(struct shadow_source *base, uint32_t row, uint32_t row_max,
@@ -206,6 +209,7 @@ static struct segment_shadow *make_shadow(struct segment *segment, struct shadow
     s->first_bits = first_bits;
     s->full_bits = full_bits;
     s->block_count = block_count;
+    atomic_init(&s->ready_count, 0u);
     for (size_t i = 0; i < block_count; i++) {
         atomic_init(&s->blocks[i].ready_count, 0u);
         atomic_init(&s->blocks[i].is_filling, false);
@@ -226,6 +230,12 @@ struct shadow_source *segment_shadow(struct segment *segment, struct shadow_room
     if (atomic_cas_acq_rel(&segment->shadow, &none, s)) return &s->base;
     mem_free(room->alloc, s);
     return &none->base;
+}
+
+uint32_t segment_shadow_ready(const struct segment *segment)
+{
+    const struct segment_shadow *s = atomic_load_acquire(&segment->shadow);
+    return s ? atomic_load_relaxed(&s->ready_count) : 0;
 }
 
 void segment_shadow_destroy(struct segment_shadow *s)

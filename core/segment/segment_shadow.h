@@ -25,6 +25,9 @@ size_t shadow_room_bytes(const struct shadow_room *r); /* that shadows take now 
 struct shadow_source *segment_shadow(struct segment *s, struct shadow_room *room,
                                      uint32_t row_count);
 
+/* Rows that its shadow has by now. */
+uint32_t segment_shadow_ready(const struct segment *s);
+
 /* By segment_release; NULL allowed. */
 void segment_shadow_destroy(struct segment_shadow *shadow);
 

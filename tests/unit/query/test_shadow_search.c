@@ -213,6 +213,35 @@ static void rows_that_come_later_are_found(void **state)
     tear_down(&f);
 }
 
+/* What a search may cost decides whether it is shared out. */
+static void a_shadow_makes_a_search_cheaper(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    uint64_t cost_us[2];
+    float many[200 * DIM];
+    set_up(&f, NORMAL, METRIC_L2);
+    for (size_t i = 0; i < 200 * DIM; i++) many[i] = rng_normal(&f.rng);
+    struct search_request request = top(&f, 200, 10);
+    request.vectors = many;
+    for (int i = 0; i < 2; i++) {
+        struct search *s;
+        struct result got;
+        assert_ok(search_create(f.alloc, view_acquire(f.view), &request, clock_system(), &s, &err),
+                  &err);
+        cost_us[i] = search_cost_us(s);
+        assert_int_equal(search_advance(s, 0, 0), SEARCH_DONE);
+        assert_ok(search_finish(s, &got, &err), &err);
+        result_deinit(&got);
+        search_destroy(s);
+    }
+    /* With tiny limits a search makes a few rows of it only. */
+    assert_true(cost_us[1] * (SHADOW_ROWS_MIN > 100 ? 3 : 1) <= cost_us[0]);
+    assert_true(cost_us[1] < cost_us[0]);
+    tear_down(&f);
+}
+
 struct slice_run {
     struct thread thread;
     struct search *search;
@@ -291,6 +320,7 @@ static void running_out_of_memory_costs_the_shadow_alone(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(answers_are_those_of_brute_force),
     cmocka_unit_test(rows_that_come_later_are_found),
+    cmocka_unit_test(a_shadow_makes_a_search_cheaper),
     cmocka_unit_test(searches_share_shadows),
     cmocka_unit_test(running_out_of_memory_costs_the_shadow_alone),
 };
