@@ -198,7 +198,6 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .alloc = a,
         .view = v,
         .fields = r->fields,
-        .shadows = r->score ? NULL : r->shadows, /* a hook wants every distance */
         .score = r->score,
         .rerank = r->rerank,
         .clock = clock,
@@ -216,6 +215,8 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .row_count = exact_row_count(v),
         .quantum = quantum < QUANTUM_ROWS ? quantum : QUANTUM_ROWS,
     };
+    /* A hook wants every distance; serial kernels are faster over floats than over codes. */
+    if (!s->score && s->kernels->level > SIMD_SERIAL) s->shadows = r->shadows;
     /* P7: exact scores */
     s->method.index = index_find(INDEX_FLAT);
     s->method.quantizer = quantizer_find(s->shadows ? QUANTIZER_SHADOWED : QUANTIZER_RAW);

@@ -184,7 +184,8 @@ static void answers_are_those_of_brute_force(void **state)
             assert_int_equal(shadow_room_bytes(f.room), 0);
             check_kind(&f);
             /* Of constant rows no more is made than shows that it is in vain. */
-            assert_true(shadow_room_bytes(f.room) > 0);
+            bool is_made = kernels_active()->level > SIMD_SERIAL;
+            assert_true(shadow_room_bytes(f.room) > 0 || !is_made);
             tear_down(&f);
         }
     }
@@ -221,6 +222,7 @@ static void a_shadow_makes_a_search_cheaper(void **state)
     struct error err = {0};
     uint64_t cost_us[2];
     float many[200 * DIM];
+    if (kernels_active()->level == SIMD_SERIAL) skip_because("serial kernels read no shadow");
     set_up(&f, NORMAL, METRIC_L2);
     for (size_t i = 0; i < 200 * DIM; i++) many[i] = rng_normal(&f.rng);
     struct search_request request = top(&f, 200, 10);
