@@ -112,6 +112,7 @@ enum {
     DOC_CACHE_BYTES = 32 << 20,
     ALIGN_VECTOR = 64, /* a cache line, and one AVX-512 register */
 };
+#define SHADOW_SEARCH_BYTES (8u << 20)     /* of vectors of a segment that one search packs */
 #define REQUEST_WINDOW_US 600000000ll      /* and for so long: a write's longest time-out */
 #define LIMIT_LOW_WATER_BYTES (1ull << 50) /* more is a number that was not meant */
 #define MAILBOX_BYTES (64ull << 20)

@@ -24,10 +24,11 @@ struct shadow_run {
 };
 
 struct shadow_source {
-    /* The run that starts at `row`, of 0 to row_max rows; what is missing may be made for it.  A
-     * row that was there once stays.  Never fails: without memory there are no rows.
-     * Any thread. */
-    void (*run)(struct shadow_source *s, uint32_t row, uint32_t row_max, struct shadow_run *out);
+    /* The run that starts at `row`, of 0 to row_max rows.  Up to *make_max rows that are missing
+     * may be made for it, and are taken off.  A row that was there once stays.  Never fails:
+     * without memory there are no rows.  Any thread. */
+    void (*run)(struct shadow_source *s, uint32_t row, uint32_t row_max, uint32_t *make_max,
+                struct shadow_run *out);
 };
 
 /* Where rows are packed to. */

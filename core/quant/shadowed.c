@@ -42,7 +42,8 @@ struct shadowed_oracle {
     struct raw_oracle raw; /* first */
     struct shadow_source *shadow;
     const struct simd_kernels *kernels;
-    bool is_useful; /* (2) */
+    uint32_t make_max; /* rows of it that this search may still make */
+    bool is_useful;    /* (2) */
     struct code_query codes;
     struct code_bounds bounds;
 };
@@ -58,7 +59,7 @@ static uint32_t shadowed_ready(struct oracle *base, uint32_t row, uint32_t row_c
     struct shadow_run run;
 
     if (!o->is_useful) return 0;
-    o->shadow->run(o->shadow, row, row_count, &run);
+    o->shadow->run(o->shadow, row, row_count, &o->make_max, &run);
     return run.row_count;
 }
 
@@ -66,12 +67,13 @@ static void shadowed_nominate(struct oracle *base, uint32_t row, uint32_t row_co
 {
     const struct shadowed_oracle *o = shadowed_of(base);
     int32_t sums[PIECE_ROWS];
+    uint32_t none = 0;
 
     for (uint32_t i = 0; !o->is_useful && i < row_count; i++) out[i] = -INFINITY;
     while (o->is_useful && row_count > 0) {
         uint32_t most = row_count < PIECE_ROWS ? row_count : PIECE_ROWS;
         struct shadow_run run;
-        o->shadow->run(o->shadow, row, most, &run);
+        o->shadow->run(o->shadow, row, most, &none, &run);
         o->kernels->code_dot(&o->codes, run.codes, run.row_count, sums);
         o->kernels->code_bound(&o->bounds, sums, &run.rests, run.row_count, out);
         row += run.row_count;
@@ -180,6 +182,7 @@ static struct oracle *shadowed_oracle_init(void *memory, const struct oracle_des
     o->is_useful =
         o->raw.kernels.pair == pair && norm >= SHADOW_NORM_MIN && norm <= SHADOW_NORM_MAX;
     o->raw.base.ops = &ops;
+    o->make_max = SHADOW_SEARCH_BYTES / o->raw.base.row_bytes + 1;
     if (!o->is_useful) return &o->raw.base;
     o->bounds.step = make_digits(&o->codes, digits, desc->query.vector, dim);
     make_bounds(&o->bounds, o->raw.value, norm, dim);

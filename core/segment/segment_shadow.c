@@ -2,7 +2,8 @@
 /* segment_shadow.c — codes in blocks, filled from the front by whoever comes first.
  *
  * WHAT        Who asks for rows that are not there packs some, from the first one missing on, if
- *             nobody else is at it: as many as a search may read between two looks at the clock.
+ *             nobody else is at it: as many as a search may read between two looks at the clock,
+ *             and no more in all than it may be slowed down by.
  * LAYOUT      Blocks double like a tail's chunks (row_chunks.c): F, F, 2F, 4F, ... rows up to C,
  *             then C each; so a small segment has a small shadow, and a large one has blocks of
  *             huge pages.  A block is one piece of memory: codes, then scales, errors, norms.
@@ -140,13 +141,15 @@ static struct shadow_rows rows_at(const struct segment_shadow *s, const struct s
 }
 
 /* Pack rows of the block, whose first row is `first`, from those that are ready to `end`, or as
- * many of them as SHADOW_FILL_BYTES allows. */
-static void fill(struct segment_shadow *s, struct shadow_block *b, uint32_t first, uint32_t end)
+ * many of them as SHADOW_FILL_BYTES and *make_max allow. */
+static void fill(struct segment_shadow *s, struct shadow_block *b, uint32_t first, uint32_t end,
+                 uint32_t *make_max)
 {
     uint32_t most = SHADOW_FILL_BYTES / (s->vectors->dim * (uint32_t)sizeof(float)) + 1;
     uint32_t ready = atomic_load_relaxed(&b->ready_count); /* nobody else fills (2) */
     uint32_t before = ready;
 
+    if (most > *make_max) most = *make_max;
     if (end - ready > most) end = ready + most;
     while (ready < end) {
         struct error ignored = {0};
@@ -159,9 +162,10 @@ static void fill(struct segment_shadow *s, struct shadow_block *b, uint32_t firs
     /* Release pairs with the acquire in run_of: the rows are packed (1). */
     atomic_store_release(&b->ready_count, ready);
     atomic_add_relaxed(&s->ready_count, ready - before); /* an estimate's */
+    *make_max -= ready - before;
 }
 
-static void run_of(struct shadow_source *base, uint32_t row, uint32_t row_max,
+static void run_of(struct shadow_source *base, uint32_t row, uint32_t row_max, uint32_t *make_max,
                    struct shadow_run *out)
 {
     struct segment_shadow *s = shadow_of(base);
@@ -172,9 +176,9 @@ static void run_of(struct shadow_source *base, uint32_t row, uint32_t row_max,
     *out = (struct shadow_run){0};
     uint32_t ready = atomic_load_acquire(&b->ready_count);
     /* The swap's acquire pairs with the release of who filled before: its memory is seen. */
-    if (ready < end && !atomic_swap_acq_rel(&b->is_filling, true)) {
+    if (ready<end && * make_max> 0 && !atomic_swap_acq_rel(&b->is_filling, true)) {
         if (atomic_load_relaxed(&b->ready_count) < end && make_rows(s, b, count))
-            fill(s, b, first, end);
+            fill(s, b, first, end, make_max);
         atomic_store_release(&b->is_filling, false);
         ready = atomic_load_acquire(&b->ready_count);
     }

@@ -31,9 +31,10 @@ static int vectors_of(const struct vector_source *s, uint32_t row, uint32_t row_
     return 0;
 }
 
-static void shadow_of(struct shadow_source *s, uint32_t row, uint32_t row_max,
+static void shadow_of(struct shadow_source *s, uint32_t row, uint32_t row_max, uint32_t *make_max,
                       struct shadow_run *out)
 {
+    (void)make_max;
     struct test_rows *t = (struct test_rows *)((char *)s - offsetof(struct test_rows, shadow));
     uint32_t most = 50 - row % 50, left = row < t->made_count ? t->made_count - row : 0;
     uint32_t count = left < row_max ? left : row_max;

@@ -68,9 +68,10 @@ static void check_run(struct segment *s, uint32_t row, const struct shadow_run *
 static void read_all(struct segment *s, struct shadow_source *shadow, uint32_t row_count)
 {
     uint32_t asked = 0;
+    uint32_t make_max = UINT32_MAX;
     for (uint32_t row = 0; row < row_count && asked < 100000; asked++) {
         struct shadow_run run;
-        shadow->run(shadow, row, row_count - row, &run);
+        shadow->run(shadow, row, row_count - row, &make_max, &run);
         assert_true(run.row_count <= row_count - row);
         check_run(s, row, &run);
         row += run.row_count;
@@ -116,12 +117,17 @@ static void a_shadow_can_be_begun_anywhere(void **state)
     put_rows(&f, 0, ROWS);
     struct segment *s = segment_of(&f);
     struct shadow_source *shadow = segment_shadow(s, f.room, ROWS);
+    uint32_t made = 0;
     for (int round = 0; round < 2000; round++) {
         struct shadow_run run;
+        uint32_t make_max = (uint32_t)rng_below(&f.rng, 5), before = make_max;
         uint32_t row = (uint32_t)rng_below(&f.rng, ROWS);
         uint32_t most = 1 + (uint32_t)rng_below(&f.rng, ROWS - row);
-        shadow->run(shadow, row, most, &run);
+        shadow->run(shadow, row, most, &make_max, &run);
         assert_true(run.row_count <= most);
+        assert_true(make_max <= before);
+        made += before - make_max;
+        assert_int_equal(segment_shadow_ready(s), made);
         check_run(s, row, &run);
     }
     read_all(s, shadow, ROWS);
@@ -138,14 +144,15 @@ static void a_full_room_is_no_failure(void **state)
     struct segment *s = segment_of(&f);
     struct shadow_source *shadow = segment_shadow(s, f.room, ROWS);
     struct shadow_run run;
+    uint32_t make_max = UINT32_MAX;
     for (uint32_t row = 0; row < SHADOW_FIRST_ROWS; row += run.row_count) {
-        shadow->run(shadow, row, ROWS - row, &run);
+        shadow->run(shadow, row, ROWS - row, &make_max, &run);
         assert_true(run.row_count > 0);
         check_run(s, row, &run);
     }
-    shadow->run(shadow, SHADOW_FIRST_ROWS, 10, &run);
+    shadow->run(shadow, SHADOW_FIRST_ROWS, 10, &make_max, &run);
     assert_int_equal(run.row_count, 0);
-    shadow->run(shadow, 0, ROWS, &run);
+    shadow->run(shadow, 0, ROWS, &make_max, &run);
     assert_int_equal(run.row_count, SHADOW_FIRST_ROWS);
     assert_int_equal(shadow_room_bytes(f.room), block);
     tear_down(&f);
@@ -159,12 +166,13 @@ static void no_memory_is_no_failure(void **state)
     put_rows(&f, 0, ROWS);
     struct segment *s = segment_of(&f);
     struct shadow_run run;
+    uint32_t make_max = UINT32_MAX;
     alloc_fail_after(f.alloc, 1, false);
     assert_null(segment_shadow(s, f.room, ROWS));
     struct shadow_source *shadow = segment_shadow(s, f.room, ROWS);
     assert_non_null(shadow);
     alloc_fail_after(f.alloc, 1, false);
-    shadow->run(shadow, 0, 10, &run);
+    shadow->run(shadow, 0, 10, &make_max, &run);
     assert_int_equal(run.row_count, 0);
     assert_int_equal(shadow_room_bytes(f.room), 0);
     read_all(s, shadow, ROWS);
