@@ -2,9 +2,9 @@
 /* bench_shadow.c — exact searches through a shadow of codes, against the vectors themselves.
  *
  * WHAT        For each shape one view of tails, of normal vectors or of a thousand clusters of
- *             them, and queries of the same: the kernel over all vectors, a search that reads them, a
- *             search that reads their shadow, the first of these, which begins it, and how many
- *             rows in a thousand the shadow could not rule out, so that they were measured.
+ *             them, and queries of the same: the kernel over all vectors, a search that reads
+ *             them, a search that reads their shadow, the first of these, which begins it, and
+ *             how many rows in a thousand it could not rule out, so that they were measured.
  * METHOD      One thread, k = 10.  Every round runs every case once with a query of its own before
  *             it is timed; printed are medians over the rounds, in microseconds.  What is short is
  *             repeated until it took a millisecond.

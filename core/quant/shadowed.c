@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/limits.h"
 #include "quant/raw.h"
 
@@ -74,6 +75,7 @@ static void shadowed_nominate(struct oracle *base, uint32_t row, uint32_t row_co
         uint32_t most = row_count < PIECE_ROWS ? row_count : PIECE_ROWS;
         struct shadow_run run;
         o->shadow->run(o->shadow, row, most, &none, &run);
+        CHECK(run.row_count > 0); /* they are ready, and so they stay */
         o->kernels->code_dot(&o->codes, run.codes, run.row_count, sums);
         o->kernels->code_bound(&o->bounds, sums, &run.rests, run.row_count, out);
         row += run.row_count;

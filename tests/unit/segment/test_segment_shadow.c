@@ -179,6 +179,37 @@ static void no_memory_is_no_failure(void **state)
     tear_down(&f);
 }
 
+static int fail_from_row_20(const struct vector_source *s, uint32_t row, uint32_t row_max,
+                            struct vector_run *out, struct error *err)
+{
+    static float vectors[20 * DIM], norms[20];
+    (void)s;
+    if (row >= 20) return error_set(err, LYNSE_CORRUPT, "row %u is damaged", row);
+    *out = (struct vector_run){vectors, norms, row_max < 20 - row ? row_max : 20 - row};
+    return 0;
+}
+
+/* Whoever needs the rows is told by the vectors; the shadow ends before them. */
+static void damaged_rows_have_no_shadow(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct shadow_run run;
+    uint32_t make_max = UINT32_MAX;
+    set_up(&f, 64 << 20);
+    put_rows(&f, 0, SHADOW_ROWS_MIN);
+    struct segment *s = segment_of(&f);
+    struct shadow_source *shadow = segment_shadow(s, f.room, SHADOW_ROWS_MIN);
+    s->vectors.run = fail_from_row_20;
+    for (int round = 0; round < 100; round++)
+        for (uint32_t row = 0; row < SHADOW_ROWS_MIN; row++)
+            shadow->run(shadow, row, SHADOW_ROWS_MIN - row, &make_max, &run);
+    assert_true(segment_shadow_ready(s) <= 20);
+    shadow->run(shadow, 20 < SHADOW_ROWS_MIN ? 20 : 0, 1, &make_max, &run);
+    assert_int_equal(run.row_count, SHADOW_ROWS_MIN > 20 ? 0 : 1);
+    tear_down(&f);
+}
+
 struct reader {
     struct thread thread;
     struct fixture *fixture;
@@ -217,6 +248,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_shadow_can_be_begun_anywhere),
     cmocka_unit_test(a_full_room_is_no_failure),
     cmocka_unit_test(no_memory_is_no_failure),
+    cmocka_unit_test(damaged_rows_have_no_shadow),
     cmocka_unit_test(several_threads_make_one_shadow),
 };
 
