@@ -44,15 +44,15 @@ enum {
 struct flat_search {
     struct index_search_desc desc;
     uint32_t block_rows;             /* of a full block */
+    uint32_t sift_rows;              /* of a full block that is sifted */
     uint32_t row;                    /* the first of the block in work */
+    uint32_t row_count;              /* of the block in work */
     size_t query;                    /* whose turn it is */
-    uint32_t row_count;              /* of it */
     bool gathers;                    /* the block's open rows, one by one */
-    bool sifts;                      /* it by bounds */
-    uint32_t sift_rows;              /* of a full block then */
+    bool sifts;                      /* the block */
     uint32_t skip_blocks, skip_next; /* to be scanned now, and when sifting is in vain again */
     uint64_t sifted_count;           /* rows of the block that came through, of all queries */
-    uint32_t open_count;             /* of open_rows; when it gathers */
+    uint32_t open_count;             /* of open_rows; when it gathers or sifts */
     uint32_t open_rows[BLOCK_ROWS_MAX];
     float distances[QUERY_GROUP * (BATCH_ROWS_MAX + LANES)]; /* or one query's, of a full block */
     struct topk seeds;                                       /* of the query whose turn it is */
@@ -75,7 +75,7 @@ static void flat_begin(void *search, const struct index_search_desc *desc)
     s->skip_blocks = 0;
     s->skip_next = 1;
     rows = SIFT_BYTES / desc->queries[0].oracle->row_bytes;
-    s->sift_rows = rows < LANES ? LANES : rows > BLOCK_ROWS_MAX ? BLOCK_ROWS_MAX : rows;
+    s->sift_rows = rows < 1 ? 1 : rows > BLOCK_ROWS_MAX ? BLOCK_ROWS_MAX : rows;
 }
 
 /* Any of LANES distances within the limit; branchless, so that it is done in vectors. */
