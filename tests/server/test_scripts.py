@@ -226,7 +226,8 @@ def test_a_finalizer_that_fails_spoils_no_answer(serve, tmp_path):
 }
 """)
     server = serve("--scripts", tmp_path / "scripts", "--workers", "1")
-    body = b"POST /spoil HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    body = (b"POST /spoil HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+            b"Connection: close\r\n\r\n")
     with socket.create_connection(("127.0.0.1", server.port), 20) as s:
         s.sendall(body)
         answer = b""
