@@ -100,7 +100,7 @@ def versions() -> dict[str, str]:
 
 def compare(table: Table, rows: int, rivals: list[Rival], named: dict[str, str]) -> None:
     targets = {"lynsedb": 1.5, "chroma": 3.0} if rows == 1000 else {}
-    seconds = 0.5 if rows == 1000 else 3.0  # each connection is answered several times
+    seconds = 0.5 if rows == 1000 else 1.5  # each connection is answered several times
     for connections in CONNECTIONS:
         rates: dict[tuple[str, str], list[float]] = {}
         for rival in rivals:
