@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -271,12 +272,14 @@ def idle_connections(server: Server, count: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def slow_connections(server: Server, count: int) -> Iterator[None]:
-    """Each has begun a request, and goes on with a byte now and then."""
+    """Each has begun a request, and goes on with a byte each half second, when others do not."""
     stop = threading.Event()
 
     def trickle(peers: list[socket.socket]) -> None:
-        while not stop.wait(0.5):
-            for peer in peers:
+        for turn in itertools.count():
+            if stop.wait(0.005):
+                return
+            for peer in peers[turn % 100 :: 100]:
                 with contextlib.suppress(OSError):  # the server may have cut it
                     peer.send(b"P")
 
