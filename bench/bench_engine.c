@@ -215,7 +215,7 @@ static int run_open(const char *path, const char *name)
     printf("rows %" PRIu64 "\n", info.live_count);
     float *query = random_vectors(info.dim);
     double first = search_us(c, query, info.dim), warm = 1e18;
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 2; i++) { /* that read the vectors too: later ones read their shadow */
         double us = search_us(c, query, info.dim);
         if (us < warm) warm = us;
     }

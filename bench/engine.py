@@ -391,7 +391,7 @@ def case_open(table: Table) -> None:
         "first exact search after open",
         "≤ 4× a warm one",
         f"{factor:.2f}×",
-        "own, warm",
+        "own, warm, of the vectors",
         "",
         factor <= 4,
     )

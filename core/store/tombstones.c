@@ -31,6 +31,7 @@ struct chunk {
     _Atomic(uint32_t) reference_count;
     uint64_t words[CHUNK_WORDS];
 };
+static const struct chunk none_dead; /* what a place without a chunk stands for */
 
 struct tombstones {
     struct alloc *alloc;
@@ -121,12 +122,10 @@ uint64_t tombstones_count(const struct tombstones *t)
 
 bool tombstones_equal(const struct tombstones *a, const struct tombstones *b)
 {
-    static const struct chunk none;
-
     if (a->row_capacity != b->row_capacity || a->dead_count != b->dead_count) return false;
     for (size_t i = 0; i < a->chunk_count; i++) {
-        const struct chunk *x = a->chunks[i] ? a->chunks[i] : &none;
-        const struct chunk *y = b->chunks[i] ? b->chunks[i] : &none;
+        const struct chunk *x = a->chunks[i] ? a->chunks[i] : &none_dead;
+        const struct chunk *y = b->chunks[i] ? b->chunks[i] : &none_dead;
         if (x != y && memcmp(x->words, y->words, sizeof x->words) != 0) return false;
     }
     return true;
@@ -219,8 +218,8 @@ int tombstones_write(const struct tombstones *t, struct alloc *a, struct vfs_dir
         goto out;
     if (part_writer_begin(w, SECTION_DEAD, 8, t->dead_count, err) != 0) goto out;
     for (uint64_t row = 0; row < row_count; row += CHUNK_ROWS) {
-        static const struct chunk none;
-        const struct chunk *c = t->chunks[row / CHUNK_ROWS] ? t->chunks[row / CHUNK_ROWS] : &none;
+        const struct chunk *c =
+            t->chunks[row / CHUNK_ROWS] ? t->chunks[row / CHUNK_ROWS] : &none_dead;
         uint64_t rows = row_count - row < CHUNK_ROWS ? row_count - row : CHUNK_ROWS;
         if (part_writer_write(w, c->words, (size_t)(rows + 63) / 64 * 8, err) != 0) goto out;
     }
