@@ -176,7 +176,7 @@ static void run_of(struct shadow_source *base, uint32_t row, uint32_t row_max, u
     *out = (struct shadow_run){0};
     uint32_t ready = atomic_load_acquire(&b->ready_count);
     /* The swap's acquire pairs with the release of who filled before: its memory is seen. */
-    if (ready<end && * make_max> 0 && !atomic_swap_acq_rel(&b->is_filling, true)) {
+    if (*make_max > 0 && ready < end && !atomic_swap_acq_rel(&b->is_filling, true)) {
         if (atomic_load_relaxed(&b->ready_count) < end && make_rows(s, b, count))
             fill(s, b, first, end, make_max);
         atomic_store_release(&b->is_filling, false);

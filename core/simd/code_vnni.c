@@ -91,7 +91,7 @@ void code_dot_vnni(const struct code_query *query, const uint8_t *rows, size_t r
 /* The lanes of the chunk that begins at i. */
 INLINE __mmask16 lanes_at(size_t i, size_t dim)
 {
-    return dim - i >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << (dim - i)) - 1);
+    return (__mmask16)(dim - i >= LANES ? 0xffffu : (1u << (dim - i)) - 1);
 }
 
 void code_bound_vnni(const struct code_bounds *bounds, const int32_t *products,
