@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/arrival.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -30,6 +29,12 @@ struct loop *arrival_choose(struct loop *listening)
         best = s->loops[i];
     }
     return best;
+}
+
+static void refuse(struct arrival *a)
+{
+    close(a->fd);
+    mem_free(alloc_libc(), a);
 }
 
 static void free_handle(uv_handle_t *handle)
@@ -80,9 +85,7 @@ int arrival_send(struct loop *target, uv_stream_t *listener, bool is_pipe)
         completion_push(&target->arrivals, &a->node);
     }
     mutex_unlock(&s->stop_lock);
-    if (is_there) return 0;
-    close(a->fd);
-    mem_free(alloc_libc(), a);
+    if (!is_there) refuse(a);
     return 0;
 }
 
@@ -108,9 +111,5 @@ void arrivals_refuse(struct loop *l)
 {
     struct mpsc_node *node;
 
-    while ((node = mpsc_pop(&l->arrivals.queue))) {
-        struct arrival *a = (struct arrival *)node;
-        close(a->fd);
-        mem_free(alloc_libc(), a);
-    }
+    while ((node = mpsc_pop(&l->arrivals.queue))) refuse((struct arrival *)node);
 }

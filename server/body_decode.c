@@ -105,9 +105,7 @@ int body_decode_elsewhere(struct request *r, struct error *err)
     buf_init(&job->packed, l->alloc, MEM_MESSAGE);
     if (l->call_count >= l->server->options.calls_max ||
         uv_queue_work(&l->uv, &job->work, run_decode, finish_decode) != 0) {
-        error_set(err, LYNSE_BUSY, "%zu calls are under way, at most %u", l->call_count,
-                  l->server->options.calls_max);
-        err->retry_after_ms = 50;
+        loop_refuse_call(l, err);
         return -1;
     }
     l->call_count++;

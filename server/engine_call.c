@@ -78,9 +78,7 @@ static int refuse_busy(lua_State *L, struct engine_call *call)
 {
     struct error err = {0};
 
-    error_set(&err, LYNSE_BUSY, "%zu calls are under way, at most %u",
-              call->request->loop->call_count, call->request->loop->server->options.calls_max);
-    err.retry_after_ms = 50;
+    loop_refuse_call(call->request->loop, &err);
     engine_call_drop(call);
     return failure_push_error(L, &err);
 }

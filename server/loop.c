@@ -318,6 +318,13 @@ void loop_run(struct loop *l)
     } while (uv_loop_alive(&l->uv));
 }
 
+void loop_refuse_call(const struct loop *l, struct error *out)
+{
+    error_set(out, LYNSE_BUSY, "%zu calls are under way, at most %u", l->call_count,
+              l->server->options.calls_max);
+    out->retry_after_ms = 50;
+}
+
 void loop_stir(struct loop *l)
 {
     if (!l->woke_us) l->woke_us = clock_now_us(clock_system());

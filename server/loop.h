@@ -85,7 +85,8 @@ void loop_close(struct loop *l);
 void loop_add_connection(struct loop *l, struct connection *c);
 void loop_remove_connection(struct loop *l, struct connection *c);
 void loop_request_gone(struct loop *l);
-void loop_stir(struct loop *l);       /* something came */
+void loop_stir(struct loop *l);                                 /* something came */
+void loop_refuse_call(const struct loop *l, struct error *out); /* BUSY: as many as may run */
 void loop_start_tick(struct loop *l); /* there is something to look after */
 
 /* Monotonic; that of this turn. */
