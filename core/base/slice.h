@@ -49,4 +49,16 @@ static inline int slice_equal_word(struct slice a, struct slice b)
     return 1;
 }
 
+/* Is it one of `words`, which are separated by one space?  The case of ASCII letters is ignored. */
+static inline int slice_is_word_of(struct slice name, const char *words)
+{
+    while (*words != '\0') {
+        size_t length = strcspn(words, " ");
+        if (slice_equal_word(slice_of(words, length), name)) return 1;
+        words += length;
+        if (*words == ' ') words++;
+    }
+    return 0;
+}
+
 #endif

@@ -61,6 +61,13 @@ struct flat_search {
 _Static_assert(QUERY_GROUP *(BATCH_ROWS_MAX + LANES) >= BLOCK_ROWS_MAX + LANES, "either fits");
 _Static_assert((int)QUERY_GROUP <= (int)ORACLE_BLOCK_MAX, "an oracle takes a group");
 
+static size_t flat_search_bytes(const struct index *index, const struct index_options *options,
+                                size_t k, size_t query_count)
+{
+    (void)index, (void)options, (void)k, (void)query_count;
+    return sizeof(struct flat_search);
+}
+
 static void flat_begin(void *search, const struct index_search_desc *desc)
 {
     struct flat_search *s = (struct flat_search *)search;
@@ -387,7 +394,8 @@ static enum index_state flat_advance(void *search, uint64_t distance_max, struct
 
 const struct index_vtab index_flat = {
     .name = "flat",
-    .search_bytes = sizeof(struct flat_search),
+    .effort_param = -1,
+    .search_bytes = flat_search_bytes,
     .begin = flat_begin,
     .advance = flat_advance,
 };

@@ -6,10 +6,9 @@
  * distance is never NaN: a row for which float overflows to NaN is as far as can be, +inf, so that
  * it is still a row.
  *
- * Quantized data will add two ops, and no index that asks for rows will notice: pack_block writes
- * the codes of 32 rows, centred on a row or point of the index's choice, into bytes that the index
- * keeps in a node of its own; score_block gives the 32 distances of such a block, each with a bound
- * of its error, from the exact distance of the centre.
+ * Where rows are codes, a distance is an estimate: `estimate` says how far off it may be.  Codes
+ * that an index keeps in blocks of its own (quantizer.h, pack_block) are scored block by block,
+ * from the exact distance of the point that they are centred on.
  *
  * OWNERSHIP  An oracle lies in memory of its user and owns nothing: it is forgotten, not freed.  It
  *            borrows the query and the source of the vectors.
@@ -25,7 +24,7 @@
 
 struct oracle;
 
-enum { ORACLE_BLOCK_MAX = 8 };
+enum { ORACLE_BLOCK_MAX = 8, BLOCK_CODES = 32 };
 
 struct oracle_ops {
     /* out[i] = distance of row + i, i < row_count: a scan, at the speed of the memory. */
@@ -45,6 +44,15 @@ struct oracle_ops {
      * are ready. */
     uint32_t (*ready)(struct oracle *o, uint32_t row, uint32_t row_count);
     void (*nominate)(struct oracle *o, uint32_t row, uint32_t row_count, float *out);
+    /* gather of codes, and of each how much nearer the row may be than that: exactly known, or but
+     * for a chance that the quantizer states.  NULL: the bounds are not known, or distances are
+     * exact. */
+    int (*estimate)(struct oracle *o, const uint32_t *row_index, size_t index_count, float *out,
+                    float *bound, struct error *err);
+    /* The BLOCK_CODES estimates of a block that was centred on a point whose exact distance is
+     * center_distance, and their bounds (NULL: not wanted).  NULL: it has no blocks. */
+    void (*score_block)(struct oracle *o, const uint8_t *block, float center_distance,
+                        float out[BLOCK_CODES], float *bound);
 };
 
 struct oracle {

@@ -1,14 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quantizer.h — what a quantizer is: a way to hold vectors, and the oracle that reads them. */
+/* quantizer.h — what a quantizer is: a way to hold vectors, and the oracle that reads them.
+ *
+ * RAW and SHADOWED read the vectors of a segment as they are.  The others are trained over the rows
+ * of a segment; the trained quantizer turns vectors into codes, which an index keeps: row by row
+ * (struct code_rows), or in blocks of 32 inside its nodes and lists, centred on a point of its
+ * choice.  An oracle reads either, and its index does not know what a code is.
+ */
 #ifndef QUANT_QUANTIZER_H
 #define QUANT_QUANTIZER_H
 
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/slice.h"
 #include "quant/oracle.h"
 #include "quant/quantizer_kinds.h"
 #include "quant/shadow.h"
 #include "quant/vector_source.h"
 #include "simd/kernels.h"
 #include "simd/metrics.h"
+
+/* Which quantizer an index is built with: RAW, or one of those that are trained. */
+struct quantizer_spec {
+    enum quantizer_kind kind;
+    uint32_t number; /* its bits or subspaces; 0: its standard */
+};
+
+/* A trained quantizer: immutable, any thread. */
+struct quantizer {
+    const struct quantizer_vtab *vtab;
+    uint32_t dim;
+    enum metric metric;
+};
+
+/* Codes of rows, one after another. */
+struct code_rows {
+    const uint8_t *codes; /* aligned to 64 */
+    size_t stride;        /* row_bytes of the quantizer at least */
+    uint32_t row_count;
+};
+
+struct quantizer_train_desc {
+    struct alloc *alloc;
+    const struct simd_kernels *kernels;
+    const struct vector_source *vectors; /* row_count rows, of which a sample is read */
+    uint32_t row_count;                  /* 1 at least */
+    enum metric metric;
+    uint32_t number; /* within the vtab's limits, or 0 */
+    uint64_t seed;
+};
 
 /* A query as every oracle of a search wants it, made once for all segments and threads. */
 struct oracle_query {
@@ -22,11 +61,41 @@ struct oracle_desc {
     const struct vector_source *vectors; /* likewise */
     struct shadow_source *shadow;        /* of the same rows, likewise; NULL: there is none */
     enum metric metric;
+    const struct quantizer *quantizer; /* trained; NULL where the vtab has no train */
+    struct code_rows codes;            /* what scan and gather number; none: blocks alone */
 };
 
 struct quantizer_vtab {
+    /* In index modes, upper case: "SQ8"; a number may follow where number_high is not 0.  NULL: it
+     * is no user's choice. */
+    const char *mode_word;
+    uint32_t number_low, number_high, number_standard;
+    bool (*takes)(const struct metric_info *metric); /* does it make sense?  NULL: every metric */
+
+    /* All of these, or none where nothing is trained.  LIMIT: the number does not suit the
+     * dimension; NO_MEMORY; what the source of the vectors says. */
+    int (*train)(const struct quantizer_train_desc *desc, struct quantizer **out,
+                 struct error *err);
+    void (*destroy)(struct quantizer *q); /* NULL allowed */
+    /* As bytes, appended, and back.  CORRUPT: they make no quantizer; whatever they are, what was
+     * opened reads no code astray. */
+    int (*save)(const struct quantizer *q, struct buf *out, struct error *err);
+    int (*open)(struct alloc *a, const struct simd_kernels *kernels, struct slice bytes,
+                uint32_t dim, enum metric metric, struct quantizer **out, struct error *err);
+    size_t (*row_bytes)(const struct quantizer *q);
+    /* row_count vectors, contiguous, with their norms (dense_norm_f32), to codes `stride` apart.
+     * Any thread, into different rows at once. */
+    void (*encode)(const struct quantizer *q, const float *vectors, const float *norms,
+                   uint32_t row_count, uint8_t *codes, size_t stride);
+    /* Blocks of up to BLOCK_CODES codes, all centred on `center` (dim floats; NULL: the origin).
+     * NULL where a quantizer has none: then indexes keep rows.  Bytes are a multiple of 64.
+     * pack_block: vectors[i] of count; what is left of the block is far from everything. */
+    size_t (*block_bytes)(const struct quantizer *q);
+    void (*pack_block)(const struct quantizer *q, const float *center, const float *const *vectors,
+                       uint32_t count, uint8_t *block);
+
     /* What an oracle needs for vectors of dim floats, a multiple of ALIGN_VECTOR. */
-    size_t (*oracle_bytes)(uint32_t dim);
+    size_t (*oracle_bytes)(uint32_t dim); /* the most that any number of it needs */
     /* An oracle in `memory`, which is aligned to ALIGN_VECTOR.  Cheap: a batch makes one for each
      * query and segment. */
     struct oracle *(*oracle_init)(void *memory, const struct oracle_desc *desc);

@@ -169,8 +169,11 @@ static size_t shadowed_oracle_bytes(uint32_t dim)
 
 static struct oracle *shadowed_oracle_init(void *memory, const struct oracle_desc *desc)
 {
-    static const struct oracle_ops ops = {raw_scan, raw_scan_block, raw_gather, shadowed_ready,
-                                          shadowed_nominate};
+    static const struct oracle_ops ops = {.scan = raw_scan,
+                                          .scan_block = raw_scan_block,
+                                          .gather = raw_gather,
+                                          .ready = shadowed_ready,
+                                          .nominate = shadowed_nominate};
     struct shadowed_oracle *o = (struct shadowed_oracle *)memory;
     int8_t *digits = (int8_t *)memory + align_up(sizeof *o, ALIGN_VECTOR);
     uint32_t dim = desc->vectors->dim;

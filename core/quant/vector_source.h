@@ -25,6 +25,9 @@ struct vector_source {
     int (*run)(const struct vector_source *s, uint32_t row, uint32_t row_max,
                struct vector_run *out, struct error *err);
     uint32_t dim;
+    /* Not NULL: all rows lie here one after another, verified, as long as the source is held: what
+     * run would say, without asking. */
+    const float *all, *all_norms;
 };
 
 #endif

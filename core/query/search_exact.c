@@ -23,7 +23,8 @@ uint64_t exact_row_count(const struct view *v)
 
 static size_t search_bytes(const struct exact_method *m)
 {
-    return align_up(m->index->search_bytes, ALIGN_VECTOR);
+    static const struct index_options none = {0};
+    return align_up(m->index->search_bytes(NULL, &none, 0, 0), ALIGN_VECTOR);
 }
 
 static size_t targets_bytes(size_t query_count)
@@ -72,8 +73,10 @@ static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end
 
     for (size_t i = 0; i < d->query_count; i++) {
         oracle.query = d->queries[i];
+        struct oracle *own = quantizer->oracle_init(s->oracles + i * oracle_bytes, &oracle);
         s->targets[i] = (struct index_query){
-            .oracle = quantizer->oracle_init(s->oracles + i * oracle_bytes, &oracle),
+            .oracle = own,
+            .exact = own,
             .best = &d->best[i],
             .distance_max = d->distance_max,
         };

@@ -37,21 +37,10 @@ struct metric_kernels metric_kernels(enum metric metric, const struct simd_kerne
     UNREACHABLE();
 }
 
-/* One of `words`, which are separated by one space. */
-static bool has_word(const char *words, struct slice name)
-{
-    while (*words != '\0') {
-        size_t length = strcspn(words, " ");
-        if (slice_equal_word(slice_of(words, length), name)) return true;
-        words += length;
-        if (*words == ' ') words++;
-    }
-    return false;
-}
-
 const struct metric_info *metric_find_mode(const char *word, size_t length)
 {
     for (unsigned i = 1; i <= METRIC_MAX; i++)
-        if (has_word(metric_table[i].mode_words, slice_of(word, length))) return &metric_table[i];
+        if (slice_is_word_of(slice_of(word, length), metric_table[i].mode_words))
+            return &metric_table[i];
     return NULL;
 }

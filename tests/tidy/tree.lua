@@ -168,6 +168,12 @@ return {
    },
    ["core/index"] = {
       ["flat.c"] = "every row, by its exact distance",
+      ["index_build.c"] = "all phases of a build on one thread",
+      ["index_build.h"] = "an index is built in phases of pieces that any thread may run",
+      ["index_image.c"] = "sections of an index by their numbers",
+      ["index_image.h"] = "an index as numbered sections of bytes, to write and to open",
+      ["index_params.c"] = "build parameters by name, within their ranges",
+      ["index_params.h"] = "what a user may say when an index is built",
       ["index.h"] =
          "what an index kind is: a way to find the rows of one segment that are near a query",
       ["index_kinds.h"] = "the list of index kinds",

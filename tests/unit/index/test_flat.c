@@ -102,7 +102,10 @@ static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_
         f->oracles[q] =
             (struct test_oracle){.base = {&ops, row_bytes}, .distances = f->distances[q]};
         assert_int_equal(topk_init(&f->best[q], alloc_libc(), K, by_row, NULL), 0);
-        f->queries[q] = (struct index_query){&f->oracles[q].base, &f->best[q], INFINITY};
+        f->queries[q] = (struct index_query){.oracle = &f->oracles[q].base,
+                                             .exact = &f->oracles[q].base,
+                                             .best = &f->best[q],
+                                             .distance_max = INFINITY};
     }
     f->desc = (struct index_search_desc){
         .queries = f->queries,
@@ -112,7 +115,9 @@ static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_
         .row_end = ROWS,
     };
     for (size_t q = 0; q < query_count; q++) f->oracles[q].ready_rows = 1000;
-    f->search = mem_alloc(alloc_libc(), MEM_SEARCH, index_flat.search_bytes);
+    static const struct index_options none = {0};
+    static const struct index_options none = {0};
+    f->search = mem_alloc(alloc_libc(), MEM_SEARCH, index_flat.search_bytes(NULL, &none, 0, 0));
     assert_non_null(f->search);
 }
 

@@ -98,7 +98,7 @@ static void set_up(struct test_rows *t, struct rng *r, enum simd_level level, en
 {
     memset(t, 0, sizeof *t);
     assert_true(kernels_of_level(level, &t->kernels));
-    t->vectors = (struct vector_source){vectors_of, dim};
+    t->vectors = (struct vector_source){.run = vectors_of, .dim = dim};
     t->shadow.run = shadow_of;
     t->made_count = ROWS;
     for (uint32_t row = 0; row < ROWS; row++) {
