@@ -6,7 +6,8 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prot
 # A host that links liblynse.a drops what it does not call.
 add_compile_options(-ffunction-sections -fdata-sections)
 # A library is the same wherever it is built: no text of it names the folder of its sources.
-add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/= -ffile-prefix-map=${PROJECT_BINARY_DIR}/=)
+add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
+                    -ffile-prefix-map=${PROJECT_BINARY_DIR}/=)
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
 set(CMAKE_C_FLAGS_DEBUG "-O1 -g")
 if(CMAKE_C_COMPILER_ID MATCHES "Clang")

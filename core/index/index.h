@@ -8,8 +8,8 @@
  *          (flat) has no file and no struct index: its `index` pointers are NULL.
  * SEARCH   Over one segment it is an object in its user's memory: begin, then advance until it is
  *          done; what was found is then in the lists of the queries.  It allocates nothing and
- *          knows no clock: an advance is bounded by distances, and its user looks at clock, deadline
- *          and cancel flag between two of them.  The user may drop a search at any time.
+ *          knows no clock: an advance is bounded by distances, and its user looks at clock,
+ *          deadline and cancel flag between two of them.  The user may drop a search at any time.
  * SCORES   A row is pushed with its exact distance, that of `exact`, whatever the index walked by:
  *          lists of several segments are merged, and a score is the same bits everywhere (P7).
  * THREADS  A search, one thread at a time; an index, any.
@@ -83,7 +83,7 @@ struct index_open_desc {
 
 struct index_vtab {
     const char *name; /* as the user writes it, lower case, without '-' */
-    /* What may be said when it is built, in the order of the manifest; a new one goes to the end. */
+    /* What may be said when it is built, in the order of the manifest; new ones at the end. */
     const struct index_param *params;
     size_t param_count; /* INDEX_PARAMS_MAX at most */
     /* Which parameter index_options.effort stands for where none is given; -1: there is none. */
