@@ -4,8 +4,8 @@
  *
  * A phase has piece_count pieces, each a fixed part of the rows: any of them may be run at any time
  * on any thread, each once.  When all have returned, turn goes on to the next phase, alone.  A
- * build is done when a phase has no piece.  What a piece computes depends on what earlier phases left and
- * on nothing that other pieces of its phase do.
+ * build is done when a phase has no piece.  What a piece computes depends on what earlier phases
+ * left and on nothing that other pieces of its phase do.
  * OWNERSHIP  The build owns what it makes; it borrows all of its desc.
  * THREADS    run: any, several at once; all else: one, while no piece is run.
  * FAILURE    After an error only destroy may be called.  NO_MEMORY; what the source of the vectors

@@ -57,7 +57,7 @@ int index_mode_parse(const char *text, struct index_mode *out, struct error *err
         *word == '-' ? metric_find_mode(word + 1, strlen(word + 1)) : metric_find(METRIC_DEFAULT);
 
     if (kind != INDEX_NONE && metric) {
-        *out = (struct index_mode){kind, metric->metric};
+        *out = (struct index_mode){.kind = kind, .metric = metric->metric};
         return 0;
     }
     list_modes(modes);

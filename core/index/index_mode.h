@@ -12,6 +12,15 @@
 struct index_mode {
     enum index_kind kind;
     enum metric metric;
+    struct quantizer_spec quantizer;
+};
+
+/* What the segments of a collection are to be searched by: a mode without its metric, which is the
+ * collection's, and what was said when it was built.  In manifests. */
+struct index_plan {
+    enum index_kind kind;
+    struct quantizer_spec quantizer;
+    struct index_params params; /* by the kind's table */
 };
 
 /* Upper or lower case; a kind alone means METRIC_DEFAULT.  UNSUPPORTED: of a kind that there is or
