@@ -6,7 +6,8 @@
  *             BUILD_STEP_ROWS rows or BUILD_STEP_BYTES bytes, so that a frame's budget holds many.
  * INVARIANTS  (1) Kept rows stand in the order of the inputs, which is that of their LSNs.
  *             (2) A row is left out if and only if it is deleted and a newer version of its id is
- *                 among the inputs: what no read can reach, and no restore.
+ *                 among the inputs or in a segment after them: what no read can reach, and no
+ *                 restore.
  *             (3) An id is kept once.  ids_writer refuses a breach of (1) or (3) as CORRUPT: inputs
  *                 may be files.
  *             (4) Where a pass stands is in the builder alone: any thread may take the next step,
@@ -114,7 +115,7 @@ static int reserve(struct segment_builder *b, struct error *err)
     return 0;
 }
 
-/* Is a newer version of the id among the inputs?  1, 0 or -1. */
+/* Is a newer version of the id among the inputs, or after them?  1, 0 or -1. */
 static int is_superseded(const struct segment_builder *b, size_t part, uint32_t row,
                          const struct record_id *id, struct error *err)
 {
@@ -124,6 +125,11 @@ static int is_superseded(const struct segment_builder *b, size_t part, uint32_t 
     if (found != 0 && (found < 0 || newest != row)) return found;
     for (size_t i = part + 1; i < b->desc.part_count; i++) {
         found = segment_find(parts[i].segment, id, parts[i].row_count, &newest, err);
+        if (found != 0) return found;
+    }
+    for (size_t i = 0; i < b->desc.newer_count; i++) {
+        const struct view_part *p = &b->desc.newer[i];
+        found = segment_find(p->segment, id, p->row_count, &newest, err);
         if (found != 0) return found;
     }
     return 0;

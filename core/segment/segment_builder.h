@@ -3,7 +3,7 @@
  * thread to the end, or within the budgets of a frame loop's polls.
  *
  * A row is left out when it is deleted in its tombstones and a newer version of its id is among the
- * inputs (superseded).  The newest version of a deleted id is kept, deleted, so that `restore`
+ * inputs, or in a segment after them (superseded).  The newest version of a deleted id is kept, deleted, so that `restore`
  * finds it. Deletes that come while this runs are not seen: the collection replays them through the
  * row map.
  */
@@ -21,6 +21,9 @@ struct segment_build_desc {
     uint32_t dim;
     const struct view_part *parts; /* oldest first; borrowed, with their tombstones as of F */
     size_t part_count;
+    const struct view_part *newer; /* after them, oldest first: where newer versions may be too;
+                                      nothing else is read of them; borrowed */
+    size_t newer_count;
     uint64_t flushed_lsn;        /* F: the new segment's map_lsn */
     const _Atomic(bool) *cancel; /* may be NULL; looked at before each step */
 };

@@ -235,6 +235,8 @@ return {
       ["column_cache.[ch]"] = "columns of the fields that filters and hooks name, within a bound",
       ["column_reader.c"] =
          "fields of a segment's rows, as cells or as numbers, filled once for all",
+      ["compaction_policy.[ch]"] =
+         "which sealed segments to merge next: sizes in, a run of neighbours out",
       ["row_chunks.[ch]"] = "the memory of a tail's rows: columns in chunks that never move",
       ["sealed_segment.[ch]"] = "an immutable segment: its mapped ids, vectors and documents",
       ["segment.[ch]"] =

@@ -287,6 +287,33 @@ static void what_could_be_reached_is_kept_and_nothing_else(void **state)
     }
 }
 
+static void a_version_after_the_inputs_supersedes(void **state)
+{
+    struct builder_fixture f;
+    struct model_part expected = {0};
+    struct segment_build b = {0};
+    struct error err = {0};
+    uint32_t kept = 0;
+
+    (void)state;
+    set_up(&f, test_seed(40));
+    add_tail(&f, 1000, 700);
+    add_tail(&f, 300, 700);
+    add_tail(&f, 300, 700);
+    make_expected(&f, &expected);
+    struct segment_build_desc desc = describe(&f);
+    desc.part_count = 1;
+    desc.newer = &f.parts[1];
+    desc.newer_count = 2;
+    assert_ok(segment_build_run(&desc, &b, &err), &err);
+    while (kept < expected.row_count && expected.rows[kept].old_part == 0) kept++;
+    assert_int_equal(b.segment.row_count, kept);
+    assert_true(kept < 800); /* many were superseded by what is not rewritten */
+    for (uint32_t i = 0; i < kept; i++) assert_int_equal(b.row_map[0][expected.rows[i].old_row], i);
+    segment_build_deinit(&b);
+    tear_down(&f);
+}
+
 static void runs_are_verified_some_blocks_at_a_time(void **state)
 {
     (void)state;
@@ -549,6 +576,7 @@ static void running_out_of_memory_is_an_error_like_any_other(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_could_be_reached_is_kept_and_nothing_else),
+    cmocka_unit_test(a_version_after_the_inputs_supersedes),
     cmocka_unit_test(runs_are_verified_some_blocks_at_a_time),
     cmocka_unit_test(no_rows_make_no_files),
     cmocka_unit_test(files_of_a_discarded_build_are_removed),

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_compaction_policy.c — steady work keeps segments few, and each row is rewritten rarely. */
+#include "base/rng.h"
+#include "segment/compaction_policy.h"
+#include "support/test.h"
+
+enum { SMALL = 1000, SEGMENTS = 4096, NO_LIMIT = UINT32_MAX };
+
+struct world {
+    struct segment_size segments[SEGMENTS];
+    size_t count;
+    uint64_t written; /* rows, by seals and merges */
+};
+
+static void append(struct world *w, uint32_t rows)
+{
+    assert_true(w->count < SEGMENTS);
+    w->segments[w->count++] = (struct segment_size){rows, 0};
+    w->written += rows;
+}
+
+static void merge(struct world *w, struct merge_choice c)
+{
+    uint32_t rows = 0;
+
+    assert_true(c.count >= 1 && c.count <= MERGE_PARTS_MAX && c.first + c.count <= w->count);
+    for (size_t i = c.first; i < c.first + c.count; i++)
+        rows += w->segments[i].row_count - w->segments[i].waste_count;
+    w->segments[c.first] = (struct segment_size){rows, 0};
+    memmove(&w->segments[c.first + 1], &w->segments[c.first + c.count],
+            (w->count - c.first - c.count) * sizeof *w->segments);
+    w->count -= c.count - 1;
+    w->written += rows;
+}
+
+/* All that is chosen; how many choices there were. */
+static size_t settle(struct world *w, uint32_t row_max)
+{
+    struct merge_choice c;
+    size_t choices = 0;
+
+    while (compaction_choose(w->segments, w->count, SMALL, row_max, &c)) {
+        merge(w, c);
+        assert_true(++choices < 10000);
+    }
+    return choices;
+}
+
+static void steady_seals_keep_segments_few_and_rewrites_rare(void **state)
+{
+    struct world w = {.count = 0};
+    size_t most = 0;
+
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        append(&w, SMALL);
+        settle(&w, NO_LIMIT);
+        if (w.count > most) most = w.count;
+    }
+    /* 3,000 = fewer than 4^6 seals: at most 3 segments of each of 7 tiers. */
+    assert_true(most <= 3 * 7);
+    assert_true(w.written <= (uint64_t)3000 * SMALL * 8);
+}
+
+static void segments_of_any_sizes_end_few(void **state)
+{
+    struct rng r;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct world w = {.count = 0};
+        rng_init(&r, seed);
+        for (int i = 0; i < 300; i++)
+            append(&w, 1 + (uint32_t)rng_below(&r, 1 << rng_below(&r, 20)));
+        settle(&w, NO_LIMIT);
+        assert_true(w.count <= 3 * 7);
+    }
+}
+
+static void waste_is_rewritten_and_only_once_it_is_much(void **state)
+{
+    struct world w = {.segments = {{100000, 24000}, {1000, 0}, {500, 0}}, .count = 3};
+    struct merge_choice c;
+
+    (void)state;
+    assert_false(compaction_choose(w.segments, w.count, SMALL, NO_LIMIT, &c));
+    w.segments[0].waste_count = 25000;
+    assert_true(compaction_choose(w.segments, w.count, SMALL, NO_LIMIT, &c));
+    assert_int_equal(c.first, 0);
+    assert_int_equal(c.count, 1);
+    merge(&w, c);
+    assert_false(compaction_choose(w.segments, w.count, SMALL, NO_LIMIT, &c));
+    /* Of a segment that is all waste nothing is left: a run of nothing is no run. */
+    w.segments[1] = (struct segment_size){1, 1};
+    assert_int_equal(settle(&w, NO_LIMIT), 1);
+    assert_int_equal(w.segments[1].row_count, 0);
+}
+
+static void no_result_is_larger_than_it_may_be(void **state)
+{
+    struct world w = {.count = 0};
+
+    (void)state;
+    for (int i = 0; i < 400; i++) {
+        append(&w, SMALL);
+        settle(&w, 20 * SMALL);
+        for (size_t k = 0; k < w.count; k++) assert_true(w.segments[k].row_count <= 20 * SMALL);
+    }
+    assert_true(w.count <= 400 / 10 + 10);
+}
+
+static void nothing_is_nothing(void **state)
+{
+    struct merge_choice c;
+    struct segment_size three[3] = {{5, 0}, {5, 0}, {5, 0}};
+
+    (void)state;
+    assert_false(compaction_choose(NULL, 0, SMALL, NO_LIMIT, &c));
+    assert_false(compaction_choose(three, 3, SMALL, NO_LIMIT, &c));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(steady_seals_keep_segments_few_and_rewrites_rare),
+    cmocka_unit_test(segments_of_any_sizes_end_few),
+    cmocka_unit_test(waste_is_rewritten_and_only_once_it_is_much),
+    cmocka_unit_test(no_result_is_larger_than_it_may_be),
+    cmocka_unit_test(nothing_is_nothing),
+};
+TEST_MAIN(tests)
