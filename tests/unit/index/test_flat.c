@@ -116,7 +116,6 @@ static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_
     };
     for (size_t q = 0; q < query_count; q++) f->oracles[q].ready_rows = 1000;
     static const struct index_options none = {0};
-    static const struct index_options none = {0};
     f->search = mem_alloc(alloc_libc(), MEM_SEARCH, index_flat.search_bytes(NULL, &none, 0, 0));
     assert_non_null(f->search);
 }
@@ -272,7 +271,11 @@ static void a_failing_oracle_fails_the_search(void **state)
 
 static void let_nominate(struct fixture *f, float slack)
 {
-    static const struct oracle_ops ops = {scan, scan_block, gather, ready, nominate};
+    static const struct oracle_ops ops = {.scan = scan,
+                                          .scan_block = scan_block,
+                                          .gather = gather,
+                                          .ready = ready,
+                                          .nominate = nominate};
     for (size_t q = 0; q < f->desc.query_count; q++) {
         f->oracles[q].base.ops = &ops;
         f->oracles[q].slack = slack;
