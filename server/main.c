@@ -14,6 +14,7 @@ static int usage(FILE *to, int status)
           "       lynse config [OPTION]...         what those options would be, and from where\n"
           "       lynse call [METHOD [ARGUMENT]...]  ask a server\n"
           "       lynse lua SCRIPT [ARGUMENT]...   run a script of Lua, whose require knows lynse\n"
+          "       lynse verify PATH [--level L]    is everything in this folder as it must be?\n"
           "       lynse version\n",
           to);
     return status;
@@ -27,6 +28,7 @@ int main(int argc, char **argv)
     if (strcmp(verb, "serve") == 0 || strcmp(verb, "run") == 0) return verb_serve(argc, argv);
     if (strcmp(verb, "config") == 0) return verb_config(argc, argv);
     if (strcmp(verb, "call") == 0) return verb_call(argc, argv);
+    if (strcmp(verb, "verify") == 0) return verb_verify(argc, argv);
     if (strcmp(verb, "lua") == 0 && argc > 2) return verb_lua(argc, argv);
     if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0) return usage(stdout, 0);
     if ((strcmp(verb, "version") == 0 || strcmp(verb, "--version") == 0) && argc == 2) {

@@ -9,5 +9,6 @@ int verb_call(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_lua(int argc, char **argv);
 int verb_serve(int argc, char **argv);
+int verb_verify(int argc, char **argv);
 
 #endif

@@ -267,6 +267,22 @@ LYNSE_API int lynse_collection_info(struct lynse_collection *c, struct lynse_col
 LYNSE_API int lynse_collection_description(struct lynse_collection *c, struct lynse_names **out,
                                            struct lynse_error *err);
 
+enum lynse_verify_level {
+    LYNSE_VERIFY_QUICK = 1, /* what opening has read: segments, their order and sizes */
+    LYNSE_VERIFY_FULL = 2,  /* every checksum, every row, every id */
+    LYNSE_VERIFY_DEEP = 3,  /* and what indexes say of their rows */
+};
+struct lynse_verify_desc {
+    uint32_t struct_bytes;
+    uint32_t level;         /* 0: LYNSE_VERIFY_FULL */
+    const uint32_t *cancel; /* as of a search; NULL: none */
+};
+/* Look at everything of the collection, as it is now, and list what is wrong with it, a sentence
+ * each; nothing wrong is an empty list.  Reads all of it on the calling thread and writes nothing;
+ * others may write meanwhile.  desc NULL: as if zero. */
+LYNSE_API int lynse_verify(struct lynse_collection *c, const struct lynse_verify_desc *desc,
+                           struct lynse_names **out, struct lynse_error *err);
+
 /* ---- Writing ---- */
 
 struct lynse_id {

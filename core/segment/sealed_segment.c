@@ -107,6 +107,7 @@ static const struct segment_ops sealed_ops = {
     .document = sealed_document,
     .find = sealed_find,
     .find_older = sealed_find_older,
+    .verify = sealed_segment_verify,
     .destroy = sealed_destroy,
 };
 

@@ -28,6 +28,8 @@ struct segment_ops {
                 uint32_t *out_row, struct error *err);
     /* The next older version of the same id in this segment: 1, 0 or -1.  Sealed: never 1. */
     int (*find_older)(struct segment *s, uint32_t row, uint32_t *out_row, struct error *err);
+    /* Every checksum, and what its files say of each other; NULL: it has none. */
+    int (*verify)(struct segment *s, struct error *err);
     void (*destroy)(struct segment *s); /* by segment_release only */
 };
 

@@ -40,6 +40,7 @@ return {
       ["hooks.c"] = "hooks of a search: source text for the root's host, or the caller's functions",
       ["read.c"] = "reads that score nothing: by id, counts, walks",
       ["search.c"] = "searches: take a view on the calling thread, run here or on the pool too",
+      ["verify.c"] = "looks at everything of a collection and says what is wrong",
       ["write.c"] = "add, upsert, delete, restore: copy the request, check it, send it",
    },
    ["core/base"] = {
@@ -247,6 +248,7 @@ return {
          "frozen rows → the files of one sealed segment (R5), on a job thread",
       ["view.[ch]"] =
          "the one thing that readers see: an immutable list of segments and their deletions",
+      ["view_verify.[ch]"] = "is everything that a view shows as it must be?",
    },
    ["core/simd"] = {
       ["code_avx2.c"] = "products of 8-bit codes, and how rows are packed, with AVX2",
@@ -507,6 +509,7 @@ return {
       ["verb_call.c"] = "lynse call: one request to a server, its answer as JSON",
       ["verb_lua.c"] = "lynse lua: a script whose require knows lynse",
       ["verb_serve.c"] = "lynse serve and lynse config: options, signals, the server's life",
+      ["verb_verify.c"] = "lynse verify: looks at everything in a folder and says what is wrong",
       ["verbs.h"] = "what the program can be told to do, a file a verb",
    },
    ["python"] = {

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* view_verify.c — part by part: its files, its rows, its neighbours.
+ *
+ * WHAT        Each check of each part gives at most one finding, its first: where a file is
+ *             damaged, a list of all that depends on it says nothing more.
+ * INVARIANTS  (1) Parts follow one another in LSN order; within one, LSNs never descend.
+ *             (2) What is wrong with one part does not keep the others from being looked at.
+ * THREADS     Any; a view never changes.
+ * FAILURE     Only what keeps it from looking on: memory, and who is asked.
+ */
+#include "segment/view_verify.h"
+
+enum { LOOK_ROWS = 4096 /* between two looks */ };
+
+static int check_row(const struct view *v, size_t part, uint32_t row, uint64_t *last_lsn,
+                     struct error *err)
+{
+    const struct view_part *p = &v->parts[part];
+    char text[ID_TEXT_BYTES];
+    struct doc_ref doc = {0};
+    struct record_id id;
+    size_t found_part;
+    uint32_t found_row;
+    uint64_t lsn;
+    bool dead;
+
+    if (segment_id(p->segment, row, &id, err) != 0 || segment_lsn(p->segment, row, &lsn, err) != 0)
+        return -1;
+    if (lsn < *last_lsn || lsn == 0)
+        return error_set(err, LYNSE_CORRUPT, "part %zu: LSN of row %u descends", part, row);
+    *last_lsn = lsn;
+    if (segment_document(p->segment, row, &doc, err) != 0) return -1;
+    doc_ref_release(&doc);
+    if (tombstones_get(p->dead, row)) return 0;
+    int found = view_find(v, &id, &found_part, &found_row, &dead, err);
+    if (found < 0) return -1;
+    if (found == 1 && found_part == part && found_row == row && !dead) return 0;
+    if (found == 0)
+        return error_set(err, LYNSE_CORRUPT, "id %s is live at %zu:%u and not found",
+                         id_format(&id, text), part, row);
+    return error_set(err, LYNSE_CORRUPT, "id %s is live at %zu:%u and found at %zu:%u",
+                     id_format(&id, text), part, row, found_part, found_row);
+}
+
+/* Rows [row, end) can all be read. */
+static int check_vectors(const struct view_part *p, uint32_t row, uint32_t end, struct error *err)
+{
+    const struct vector_source *source = &p->segment->vectors;
+    struct vector_run run;
+
+    for (; row < end; row += run.row_count)
+        if (source->run(source, row, end - row, &run, err) != 0) return -1;
+    return 0;
+}
+
+static int check_rows(const struct view *v, size_t part, const struct view_verify_desc *d,
+                      struct error *err)
+{
+    const struct view_part *p = &v->parts[part];
+    uint64_t last_lsn = 0;
+
+    for (uint32_t first = 0; first < p->row_count; first += LOOK_ROWS) {
+        uint32_t left = p->row_count - first;
+        uint32_t end = first + (left < LOOK_ROWS ? left : LOOK_ROWS);
+        if (d && d->look && d->look(d->ctx, err) != 0) return -1;
+        if (check_vectors(p, first, end, err) != 0) return -1;
+        for (uint32_t row = first; row < end; row++)
+            if (check_row(v, part, row, &last_lsn, err) != 0) return -1;
+    }
+    return 0;
+}
+
+int view_verify_rows(const struct view *v, size_t part, struct error *err)
+{
+    return check_rows(v, part, NULL, err);
+}
+
+/* Segments stand in LSN order, and their deletions are of rows that they have. */
+static int check_order(const struct view *v, size_t part, struct error *err)
+{
+    const struct view_part *p = &v->parts[part];
+
+    if (p->row_count > p->segment->row_capacity)
+        return error_set(err, LYNSE_CORRUPT, "part %zu shows %u rows of %llu", part, p->row_count,
+                         (unsigned long long)p->segment->row_capacity);
+    if (tombstones_count(p->dead) > p->row_count)
+        return error_set(err, LYNSE_CORRUPT, "part %zu has %u rows and more deletions", part,
+                         p->row_count);
+    if (part == 0 || p->row_count == 0) return 0;
+    uint64_t before = v->parts[part - 1].segment->first_lsn;
+    if (p->segment->first_lsn > before) return 0;
+    return error_set(err, LYNSE_CORRUPT, "part %zu begins at LSN %llu, the one before at %llu",
+                     part, (unsigned long long)p->segment->first_lsn, (unsigned long long)before);
+}
+
+/* Is it about the segment?  Else it is why nothing more can be looked at. */
+static bool is_finding(const struct error *why)
+{
+    return why->code == LYNSE_CORRUPT || why->code == LYNSE_IO;
+}
+
+static int tell(const struct view_verify_desc *d, const struct error *why, struct error *err)
+{
+    if (!is_finding(why)) {
+        if (err) *err = *why;
+        return -1;
+    }
+    if (d->report(d->ctx, why) == 0) return 0;
+    return error_set(err, LYNSE_NO_MEMORY, "the report has no room for: %s", why->text);
+}
+
+static int verify_part(const struct view_verify_desc *d, size_t part, struct error *err)
+{
+    struct segment *s = d->view->parts[part].segment;
+    struct error why = {0};
+
+    if (check_order(d->view, part, &why) != 0 && tell(d, &why, err) != 0) return -1;
+    if (d->level < VERIFY_FULL) return 0;
+    if (s->ops->verify && s->ops->verify(s, &why) != 0) return tell(d, &why, err);
+    if (check_rows(d->view, part, d, &why) != 0) return tell(d, &why, err);
+    return 0;
+}
+
+int view_verify(const struct view_verify_desc *desc, struct error *err)
+{
+    for (size_t i = 0; i < desc->view->part_count; i++)
+        if (verify_part(desc, i, err) != 0) return -1;
+    return 0;
+}

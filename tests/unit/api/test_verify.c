@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a sound collection is told, what may be asked, and who can end it. */
+#include "fixture.h"
+
+static void a_sound_collection_has_no_findings(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_verify_desc desc = {.struct_bytes = sizeof desc};
+    struct lynse_names *findings;
+    struct lynse_id gone[] = {number_id(3), number_id(4)};
+
+    fixture_make_docs(f);
+    for (uint32_t level = 0; level <= LYNSE_VERIFY_DEEP; level++) {
+        add_numbers(f, level * 100, 100);
+        assert_done(lynse_delete(f->docs, gone, 2, NULL, NULL, &f->err), f);
+        if (level % 2) assert_done(lynse_flush(f->docs, &f->err), f);
+        desc.level = level;
+        assert_done(lynse_verify(f->docs, &desc, &findings, &f->err), f);
+        assert_int_equal(findings->count, 0);
+        lynse_names_free(findings);
+    }
+    assert_done(lynse_verify(f->docs, NULL, &findings, &f->err), f);
+    lynse_names_free(findings);
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_verify_desc desc = {.level = LYNSE_VERIFY_DEEP + 1};
+    struct lynse_names *findings = NULL;
+
+    fixture_make_docs(f);
+    assert_int_equal(lynse_verify(NULL, NULL, &findings, &f->err), LYNSE_INVALID);
+    assert_int_equal(lynse_verify(f->docs, NULL, NULL, &f->err), LYNSE_INVALID);
+    assert_int_equal(lynse_verify(f->docs, &desc, &findings, &f->err), LYNSE_INVALID);
+    assert_non_null(strstr(f->err.text, "level"));
+    assert_null(findings);
+}
+
+static void the_host_can_end_it(void **state)
+{
+    struct fixture *f = *state;
+    const uint32_t stop = 1;
+    struct lynse_verify_desc desc = {.struct_bytes = sizeof desc, .cancel = &stop};
+    struct lynse_names *findings = NULL;
+
+    fixture_make_docs(f);
+    add_numbers(f, 0, 10);
+    assert_int_equal(lynse_verify(f->docs, &desc, &findings, &f->err), LYNSE_CANCELLED);
+    assert_null(findings);
+}
+
+#define CASES(_)                                                                                   \
+    _(a_sound_collection_has_no_findings)                                                          \
+    _(what_makes_no_sense_is_refused)                                                              \
+    _(the_host_can_end_it)
+
+static const struct CMUnitTest tests[] = {API_EVERYWHERE(CASES)};
+TEST_MAIN(tests)
