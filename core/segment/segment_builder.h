@@ -3,9 +3,9 @@
  * thread to the end, or within the budgets of a frame loop's polls.
  *
  * A row is left out when it is deleted in its tombstones and a newer version of its id is among the
- * inputs, or in a segment after them (superseded).  The newest version of a deleted id is kept, deleted, so that `restore`
- * finds it. Deletes that come while this runs are not seen: the collection replays them through the
- * row map.
+ * inputs, or in a segment after them (superseded).  The newest version of a deleted id is kept,
+ * deleted, so that `restore` finds it.  Deletes that come while this runs are not seen: the
+ * collection replays them through the row map.
  */
 #ifndef SEGMENT_SEGMENT_BUILDER_H
 #define SEGMENT_SEGMENT_BUILDER_H
