@@ -40,6 +40,8 @@ enum vfs_open_flags {
     VFS_CREATE = 4,        /* with VFS_WRITE: make it, fail with ALREADY_EXISTS if it is there */
     VFS_CREATE_ANY = 8,    /* with VFS_WRITE: make it or open it (LOCK only) */
     VFS_WRITE_BEHIND = 16, /* advice: written by one thread from its front on and synced once */
+    VFS_DIRECT = 32,       /* with VFS_READ: past the page cache where the file system can; offsets,
+                              sizes and memory of reads are multiples of 4096 (but at the end) */
 };
 enum vfs_lock_kind { VFS_LOCK_SHARED, VFS_LOCK_EXCLUSIVE };
 enum vfs_dir_flags { VFS_DIR_CREATE = 1 }; /* make the last component when absent */
@@ -108,6 +110,9 @@ struct vfs_ops {
      * descriptor.  Use os/mapping.h, which checks the length and remembers the range. */
     int (*file_map)(struct vfs_file *f, size_t size, const void **out, struct error *err);
     void (*unmap)(struct vfs *fs, const void *map, size_t size);
+    /* For the kernel's own queues (os/read_queue.h): whoever reads by it does not pass this table.
+     * NULL: every read has to. */
+    int (*file_descriptor)(const struct vfs_file *f);
 };
 
 struct vfs {

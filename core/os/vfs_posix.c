@@ -299,7 +299,11 @@ static int fail_not_plain(const char *name, int os_errno, struct error *err)
 
 static int open_descriptor(struct posix_file *f, int parent, unsigned flags, struct error *err)
 {
-    f->fd = descriptor_open_at(parent, f->name, open_mode(flags));
+    f->fd = -1;
+    if (flags & VFS_DIRECT)
+        f->fd = descriptor_open_at(parent, f->name, open_mode(flags) | O_DIRECT);
+    /* Not every file system can. */
+    if (f->fd < 0) f->fd = descriptor_open_at(parent, f->name, open_mode(flags));
     if (f->fd < 0 && (errno == ELOOP || errno == EISDIR))
         return fail_not_plain(f->name, errno, err);
     if (f->fd < 0) return fail_errno(err, "open", f->name);
@@ -520,6 +524,11 @@ static int posix_file_lock_held(struct vfs_file *f, uint64_t start, uint64_t siz
 
 /* ---- maps ---- */
 
+static int posix_file_descriptor(const struct vfs_file *f)
+{
+    return file_fd(f);
+}
+
 static int posix_file_map(struct vfs_file *f, size_t size, const void **out, struct error *err)
 {
     if (size == 0) {
@@ -565,5 +574,6 @@ static const struct vfs_ops POSIX_OPS = {
     .file_unlock = posix_file_unlock,
     .file_lock_held = posix_file_lock_held,
     .file_map = posix_file_map,
+    .file_descriptor = posix_file_descriptor,
     .unmap = posix_unmap,
 };

@@ -21,6 +21,7 @@ return {
       ["core/base/faults.c"] = "fault points, armed by the test and hit by all threads",
       ["core/actor/"] = "mailboxes, states of actors, cancel flags of messages",
       ["core/os/vfs.h"] = "the reference count of a directory",
+      ["core/os/read_queue.c"] = "heads and tails of the rings that the kernel shares",
       ["core/os/mapping.c"] = "the table of mapped ranges, read in a signal handler",
       ["core/os/fork_registry.c"] = "the table of open roots, read in a forked child",
       ["core/simd/select.c"] = "the kernel table, written once",

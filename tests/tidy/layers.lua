@@ -95,6 +95,7 @@ layers.libraries = {
    ["arm_neon.h"] = { "^core/simd/" },
    ["arm_acle.h"] = { "^core/base/hash%.c$" },
    ["cpuid.h"] = { "^core/simd/cpu%.c$", "^core/base/hash%.c$" },
+   ["linux/io_uring.h"] = { "^core/os/read_queue%.c$" },
    ["sys/auxv.h"] = { "^core/simd/cpu%.c$", "^core/base/hash%.c$" },
    ["asm/hwcap.h"] = { "^core/simd/cpu%.c$", "^core/base/hash%.c$" },
    ["stdatomic.h"] = { "^core/base/atomic%.h$", "^tests/", "^bench/" },

@@ -192,6 +192,7 @@ return {
       ["memory_tree.[ch]"] = "directories, files and their bytes for vfs_memory.c",
       ["name_list.[ch]"] = "names in a directory, gathered first and acted on afterwards",
       ["path.[ch]"] = "names of databases, collections and files",
+      ["read_queue.[ch]"] = "many reads at once: io_uring, or one after another",
       ["vfs.h"] = "every touch of a disk goes through this table, so that tests own the disk",
       ["vfs_memory.c"] =
          "a file system in memory: ':memory:', and the ground of the crash laboratory",
