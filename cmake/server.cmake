@@ -36,7 +36,7 @@ find_library(MIMALLOC_LIBRARY mimalloc)
 
 function(lynse_server_values)
   set(sources "")
-  foreach(name arguments blocks hits_value kind_words result suggest)
+  foreach(name arguments blocks hits_value kind_words result)
     list(APPEND sources ${PROJECT_SOURCE_DIR}/server/${name}.c)
   endforeach()
   add_library(lynse_server_values OBJECT EXCLUDE_FROM_ALL ${sources})

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/suggest.h"
 #include "codec/decimal.h"
 #include "codec/msgpack.h"
 #include "codec/quote.h"
@@ -26,7 +27,6 @@
 #include "lua/module/scalars.h"
 #include "server/blocks.h"
 #include "server/named_requests.h"
-#include "server/suggest.h"
 
 static const char *const kind_words[] = {
 #define ARGUMENT_KIND_WORD(name, word) word,

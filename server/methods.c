@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "server/loop.h"
-#include "server/suggest.h"
 
 void methods_init(struct methods *m, struct alloc *a)
 {

@@ -16,8 +16,8 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/suggest.h"
 #include "server/config_file.h"
-#include "server/suggest.h"
 
 enum { NAME_BYTES_MAX = 63 };
 

@@ -71,6 +71,7 @@ return {
       ["poison.h"] = "marks for AddressSanitizer: memory that is ours but must not be touched now",
       ["rng.[ch]"] = "seeded generator of random numbers; no hidden seed",
       ["slice.h"] = "a pointer and a length, borrowed: bytes, or UTF-8 text without a NUL",
+      ["suggest.[ch]"] = "\"did you mean\": the name that is nearest to a mistyped one",
       ["text_map.c"] = "bytes → u64: linear probing with deletion by backward shift",
       ["thread.[ch]"] =
          "threads, mutexes and conditions over pthread; waits use the monotonic clock",
@@ -169,17 +170,18 @@ return {
    },
    ["core/index"] = {
       ["flat.c"] = "every row, by its exact distance",
+      ["index_auto.[ch]"] = "which index suits so many vectors, where nobody wants to choose",
       ["index_build.c"] = "all phases of a build on one thread",
       ["index_build.h"] = "an index is built in phases of pieces that any thread may run",
       ["index_image.c"] = "sections of an index by their numbers",
       ["index_image.h"] = "an index as numbered sections of bytes, to write and to open",
-      ["index_params.c"] = "build parameters by name, within their ranges",
-      ["index_params.h"] = "what a user may say when an index is built",
+      ["index_params.[ch]"] = "what a user may say when an index is built, and when it is searched",
+      ["index_plan.h"] = "what a collection is to be searched by, for those who only hand it on",
       ["index.h"] =
          "what an index kind is: a way to find the rows of one segment that are near a query",
       ["index_kinds.h"] = "the list of index kinds",
       ["index_mode.[ch]"] =
-         "index modes, \"FLAT-L2\": an index kind and a metric in one word, as users write it",
+         "index modes, \"HNSW-COS-SQ8\": kind, metric and quantizer in one word, as users write it",
       ["index_registry.c"] = "index kinds by number and by name",
    },
    ["core/os"] = {
@@ -505,7 +507,6 @@ return {
       ["server.[ch]"] = "one root behind a port and a socket: its loops, its end",
       ["stream.h"] = "bytes to and from one peer, whatever they travel in: the seam for TLS",
       ["stream_plain.c"] = "a socket of libuv as a stream",
-      ["suggest.[ch]"] = "\"did you mean\": the name that is nearest to a mistyped one",
       ["vector_codec.[ch]"] = "the numbers of vectors out of bytes: float32, float16",
       ["verb_call.c"] = "lynse call: one request to a server, its answer as JSON",
       ["verb_lua.c"] = "lynse lua: a script whose require knows lynse",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* suggest.c — optimal string alignment distance (Levenshtein's, with swapped neighbours), two rows
  * and the one before; a name is near when at most a third of it differs. */
-#include "server/suggest.h"
+#include "base/suggest.h"
 
 void suggestion_begin(struct suggestion *s, struct slice given)
 {

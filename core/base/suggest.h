@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* suggest.h — "did you mean": which of some names a mistyped one is nearest to.  Any thread. */
-#ifndef SERVER_SUGGEST_H
-#define SERVER_SUGGEST_H
+#ifndef BASE_SUGGEST_H
+#define BASE_SUGGEST_H
 
 #include "base/slice.h"
 
