@@ -9,7 +9,11 @@
  * FAILURE     The actor's error, or the argument's; nothing was changed.
  */
 #include "api/handles.h"
-#include "index/index_mode.h"
+#include "index/index_auto.h"
+
+enum { PARAMS_MAX = 64 }; /* that a caller may name; a kind has fewer */
+_Static_assert((int)INDEX_PARAMS_MAX == (int)LYNSE_INDEX_PARAMS_MAX, "lynse.h has room for all");
+_Static_assert(sizeof((struct lynse_collection_info){0}.index_mode) >= INDEX_MODE_BYTES, "it fits");
 
 /* ---- orders ---- */
 
@@ -26,30 +30,113 @@ static struct order_message *order(struct lynse_collection *c, enum message_kind
     return engine_order(c->db->engine, kind, err);
 }
 
-static int set_index(struct lynse_collection *c, uint8_t index_kind, uint8_t metric,
-                     struct lynse_error *err)
+static int set_index(struct lynse_collection *c, const struct index_plan *plan, unsigned metric,
+                     bool is_awaited, struct lynse_error *err)
 {
     struct error failed = {0};
     struct order_message *m = order(c, KIND_SET_INDEX, &failed);
 
     if (m) {
-        m->index_kind = index_kind;
-        m->metric = metric;
+        m->plan = *plan;
+        m->metric = (uint8_t)metric;
+        m->is_awaited = is_awaited;
     }
     return send_order(c, m, err, &failed);
 }
 
+/* "AUTO": by what is in the collection at this moment. */
+static int choose_mode(struct lynse_collection *c, struct index_mode *mode, struct error *err)
+{
+    struct collection_status *s = NULL;
+
+    if (engine_host_status(c->host, &s, err) != 0) return -1;
+    struct index_auto_desc desc = {
+        .metric = mode->metric ? mode->metric : (enum metric)s->metric,
+        .row_count = s->live_count,
+        .dim = s->dim,
+        .memory_bytes = c->db->engine->desc.budget_bytes,
+    };
+    collection_status_destroy(s);
+    index_auto_choose(&desc, mode);
+    return 0;
+}
+
+static int read_params(const struct lynse_index_desc *d, enum index_kind kind,
+                       struct index_params *out, struct error *err)
+{
+    struct index_param_value values[PARAMS_MAX];
+
+    if (d->param_count > PARAMS_MAX)
+        return error_set(err, LYNSE_LIMIT, "param_count: %zu, at most %d", d->param_count,
+                         PARAMS_MAX);
+    if (d->param_count > 0 && !d->params) return error_set(err, LYNSE_INVALID, "params: missing");
+    for (size_t i = 0; i < d->param_count; i++) {
+        if (!d->params[i].name)
+            return error_set(err, LYNSE_INVALID, "params: the name of %zu is missing", i);
+        values[i].name = slice_of_text(d->params[i].name);
+        values[i].value = d->params[i].value;
+    }
+    return index_params_read(index_find(kind), values, d->param_count, out, err);
+}
+
+static int read_plan(struct lynse_collection *c, const struct lynse_index_desc *d,
+                     struct index_plan *plan, unsigned *metric, struct error *err)
+{
+    struct index_mode mode = {0};
+
+    if (d->flags & ~(uint32_t)LYNSE_INDEX_NO_WAIT)
+        return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x",
+                         d->flags & ~(uint32_t)LYNSE_INDEX_NO_WAIT);
+    if (!d->mode) return error_set(err, LYNSE_INVALID, "mode: missing");
+    if (index_mode_parse(d->mode, &mode, err) != 0) return -1;
+    if (mode.is_auto && choose_mode(c, &mode, err) != 0) return -1;
+    plan->kind = mode.kind;
+    plan->quantizer = mode.quantizer;
+    *metric = mode.metric;
+    return read_params(d, mode.kind, &plan->params, err);
+}
+
+static int set_by_desc(struct lynse_collection *c, const struct lynse_index_desc *desc,
+                       const char *name, struct lynse_error *err)
+{
+    struct error failed = {0};
+    struct lynse_index_desc d;
+    struct index_plan plan = {0};
+    unsigned metric = 0;
+
+    if (!c) return api_missing("c", err);
+    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
+    if (!inside || api_may_wait(name, &failed) != 0) return api_fail(&failed, err);
+    if (api_copy_desc("desc", &d, sizeof d, desc, desc ? desc->struct_bytes : 0, sizeof d,
+                      &failed) != 0 ||
+        read_plan(c, &d, &plan, &metric, &failed) != 0)
+        return api_fail(&failed, err);
+    return set_index(c, &plan, metric, !(d.flags & LYNSE_INDEX_NO_WAIT), err);
+}
+
+int lynse_index_set(struct lynse_collection *c, const struct lynse_index_desc *desc,
+                    struct lynse_error *err)
+{
+    return set_by_desc(c, desc, __func__, err);
+}
+
 int lynse_build_index(struct lynse_collection *c, const char *index_mode, struct lynse_error *err)
+{
+    if (!c) return api_missing("c", err);
+    if (!index_mode) return api_missing("index_mode", err);
+    return set_by_desc(c, &(struct lynse_index_desc){.mode = index_mode}, __func__, err);
+}
+
+int lynse_index_metric(const char *index_mode, uint32_t *out_metric, struct lynse_error *err)
 {
     struct error failed = {0};
     struct index_mode mode = {0};
 
-    if (!c) return api_missing("c", err);
     if (!index_mode) return api_missing("index_mode", err);
-    API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
+    if (!out_metric) return api_missing("out_metric", err);
     if (index_mode_parse(index_mode, &mode, &failed) != 0) return api_fail(&failed, err);
-    return set_index(c, (uint8_t)mode.kind, (uint8_t)mode.metric, err);
+    *out_metric = (uint32_t)mode.metric;
+    return LYNSE_OK;
 }
 
 int lynse_remove_index(struct lynse_collection *c, struct lynse_error *err)
@@ -59,7 +146,8 @@ int lynse_remove_index(struct lynse_collection *c, struct lynse_error *err)
     if (!c) return api_missing("c", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
     if (!inside || api_may_wait(__func__, &failed) != 0) return api_fail(&failed, err);
-    return set_index(c, INDEX_NONE, 0, err); /* the metric stays: vectors are compared as before */
+    /* The metric stays: vectors are compared as before. */
+    return set_index(c, &(struct index_plan){.kind = INDEX_NONE}, 0, false, err);
 }
 
 int lynse_set_sync(struct lynse_collection *c, uint32_t sync, uint32_t interval_ms,
@@ -143,6 +231,22 @@ int lynse_checkpoint(struct lynse_collection *c, struct lynse_error *err)
 
 /* ---- what it says of itself ---- */
 
+static void fill_index_info(const struct collection_status *s, struct lynse_collection_info *info)
+{
+    const struct index_vtab *kind = index_find(s->plan.kind);
+    struct index_mode mode = {
+        .kind = s->plan.kind, .metric = (enum metric)s->metric, .quantizer = s->plan.quantizer};
+
+    if (!kind) return;
+    index_mode_format(&mode, info->index_mode, sizeof info->index_mode);
+    info->indexed_segment_count = s->indexed_segment_count;
+    info->index_progress = s->index_progress;
+    info->index_param_count = (uint32_t)kind->param_count;
+    for (size_t i = 0; i < kind->param_count; i++)
+        info->index_params[i] =
+            (struct lynse_index_param){kind->params[i].name, s->plan.params.values[i]};
+}
+
 int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_info *out,
                           struct lynse_error *err)
 {
@@ -176,7 +280,7 @@ int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_in
         .flushed_lsn = s->flushed_lsn,
         .log_bytes = s->log_bytes,
     };
-    index_mode_format(s->index_kind, s->metric, info.index_mode, sizeof info.index_mode);
+    fill_index_info(s, &info);
     uuid_format(&s->uuid, info.directory);
     collection_status_destroy(s);
     memset(out, 0, bytes);

@@ -36,7 +36,8 @@ static struct lynse_error *error_of(const struct lynse_search_desc *d)
 
 static int check_desc(const struct lynse_search_desc *d, struct error *err)
 {
-    const uint32_t known = LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_RANGE | LYNSE_NO_HOOKS;
+    const uint32_t known =
+        LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_RANGE | LYNSE_NO_HOOKS | LYNSE_EXACT;
 
     if (d->flags & ~known)
         return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", d->flags & ~known);
@@ -96,6 +97,8 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
         .shadows = e->shadows,
         .cancel = &c->db->is_closing,
         .host_cancel = d->cancel,
+        .options = {d->effort, d->oversample},
+        .is_exact = d->flags & LYNSE_EXACT,
     };
 
     if (check_desc(d, err) != 0 || api_deadline(e, d->timeout_us, &r.deadline_us, err) != 0)

@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collection_status.c — what an actor knows of its collection, in one reading. */
 #include "engine/engine.h"
+#include "index/index.h"
 
 void collection_status_destroy(void *status)
 {
     struct collection_status *s = status;
     mem_free(s->alloc, s->description);
     mem_free(s->alloc, s);
+}
+
+/* Flat is searched by without being built, and keeps no parameters. */
+static void fill_index(const struct manifest *m, struct collection_status *s)
+{
+    const struct index_vtab *kind = index_find(m->fields[0].index_kind);
+
+    if (!kind) return;
+    s->plan.kind = (enum index_kind)m->fields[0].index_kind;
+    index_params_init(kind, &s->plan.params);
+    s->indexed_segment_count = m->segment_count;
+    s->index_progress = 1;
 }
 
 int engine_fill_status(const struct host *h, struct collection_status *s, struct error *err)
@@ -16,7 +29,7 @@ int engine_fill_status(const struct host *h, struct collection_status *s, struct
 
     s->dim = c->dim ? c->dim : m->fields[0].dim;
     s->metric = m->fields[0].metric;
-    s->index_kind = m->fields[0].index_kind;
+    fill_index(m, s);
     s->sync_level = m->sync_level;
     s->sync_interval_ms = m->sync_interval_ms;
     s->segment_count = m->segment_count;

@@ -10,6 +10,7 @@
 
 #include "actor/message.h"
 #include "collection/collection.h"
+#include "index/index_plan.h"
 
 struct host;
 
@@ -71,7 +72,8 @@ struct order_message {
     uint8_t level;                    /* SET_SYNC */
     uint32_t interval_ms;             /* SET_SYNC */
     uint8_t metric;                   /* SET_INDEX; 0: as it is */
-    uint8_t index_kind;               /* SET_INDEX */
+    struct index_plan plan;           /* SET_INDEX; kind INDEX_NONE: no index */
+    bool is_awaited;                  /* SET_INDEX: answered when all that is there is indexed */
     bool retire_log;                  /* FLUSH: a checkpoint */
     bool is_drop;                     /* CLOSE: without writing; the directory goes */
     char *text;                       /* DESCRIBE: owned; NULL: none */
@@ -84,7 +86,9 @@ struct collection_status {
     struct alloc *alloc;
     uint32_t dim;
     uint8_t metric;
-    uint8_t index_kind;
+    struct index_plan plan;
+    uint32_t indexed_segment_count; /* sealed segments that are searched by the plan */
+    float index_progress;           /* 0 to 1, of the rows of all sealed segments */
     uint8_t sync_level;
     uint32_t sync_interval_ms;
     uint32_t segment_count;

@@ -241,6 +241,12 @@ LYNSE_API int lynse_collection_list(struct lynse *db, const char *database,
 LYNSE_API int lynse_collection_describe(struct lynse_collection *c, const char *description,
                                         struct lynse_error *err); /* NULL: without one */
 
+struct lynse_index_param {
+    const char *name; /* "ef_construction"; where the library gives it: static */
+    double value;
+};
+enum { LYNSE_INDEX_PARAMS_MAX = 8 }; /* of one index */
+
 struct lynse_collection_info {
     uint32_t struct_bytes; /* set before the call, 0: version 1 */
     uint32_t dim;          /* 0: not known yet */
@@ -257,9 +263,14 @@ struct lynse_collection_info {
     uint64_t applied_lsn;  /* flushed <= durable <= applied */
     uint64_t durable_lsn;
     uint64_t flushed_lsn;
-    uint64_t log_bytes;  /* that a replay would read */
-    char index_mode[32]; /* "FLAT-IP", …; empty: none was asked for */
-    char directory[48];  /* of the collection, below the root */
+    uint64_t log_bytes;             /* that a replay would read */
+    char index_mode[32];            /* "FLAT-IP", …; empty: none was asked for */
+    char directory[48];             /* of the collection, below the root */
+    uint32_t indexed_segment_count; /* sealed ones that are searched by the index */
+    float index_progress;           /* 0 to 1, of their rows; others and the tail are scanned */
+    uint32_t index_param_count;     /* what it is built with, standards included */
+    uint32_t reserved;
+    struct lynse_index_param index_params[LYNSE_INDEX_PARAMS_MAX];
 };
 LYNSE_API int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_info *out,
                                     struct lynse_error *err);
@@ -357,10 +368,34 @@ LYNSE_API int lynse_restore(struct lynse_collection *c, const struct lynse_id *i
                             const struct lynse_write_options *options,
                             struct lynse_write_result *result, struct lynse_error *err);
 
-/* "FLAT-IP", "FLAT-L2", "FLAT-COS" (aliases as LynseDB has them): sets the metric.  UNSUPPORTED
- * names a mode that is not there yet. */
+/* ---- Indexes ----
+ *
+ * A mode is a kind of index, a metric and, for some, a quantizer: "FLAT-IP", "HNSW-COS-SQ8";
+ * docs/INDEXES.md lists them.  "AUTO", "AUTO-L2": kind and quantizer are chosen by what is in the
+ * collection now and the root's memory budget. */
+
+enum lynse_index_flags {
+    LYNSE_INDEX_NO_WAIT = 1, /* answer at once: lynse_collection_info says how far it is */
+};
+struct lynse_index_desc {
+    uint32_t struct_bytes;
+    uint32_t flags; /* enum lynse_index_flags */
+    const char *mode;
+    const struct lynse_index_param *params; /* in any order; what is not named has its standard */
+    size_t param_count;                     /* at most 64 */
+};
+/* Search with this index from now on, by its metric.  It is built in the background, where it needs
+ * building; until then searches are exact.  Answers when every record that was there is indexed.
+ * UNSUPPORTED: a mode that is not there yet; INVALID: of none, parameters that there are none of,
+ * or that contradict each other; LIMIT: out of range.  All say what there is. */
+LYNSE_API int lynse_index_set(struct lynse_collection *c, const struct lynse_index_desc *desc,
+                              struct lynse_error *err);
+/* The same with a mode alone. */
 LYNSE_API int lynse_build_index(struct lynse_collection *c, const char *index_mode,
                                 struct lynse_error *err);
+/* Which metric a mode compares by; LYNSE_METRIC_DEFAULT: "AUTO", which keeps the collection's. */
+LYNSE_API int lynse_index_metric(const char *index_mode, uint32_t *out_metric,
+                                 struct lynse_error *err);
 /* The metric stays. */
 LYNSE_API int lynse_remove_index(struct lynse_collection *c, struct lynse_error *err);
 /* Change the collection's level; leaving NONE flushes first. */
@@ -520,10 +555,16 @@ struct lynse_search_desc {
      * CANCELLED.  Another thread may set it, atomically (__atomic_store_n, std::atomic_ref); it
      * must outlive the search.  NULL: none. */
     const uint32_t *cancel;
+    /* How hard an index looks: hnsw's ef, ivf's and spann's nprobe, diskann's beam, at most
+     * 1,048,576; and of k, how many are measured exactly where codes rank, 1 to 1,000.  0: as it
+     * was built to. */
+    uint32_t effort;
+    float oversample;
 };
 enum lynse_search_flags {
     LYNSE_RANGE = 16,
     LYNSE_NO_HOOKS = 64, /* as if none were installed on the collection */
+    LYNSE_EXACT = 128,   /* look at every record, whatever the index */
 };
 
 LYNSE_API int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *desc,

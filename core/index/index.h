@@ -45,13 +45,6 @@ struct index_query {
     float distance_max;    /* farther rows are not found; +inf: none is too far */
 };
 
-/* How hard to look; 0 or false: as the index was built to. */
-struct index_options {
-    uint32_t effort;  /* hnsw: ef; ivf, spann: nprobe; diskann: beam; 1 to INDEX_EFFORT_MAX */
-    float oversample; /* of k, candidates that are measured exactly where codes rank; 1 to 1,000 */
-};
-enum { INDEX_EFFORT_MAX = 1 << 20 };
-
 struct index_search_desc {
     const struct index *index;         /* NULL: the kind has none */
     const struct index_query *queries; /* borrowed until the search is done */
@@ -112,6 +105,9 @@ struct index_vtab {
     /* Everything that must hold of an index and the rows that it was built over, to the last
      * number: reachable rows, degrees, lists.  CORRUPT says which and where.  NULL: nothing. */
     int (*check)(const struct index *index, const struct vector_source *vectors, struct error *err);
+    /* What of parameters that are each in range does not go together: a sentence with their names
+     * and values, into `why`; false: nothing.  NULL: everything goes together. */
+    bool (*contradicts)(const struct index_params *params, char *why, size_t why_bytes);
 };
 
 #define INDEX_DECLARE(KIND, number, name) extern const struct index_vtab index_##name;

@@ -1,70 +1,286 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* index_mode.c — index modes: read, written, refused with what there is instead.
+ *
+ * WHAT        KIND-METRIC or KIND-METRIC-QUANTIZER.  A metric's word may have a '-' in it
+ *             ("JENSEN-SHANNON"): what follows the kind is a metric, or else all of it but its last
+ *             part is.  What the registries have and their tables say goes together is a mode.
+ *             What they lack is looked for in the list of what is planned, so that a slip of the
+ *             pen is told from what comes with a later version; a planned thing that has its line
+ *             in a registry is found there first, and its words here have no effect.
+ * INVARIANTS  (1) What is read makes sense, and what makes sense is read as it is written.
+ *             (2) An error lists nothing that would itself be refused.
+ * THREADS     Any.
+ * FAILURE     The error says what there is; a refused mode leaves the output as it was.
+ */
 #include "index/index_mode.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
-#include "base/slice.h"
+#include "base/suggest.h"
 #include "codec/quote.h"
 
-enum { MODES_TEXT_BYTES = 160 }; /* what an error says there is */
+#define CORE_METRICS "IP L2 COS COSINE"
 
-/* Kinds that later versions will have: a mode of theirs is no slip of the pen. */
-static const char *const planned_kinds[] = {"hnsw", "ivf", "spann", "diskann"};
+enum { LIST_BYTES = 160 }; /* what an error says there is */
 
-void index_mode_format(unsigned kind, unsigned metric, char *out, size_t size)
+/* Words separated by one space, each kind with each metric, alone or with a quantizer. */
+static const struct {
+    const char *kinds, *metrics, *quantizers;
+} planned[] = {
+    {"FLAT HNSW IVF SPANN DISKANN", CORE_METRICS, "SQ8 SQ4 PQ RABITQ POLARVEC"},
+    {"FLAT IVF", "HAMMING JACCARD", "BINARY"},
+    {"FLAT", "TANIMOTO DICE SORENSEN SORENSEN-DICE", "BINARY"},
+    {"FLAT HNSW",
+     "L1 MANHATTAN CITYBLOCK HAVERSINE HAVERSINE-M GEO CORRELATION PEARSON HELLINGER WASSERSTEIN "
+     "WASSERSTEIN-1D WASSERSTEIN1D EMD JENSEN-SHANNON JENSENSHANNON JS CHEBYSHEV CHEBYCHEV LINF",
+     ""},
+    {"FLAT", "CANBERRA BRAY-CURTIS BRAYCURTIS", ""},
+};
+enum { PLANNED_COUNT = sizeof planned / sizeof *planned };
+
+/* The parts of a mode; data NULL: it has none. */
+struct mode_words {
+    struct slice all, kind, metric, quantizer;
+};
+
+/* ---- What there is ---- */
+
+bool index_mode_makes_sense(const struct index_mode *mode)
 {
-    const struct index_vtab *index = index_find(kind);
-    const struct metric_info *info = metric_find(metric);
+    const struct index_vtab *kind = index_find(mode->kind);
+    const struct metric_info *metric = metric_find(mode->metric);
+    const struct quantizer_spec *spec = &mode->quantizer;
+    const struct quantizer_vtab *quantizer = quantizer_find(spec->kind);
 
-    *out = '\0';
-    if (!index || !info) return;
-    int word_bytes = (int)strcspn(info->mode_words, " ");
-    snprintf(out, size, "%s-%.*s", index->name, word_bytes, info->mode_words);
-    for (char *c = out; *c != '-' && *c != '\0'; c++)
-        if (*c >= 'a' && *c <= 'z') *c = (char)(*c - 'a' + 'A');
+    if (!kind || !metric || !quantizer || mode->is_auto) return false;
+    if (!kind->takes) return spec->kind == QUANTIZER_RAW && spec->number == 0;
+    if (!kind->takes(metric, spec->kind)) return false;
+    if (spec->kind == QUANTIZER_RAW) return spec->number == 0;
+    if (!quantizer->mode_word || (quantizer->takes && !quantizer->takes(metric))) return false;
+    return spec->number == 0 ||
+           (spec->number >= quantizer->number_low && spec->number <= quantizer->number_high);
 }
 
-/* "FLAT-IP, FLAT-L2 and FLAT-COS" */
-static void list_modes(char out[MODES_TEXT_BYTES])
+static void to_upper(char *text)
 {
-    const unsigned count = INDEX_KIND_MAX * METRIC_MAX;
-    size_t used = 0;
+    for (; *text != '\0'; text++)
+        if (*text >= 'a' && *text <= 'z') *text = (char)(*text - 'a' + 'A');
+}
 
-    for (unsigned i = 0; i < count; i++) {
-        const char *before = i == 0 ? "" : i == count - 1 ? " and " : ", ";
-        char mode[32];
-        index_mode_format(i / METRIC_MAX + 1, i % METRIC_MAX + 1, mode, sizeof mode);
-        int bytes = snprintf(out + used, MODES_TEXT_BYTES - used, "%s%s", before, mode);
-        if (bytes < 0 || (size_t)bytes >= MODES_TEXT_BYTES - used) return; /* it is cut */
-        used += (size_t)bytes;
+void index_mode_format(const struct index_mode *mode, char *out, size_t size)
+{
+    const struct index_vtab *kind = index_find(mode->kind);
+    const struct metric_info *metric = metric_find(mode->metric);
+    const struct quantizer_vtab *quantizer = quantizer_find(mode->quantizer.kind);
+    char number[12] = "";
+
+    *out = '\0';
+    if (!kind || !metric || !quantizer) return;
+    if (mode->quantizer.number > 0) snprintf(number, sizeof number, "%u", mode->quantizer.number);
+    snprintf(out, size, "%s-%.*s%s%s%s", kind->name, (int)strcspn(metric->mode_words, " "),
+             metric->mode_words, quantizer->mode_word ? "-" : "",
+             quantizer->mode_word ? quantizer->mode_word : "", number);
+    to_upper(out);
+}
+
+/* ---- What is planned ---- */
+
+static bool is_planned_metric(struct slice word)
+{
+    for (size_t i = 0; i < PLANNED_COUNT; i++)
+        if (slice_is_word_of(word, planned[i].metrics)) return true;
+    return false;
+}
+
+/* "PQ" of "PQ16", but SQ8 as it is. */
+static bool is_planned_quantizer(struct slice word, const char *words)
+{
+    if (slice_is_word_of(word, words)) return true;
+    while (word.size > 0 && word.data[word.size - 1] >= '0' && word.data[word.size - 1] <= '9')
+        word.size--;
+    return slice_is_word_of(word, words);
+}
+
+/* A kind alone is planned too: it lacks only what it would lack later as well. */
+static bool is_planned(const struct mode_words *w)
+{
+    for (size_t i = 0; i < PLANNED_COUNT; i++) {
+        if (!slice_is_word_of(w->kind, planned[i].kinds)) continue;
+        if (!w->metric.data) return true;
+        if (!slice_is_word_of(w->metric, planned[i].metrics)) continue;
+        if (!w->quantizer.data || is_planned_quantizer(w->quantizer, planned[i].quantizers))
+            return true;
+    }
+    return false;
+}
+
+/* ---- Refusals ---- */
+
+/* What an error says there is: "IP, L2, COS", cut where it is long. */
+struct word_list {
+    char text[LIST_BYTES];
+    size_t used;
+};
+
+static void list_add(struct word_list *list, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void list_add(struct word_list *list, const char *format, ...)
+{
+    char word[40];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(word, sizeof word, format, arguments);
+    va_end(arguments);
+    to_upper(word);
+    const char *between = list->used > 0 ? ", " : "";
+    size_t bytes = strlen(between) + strlen(word);
+    if (bytes >= LIST_BYTES - list->used) return;
+    snprintf(list->text + list->used, LIST_BYTES - list->used, "%s%s", between, word);
+    list->used += bytes;
+}
+
+static void list_kinds(struct word_list *out)
+{
+    for (unsigned kind = 1; kind <= INDEX_KIND_MAX; kind++)
+        list_add(out, "%s", index_find(kind)->name);
+}
+
+static void list_metrics(enum index_kind kind, struct word_list *out)
+{
+    for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
+        struct index_mode mode = {.kind = kind, .metric = (enum metric)metric};
+        const char *words = metric_find(metric)->mode_words;
+        if (index_mode_makes_sense(&mode)) list_add(out, "%.*s", (int)strcspn(words, " "), words);
     }
 }
 
-static bool is_planned(struct slice kind)
+static void list_quantizers(enum index_kind kind, enum metric metric, struct word_list *out)
 {
-    for (size_t i = 0; i < sizeof planned_kinds / sizeof *planned_kinds; i++)
-        if (slice_equal_word(slice_of_text(planned_kinds[i]), kind)) return true;
-    return false;
+    for (unsigned i = 0; i < QUANTIZER_COUNT; i++) {
+        const struct quantizer_vtab *q = quantizer_find(i);
+        struct index_mode mode = {kind, metric, {(enum quantizer_kind)i, 0}, false};
+        if (i == QUANTIZER_RAW || !index_mode_makes_sense(&mode)) continue;
+        if (q->number_high > 0)
+            list_add(out, "%s[%u-%u]", q->mode_word, q->number_low, q->number_high);
+        else list_add(out, "%s", q->mode_word);
+    }
+}
+
+/* The mode that is nearest to what was written, into best; "" when none is near. */
+static void suggest_mode(struct slice given, char best[INDEX_MODE_BYTES])
+{
+    const unsigned count = INDEX_KIND_MAX * METRIC_MAX * QUANTIZER_COUNT;
+    char upper[SUGGESTION_BYTES_MAX + 1] = "", word[INDEX_MODE_BYTES];
+    struct suggestion near;
+
+    *best = '\0';
+    if (given.size == 0 || given.size > SUGGESTION_BYTES_MAX) return;
+    memcpy(upper, given.data, given.size);
+    to_upper(upper);
+    suggestion_begin(&near, slice_of(upper, given.size));
+    for (unsigned i = 0; i < count; i++) {
+        struct index_mode mode = {
+            .kind = (enum index_kind)(i / QUANTIZER_COUNT / METRIC_MAX + 1),
+            .metric = (enum metric)(i / QUANTIZER_COUNT % METRIC_MAX + 1),
+            .quantizer.kind = (enum quantizer_kind)(i % QUANTIZER_COUNT),
+        };
+        if (!index_mode_makes_sense(&mode)) continue;
+        index_mode_format(&mode, word, sizeof word);
+        suggestion_offer(&near, word);
+        if (near.best != word) continue;
+        memcpy(best, word, sizeof word);
+        near.best = best;
+    }
+}
+
+static int refuse(const struct mode_words *w, const struct index_mode *found, struct error *err)
+{
+    char quoted[QUOTE_BYTES], near[INDEX_MODE_BYTES], meant[INDEX_MODE_BYTES + 20] = "";
+    struct word_list list = {.used = 0};
+    bool has_kind = found->kind != INDEX_NONE, is_later = is_planned(w);
+
+    quote_text(w->all, quoted, sizeof quoted);
+    if (has_kind && w->metric.data && w->quantizer.data && found->metric)
+        list_quantizers(found->kind, found->metric, &list);
+    if (!has_kind) list_kinds(&list);
+    else if (list.used == 0) list_metrics(found->kind, &list);
+    if (has_kind && !w->metric.data)
+        return error_set(err, LYNSE_INVALID,
+                         "index_mode: unsupported index/metric combination %s: it names no metric; "
+                         "%s has %s",
+                         quoted, index_find(found->kind)->name, list.text);
+    if (is_later)
+        return error_set(
+            err, LYNSE_UNSUPPORTED,
+            "index_mode: unsupported index/metric combination %s: it is not there yet; "
+            "%s has %s",
+            quoted, has_kind ? index_find(found->kind)->name : "this version", list.text);
+    suggest_mode(w->all, near);
+    if (*near) snprintf(meant, sizeof meant, "; did you mean '%s'?", near);
+    if (!has_kind)
+        return error_set(err, LYNSE_INVALID, "index_mode: unknown index type %s%s%s there are %s",
+                         quoted, meant, *near ? "" : ";", list.text);
+    return error_set(err, LYNSE_INVALID,
+                     "index_mode: unsupported index/metric combination %s%s%s %s has %s", quoted,
+                     meant, *near ? "" : ";", index_find(found->kind)->name, list.text);
+}
+
+/* ---- Reading ---- */
+
+static struct mode_words split(struct slice all)
+{
+    struct mode_words w = {.all = all, .kind = all};
+    const uint8_t *dash = all.size > 0 ? memchr(all.data, '-', all.size) : NULL;
+
+    if (!dash) return w;
+    w.kind.size = (size_t)(dash - all.data);
+    w.metric = slice_of(dash + 1, all.size - w.kind.size - 1);
+    if (metric_find_mode((const char *)w.metric.data, w.metric.size) || is_planned_metric(w.metric))
+        return w;
+    size_t last = w.metric.size;
+    while (last > 0 && w.metric.data[last - 1] != '-') last--;
+    if (last == 0) return w;
+    w.quantizer = slice_of(w.metric.data + last, w.metric.size - last);
+    w.metric.size = last - 1;
+    return w;
+}
+
+/* The quantizer's word.  Of 0 and 1, as metrics that count bits compare, "BINARY" is how they are
+ * kept, and no quantizer of its own unless there is one. */
+static int read_quantizer(const struct mode_words *w, struct index_mode *mode, struct error *err)
+{
+    struct quantizer_spec *spec = &mode->quantizer;
+    bool is_found = quantizer_find_word(w->quantizer, spec);
+    const struct quantizer_vtab *q = quantizer_find(spec->kind);
+
+    if (is_found && q->number_high > 0 && spec->number > 0 &&
+        (spec->number < q->number_low || spec->number > q->number_high))
+        return error_set(err, LYNSE_LIMIT, "index_mode: %s: %u, allowed are %u to %u", q->mode_word,
+                         spec->number, q->number_low, q->number_high);
+    if (is_found && index_mode_makes_sense(mode)) return 0;
+    *spec = (struct quantizer_spec){QUANTIZER_RAW, 0};
+    if (slice_is_word_of(w->quantizer, "BINARY") && is_planned(w)) return 0;
+    return refuse(w, mode, err);
 }
 
 int index_mode_parse(const char *text, struct index_mode *out, struct error *err)
 {
-    char modes[MODES_TEXT_BYTES], quoted[QUOTE_BYTES];
-    size_t kind_bytes = strcspn(text, "-");
-    const char *word = text + kind_bytes;
-    enum index_kind kind = index_find_name(text, kind_bytes);
-    const struct metric_info *metric =
-        *word == '-' ? metric_find_mode(word + 1, strlen(word + 1)) : metric_find(METRIC_DEFAULT);
+    struct slice all = slice_of_text(text);
+    if (slice_is_word_of(all, "default")) all = slice_of_text("FLAT-IP");
+    struct mode_words w = split(all);
+    const struct metric_info *metric = metric_find_mode((const char *)w.metric.data, w.metric.size);
+    struct index_mode mode = {.kind = index_find_name((const char *)w.kind.data, w.kind.size)};
 
-    if (kind != INDEX_NONE && metric) {
-        *out = (struct index_mode){.kind = kind, .metric = metric->metric};
-        return 0;
+    if (metric) mode.metric = metric->metric;
+    mode.is_auto =
+        slice_is_word_of(w.kind, "auto") && !w.quantizer.data && (metric || !w.metric.data);
+    if (!mode.is_auto) {
+        if (mode.kind == INDEX_NONE || !metric) return refuse(&w, &mode, err);
+        if (w.quantizer.data && read_quantizer(&w, &mode, err) != 0) return -1;
+        if (!index_mode_makes_sense(&mode)) return refuse(&w, &mode, err);
     }
-    list_modes(modes);
-    quote_text(slice_of_text(text), quoted, sizeof quoted);
-    if (kind != INDEX_NONE || is_planned(slice_of(text, kind_bytes)))
-        return error_set(err, LYNSE_UNSUPPORTED,
-                         "index_mode: %s is not there yet; this version has %s", quoted, modes);
-    return error_set(err, LYNSE_INVALID, "index_mode: %s is unknown; this version has %s", quoted,
-                     modes);
+    *out = mode;
+    return 0;
 }

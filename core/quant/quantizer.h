@@ -19,12 +19,6 @@
 #include "simd/kernels.h"
 #include "simd/metrics.h"
 
-/* Which quantizer an index is built with: RAW, or one of those that are trained. */
-struct quantizer_spec {
-    enum quantizer_kind kind;
-    uint32_t number; /* its bits or subspaces; 0: its standard */
-};
-
 /* A trained quantizer: immutable, any thread. */
 struct quantizer {
     const struct quantizer_vtab *vtab;
@@ -107,5 +101,8 @@ QUANTIZER_KINDS(QUANTIZER_DECLARE)
 
 /* By number; NULL for one that is none, as a damaged file may hold. */
 const struct quantizer_vtab *quantizer_find(unsigned kind);
+/* The quantizer that a word of index modes stands for, "RABITQ4", ASCII case ignored; its number
+ * need not be in range, and is 0 where none is written.  False: there is none, out is as it was. */
+bool quantizer_find_word(struct slice word, struct quantizer_spec *out);
 
 #endif

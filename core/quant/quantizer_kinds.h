@@ -3,6 +3,8 @@
 #ifndef QUANT_QUANTIZER_KINDS_H
 #define QUANT_QUANTIZER_KINDS_H
 
+#include <stdint.h>
+
 #define QUANTIZER_KINDS(_) _(RAW, raw) _(SHADOWED, shadowed)
 
 enum quantizer_kind {
@@ -10,6 +12,12 @@ enum quantizer_kind {
     QUANTIZER_KINDS(QUANTIZER_NUMBER)
 #undef QUANTIZER_NUMBER
         QUANTIZER_COUNT
+};
+
+/* Which quantizer an index is built with: RAW, or one of those that are trained. */
+struct quantizer_spec {
+    enum quantizer_kind kind;
+    uint32_t number; /* its bits or subspaces; 0: its standard */
 };
 
 #endif

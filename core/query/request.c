@@ -27,6 +27,17 @@ static int check_vectors(const struct search_request *r, struct error *err)
     return 0;
 }
 
+static int check_options(const struct index_options *o, struct error *err)
+{
+    if (o->effort > INDEX_EFFORT_MAX)
+        return error_set(err, LYNSE_LIMIT, "effort is %u, allowed are 1 to %d", o->effort,
+                         INDEX_EFFORT_MAX);
+    if (o->oversample != 0 && !(o->oversample >= 1 && o->oversample <= INDEX_OVERSAMPLE_MAX))
+        return error_set(err, LYNSE_LIMIT, "oversample is %g, allowed are 1 to %d",
+                         (double)o->oversample, INDEX_OVERSAMPLE_MAX);
+    return 0;
+}
+
 int request_check(const struct search_request *r, uint32_t dim, struct error *err)
 {
     if (check_count("query_count", r->query_count, LIMIT_QUERIES, err) != 0 ||
@@ -42,7 +53,7 @@ int request_check(const struct search_request *r, uint32_t dim, struct error *er
         if (isnan(r->threshold))
             return error_set(err, LYNSE_INVALID, "threshold is NaN, it must be a number");
     }
-    return check_vectors(r, err);
+    return check_options(&r->options, err) != 0 ? -1 : check_vectors(r, err);
 }
 
 size_t request_query_bytes(const struct search_request *r)

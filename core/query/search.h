@@ -10,6 +10,7 @@
 #define QUERY_SEARCH_H
 
 #include "base/clock.h"
+#include "index/index_params.h"
 #include "query/hook.h"
 #include "query/result.h"
 
@@ -33,6 +34,9 @@ struct search_request {
     uint64_t deadline_us;        /* monotonic of `clock`; 0: none */
     const _Atomic(bool) *cancel; /* may be NULL */
     const uint32_t *host_cancel; /* likewise: the host's own, which it may set at any time */
+
+    struct index_options options; /* how hard indexes look */
+    bool is_exact;                /* every row is looked at, whatever the index */
 };
 
 struct search;

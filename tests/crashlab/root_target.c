@@ -310,7 +310,7 @@ static int manifest_word(struct target *t, enum message_kind kind, struct error 
     struct order_message *m = engine_order(s->engine, kind, err);
 
     m->metric = 2;
-    m->index_kind = 1;
+    m->plan.kind = INDEX_FLAT;
     return order(t, m, err);
 }
 

@@ -84,7 +84,7 @@ static bool fill_order(struct sim *s, struct request *r, struct order_message *m
         return true;
     case KIND_SET_INDEX:
         m->metric = METRIC_IP + (uint8_t)rng_below(&s->rng, 3);
-        m->index_kind = 1;
+        m->plan.kind = INDEX_FLAT;
         return true;
     case KIND_DESCRIBE:
         m->text = mem_copy_text(a, MEM_GENERAL, text, rng_below(&s->rng, sizeof text));

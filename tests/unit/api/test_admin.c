@@ -356,8 +356,9 @@ static void an_index_mode_sets_the_metric(void **state)
         {"flat-ip", "FLAT-IP", LYNSE_IP, 1, 0},
         {"FLAT-COS", "FLAT-COS", LYNSE_COSINE, 1, 2},
         {"FLAT-COSINE", "FLAT-COS", LYNSE_COSINE, 1, 2},
-        {"FLAT", "FLAT-IP", LYNSE_IP, 1, 0},
-        {"FLAT-L2", "FLAT-L2", LYNSE_L2, 0, 2},
+        {"default", "FLAT-IP", LYNSE_IP, 1, 0},
+        {"AUTO-L2", "FLAT-L2", LYNSE_L2, 0, 2},
+        {"auto", "FLAT-L2", LYNSE_L2, 0, 2},
     };
     float vectors[] = {1, 0.5f, 0, 3, 0, 0, 0.1f, 0, 0};
     struct lynse_rows rows = {.dim = 3, .count = 3, .vectors = vectors};
@@ -379,6 +380,31 @@ static void an_index_mode_sets_the_metric(void **state)
     assert_string_equal(info_of(f).index_mode, "");
     assert_int_equal(info_of(f).metric, LYNSE_L2);
     assert_order(f, 0, 2);
+}
+
+static void an_index_says_what_it_was_asked_for_and_how_far_it_is(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_index_param params[] = {{"n_clusters", 5}}; /* which flat has no use for */
+    struct lynse_index_desc desc = {.struct_bytes = sizeof desc,
+                                    .flags = LYNSE_INDEX_NO_WAIT,
+                                    .mode = "FLAT-COS",
+                                    .params = params,
+                                    .param_count = 1};
+    uint32_t metric = 0;
+    fixture_make_docs(f);
+    assert_int_equal(info_of(f).index_param_count, 0);
+    assert_done(lynse_index_set(f->docs, &desc, &f->err), f);
+    struct lynse_collection_info info = info_of(f);
+    assert_string_equal(info.index_mode, "FLAT-COS");
+    assert_int_equal(info.metric, LYNSE_COSINE);
+    assert_int_equal(info.indexed_segment_count, info.segment_count);
+    assert_true(info.index_progress == 1);
+    assert_int_equal(info.index_param_count, 0);
+    assert_done(lynse_index_metric("auto", &metric, &f->err), f);
+    assert_int_equal(metric, LYNSE_METRIC_DEFAULT);
+    assert_done(lynse_index_metric("flat-cosine", &metric, &f->err), f);
+    assert_int_equal(metric, LYNSE_COSINE);
 }
 
 static void many_collections_live_side_by_side(void **state)
@@ -429,6 +455,7 @@ static void many_collections_live_side_by_side(void **state)
     _(a_description_is_kept)                                                                       \
     _(info_tells_what_is)                                                                          \
     _(an_index_mode_sets_the_metric)                                                               \
+    _(an_index_says_what_it_was_asked_for_and_how_far_it_is)                                       \
     _(many_collections_live_side_by_side)
 
 static const struct CMUnitTest tests[] = {API_EVERYWHERE(CASES)};

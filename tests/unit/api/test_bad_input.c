@@ -352,11 +352,9 @@ static void orders_that_are_wrong_are_refused(void **state)
     memset(long_text, 't', sizeof long_text - 1);
     assert_refused(lynse_build_index(f->docs, NULL, &f->err), f, LYNSE_INVALID, "index_mode");
     assert_refused(lynse_build_index(f->docs, "", &f->err), f, LYNSE_INVALID, "index_mode");
-    assert_refused(lynse_build_index(f->docs, "FLAT-XY", &f->err), f, LYNSE_UNSUPPORTED, "FLAT-XY");
-    assert_refused(lynse_build_index(f->docs, "HNSW-IP", &f->err), f, LYNSE_UNSUPPORTED, "HNSW-IP",
-                   "FLAT-IP");
-    assert_refused(lynse_build_index(f->docs, "IVF-L2-SQ8", &f->err), f, LYNSE_UNSUPPORTED,
-                   "IVF-L2-SQ8");
+    assert_refused(lynse_build_index(f->docs, "FLAT-XY", &f->err), f, LYNSE_INVALID, "FLAT-XY",
+                   "IP, L2, COS");
+    assert_refused(lynse_build_index(f->docs, "FLAT", &f->err), f, LYNSE_INVALID, "no metric");
     assert_refused(lynse_build_index(f->docs, "junk\n\xff'", &f->err), f, LYNSE_INVALID,
                    "'junk\\x0a\\xff\\x27'");
     assert_refused(lynse_build_index(f->docs, "QUICKLY", &f->err), f, LYNSE_INVALID, "QUICKLY");
@@ -375,6 +373,37 @@ static void orders_that_are_wrong_are_refused(void **state)
     assert_string_equal(now.index_mode, before.index_mode);
     assert_int_equal(now.sync, before.sync);
     assert_int_equal(now.metric, LYNSE_L2);
+    assert_untouched(f);
+}
+
+static void indexes_that_are_wrong_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_index_param params[65] = {{"speed", 1}};
+    struct lynse_index_desc desc = {.mode = "FLAT-IP", .params = params, .param_count = 1};
+    uint32_t metric = 77;
+    begin(f);
+    assert_refused(lynse_index_set(f->docs, NULL, &f->err), f, LYNSE_INVALID, "desc");
+    assert_refused(lynse_index_set(f->docs, &desc, &f->err), f, LYNSE_INVALID,
+                   "unknown index build parameter 'speed'", "flat");
+    desc.param_count = 2; /* the second has no name */
+    params[0].name = "m";
+    assert_refused(lynse_index_set(f->docs, &desc, &f->err), f, LYNSE_INVALID, "params", "1");
+    desc.param_count = 65;
+    assert_refused(lynse_index_set(f->docs, &desc, &f->err), f, LYNSE_LIMIT, "param_count", "65",
+                   "64");
+    desc.param_count = 1;
+    desc.params = NULL;
+    assert_refused(lynse_index_set(f->docs, &desc, &f->err), f, LYNSE_INVALID, "params");
+    desc.param_count = 0;
+    desc.flags = 6;
+    assert_refused(lynse_index_set(f->docs, &desc, &f->err), f, LYNSE_INVALID, "flags", "0x6");
+    desc = (struct lynse_index_desc){.mode = NULL};
+    assert_refused(lynse_index_set(f->docs, &desc, &f->err), f, LYNSE_INVALID, "mode");
+    assert_refused(lynse_index_metric("FLAT-XY", &metric, &f->err), f, LYNSE_INVALID, "FLAT-XY");
+    assert_int_equal(metric, 77);
+    assert_string_equal(info_of(f).index_mode, before.index_mode);
+    assert_int_equal(info_of(f).metric, LYNSE_L2);
     assert_untouched(f);
 }
 
@@ -402,6 +431,7 @@ static void an_error_is_not_needed(void **state)
     _(a_collection_that_is_wrong_is_not_made)                                                      \
     _(unknown_and_malformed_names_are_told_apart)                                                  \
     _(orders_that_are_wrong_are_refused)                                                           \
+    _(indexes_that_are_wrong_are_refused)                                                          \
     _(an_error_is_not_needed)
 
 static const struct CMUnitTest tests[] = {API_EVERYWHERE(CASES)};

@@ -296,6 +296,7 @@ static void make_waiting_calls(const struct visit *v)
     TRY(lynse_checkpoint, v->c);
     TRY(lynse_collection_sync, v->c, NULL);
     TRY(lynse_build_index, v->c, "FLAT-IP");
+    TRY(lynse_index_set, v->c, &(struct lynse_index_desc){.mode = "FLAT-IP"});
     TRY(lynse_remove_index, v->c);
     TRY(lynse_set_sync, v->c, LYNSE_SYNC_OS, 0);
     TRY(lynse_collection_describe, v->c, NULL);

@@ -84,6 +84,7 @@ static void a_collection_that_is_null(void **state)
     NAMES("c", lynse_delete(NULL, &id, 1, NULL, NULL, &f->err));
     NAMES("c", lynse_restore(NULL, &id, 1, NULL, NULL, &f->err));
     NAMES("c", lynse_build_index(NULL, "FLAT-IP", &f->err));
+    NAMES("c", lynse_index_set(NULL, NULL, &f->err));
     NAMES("c", lynse_remove_index(NULL, &f->err));
     NAMES("c", lynse_set_sync(NULL, LYNSE_SYNC_OS, 0, &f->err));
     NAMES("c", lynse_collection_sync(NULL, &count, &f->err));
@@ -109,6 +110,7 @@ static void what_a_collection_is_asked_for_with_null(void **state)
     struct lynse_id id = {.number = 1};
     float vector[] = {1, 2, 3};
     struct lynse_search_desc query = {.vector = vector, .dim = 3, .error = &f->err};
+    uint32_t metric = 0;
     fixture_make_docs(f);
     add_numbers(f, 1, 1);
     NAMES("out", lynse_collection_info(f->docs, NULL, &f->err));
@@ -118,6 +120,9 @@ static void what_a_collection_is_asked_for_with_null(void **state)
     NAMES("ids", lynse_delete(f->docs, NULL, 1, NULL, NULL, &f->err));
     NAMES("ids", lynse_restore(f->docs, NULL, 1, NULL, NULL, &f->err));
     NAMES("index_mode", lynse_build_index(f->docs, NULL, &f->err));
+    NAMES("desc", lynse_index_set(f->docs, NULL, &f->err));
+    NAMES("index_mode", lynse_index_metric(NULL, &metric, &f->err));
+    NAMES("out_metric", lynse_index_metric("FLAT-IP", NULL, &f->err));
     REFUSES(lynse_search(f->docs, NULL, &hits));
     NAMES("out", lynse_search(f->docs, &query, NULL));
     REFUSES(lynse_search_begin(f->docs, NULL, &search));

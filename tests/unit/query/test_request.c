@@ -77,6 +77,24 @@ static void counts_have_limits(void **state)
     expect_refusal(&r, LYNSE_LIMIT, "query_count is 10001", "10000");
 }
 
+static void what_an_index_is_asked_for_has_limits(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct search_request r = good_request();
+    r.options = (struct index_options){INDEX_EFFORT_MAX, 1000};
+    assert_int_equal(try_search(&r, METRIC_IP, &err), LYNSE_OK);
+    r.options = (struct index_options){1, 1};
+    assert_int_equal(try_search(&r, METRIC_IP, &err), LYNSE_OK);
+    r.options = (struct index_options){INDEX_EFFORT_MAX + 1, 0};
+    expect_refusal(&r, LYNSE_LIMIT, "effort is 1048577", "1 to 1048576");
+    const float bad[] = {NAN, INFINITY, -1, 0.5f, 1000.5f};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        r.options = (struct index_options){0, bad[i]};
+        expect_refusal(&r, LYNSE_LIMIT, "oversample", "1 to 1000");
+    }
+}
+
 static void the_dimension_is_the_collections(void **state)
 {
     (void)state;
@@ -126,6 +144,7 @@ static void an_unknown_metric_is_refused(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_good_request_passes),
     cmocka_unit_test(counts_have_limits),
+    cmocka_unit_test(what_an_index_is_asked_for_has_limits),
     cmocka_unit_test(the_dimension_is_the_collections),
     cmocka_unit_test(components_are_finite),
     cmocka_unit_test(a_threshold_is_a_number),

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* index_auto.h — which index suits so many vectors, where nobody wants to choose.
+ *
+ * The answer depends on the arguments and the registries alone.  No state; any thread.
+ */
+#ifndef INDEX_INDEX_AUTO_H
+#define INDEX_INDEX_AUTO_H
+
+#include "index/index_mode.h"
+
+struct index_auto_desc {
+    enum metric metric;
+    uint64_t row_count;
+    uint32_t dim;          /* 0: not known yet */
+    uint64_t memory_bytes; /* that all of the root may take; 0: no limit */
+};
+
+/* A mode that makes sense.  What is scanned in a millisecond is scanned; above that a graph, on
+ * codes where the vectors would not fit in half of the memory, on the disk where codes do not. */
+void index_auto_choose(const struct index_auto_desc *desc, struct index_mode *out);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is chosen where nobody chose.  It is of the registries, whatever they have. */
+#include "index/index_auto.h"
+#include "support/test.h"
+
+static struct index_mode choose(unsigned metric, uint64_t rows, uint32_t dim, uint64_t memory)
+{
+    struct index_auto_desc desc = {(enum metric)metric, rows, dim, memory};
+    struct index_mode mode = {0}, again = {0};
+    index_auto_choose(&desc, &mode);
+    index_auto_choose(&desc, &again);
+    assert_int_equal(mode.kind, again.kind);
+    assert_int_equal(mode.metric, metric);
+    assert_true(index_mode_makes_sense(&mode));
+    return mode;
+}
+
+static void what_is_small_is_scanned(void **state)
+{
+    (void)state;
+    for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
+        assert_int_equal(choose(metric, 0, 0, 0).kind, INDEX_FLAT);
+        assert_int_equal(choose(metric, 1000000000, 0, 0).kind, INDEX_FLAT);
+        assert_int_equal(choose(metric, 100000, 128, 0).kind, INDEX_FLAT);
+    }
+}
+
+static void what_is_large_has_a_graph(void **state)
+{
+    (void)state;
+    for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
+        struct index_mode graph = {.kind = index_find_name("hnsw", 4),
+                                   .metric = (enum metric)metric};
+        struct index_mode chosen = choose(metric, 1000000, 128, 0);
+        assert_int_equal(chosen.kind, index_mode_makes_sense(&graph) ? graph.kind : INDEX_FLAT);
+        assert_int_equal(chosen.quantizer.kind, QUANTIZER_RAW);
+    }
+}
+
+/* The less memory there is, the less a vector takes. */
+static void a_memory_cap_shrinks_what_is_kept_in_memory(void **state)
+{
+    (void)state;
+    struct index_mode roomy = choose(METRIC_L2, 1000000, 768, 16ull << 30);
+    struct index_mode tight = choose(METRIC_L2, 1000000, 768, 3ull << 30);
+    struct index_mode full = choose(METRIC_L2, 1000000, 768, 1 << 20);
+    struct index_mode codes = roomy;
+    assert_int_equal(roomy.quantizer.kind, QUANTIZER_RAW);
+    if (quantizer_find_word(slice_of_text("SQ8"), &codes.quantizer) &&
+        index_mode_makes_sense(&codes))
+        assert_int_equal(tight.quantizer.kind, codes.quantizer.kind);
+    else assert_true(tight.kind == INDEX_FLAT || tight.quantizer.kind != QUANTIZER_RAW);
+    assert_true(full.kind == INDEX_FLAT || full.kind == index_find_name("diskann", 7));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(what_is_small_is_scanned),
+    cmocka_unit_test(what_is_large_has_a_graph),
+    cmocka_unit_test(a_memory_cap_shrinks_what_is_kept_in_memory),
+};
+TEST_MAIN(tests)
