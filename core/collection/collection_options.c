@@ -72,8 +72,8 @@ static void clean(struct collection *c)
 {
     struct error err = {0};
 
-    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, wal_spare_name(c->wal),
-                    c->seal.is_active, &err) != 0)
+    struct file_gc_keep keep = {.spare = wal_spare_name(c->wal), .is_building = c->seal.is_active};
+    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, &keep, &err) != 0)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
 }
 

@@ -430,8 +430,8 @@ static void release_files(struct collection *c)
         !is_pinned)
         wal_retire(c->wal, c->manifest.wal_first);
     /* What was being built is named by now. */
-    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, wal_spare_name(c->wal), false, &err) !=
-        0)
+    struct file_gc_keep keep = {.spare = wal_spare_name(c->wal)};
+    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, &keep, &err) != 0)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
 }
 

@@ -151,6 +151,7 @@ static int open_part(struct sealed_segment *s, struct vfs_dir *dir, const struct
                                  &s->documents, err);
         break;
     case PART_DELETES:
+    case PART_INDEX: /* segment_index.h's */
         return 0;
     default:
         break;

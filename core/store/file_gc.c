@@ -20,8 +20,7 @@ int file_gc_is_pinned(struct vfs_file *lock_file, uint64_t collection_number, ui
 
 struct pass {
     const struct manifest *manifest;
-    const char *spare;
-    bool is_building;
+    const struct file_gc_keep *keep;
     bool is_pinned;
     struct text_map named; /* the parts of the manifest's segments */
 };
@@ -43,6 +42,17 @@ static int note_named(struct pass *p, struct error *err)
     return 0;
 }
 
+static bool is_same(const char *kept, const char *name)
+{
+    return kept && strcmp(kept, name) == 0;
+}
+
+static bool is_kept(const struct file_gc_keep *k, const char *name)
+{
+    return k->is_building || is_same(k->spare, name) || is_same(k->index_temporary, name) ||
+           is_same(k->index_name, name);
+}
+
 /* R14: only names of ours, and of those only what nothing can need. */
 static bool is_garbage(void *ctx, const char *name)
 {
@@ -50,21 +60,20 @@ static bool is_garbage(void *ctx, const char *name)
     const struct manifest *m = p->manifest;
     uint64_t number = 0;
 
-    if (name_is_temporary(name))
-        return !p->is_building && (!p->spare || strcmp(name, p->spare) != 0);
+    if (name_is_temporary(name)) return !is_kept(p->keep, name);
     if (p->is_pinned) return false;
     if (numbered_name_parse(name, MANIFEST_PREFIX, &number))
         return number < m->epoch && number != m->epoch - 1;
     if (numbered_name_parse(name, WAL_PREFIX, &number)) return number < m->wal_first;
-    return strncmp(name, "seg-", 4) == 0 && !p->is_building &&
+    return strncmp(name, "seg-", 4) == 0 && !is_kept(p->keep, name) &&
            !text_map_get(&p->named, slice_of_text(name), &number);
 }
 
 int file_gc_run(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
-                const char *spare, bool is_building, struct error *err)
+                const struct file_gc_keep *keep, struct error *err)
 {
     int rc = -1;
-    struct pass p = {.manifest = m, .spare = spare, .is_building = is_building};
+    struct pass p = {.manifest = m, .keep = keep};
     struct name_list garbage;
 
     text_map_init(&p.named, m->alloc, MEM_GENERAL);

@@ -11,16 +11,26 @@
 int file_gc_is_pinned(struct vfs_file *lock_file, uint64_t collection_number, uint64_t epoch,
                       bool *out, struct error *err);
 
+/* Files that are under way between two turns of a collection's actor: no manifest names them, and
+ * they stay.  Zero: none. */
+struct file_gc_keep {
+    const char *spare; /* the log's; NULL: there is none */
+    /* An index that is being built: what it is written as, and what it will be called; both or none
+     * are NULL. */
+    const char *index_temporary;
+    const char *index_name;
+    bool is_building; /* a segment: from the moment that the build is begun until its manifest
+                         rules, or its files are given up */
+};
+
 /* One pass over the directory, by its writer: unlinks names of ours that `m`, the ruling manifest,
  * durable, does not name (R14).  What stays of them: manifest-<epoch> and manifest-<epoch-1> as
- * text; logs at or above wal_first; `spare` (the log's; NULL: there is none); while a segment is
- * being built, whose files no manifest names yet, every tmp-<uuid> and seg- (is_building: from the
- * moment that the build is begun until its manifest rules, or its files are given up); when a
- * reader pins an older epoch, all but tmp-<uuid>.  Every other file of this collection that bears
+ * text; logs at or above wal_first; what `keep` names, and while a segment is being built, whose
+ * files no manifest names yet, every tmp-<uuid> and seg-; when a reader pins an older epoch, all but tmp-<uuid>.  Every other file of this collection that bears
  * such a name is made and named within one turn of its actor, so that none is under way now.
  * Files that cannot be removed are tried again at the next pass; the first such error is returned
  * after all others were removed. */
 int file_gc_run(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
-                const char *spare, bool is_building, struct error *err);
+                const struct file_gc_keep *keep, struct error *err);
 
 #endif

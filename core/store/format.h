@@ -7,7 +7,7 @@
 
 enum {
     FORMAT_MAJOR = 1,
-    FORMAT_MINOR = 1,
+    FORMAT_MINOR = 2,
     FORMAT_WRITER = (0 << 24) | (1 << 16) | 0,
     FORMAT_MAGIC_BYTES = 8,
     FORMAT_HEADER_BYTES = 80, /* the part that all files share */
@@ -35,12 +35,19 @@ enum {
 #define MAGIC_END "LynseEnd"
 
 /* Known feature bits of this build; a file has those that it uses. */
-#define FEATURE_HOOKS 1u /* read-only compatible: a manifest that keeps hooks (1.1) */
+#define FEATURE_HOOKS 1u   /* read-only compatible: a manifest that keeps hooks (1.1) */
+#define FEATURE_INDEXES 2u /* likewise: a manifest that keeps a plan of indexes (1.2) */
 #define FEATURES_COMPATIBLE 0u
-#define FEATURES_READ_ONLY_COMPATIBLE FEATURE_HOOKS
+#define FEATURES_READ_ONLY_COMPATIBLE (FEATURE_HOOKS | FEATURE_INDEXES)
 #define FEATURES_INCOMPATIBLE 0u
 
-enum part_kind { PART_IDS = 1, PART_VECTORS = 2, PART_DOCUMENTS = 3, PART_DELETES = 4 };
+enum part_kind {
+    PART_IDS = 1,
+    PART_VECTORS = 2,
+    PART_DOCUMENTS = 3,
+    PART_DELETES = 4,
+    PART_INDEX = 5, /* its sections are numbered by index/index_image.h */
+};
 enum section_kind {
     SECTION_ROW_IDS = 1,
     SECTION_ROW_KINDS = 2,

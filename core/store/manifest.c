@@ -23,15 +23,7 @@
 #include "base/planted.h"
 #include "codec/tagged.h"
 #include "codec/vector_types.h"
-
-enum manifest_tag {
-    TAG_STATE = 1,
-    TAG_VECTOR_FIELD = 2,
-    TAG_OPTIONS = 3,
-    TAG_SEGMENT = 4,
-    TAG_HOOK = 5,
-    TAG_REQUESTS = 6
-};
+#include "store/manifest_index.h"
 
 static const char WHAT[] = "manifest";
 
@@ -129,6 +121,9 @@ void part_name(char out[PART_NAME_BYTES], const struct uuid *segment, enum part_
     case PART_DELETES:
         bytes = snprintf(out, PART_NAME_BYTES, "seg-%s.del-%llu", uuid, n);
         break;
+    case PART_INDEX:
+        bytes = snprintf(out, PART_NAME_BYTES, "seg-%s.idx-%llu-%llu", uuid, n >> 8, n & 0xff);
+        break;
     default:
         UNREACHABLE();
     }
@@ -138,6 +133,7 @@ void part_name(char out[PART_NAME_BYTES], const struct uuid *segment, enum part_
 uint64_t manifest_part_number(const struct manifest_segment *s, const struct manifest_part *p)
 {
     if (p->kind == PART_VECTORS) return p->field;
+    if (p->kind == PART_INDEX) return index_part_number(p->field, p->index_kind);
     return p->kind == PART_DELETES ? s->del_lsn : 0;
 }
 
@@ -152,6 +148,7 @@ static const char *check_field(const struct manifest *m, uint32_t index)
     if (!storage_type_is_known(f->storage)) return "has an unknown storage type";
     if (f->dim > LIMIT_DIM) return "has more dimensions than the limit";
     if (f->name[0] == '\0') return "has no name";
+    if (!manifest_index_is_valid(f)) return "has an impossible plan of its index";
     for (uint32_t i = 0; i < index; i++)
         if (strcmp(m->fields[i].name, f->name) == 0) return "has the name of another one";
     return NULL;
@@ -164,8 +161,11 @@ static const char *check_parts(const struct manifest *m, const struct manifest_s
     if (s->part_count > SEGMENT_PARTS_MAX) return "has too many files";
     for (uint32_t i = 0; i < s->part_count; i++) {
         const struct manifest_part *p = &s->parts[i];
-        if (p->kind < PART_IDS || p->kind > PART_DELETES) return "has a file of an unknown kind";
-        if (p->field != 0 && (p->kind != PART_VECTORS || p->field >= m->field_count))
+        if (p->kind < PART_IDS || p->kind > PART_INDEX) return "has a file of an unknown kind";
+        bool has_field = p->kind == PART_VECTORS || p->kind == PART_INDEX;
+        if ((p->kind == PART_INDEX) != (p->index_kind > MANIFEST_INDEX_FLAT))
+            return "has an index of no kind";
+        if (p->field != 0 && (!has_field || p->field >= m->field_count))
             return "has a file of a field that does not exist";
         for (uint32_t j = 0; j < i; j++)
             if (s->parts[j].kind == p->kind && s->parts[j].field == p->field)
@@ -250,7 +250,8 @@ static void encode_field(const struct manifest_field *f, uint32_t number, struct
     buf_append_u8(out, f->kind);
     buf_append_u8(out, f->storage);
     buf_append_u8(out, f->metric);
-    buf_append_u8(out, f->index_kind);
+    /* Others stand in INDEX_PLAN, which the first releases skip. */
+    buf_append_u8(out, manifest_index_has_plan(f) ? MANIFEST_INDEX_FLAT : f->index_kind);
     buf_append_u32(out, f->dim);
     buf_append_u8(out, (uint8_t)name_bytes);
     buf_append(out, f->name, name_bytes);
@@ -278,10 +279,11 @@ static void encode_segment(const struct manifest_segment *s, struct buf *out)
     buf_append_u64(out, s->row_count);
     buf_append_u64(out, s->map_lsn);
     buf_append_u64(out, s->del_lsn);
-    buf_append_u32(out, s->part_count);
+    buf_append_u32(out, s->part_count - manifest_index_count(s));
     buf_append_u32(out, 0);
     for (uint32_t i = 0; i < s->part_count; i++) {
         const struct manifest_part *p = &s->parts[i];
+        if (p->kind == PART_INDEX) continue; /* SEGMENT_INDEX */
         buf_append_u16(out, p->kind);
         buf_append_u16(out, p->field);
         buf_append_u32(out, 0);
@@ -299,6 +301,7 @@ int manifest_encode(const struct manifest *m, struct buf *out, struct error *err
     for (uint32_t i = 0; i < m->field_count; i++) encode_field(&m->fields[i], i, out);
     encode_options(m, out);
     for (uint32_t i = 0; i < m->segment_count; i++) encode_segment(&m->segments[i], out);
+    manifest_index_encode(m, out);
     for (size_t i = 0; i < m->hooks.count; i++) {
         size_t begin = tagged_begin(out, TAG_HOOK, 0, 0);
         installed_hook_encode(m->hooks.list[i], out);
@@ -474,6 +477,14 @@ static int decode_one(struct manifest *m, const struct tagged_field *t, uint32_t
     case TAG_REQUESTS:
         rc = decode_requests(m, &r, &no_memory);
         break;
+    case TAG_INDEX_PLAN:
+        rc =
+            t->number < m->field_count ? manifest_index_decode_plan(&m->fields[t->number], &r) : -1;
+        break;
+    case TAG_SEGMENT_INDEX:
+        rc = t->number < m->segment_count ? manifest_index_decode_part(&m->segments[t->number], &r)
+                                          : -1;
+        break;
     default:
         return tagged_unknown(t, WHAT, err);
     }
@@ -518,48 +529,13 @@ int manifest_publish(const struct manifest *m, struct vfs_dir *dir, const struct
     *out_renamed = false;
     buf_init(&body, m->alloc, MEM_GENERAL);
     if (manifest_encode(m, &body, err) != 0) goto out;
-    uint32_t features = m->hooks.count > 0 ? FEATURE_HOOKS : 0;
+    uint32_t features =
+        (m->hooks.count > 0 ? FEATURE_HOOKS : 0) | (manifest_has_index(m) ? FEATURE_INDEXES : 0);
     rc = twin_file_publish(dir, MANIFEST_PREFIX, m->epoch, MAGIC_MANIFEST, features, owner,
                            buf_slice(&body), rng, m->alloc, out_renamed, err);
 out:
     buf_deinit(&body);
     return rc;
-}
-
-static int check_file(struct vfs_dir *dir, const char *name, uint64_t bytes, struct error *err)
-{
-    struct vfs_file *f = NULL;
-    struct error inner = {0};
-    uint64_t size = 0;
-
-    if (vfs_open(dir, name, VFS_READ, &f, &inner) != 0) {
-        if (inner.code == LYNSE_NOT_FOUND)
-            return error_set(err, LYNSE_CORRUPT, "'%s' is missing", name);
-        (void)file_open_failed(&inner);
-        if (err) *err = inner;
-        return -1;
-    }
-    int rc = vfs_size(f, &size, err);
-    (void)vfs_close(f, NULL);
-    if (rc == 0 && size != bytes)
-        rc = error_set(err, LYNSE_CORRUPT, "'%s' has %llu bytes instead of %llu", name,
-                       (unsigned long long)size, (unsigned long long)bytes);
-    return rc;
-}
-
-static int check_files(const struct manifest *m, struct vfs_dir *dir, struct error *err)
-{
-    char name[PART_NAME_BYTES];
-
-    for (uint32_t i = 0; i < m->segment_count; i++) {
-        const struct manifest_segment *s = &m->segments[i];
-        for (uint32_t j = 0; j < s->part_count; j++) {
-            const struct manifest_part *p = &s->parts[j];
-            part_name(name, &s->uuid, (enum part_kind)p->kind, manifest_part_number(s, p));
-            if (check_file(dir, name, p->bytes, err) != 0) return -1;
-        }
-    }
-    return 0;
 }
 
 static int load_epoch(struct manifest *m, uint64_t epoch, struct vfs_dir *dir,
@@ -573,7 +549,7 @@ static int load_epoch(struct manifest *m, uint64_t epoch, struct vfs_dir *dir,
         goto out;
     if (manifest_decode(m, buf_slice(&body), err) != 0) goto out;
     m->epoch = epoch;
-    if (check_files(m, dir, err) != 0) {
+    if (manifest_check_files(m, dir, err) != 0) {
         manifest_deinit(m);
         goto out;
     }

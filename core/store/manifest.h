@@ -28,9 +28,10 @@ enum { SYNC_LEVEL_MAX = 0 LYNSE_SYNC_LEVELS(SYNC_LEVEL_ONE) }; /* the highest: t
 enum { MANIFEST_FIELDS_MAX = 64, SEGMENT_PARTS_MAX = 8 };
 
 struct manifest_part {
-    uint16_t kind;  /* enum part_kind */
-    uint16_t field; /* vector field, else 0 */
-    uint64_t bytes; /* of the whole file */
+    uint16_t kind;      /* enum part_kind */
+    uint16_t field;     /* vector field, else 0 */
+    uint8_t index_kind; /* PART_INDEX: enum index_kind, else 0 */
+    uint64_t bytes;     /* of the whole file */
     struct hash128 hash;
 };
 struct manifest_segment {
@@ -43,6 +44,15 @@ struct manifest_segment {
     uint32_t part_count;
     struct manifest_part parts[SEGMENT_PARTS_MAX];
 };
+enum { MANIFEST_INDEX_VALUES_MAX = 16, MANIFEST_INDEX_FLAT = 1 };
+/* What else belongs to a kind of index above MANIFEST_INDEX_FLAT; numbers and places are those of
+ * the layer above, which knows what they mean.  All zero for other kinds. */
+struct manifest_index {
+    uint8_t quantizer;
+    uint8_t value_count;
+    uint32_t quantizer_number;
+    double values[MANIFEST_INDEX_VALUES_MAX]; /* finite; those past value_count are 0 */
+};
 struct manifest_field {
     uint8_t kind;       /* enum vector_kind */
     uint8_t storage;    /* enum storage_type */
@@ -50,6 +60,7 @@ struct manifest_field {
     uint8_t index_kind; /* enum index_kind, likewise */
     uint32_t dim;       /* 0: not known yet */
     char name[129];
+    struct manifest_index index;
 };
 struct manifest {
     struct alloc *alloc;
@@ -106,11 +117,23 @@ int manifest_encode(const struct manifest *m, struct buf *out, struct error *err
 /* min(flushed_lsn, all map_lsn): the log is replayed from the LSN after it (R6). */
 uint64_t manifest_replay_from(const struct manifest *m);
 
-/* "seg-<uuid>.ids", ".vec-<field>", ".doc", ".del-<lsn>" */
+/* Does any field have an index of a kind that the first releases did not know? */
+bool manifest_has_index(const struct manifest *m);
+/* The index of a segment's field; NULL: none is named. */
+struct manifest_part *manifest_find_index(struct manifest_segment *s, uint16_t field);
+/* Name no index of it any more. */
+void manifest_drop_indexes(struct manifest_segment *s);
+
+/* "seg-<uuid>.ids", ".vec-<field>", ".doc", ".del-<lsn>", ".idx-<field>-<index kind>" */
 enum { PART_NAME_BYTES = 80 };
 void part_name(char out[PART_NAME_BYTES], const struct uuid *segment, enum part_kind kind,
                uint64_t number);
-/* The number in the name of a segment's part: its field, or the LSN of its delete map, or 0. */
+/* The number in the name of a segment's part: its field, the LSN of its delete map, 0; of an index
+ * both of its own, as index_part_number has them. */
 uint64_t manifest_part_number(const struct manifest_segment *s, const struct manifest_part *p);
+static inline uint64_t index_part_number(uint16_t field, uint8_t index_kind)
+{
+    return (uint64_t)field << 8 | index_kind;
+}
 
 #endif

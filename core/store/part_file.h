@@ -32,6 +32,8 @@ int part_writer_end(struct part_writer *w, struct error *err);
  * for all parts (R10).  out_part is what the manifest records. */
 int part_writer_finish(struct part_writer *w, uint64_t name_number, struct manifest_part *out_part,
                        struct error *err);
+/* The name that it has until then.  Borrowed until destroy. */
+const char *part_writer_temporary(const struct part_writer *w);
 void part_writer_destroy(
     struct part_writer *w); /* unfinished: the tmp file is removed; NULL allowed */
 

@@ -213,6 +213,11 @@ int part_writer_finish(struct part_writer *w, uint64_t name_number, struct manif
     return 0;
 }
 
+const char *part_writer_temporary(const struct part_writer *w)
+{
+    return w->tmp_name;
+}
+
 void part_writer_destroy(struct part_writer *w)
 {
     if (!w) return;

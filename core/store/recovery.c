@@ -450,7 +450,8 @@ int recovery_replay(struct recovery *r, wal_record_fn *fn, void *ctx, struct err
 int recovery_clean(struct recovery *r, struct error *err)
 {
     CHECK(!r->desc.read_only);
-    return file_gc_run(r->desc.dir, &r->manifest, r->desc.lock_file, NULL, false, err);
+    return file_gc_run(r->desc.dir, &r->manifest, r->desc.lock_file, &(struct file_gc_keep){0},
+                       err);
 }
 
 void recovery_deinit(struct recovery *r)

@@ -290,6 +290,7 @@ return {
       ["installed_hook.[ch]"] =
          "a hook that a collection keeps: its manifest's part, and what runs it here",
       ["manifest.[ch]"] = "the one file that says which files are the collection",
+      ["manifest_index.[ch]"] = "what a manifest says of indexes, and the files that it names",
       ["migrate.[ch]"] =
          "which format majors this version reads, and the steps that lead to its own",
       ["part_file.[ch]"] = "the container of all segment parts: sections, block checksums, footer",

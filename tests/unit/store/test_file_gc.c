@@ -71,7 +71,9 @@ static int run_pass(struct log_fixture *f, struct vfs_file *lock, bool is_buildi
                          .wal_first = 7,
                          .segment_count = 1,
                          .segments = &segment};
-    return file_gc_run(f->dir, &m, lock, "tmp-11111111111111111111111111111111", is_building, err);
+    struct file_gc_keep keep = {.spare = "tmp-11111111111111111111111111111111",
+                                .is_building = is_building};
+    return file_gc_run(f->dir, &m, lock, &keep, err);
 }
 
 static int run(struct log_fixture *f, struct vfs_file *lock, struct error *err)
@@ -103,6 +105,22 @@ static void what_is_being_built_is_left_alone(void **state)
     assert_false(is_there(f, "wal-6"));
     assert_ok(run(f, NULL, &err), &err);
     for (size_t i = 0; i < REMOVED; i++) assert_false(is_there(f, removed[i]));
+}
+
+static void an_index_that_is_being_built_is_left_alone(void **state)
+{
+    struct log_fixture *f = *state;
+    struct error err = {0};
+    struct manifest m = {
+        .alloc = f->alloc, .epoch = 5, .number = 3, .wal_first = 7, .segments = &segment};
+    const struct file_gc_keep keep = {.index_temporary = "tmp-33333333333333333333333333333333",
+                                      .index_name = "seg-02000000000000000000000000000000.ids"};
+    make_files(f);
+    assert_ok(file_gc_run(f->dir, &m, NULL, &keep, &err), &err);
+    assert_true(is_there(f, keep.index_temporary));
+    assert_true(is_there(f, keep.index_name));
+    assert_false(is_there(f, "tmp-11111111111111111111111111111111"));
+    assert_false(is_there(f, "seg-01000000000000000000000000000000.doc"));
 }
 
 static void a_pinned_epoch_keeps_everything_but_tmp_files(void **state)
@@ -187,6 +205,7 @@ static void memory_may_run_out_anywhere(void **state)
 static const struct CMUnitTest tests[] = {
     CASE(only_what_nothing_can_need_is_removed),
     CASE(what_is_being_built_is_left_alone),
+    CASE(an_index_that_is_being_built_is_left_alone),
     CASE(a_pinned_epoch_keeps_everything_but_tmp_files),
     CASE(a_file_that_cannot_be_removed_does_not_save_the_others),
     CASE(without_an_answer_about_pins_nothing_is_removed),

@@ -32,7 +32,8 @@ static struct installed_hook_desc desc_of(const char *point, const char *source)
 /* A manifest of one field; its array is static. */
 static struct manifest plain(struct alloc *a)
 {
-    static struct manifest_field field = {1, 1, 3, 1, 4, "default"};
+    static struct manifest_field field = {
+        .kind = 1, .storage = 1, .metric = 3, .index_kind = 1, .dim = 4, .name = "default"};
     return (struct manifest){.alloc = a,
                              .epoch = 2,
                              .number = 9,
@@ -180,7 +181,7 @@ static void the_file_says_that_it_has_hooks(void **state)
         assert_ok(vfs_open(f->dir, name, VFS_READ, &file, &err), &err);
         assert_ok(vfs_read(file, 0, header, sizeof header, &read, &err), &err);
         assert_ok(vfs_close(file, &err), &err);
-        assert_int_equal(load_u16(header + 10), 1);
+        assert_int_equal(load_u16(header + 10), FORMAT_MINOR);
         assert_int_equal(load_u32(header + 20), has_hook ? FEATURE_HOOKS : 0);
         assert_int_equal(load_u32(header + 24), 0);
     }

@@ -31,14 +31,23 @@ struct sample {
 
 static struct manifest_part part(uint16_t kind, uint16_t field, uint64_t bytes)
 {
-    return (struct manifest_part){kind, field, bytes, {bytes * 3, bytes * 5}};
+    return (struct manifest_part){
+        .kind = kind, .field = field, .bytes = bytes, .hash = {bytes * 3, bytes * 5}};
 }
 
 static void make_sample(struct sample *s, struct alloc *a)
 {
     memset(s, 0, sizeof *s);
-    s->fields[0] = (struct manifest_field){1, 1, 3, 1, 768, "default"};
-    s->fields[1] = (struct manifest_field){2, 2, 1, 0, 0, "title"};
+    s->fields[0] = (struct manifest_field){
+        .kind = 1, .storage = 1, .metric = 3, .index_kind = 1, .dim = 768, .name = "default"};
+    s->fields[1] = (struct manifest_field){
+        .kind = 2,
+        .storage = 2,
+        .metric = 1,
+        .index_kind = 3,
+        .name = "title",
+        .index = {2, 3, 70000, {16, 0.25, -1e300}},
+    };
     s->segments[0] = (struct manifest_segment){
         .uuid = {{1}},
         .first_lsn = 1,
@@ -46,9 +55,10 @@ static void make_sample(struct sample *s, struct alloc *a)
         .row_count = 100,
         .map_lsn = 17,
         .del_lsn = 15,
-        .part_count = 4,
+        .part_count = 5,
         .parts = {part(PART_IDS, 0, 10), part(PART_VECTORS, 1, 20), part(PART_DOCUMENTS, 0, 30),
-                  part(PART_DELETES, 0, 40)}};
+                  part(PART_DELETES, 0, 40), part(PART_INDEX, 1, 60)}};
+    s->segments[0].parts[4].index_kind = 3;
     s->segments[1] = (struct manifest_segment){.uuid = {{2}},
                                                .first_lsn = 11,
                                                .last_lsn = 12,
@@ -399,6 +409,30 @@ static void each_file_that_is_named_must_be_there_in_full(void **state)
     }
 }
 
+static void an_index_without_its_file_is_forgotten(void **state)
+{
+    struct log_fixture *f = *state;
+    struct sample s;
+    struct manifest m;
+    struct error err = {0};
+    bool renamed;
+    char name[PART_NAME_BYTES];
+    make_sample(&s, f->alloc);
+    assert_ok(manifest_publish(&s.m, f->dir, &f->owner, &f->rng, &renamed, &err), &err);
+    const struct manifest_segment *seg = &s.segments[0];
+    part_name(name, &seg->uuid, PART_INDEX, manifest_part_number(seg, &seg->parts[4]));
+    for (int is_short = 0; is_short < 2; is_short++) {
+        make_parts(f, &s.m);
+        if (is_short) replace_bytes(f, name, "", 0);
+        else assert_int_equal(vfs_unlink(f->dir, name, NULL), 0);
+        assert_ok(try_load(f, &m, &err), &err);
+        assert_int_equal(m.segments[0].part_count, 4);
+        assert_null(manifest_find_index(&m.segments[0], 1));
+        assert_int_equal(m.fields[1].index_kind, 3); /* it is still asked for */
+        manifest_deinit(&m);
+    }
+}
+
 static void failing_reads_are_no_damage(void **state)
 {
     struct log_fixture *f = *state;
@@ -470,6 +504,7 @@ static const struct CMUnitTest tests[] = {
     CASE(a_manifest_is_synced_before_its_name_and_the_name_before_success),
     CASE(there_is_no_falling_back_to_an_older_epoch),
     CASE(each_file_that_is_named_must_be_there_in_full),
+    CASE(an_index_without_its_file_is_forgotten),
     CASE(failing_reads_are_no_damage),
     CASE(memory_may_run_out_while_loading),
 };
