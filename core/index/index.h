@@ -84,6 +84,9 @@ struct index_vtab {
     /* Does it make sense?  NULL: with every metric, and with raw vectors alone. */
     bool (*takes)(const struct metric_info *metric, enum quantizer_kind quantizer);
     const struct index_build_ops *build; /* NULL: the kind needs none, nor the next four */
+    /* Sections that stay in the file: bit i is section INDEX_SECTION_FIRST + i.  With any, the
+     * vectors stay there too: vector_source.all is not set for the kind. */
+    uint64_t file_sections;
     /* CORRUPT where a number in the image leads out of it: what was opened cannot make a search
      * read astray, whatever the bytes were. */
     int (*open)(const struct index_open_desc *desc, struct index **out, struct error *err);
