@@ -20,6 +20,7 @@ static const char *const level_names[SIMD_LEVEL_COUNT] = {
 #define LEAF1_ECX_FMA (1u << 12)
 #define LEAF1_ECX_OSXSAVE (1u << 27)
 #define LEAF1_ECX_AVX (1u << 28)
+#define LEAF1_ECX_F16C (1u << 29)
 #define LEAF7_EBX_AVX2 (1u << 5)
 #define LEAF7_EBX_AVX512F (1u << 16)
 #define LEAF7_EBX_AVX512DQ (1u << 17)
@@ -62,7 +63,7 @@ enum simd_level cpu_best_level(const struct cpu_words *words)
 {
     uint64_t xcr0 = has_all(words->leaf1_ecx, LEAF1_ECX_OSXSAVE) ? words->xcr0 : 0;
 
-    if (!has_all(words->leaf1_ecx, LEAF1_ECX_AVX | LEAF1_ECX_FMA) ||
+    if (!has_all(words->leaf1_ecx, LEAF1_ECX_AVX | LEAF1_ECX_FMA | LEAF1_ECX_F16C) ||
         !has_all(words->leaf7_ebx, LEAF7_EBX_AVX2) || !has_all(xcr0, XCR0_YMM))
         return SIMD_SERIAL;
     if (!has_all(words->leaf7_ebx, LEAF7_EBX_AVX512F | LEAF7_EBX_AVX512DQ | LEAF7_EBX_AVX512BW |

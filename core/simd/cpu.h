@@ -13,7 +13,7 @@
  *    level   name       needs                                                        */
 #define SIMD_LEVELS(_)                                                                             \
     _(SERIAL, serial) /* nothing */                                                                \
-    _(AVX2, avx2)     /* AVX2, FMA; ymm state saved */                                             \
+    _(AVX2, avx2)     /* AVX2, FMA, F16C; ymm state saved */                                       \
     _(AVX512, avx512) /* and AVX-512 F, BW, DQ, VL; zmm and mask state saved */                    \
     _(VNNI, vnni)     /* and AVX-512 VNNI */
 

@@ -20,18 +20,36 @@
     kernels->code_bound = code_bound_##isa;                                                        \
     kernels->code_pack = code_pack_##isa;
 
+#define USE_NARROW_FORMS(op, type, isa)                                                            \
+    kernels->narrow_##type.op =                                                                    \
+        (struct narrow_forms){narrow_##op##_##type##_##isa, narrow_##op##_many_##type##_##isa,     \
+                              narrow_##op##_block_##type##_##isa};
+#define USE_NARROW_SUMS(type, isa)                                                                 \
+    USE_NARROW_FORMS(dot, type, isa)                                                               \
+    USE_NARROW_FORMS(l2, type, isa)
+#define USE_NARROW_ROWS(type, isa)                                                                 \
+    kernels->narrow_##type.widen = narrow_widen_##type##_##isa;                                    \
+    kernels->narrow_##type.pack = narrow_pack_##type##_##isa;
+#define USE_NARROW_SERIAL(type, bytes, TYPE)                                                       \
+    USE_NARROW_SUMS(type, serial) USE_NARROW_ROWS(type, serial)
+#define USE_NARROW_AVX2(type, bytes, TYPE) USE_NARROW_SUMS(type, avx2) USE_NARROW_ROWS(type, avx2)
+#define USE_NARROW_AVX512(type, bytes, TYPE) USE_NARROW_SUMS(type, avx512)
+
 static void fill(struct simd_kernels *kernels, enum simd_level level)
 {
     kernels->level = level;
     DENSE_F32_SERIAL(USE_SERIAL)
     USE_CODES(serial)
+    NARROW_TYPES(USE_NARROW_SERIAL)
 #if defined(__x86_64__)
     if (level >= SIMD_AVX2) {
         DENSE_F32_AVX2(USE_AVX2)
         USE_CODES(avx2)
+        NARROW_TYPES(USE_NARROW_AVX2)
     }
     if (level >= SIMD_AVX512) {
         DENSE_F32_AVX512(USE_AVX512)
+        NARROW_TYPES(USE_NARROW_AVX512)
     }
     if (level >= SIMD_VNNI) {
         USE_CODES(vnni)

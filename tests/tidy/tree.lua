@@ -267,6 +267,10 @@ return {
          "data sheet and signatures of the kernels; the table through which they are called",
       ["metrics.[ch]"] =
          "what the list of metrics says: names, kernels, which end of the scale is nearer",
+      ["narrow_avx2.c"] = "sums over narrow rows, which it also packs and widens, with AVX2",
+      ["narrow_avx512.c"] = "dot and squared distance over narrow rows with AVX-512",
+      ["narrow_kernels.h"] = "data sheet of the kernels over rows of f16, bf16, i8 and u8",
+      ["narrow_serial.c"] = "the reference kernels over narrow rows: plain C",
       ["select.c"] = "fills the kernel table level by level, once",
    },
    ["core/store"] = {

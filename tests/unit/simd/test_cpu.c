@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "simd/cpu.h"
 
-/* Words of a processor with everything, under a system that saves everything: FMA, OSXSAVE and
- * AVX; AVX2 and AVX-512 F, DQ, BW, VL; AVX-512 VNNI; x87, xmm, ymm, masks and both zmm parts. */
+/* Words of a processor with everything, under a system that saves everything: FMA, OSXSAVE, AVX and
+ * F16C; AVX2 and AVX-512 F, DQ, BW, VL; AVX-512 VNNI; x87, xmm, ymm, masks and both zmm parts. */
 static const struct cpu_words everything = {
-    .leaf1_ecx = 1u << 12 | 1u << 27 | 1u << 28,
+    .leaf1_ecx = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29,
     .leaf7_ebx = 1u << 5 | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31,
     .leaf7_ecx = 1u << 11,
     .xcr0 = 0xe7,
@@ -67,7 +67,7 @@ static void test_probe_agrees_with_the_compiler_library(void **state)
     struct cpu_words words;
     cpu_probe(&words);
 #if defined(__x86_64__)
-    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); /* and F16C */
     bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
     enum simd_level wide = __builtin_cpu_supports("avx512vnni") ? SIMD_VNNI : SIMD_AVX512;
