@@ -7,7 +7,7 @@
  *             contiguous rows, and several queries against many rows.  A cosine is made of dot and
  *             norms (dense_norm_f32, metric_cosine_distance).
  *             Kernels over rows of 8-bit codes have their own sheet: code_kernels.h; over rows of
- *             f16, bf16, i8 and u8: narrow_kernels.h.
+ *             f16, bf16, i8 and u8: narrow_kernels.h; those of the quantizers: quant_kernels.h.
  *
  * ARGUMENTS   Pointers need the alignment of float only; 64 bytes are fastest.  dim and row_count
  *             may be 0: a sum is then 0, and nothing is written.  Any dim up to LIMIT_DIM; tails
@@ -45,6 +45,7 @@
 #include "simd/code_kernels.h"
 #include "simd/cpu.h"
 #include "simd/narrow_kernels.h"
+#include "simd/quant_kernels.h"
 
 /* One pair: the kernel of every returned score. */
 typedef float dense_pair_f32_fn(const float *a, const float *b, size_t dim);
@@ -81,6 +82,9 @@ struct simd_kernels {
 #define NARROW_SLOTS(type, bytes, TYPE) struct narrow_kernels narrow_##type;
     NARROW_TYPES(NARROW_SLOTS)
 #undef NARROW_SLOTS
+    quant_dot_fn *quant_dot;
+    quant_scan_fn *quant_scan;
+    quant_rotate_fn *quant_rotate;
 };
 
 /* The process's table, never NULL.  The first call probes the processor, reads LYNSE_SIMD and fills

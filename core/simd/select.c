@@ -34,6 +34,9 @@
     USE_NARROW_SUMS(type, serial) USE_NARROW_ROWS(type, serial)
 #define USE_NARROW_AVX2(type, bytes, TYPE) USE_NARROW_SUMS(type, avx2) USE_NARROW_ROWS(type, avx2)
 #define USE_NARROW_AVX512(type, bytes, TYPE) USE_NARROW_SUMS(type, avx512)
+#define USE_QUANT_BLOCKS(isa)                                                                      \
+    kernels->quant_scan = quant_scan_##isa;                                                        \
+    kernels->quant_rotate = quant_rotate_##isa;
 
 static void fill(struct simd_kernels *kernels, enum simd_level level)
 {
@@ -41,18 +44,24 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     DENSE_F32_SERIAL(USE_SERIAL)
     USE_CODES(serial)
     NARROW_TYPES(USE_NARROW_SERIAL)
+    USE_QUANT_BLOCKS(serial)
+    kernels->quant_dot = quant_dot_serial;
 #if defined(__x86_64__)
     if (level >= SIMD_AVX2) {
         DENSE_F32_AVX2(USE_AVX2)
         USE_CODES(avx2)
         NARROW_TYPES(USE_NARROW_AVX2)
+        USE_QUANT_BLOCKS(avx2)
+        kernels->quant_dot = quant_dot_avx2;
     }
     if (level >= SIMD_AVX512) {
         DENSE_F32_AVX512(USE_AVX512)
         NARROW_TYPES(USE_NARROW_AVX512)
+        USE_QUANT_BLOCKS(avx512)
     }
     if (level >= SIMD_VNNI) {
         USE_CODES(vnni)
+        kernels->quant_dot = quant_dot_vnni;
     }
 #endif
 }

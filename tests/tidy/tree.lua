@@ -271,6 +271,11 @@ return {
       ["narrow_avx512.c"] = "dot and squared distance over narrow rows with AVX-512",
       ["narrow_kernels.h"] = "data sheet of the kernels over rows of f16, bf16, i8 and u8",
       ["narrow_serial.c"] = "the reference kernels over narrow rows: plain C",
+      ["quant_avx2.c"] = "products of codes of 1 to 8 bits, sums of tables, rotation, with AVX2",
+      ["quant_avx512.c"] = "sums of tables over blocks of 1-bit codes, and rotation, with AVX-512",
+      ["quant_kernels.h"] = "data sheet of the quantizers' kernels",
+      ["quant_serial.c"] = "the reference kernels of the quantizers: plain C",
+      ["quant_vnni.c"] = "products of codes of 1 to 8 bits with AVX-512 and its byte products",
       ["select.c"] = "fills the kernel table level by level, once",
    },
    ["core/store"] = {
