@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quant_kernels.h — kernels of the quantizers: products of codes of 1 to 8 bits, sums of tables over
- * blocks of 1-bit codes, and the rotation that comes before both.
+/* quant_kernels.h — kernels of the quantizers: products of codes of 1 to 8 bits, sums of tables
+ * over blocks of 1-bit codes, and the rotation that comes before both.
  *
  * ROWS        A row has a code c_j of `bits` bits, 0 to 2^bits - 1, for each of `dim` components,
  *             dim a multiple of QUANT_CHUNK.  Each chunk of 64 components takes 8 * bits bytes, cut
- *             into parts of 4, 2 and 1 bits, which hold the low, middle and high bits of the codes:
+ *             into parts of 4, 2 and 1 bits, which hold the low, middle and high bits of the
+ *             codes:
  *                 7 bits = 4 + 2 + 1     5 = 4 + 1     3 = 2 + 1     8: whole bytes, no parts
  *             Of 4 bits: byte i has component i in its low half, 32 + i in its high half.  Of 2:
- *             bits 2k of byte i are component 16k + i.  Of 1: bit i of 64 is component i.
- *             dot gives the sum of d_j * c_j for a query in digits (code_kernels.h; its zero_sum is
- *             not read), as exact integers, if |d_j| <= quant_digits_max(dim).
+ *             bits 2k of byte i are component 16k + i.  Of 1: bit i of 64 is component i. dot gives
+ *             the sum of d_j * c_j for a query in digits (code_kernels.h; its zero_sum is not
+ *             read), as exact integers, if |d_j| <= quant_digits_max(dim).
  * BLOCKS      32 rows of 1 bit, transposed: 16 bytes for each group of 4 components, byte i with
  *             those of row i in its low half and of row 16 + i in its high half, lowest first.  A
  *             table has 16 bytes a group: what each combination of four bits adds.  scan gives the
  *             32 sums, exact integers.
- * ROTATION    Rounds of: flip signs, as bits say; a Walsh-Hadamard transform, scaled to keep lengths,
- *             of the largest power of two of components that there is, the first ones or, in odd
- *             rounds, the last; where that is not all of them, each component of the first half is
- *             turned by 45 degrees against its fellow of the second (a step of Kac's walk), whose
- *             length is mended at the very end.  Additions, and products with one number, in a
- *             fixed order: the same bits at every level.
+ * ROTATION    Rounds of: flip signs, as bits say; a Walsh-Hadamard transform, scaled to keep
+ *             lengths, of the largest power of two of components that there is, the first ones or,
+ *             in odd rounds, the last; where that is not all of them, each component of the first
+ *             half is turned by 45 degrees against its fellow of the second (a step of Kac's
+ *             walk), whose length is mended at the very end.  Additions, and products with one
+ *             number, in a fixed order: the same bits at every level.
  * ARGUMENTS   Tables and digits are aligned to 64; rows, codes and vectors need no alignment.
  *             Counts may be 0.
  * THREADS     Kernels are pure.

@@ -34,10 +34,10 @@ def sealed(tmp_path_factory):
                 vectors=[vector(i) for i in ids],
                 fields=[{"n": i} for i in ids],
             )
-        r.call("delete", collection_name="docs", ids=list(range(0, 500)))
+        r.call("delete", collection_name="docs", ids=list(range(500)))
         r.call("checkpoint", collection_name="docs")
-        yield_report = verify(folder)  # beside the writer
-        assert yield_report[0] == 0
+        beside = verify(folder)  # beside the writer
+        assert beside[0] == 0
         r.close()
         assert program.stop() == 0
     return folder
