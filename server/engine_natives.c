@@ -74,7 +74,7 @@ static void add_all(lua_State *L, const luaL_Reg *functions)
 static void push_metrics(lua_State *L)
 {
     static const char *const words[] = {
-#define METRIC_WORD(name, number, text, mode_words, kernel, value) text,
+#define METRIC_WORD(name, number, text, ...) text,
         LYNSE_METRICS(METRIC_WORD)
 #undef METRIC_WORD
     };

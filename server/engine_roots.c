@@ -231,12 +231,12 @@ static int open_collection(lua_State *L)
 static int require_collection(lua_State *L)
 {
     static const char *const metrics[] = {
-#define METRIC_WORD(name, number, text, mode_words, kernel, value) text,
+#define METRIC_WORD(name, number, text, ...) text,
         LYNSE_METRICS(METRIC_WORD)
 #undef METRIC_WORD
             NULL};
     static const uint32_t numbers[] = {
-#define METRIC_NUMBER(name, number, text, mode_words, kernel, value) number,
+#define METRIC_NUMBER(name, number, ...) number,
         LYNSE_METRICS(METRIC_NUMBER)
 #undef METRIC_NUMBER
     };

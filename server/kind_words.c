@@ -14,7 +14,7 @@ const char *sync_word(uint32_t level)
 const char *metric_word(uint32_t metric)
 {
     switch (metric) {
-#define METRIC_CASE(name, number, text, mode_words, kernel, value)                                 \
+#define METRIC_CASE(name, number, text, ...)                                                       \
     case number:                                                                                   \
         return text;
         LYNSE_METRICS(METRIC_CASE)

@@ -170,6 +170,7 @@ static int check_creation(const struct lynse *db, const struct lynse_collection_
     if (d.metric && !metric_find(d.metric))
         return error_set(err, LYNSE_INVALID, "metric: %u, allowed are 0 to %d", d.metric,
                          METRIC_MAX);
+    if (d.metric && d.dim && metric_check_dim(metric_find(d.metric), d.dim, err) != 0) return -1;
     if (d.sync && !sync_level_is_known(d.sync))
         return error_set(err, LYNSE_INVALID, "sync: %u, allowed are 0 to %d", d.sync,
                          SYNC_LEVEL_MAX);

@@ -264,6 +264,7 @@ int collection_flush(struct collection *c, bool retire_log, struct error *err);
 
 /* ---- collection_options.c ---- */
 
+/* INVALID, DIMENSION: the metric cannot measure what there is; a row is named by its id. */
 int collection_set_index(struct collection *c, uint8_t index_kind, uint8_t metric,
                          struct error *err);
 int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_ms,

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "collection/collection.h"
+#include "simd/metrics.h"
 #include "store/file_gc.h"
 
 void collection_poison(struct collection *c, const struct error *why)
@@ -77,13 +78,51 @@ static void clean(struct collection *c)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
 }
 
+/* Live rows of one part, in runs; deleted ones are checked when they are restored. */
+static int check_part_vectors(const struct collection_part *p, const struct metric_info *metric,
+                              struct error *err)
+{
+    const struct vector_source *vectors = &p->segment->vectors;
+    char text[ID_TEXT_BYTES];
+
+    for (uint32_t row = 0; row < p->row_count;) {
+        struct vector_run run;
+        if (vectors->run(vectors, row, p->row_count - row, &run, err) != 0) return -1;
+        for (uint32_t i = 0; i < run.row_count; i++, row++) {
+            struct error why = {0};
+            struct record_id id;
+            const float *vector = run.vectors + (size_t)i * vectors->dim;
+            if (tombstones_get(p->dead, row) ||
+                metric_check_vectors(metric, vector, 1, vectors->dim, "vector", &why) == 0)
+                continue;
+            if (segment_id(p->segment, row, &id, err) != 0) return -1;
+            if (err) *err = why;
+            return error_wrap(err, "id %s", id_format(&id, text));
+        }
+    }
+    return 0;
+}
+
+/* Can the metric measure what there is? */
+static int check_rows(const struct collection *c, unsigned number, struct error *err)
+{
+    const struct metric_info *metric = metric_find(number);
+
+    if (!metric || metric->input == METRIC_INPUT_ANY || number == c->manifest.fields[0].metric)
+        return 0; /* of one that is none the manifest says so */
+    if (c->dim != 0 && metric_check_dim(metric, c->dim, err) != 0) return -1;
+    for (size_t i = 0; i < c->part_count; i++)
+        if (check_part_vectors(&c->parts[i], metric, err) != 0) return -1;
+    return 0;
+}
+
 int collection_set_index(struct collection *c, uint8_t index_kind, uint8_t metric,
                          struct error *err)
 {
     struct manifest next;
     struct view *v;
 
-    if (begin_change(c, &next, err) != 0) return -1;
+    if (check_rows(c, metric, err) != 0 || begin_change(c, &next, err) != 0) return -1;
     next.fields[0].index_kind = index_kind;
     next.fields[0].metric = metric;
     if (view_create(c->desc.alloc, c->part_count, &v, err) != 0) {

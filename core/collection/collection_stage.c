@@ -10,11 +10,13 @@
  *             (3) What a restore revives, and the fields that an upsert keeps, are decided here
  *                 and stand in the record, so that replay never looks anything up.
  * THREADS     The collection's actor.
- * FAILURE     ALREADY_EXISTS, DIMENSION, LIMIT, NO_MEMORY, CORRUPT (an old version is damaged).
+ * FAILURE     ALREADY_EXISTS, DIMENSION, INVALID (of vectors that the metric cannot measure),
+ *             LIMIT, NO_MEMORY, CORRUPT (an old version is damaged).
  */
 #include "base/check.h"
 #include "base/limits.h"
 #include "collection/collection.h"
+#include "simd/metrics.h"
 
 static const uint32_t no_entry = UINT32_MAX;
 
@@ -205,6 +207,10 @@ static int stage_rows(struct collection *c, struct collection_write *w, uint64_t
     if (c->tail && c->tail_dim != w->dim)
         return error_set(err, LYNSE_DIMENSION, "vectors: dimension %u, the batch began with %u",
                          w->dim, c->tail_dim);
+    const struct metric_info *metric = metric_find(c->manifest.fields[0].metric);
+    if (metric_check_dim(metric, w->dim, err) != 0 ||
+        metric_check_vectors(metric, w->vectors, w->count, w->dim, "row", err) != 0)
+        return -1;
     if (!w->ids && give_ids(c, w, err) != 0) return -1;
 
     struct slice *documents = arena_zalloc(&b->arena, w->count * sizeof *documents);
@@ -221,6 +227,20 @@ static int stage_rows(struct collection *c, struct collection_write *w, uint64_t
     raise_int_ids(b, w->ids, w->count);
     w->row_count = w->count;
     return 0;
+}
+
+/* A row may have been deleted under another metric, which could measure it. */
+static int check_restored(struct collection *c, const struct overlay_entry *e, struct error *err)
+{
+    const struct metric_info *metric = metric_find(c->manifest.fields[0].metric);
+    const struct vector_source *vectors = &c->parts[e->part].segment->vectors;
+    char text[ID_TEXT_BYTES];
+    struct vector_run run;
+
+    if (metric->input == METRIC_INPUT_ANY) return 0;
+    if (vectors->run(vectors, e->row, 1, &run, err) != 0) return -1;
+    if (metric_check_vectors(metric, run.vectors, 1, vectors->dim, "vector", err) == 0) return 0;
+    return error_wrap(err, "id %s", id_format(&e->id, text));
 }
 
 /* Deletes and restores: the ids that are there as they must be, with what they are. */
@@ -241,8 +261,9 @@ static int stage_marks(struct collection *c, struct collection_write *w, struct 
         if (found < 0) return -1;
         if (found == 0 || e.dead == dead) continue;
         if (w->if_lsns && e.lsn != w->if_lsns[i]) continue;
-        if (stage_mark(c, e.part, e.row, dead, err) != 0) return -1;
         e.id = w->ids[i];
+        if (!dead && check_restored(c, &e, err) != 0) return -1;
+        if (stage_mark(c, e.part, e.row, dead, err) != 0) return -1;
         e.dead = dead;
         /* Always: the same id may stand in the request twice. */
         if (overlay_put(b, &e, err) != 0) return -1;

@@ -205,7 +205,7 @@ LYNSE_API int lynse_database_list(struct lynse *db, struct lynse_names **out,
 /* LYNSE_IP, LYNSE_L2, …: the lines of lynse_kinds.h. */
 enum lynse_metric {
     LYNSE_METRIC_DEFAULT = 0, /* IP */
-#define LYNSE_METRIC_ENUM(name, number, text, mode_words, kernel, value) LYNSE_##name = number,
+#define LYNSE_METRIC_ENUM(name, number, ...) LYNSE_##name = number,
     LYNSE_METRICS(LYNSE_METRIC_ENUM)
 #undef LYNSE_METRIC_ENUM
 };

@@ -36,6 +36,7 @@ static void turn_values(const struct raw_oracle *o, float *values, const float *
 {
     switch (o->value) {
     case METRIC_VALUE_DISTANCE:
+    case METRIC_VALUE_MEASURE:
         return; /* never NaN: metrics.h */
     case METRIC_VALUE_PRODUCT:
         for (size_t i = 0; i < count; i++) values[i] = or_farthest(-values[i]);

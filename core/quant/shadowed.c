@@ -159,6 +159,8 @@ static void make_bounds(struct code_bounds *b, enum metric_value value, float no
         b->turn_by_norm = 1 / norm;
         b->most = 2;
         return;
+    case METRIC_VALUE_MEASURE:
+        UNREACHABLE(); /* of no use here */
     }
 }
 
@@ -180,7 +182,8 @@ static struct oracle *shadowed_oracle_init(void *memory, const struct oracle_des
 
     *o = (struct shadowed_oracle){.shadow = desc->shadow, .kernels = desc->kernels};
     raw_oracle_begin(&o->raw, desc);
-    if (!desc->shadow) return &o->raw.base;
+    /* Of a distance that is made of no product the codes say nothing. */
+    if (!desc->shadow || o->raw.value == METRIC_VALUE_MEASURE) return &o->raw.base;
     float norm = dense_norm_f32(desc->kernels, desc->query.vector, dim);
     dense_pair_f32_fn *pair = o->raw.value == METRIC_VALUE_DISTANCE ? desc->kernels->dense_l2_f32
                                                                     : desc->kernels->dense_dot_f32;

@@ -215,8 +215,10 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .row_count = exact_row_count(v),
         .quantum = quantum < QUANTUM_ROWS ? quantum : QUANTUM_ROWS,
     };
-    /* A hook wants every distance; serial kernels are faster over floats than over codes. */
-    if (!s->score && s->kernels->level > SIMD_SERIAL) s->shadows = r->shadows;
+    /* Codes tell of products; a hook wants every distance; serial kernels are faster over floats
+     * than over codes. */
+    bool has_products = metric && metric->value != METRIC_VALUE_MEASURE;
+    if (!s->score && has_products && s->kernels->level > SIMD_SERIAL) s->shadows = r->shadows;
     /* P7: exact scores */
     s->method.index = index_find(INDEX_FLAT);
     s->method.quantizer = quantizer_find(s->shadows ? QUANTIZER_SHADOWED : QUANTIZER_RAW);
@@ -238,6 +240,8 @@ int search_create(struct alloc *a, struct view *take_view, const struct search_r
             error_set(err, LYNSE_UNSUPPORTED, "metric: there is none with number %u", v->metric);
             goto out;
         }
+        if (metric_check_vectors(metric, r->vectors, r->query_count, r->dim, "query", err) != 0)
+            goto out;
     }
     size_t head_bytes =
         align_up(sizeof *s + r->query_count * sizeof(struct oracle_query), ALIGN_VECTOR);

@@ -70,4 +70,6 @@ static void scan_many(dense_pair_f32_fn *pair, const float *query, const float *
             scan_many(dense_##kernel##_f32_serial, queries[q], rows, row_stride_bytes, row_count,  \
                       dim, out[q]);                                                                \
     }
-DENSE_F32_SERIAL(SERIAL_BATCHES)
+#define OWN_BATCHES(metric, number, text, words, names, kernel, value, ...)                        \
+    DENSE_F32_OWN(value, SERIAL_BATCHES(kernel))
+LYNSE_METRICS(OWN_BATCHES)

@@ -42,6 +42,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lynse_kinds.h"
 #include "simd/code_kernels.h"
 #include "simd/cpu.h"
 #include "simd/narrow_kernels.h"
@@ -61,20 +62,25 @@ typedef void dense_block_f32_fn(const float *const *queries, size_t query_count,
                                 size_t row_stride_bytes, size_t row_count, size_t dim,
                                 float *const *out);
 
-/* To add a kernel: its serial function of a pair, and its name at the end of the first list; a
- * faster one: its three functions, and its name in the list of their level.  What a level leaves
+/* Every metric but an ANGLE brings its kernel (lynse_kinds.h): the serial function of a pair, of
+ * which the serial batches are made.  DENSE_F32_OWN(value, …) is what follows, or nothing.  A
+ * faster kernel: its three functions, and its name in the list of their level; what a level leaves
  * out is done by the functions of the level below. */
-#define DENSE_F32_SERIAL(_) _(dot) _(l2)
+#define DENSE_F32_OWN(value, ...) DENSE_F32_OWN_##value(__VA_ARGS__)
+#define DENSE_F32_OWN_PRODUCT(...) __VA_ARGS__
+#define DENSE_F32_OWN_DISTANCE(...) __VA_ARGS__
+#define DENSE_F32_OWN_MEASURE(...) __VA_ARGS__
+#define DENSE_F32_OWN_ANGLE(...)
 #define DENSE_F32_AVX2(_) _(dot) _(l2)
 #define DENSE_F32_AVX512(_) _(dot) _(l2)
 
 struct simd_kernels {
     enum simd_level level; /* the highest whose kernels may be in the slots; no slot is NULL */
-#define DENSE_F32_SLOTS(kernel)                                                                    \
-    dense_pair_f32_fn *dense_##kernel##_f32;                                                       \
-    dense_many_f32_fn *dense_##kernel##_many_f32;                                                  \
-    dense_block_f32_fn *dense_##kernel##_block_f32;
-    DENSE_F32_SERIAL(DENSE_F32_SLOTS)
+#define DENSE_F32_SLOTS(metric, number, text, words, names, kernel, value, ...)                    \
+    DENSE_F32_OWN(value, dense_pair_f32_fn *dense_##kernel##_f32;                                  \
+                  dense_many_f32_fn * dense_##kernel##_many_f32;                                   \
+                  dense_block_f32_fn * dense_##kernel##_block_f32;)
+    LYNSE_METRICS(DENSE_F32_SLOTS)
 #undef DENSE_F32_SLOTS
     code_dot_fn *code_dot;
     code_pack_fn *code_pack;
@@ -114,8 +120,9 @@ static inline double dense_f32_error_factor(size_t dim)
     dense_pair_f32_fn dense_##kernel##_f32_##isa;                                                  \
     dense_many_f32_fn dense_##kernel##_many_f32_##isa;                                             \
     dense_block_f32_fn dense_##kernel##_block_f32_##isa;
-#define DENSE_F32_DECLARE_SERIAL(kernel) DENSE_F32_DECLARE(kernel, serial)
-DENSE_F32_SERIAL(DENSE_F32_DECLARE_SERIAL)
+#define DENSE_F32_DECLARE_SERIAL(metric, number, text, words, names, kernel, value, ...)           \
+    DENSE_F32_OWN(value, DENSE_F32_DECLARE(kernel, serial))
+LYNSE_METRICS(DENSE_F32_DECLARE_SERIAL)
 #undef DENSE_F32_DECLARE_SERIAL
 #if defined(__x86_64__)
 #define DENSE_F32_DECLARE_AVX2(kernel) DENSE_F32_DECLARE(kernel, avx2)

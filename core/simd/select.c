@@ -11,7 +11,8 @@
     kernels->dense_##kernel##_f32 = dense_##kernel##_f32_##isa;                                    \
     kernels->dense_##kernel##_many_f32 = dense_##kernel##_many_f32_##isa;                          \
     kernels->dense_##kernel##_block_f32 = dense_##kernel##_block_f32_##isa;
-#define USE_SERIAL(kernel) USE_DENSE_F32(kernel, serial)
+#define USE_SERIAL(metric, number, text, words, names, kernel, value, ...)                         \
+    DENSE_F32_OWN(value, USE_DENSE_F32(kernel, serial))
 #define USE_AVX2(kernel) USE_DENSE_F32(kernel, avx2)
 #define USE_AVX512(kernel) USE_DENSE_F32(kernel, avx512)
 
@@ -41,7 +42,7 @@
 static void fill(struct simd_kernels *kernels, enum simd_level level)
 {
     kernels->level = level;
-    DENSE_F32_SERIAL(USE_SERIAL)
+    LYNSE_METRICS(USE_SERIAL)
     USE_CODES(serial)
     NARROW_TYPES(USE_NARROW_SERIAL)
     USE_QUANT_BLOCKS(serial)

@@ -21,7 +21,7 @@ static const struct word sync_words[] = {
 #undef SYNC_WORD
 };
 static const struct word metric_words[] = {
-#define METRIC_WORD(name, number, text, mode_words, kernel, value) {text, number},
+#define METRIC_WORD(name, number, text, ...) {text, number},
     LYNSE_METRICS(METRIC_WORD)
 #undef METRIC_WORD
 };

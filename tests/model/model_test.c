@@ -60,13 +60,22 @@ static const unsigned base_weights[OP_KINDS] = {
     [OP_DESCRIBE] = 1,     [OP_REOPEN] = 2,     [OP_KILL] = 1,       [OP_POWER] = 1,
 };
 
+/* Of those that measure whatever there is. */
+static uint8_t choose_metric(struct rng *rng)
+{
+    uint8_t metric;
+    do metric = (uint8_t)(1 + rng_below(rng, METRIC_MAX));
+    while (metric_find(metric)->input != METRIC_INPUT_ANY);
+    return metric;
+}
+
 static void choose_swarm(struct rng *rng, struct swarm *out)
 {
     static const uint32_t dims[] = {1, 3, 4, 8, 17, 64};
 
     *out = (struct swarm){
         .dim = dims[rng_below(rng, 6)],
-        .metric = (uint8_t)(1 + rng_below(rng, METRIC_MAX)),
+        .metric = choose_metric(rng),
         .id_max = 10 + (int)rng_below(rng, REF_EXPLICIT - 10),
         .vector_max = 2 + (uint32_t)rng_below(rng, rng_chance(rng, 0.3) ? 4 : 300),
         .fault_chance = rng_chance(rng, 0.4) ? 0.02 : 0,
@@ -225,7 +234,7 @@ static int set_level(struct driver *d)
 static int set_metric(struct driver *d)
 {
     struct error err = {0};
-    uint8_t metric = (uint8_t)(1 + rng_below(&d->rng, METRIC_MAX));
+    uint8_t metric = choose_metric(&d->rng);
 
     int rc = collection_set_index(d->c, 1, metric, &err);
     if (rc == 0) d->ref.metric = metric;

@@ -23,6 +23,26 @@ static inline float metric_distance(unsigned metric, const float *a, const float
     return isnan(distance) ? INFINITY : distance;
 }
 
+static inline bool metric_takes_any(unsigned metric)
+{
+    return metric_find(metric)->input == METRIC_INPUT_ANY;
+}
+
+/* Turn a vector into one that the metric is for; false where no vector of the dimension is. */
+static inline bool metric_fit(unsigned metric, float *vector, size_t dim)
+{
+    enum metric_input input = metric_find(metric)->input;
+    float sum = 0;
+
+    if (input == METRIC_INPUT_LONLAT && dim != 2) return false;
+    for (size_t i = 0; input != METRIC_INPUT_ANY && i < dim; i++) {
+        vector[i] = fminf(fabsf(vector[i]), 90);
+        sum += vector[i];
+    }
+    if (input == METRIC_INPUT_MASS && sum == 0) vector[dim / 2] = 1;
+    return true;
+}
+
 /* The score that is returned for a distance. */
 static inline float metric_score(unsigned metric, float distance)
 {

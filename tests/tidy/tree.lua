@@ -265,6 +265,9 @@ return {
          "f32 dot and squared distance in plain C: the reference, and the last resort",
       ["kernels.h"] =
          "data sheet and signatures of the kernels; the table through which they are called",
+      ["measure_serial.c"] = "the distances that are no products, in plain C: the reference",
+      ["measures.h"] =
+         "data sheet of the distances that are no products, and the last step of some",
       ["metrics.[ch]"] =
          "what the list of metrics says: names, kernels, which end of the scale is nearer",
       ["narrow_avx2.c"] = "sums over narrow rows, which it also packs and widens, with AVX2",

@@ -73,6 +73,12 @@ static void other_words_for_a_metric_are_read_too(void **state)
     struct error err = {0};
     assert_ok(index_mode_parse("FLAT-COSINE", &mode, &err), &err);
     assert_int_equal(mode.metric, METRIC_COSINE);
+    assert_ok(index_mode_parse("flat-sorensen-dice-binary", &mode, &err), &err);
+    assert_int_equal(mode.metric, METRIC_DICE);
+    assert_ok(index_mode_parse("FLAT-WASSERSTEIN-1D", &mode, &err), &err);
+    assert_int_equal(mode.metric, METRIC_WASSERSTEIN);
+    assert_ok(index_mode_parse("FLAT-JS", &mode, &err), &err);
+    assert_int_equal(mode.metric, METRIC_JENSEN_SHANNON);
     assert_ok(index_mode_parse("Default", &mode, &err), &err);
     assert_int_equal(mode.kind, INDEX_FLAT);
     assert_int_equal(mode.metric, METRIC_IP);

@@ -131,6 +131,7 @@ static void check_query(struct test_rows *t, const float *query)
     float bounds[ROWS], distances[ROWS];
     struct error err = {0};
     for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
+        if (metric_find(metric)->value == METRIC_VALUE_MEASURE) continue;
         struct oracle *o = make_oracle(memory, t, metric, query);
         oracle_nominate(o, 0, ROWS, bounds);
         assert_ok(oracle_scan(o, 0, ROWS, distances, &err), &err);
@@ -211,6 +212,7 @@ static void bounds_are_near_to_their_distances(void **state)
         for (uint32_t i = 0; i < 384; i++) query[i] = t.values[7 * 384 + i] + 0.1f * rng_normal(&r);
         for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
             enum metric_value value = metric_find(metric)->value;
+            if (value == METRIC_VALUE_MEASURE) continue;
             struct oracle *o = make_oracle(memory, &t, metric, query);
             assert_int_equal(oracle_ready(o, 0, ROWS), 50);
             oracle_nominate(o, 0, ROWS, bounds);
@@ -222,6 +224,29 @@ static void bounds_are_near_to_their_distances(void **state)
                 assert_true(distances[row] - bounds[row] < 0.013f * unit);
             assert_true(distances[7] - bounds[7] < 0.005f * unit);
         }
+    }
+}
+
+/* Codes tell of products, and so of no distance that is not made of them. */
+static void measures_are_scanned(void **state)
+{
+    (void)state;
+    static struct test_rows t;
+    static _Alignas(64) uint8_t memory[ROOM];
+    float distances[ROWS], query[64];
+    struct error err = {0};
+    struct rng r;
+    rng_init(&r, test_seed(35));
+    set_up(&t, &r, kernels_active()->level, NORMAL, 64);
+    for (int i = 0; i < 64; i++) query[i] = 1;
+    for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
+        if (metric_find(metric)->value != METRIC_VALUE_MEASURE) continue;
+        struct oracle *o = make_oracle(memory, &t, metric, query);
+        assert_int_equal(oracle_ready(o, 0, ROWS), 0);
+        assert_ok(oracle_scan(o, 0, ROWS, distances, &err), &err);
+        for (uint32_t row = 0; row < ROWS; row++)
+            assert_true(distances[row] == metric_kernels((enum metric)metric, &t.kernels)
+                                              .pair(query, t.values + (size_t)row * 64, 64));
     }
 }
 
@@ -278,6 +303,7 @@ static void without_a_shadow_it_is_an_oracle_like_any(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_bound_is_above_its_distance),
     cmocka_unit_test(bounds_are_near_to_their_distances),
+    cmocka_unit_test(measures_are_scanned),
     cmocka_unit_test(what_is_not_known_is_not_told),
     cmocka_unit_test(without_a_shadow_it_is_an_oracle_like_any),
 };

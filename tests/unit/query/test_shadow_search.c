@@ -11,6 +11,7 @@
 #include "segment/segment_shadow.h"
 #include "simd/metrics.h"
 #include "support/brute_force.h"
+#include "support/metric_distance.h"
 #include "support/test.h"
 #include "support/test_view.h"
 
@@ -179,13 +180,15 @@ static void answers_are_those_of_brute_force(void **state)
     (void)state;
     struct fixture f;
     for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
+        bool is_told_of = metric_find(metric)->value != METRIC_VALUE_MEASURE;
+        if (!metric_takes_any(metric)) continue;
         for (int kind = 0; kind < KIND_COUNT; kind++) {
             set_up(&f, (enum kind)kind, metric);
             assert_int_equal(shadow_room_bytes(f.room), 0);
             check_kind(&f);
             /* Of constant rows no more is made than shows that it is in vain. */
-            bool is_made = kernels_active()->level > SIMD_SERIAL;
-            assert_true(shadow_room_bytes(f.room) > 0 || !is_made);
+            bool is_made = is_told_of && kernels_active()->level > SIMD_SERIAL;
+            assert_true(is_made == (shadow_room_bytes(f.room) > 0));
             tear_down(&f);
         }
     }

@@ -145,17 +145,18 @@ struct forms {
     dense_block_f32_fn *block;
 };
 
-#define KERNEL_ONE(kernel) +1
-enum { KERNEL_COUNT = 0 DENSE_F32_SERIAL(KERNEL_ONE) };
+#define KERNEL_ONE(metric, number, text, words, names, kernel, value, ...) DENSE_F32_OWN(value, +1)
+enum { KERNEL_COUNT = 0 LYNSE_METRICS(KERNEL_ONE) };
 
 /* Those of all kernels of a level. */
 static void forms_of(const struct simd_kernels *k, struct forms out[KERNEL_COUNT])
 {
     size_t i = 0;
-#define TAKE_FORMS(kernel)                                                                         \
-    out[i++] = (struct forms){k->dense_##kernel##_f32, k->dense_##kernel##_many_f32,               \
-                              k->dense_##kernel##_block_f32};
-    DENSE_F32_SERIAL(TAKE_FORMS)
+#define TAKE_FORMS(metric, number, text, words, names, kernel, value, ...)                         \
+    DENSE_F32_OWN(value,                                                                           \
+                  out[i++] = (struct forms){k->dense_##kernel##_f32, k->dense_##kernel##_many_f32, \
+                                            k->dense_##kernel##_block_f32};)
+    LYNSE_METRICS(TAKE_FORMS)
 }
 
 static void check_forms(const struct forms *f, size_t dim, size_t stride, size_t row_count,

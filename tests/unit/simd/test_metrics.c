@@ -12,11 +12,78 @@ static void test_numbers_are_those_of_the_file_format(void **state)
     assert_int_equal(METRIC_IP, 1);
     assert_int_equal(METRIC_L2, 2);
     assert_int_equal(METRIC_COSINE, 3);
+    assert_int_equal(METRIC_L1, 4);
+    assert_int_equal(METRIC_CHEBYSHEV, 5);
+    assert_int_equal(METRIC_CANBERRA, 6);
+    assert_int_equal(METRIC_BRAY_CURTIS, 7);
+    assert_int_equal(METRIC_HAMMING, 8);
+    assert_int_equal(METRIC_JACCARD, 9);
+    assert_int_equal(METRIC_DICE, 10);
+    assert_int_equal(METRIC_HAVERSINE, 11);
+    assert_int_equal(METRIC_CORRELATION, 12);
+    assert_int_equal(METRIC_HELLINGER, 13);
+    assert_int_equal(METRIC_WASSERSTEIN, 14);
+    assert_int_equal(METRIC_JENSEN_SHANNON, 15);
 }
 
 static const struct metric_info *find_mode(const char *word)
 {
     return metric_find_mode(word, strlen(word));
+}
+
+static void test_names_are_found_with_the_other_ones(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum metric metric;
+    } names[] = {{"ip", METRIC_IP},
+                 {"inner_product", METRIC_IP},
+                 {"Euclidean", METRIC_L2},
+                 {"COSINE", METRIC_COSINE},
+                 {"cityblock", METRIC_L1},
+                 {"js", METRIC_JENSEN_SHANNON},
+                 {"tanimoto", METRIC_JACCARD},
+                 {"linf", METRIC_CHEBYSHEV},
+                 {"geo", METRIC_HAVERSINE}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(metric_find_name(names[i].name, strlen(names[i].name))->metric,
+                         names[i].metric);
+    assert_null(metric_find_name("", 0));
+    assert_null(metric_find_name("inner product", 13));
+    for (unsigned i = 1; i <= METRIC_MAX; i++) {
+        const struct metric_info *info = metric_find(i);
+        assert_ptr_equal(metric_find_name(info->name, strlen(info->name)), info);
+    }
+}
+
+static const char *refusal(enum metric metric, const float *vectors, size_t count, uint32_t dim)
+{
+    static struct error err;
+    err = (struct error){0};
+    if (metric_check_dim(metric_find(metric), dim, &err) != 0) return err.text;
+    if (metric_check_vectors(metric_find(metric), vectors, count, dim, "row", &err) == 0) return "";
+    assert_int_equal(err.code, LYNSE_INVALID);
+    return err.text;
+}
+
+static void test_vectors_that_cannot_be_measured_are_named(void **state)
+{
+    (void)state;
+    const float places[] = {-180, 90, 180, -90, 0, 90.01f}, masses[] = {0, 3, 0, 0, 2, -0.5f};
+    const float large[] = {1e30f, 1e30f}, small[] = {1e-31f, 0};
+    assert_string_equal(refusal(METRIC_HAVERSINE, places, 2, 2), "");
+    assert_non_null(
+        strstr(refusal(METRIC_HAVERSINE, places, 3, 2),
+               "component 1 of row 2 is 90.01; haversine takes a latitude of -90 to 90"));
+    assert_non_null(strstr(refusal(METRIC_HAVERSINE, places, 2, 3), "requires dimension 2"));
+    assert_string_equal(refusal(METRIC_HELLINGER, masses, 1, 2), "");
+    assert_non_null(strstr(refusal(METRIC_HELLINGER, masses, 3, 2), "row 1 has a sum of 0"));
+    assert_non_null(strstr(refusal(METRIC_JENSEN_SHANNON, masses + 4, 1, 2),
+                           "component 1 of row 0 is -0.5; jensen_shannon takes 0 or more"));
+    assert_non_null(strstr(refusal(METRIC_WASSERSTEIN, large, 1, 2), "sum of 2e+30"));
+    assert_non_null(strstr(refusal(METRIC_WASSERSTEIN, small, 1, 2), "1e-30 to 1e+30"));
+    assert_string_equal(refusal(METRIC_L1, masses, 3, 2), "");
 }
 
 static void test_other_words_and_numbers_find_nothing(void **state)
@@ -97,7 +164,8 @@ static void test_every_metric_has_kernels_at_every_level(void **state)
         for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
             struct metric_kernels k = metric_kernels((enum metric)metric, &kernels);
             float many[3];
-            bool is_distance = metric_find(metric)->value == METRIC_VALUE_DISTANCE;
+            enum metric_value value = metric_find(metric)->value;
+            bool is_distance = value == METRIC_VALUE_DISTANCE || value == METRIC_VALUE_MEASURE;
             assert_true(k.pair && k.many);
             k.many(a, rows, 20, 3, 5, many);
             for (size_t i = 0; i < 3; i++) assert_true(k.pair(a, rows + 5 * i, 5) == many[i]);
@@ -141,6 +209,8 @@ static void test_cosine_distance_stays_in_its_range(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_numbers_are_those_of_the_file_format),
+    cmocka_unit_test(test_names_are_found_with_the_other_ones),
+    cmocka_unit_test(test_vectors_that_cannot_be_measured_are_named),
     cmocka_unit_test(test_other_words_and_numbers_find_nothing),
     cmocka_unit_test(test_every_number_up_to_the_last_is_a_metric),
     cmocka_unit_test(test_no_name_or_mode_word_means_two_metrics),
