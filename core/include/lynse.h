@@ -99,7 +99,7 @@ struct lynse_error {
 LYNSE_API const char *lynse_version(void);        /* "0.1.0" */
 LYNSE_API uint32_t lynse_abi_version(void);       /* raised when a binary must be built anew */
 LYNSE_API const char *lynse_error_name(int code); /* "NOT_FOUND"; "unknown" */
-LYNSE_API const char *lynse_simd_level(void);     /* "vnni", "avx512", "avx2", "serial" */
+LYNSE_API const char *lynse_simd_level(void);     /* "avx2", "serial", …: docs/EMBEDDING.md */
 
 enum lynse_log_level { LYNSE_LOG_DEBUG, LYNSE_LOG_INFO, LYNSE_LOG_WARN, LYNSE_LOG_ERROR };
 /* Where log lines go; NULL: nowhere (the default).  Any thread may call it. */

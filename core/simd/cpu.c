@@ -27,6 +27,7 @@ static const char *const level_names[SIMD_LEVEL_COUNT] = {
 #define LEAF7_EBX_AVX512BW (1u << 30)
 #define LEAF7_EBX_AVX512VL (1u << 31)
 #define LEAF7_ECX_AVX512VNNI (1u << 11)
+#define LEAF7_ECX_AVX512VPOPCNTDQ (1u << 14)
 #define XCR0_YMM 0x06u /* xmm, upper half of ymm */
 #define XCR0_ZMM 0xe0u /* masks, upper half of zmm0-15, zmm16-31 */
 
@@ -70,7 +71,8 @@ enum simd_level cpu_best_level(const struct cpu_words *words)
                                        LEAF7_EBX_AVX512VL) ||
         !has_all(xcr0, XCR0_YMM | XCR0_ZMM))
         return SIMD_AVX2;
-    return has_all(words->leaf7_ecx, LEAF7_ECX_AVX512VNNI) ? SIMD_VNNI : SIMD_AVX512;
+    if (!has_all(words->leaf7_ecx, LEAF7_ECX_AVX512VNNI)) return SIMD_AVX512;
+    return has_all(words->leaf7_ecx, LEAF7_ECX_AVX512VPOPCNTDQ) ? SIMD_VPOPCNT : SIMD_VNNI;
 }
 
 enum simd_level cpu_choose_level(const char *override, enum simd_level best)

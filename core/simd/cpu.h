@@ -12,10 +12,11 @@
 /* Lowest first.  SERIAL is plain C and exists everywhere.
  *    level   name       needs                                                        */
 #define SIMD_LEVELS(_)                                                                             \
-    _(SERIAL, serial) /* nothing */                                                                \
-    _(AVX2, avx2)     /* AVX2, FMA, F16C; ymm state saved */                                       \
-    _(AVX512, avx512) /* and AVX-512 F, BW, DQ, VL; zmm and mask state saved */                    \
-    _(VNNI, vnni)     /* and AVX-512 VNNI */
+    _(SERIAL, serial)   /* nothing */                                                              \
+    _(AVX2, avx2)       /* AVX2, FMA, F16C; ymm state saved */                                     \
+    _(AVX512, avx512)   /* and AVX-512 F, BW, DQ, VL; zmm and mask state saved */                  \
+    _(VNNI, vnni)       /* and AVX-512 VNNI */                                                     \
+    _(VPOPCNT, vpopcnt) /* and AVX-512 VPOPCNTDQ */
 
 enum simd_level {
 #define SIMD_LEVEL(LEVEL, name) SIMD_##LEVEL,

@@ -7,7 +7,9 @@
  *             contiguous rows, and several queries against many rows.  A cosine is made of dot and
  *             norms (dense_norm_f32, metric_cosine_distance).
  *             Kernels over rows of 8-bit codes have their own sheet: code_kernels.h; over rows of
- *             f16, bf16, i8 and u8: narrow_kernels.h; those of the quantizers: quant_kernels.h.
+ *             f16, bf16, i8 and u8: narrow_kernels.h; of whole numbers on both sides:
+ *             bytes_kernels.h; over rows of bits: bits_kernels.h; those of the quantizers:
+ *             quant_kernels.h.
  *
  * ARGUMENTS   Pointers need the alignment of float only; 64 bytes are fastest.  dim and row_count
  *             may be 0: a sum is then 0, and nothing is written.  Any dim up to LIMIT_DIM; tails
@@ -43,6 +45,8 @@
 #include <stdint.h>
 
 #include "lynse_kinds.h"
+#include "simd/bits_kernels.h"
+#include "simd/bytes_kernels.h"
 #include "simd/code_kernels.h"
 #include "simd/cpu.h"
 #include "simd/narrow_kernels.h"
@@ -91,6 +95,12 @@ struct simd_kernels {
     quant_dot_fn *quant_dot;
     quant_scan_fn *quant_scan;
     quant_rotate_fn *quant_rotate;
+#define BYTES_SLOTS(op, OP, type, TYPE) struct bytes_forms bytes_##op##_##type;
+    BYTES_KERNELS(BYTES_SLOTS)
+#undef BYTES_SLOTS
+#define BITS_SLOTS(op, OP) struct bits_forms bits_##op;
+    BITS_KERNELS(BITS_SLOTS)
+#undef BITS_SLOTS
 };
 
 /* The process's table, never NULL.  The first call probes the processor, reads LYNSE_SIMD and fills

@@ -39,6 +39,20 @@
     kernels->quant_scan = quant_scan_##isa;                                                        \
     kernels->quant_rotate = quant_rotate_##isa;
 
+#define USE_BYTES(op, type, isa)                                                                   \
+    kernels->bytes_##op##_##type =                                                                 \
+        (struct bytes_forms){bytes_##op##_##type##_##isa, bytes_##op##_many_##type##_##isa};
+#define USE_BYTES_SERIAL(op, OP, type, TYPE) USE_BYTES(op, type, serial)
+#define USE_BYTES_AVX2(op, OP, type, TYPE) USE_BYTES(op, type, avx2)
+#define USE_BYTES_VNNI(op, OP, type, TYPE) USE_BYTES(op, type, vnni)
+
+#define USE_BITS(op, isa)                                                                          \
+    kernels->bits_##op =                                                                           \
+        (struct bits_forms){bits_##op##_##isa, bits_##op##_many_##isa, bits_##op##_eights_##isa};
+#define USE_BITS_SERIAL(op, OP) USE_BITS(op, serial)
+#define USE_BITS_AVX2(op, OP) USE_BITS(op, avx2)
+#define USE_BITS_VPOPCNT(op, OP) USE_BITS(op, vpopcnt)
+
 static void fill(struct simd_kernels *kernels, enum simd_level level)
 {
     kernels->level = level;
@@ -47,6 +61,8 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     NARROW_TYPES(USE_NARROW_SERIAL)
     USE_QUANT_BLOCKS(serial)
     kernels->quant_dot = quant_dot_serial;
+    BYTES_KERNELS(USE_BYTES_SERIAL)
+    BITS_KERNELS(USE_BITS_SERIAL)
 #if defined(__x86_64__)
     if (level >= SIMD_AVX2) {
         DENSE_F32_AVX2(USE_AVX2)
@@ -54,6 +70,8 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
         NARROW_TYPES(USE_NARROW_AVX2)
         USE_QUANT_BLOCKS(avx2)
         kernels->quant_dot = quant_dot_avx2;
+        BYTES_KERNELS(USE_BYTES_AVX2)
+        BITS_KERNELS(USE_BITS_AVX2)
     }
     if (level >= SIMD_AVX512) {
         DENSE_F32_AVX512(USE_AVX512)
@@ -63,6 +81,10 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     if (level >= SIMD_VNNI) {
         USE_CODES(vnni)
         kernels->quant_dot = quant_dot_vnni;
+        BYTES_KERNELS(USE_BYTES_VNNI)
+    }
+    if (level >= SIMD_VPOPCNT) {
+        BITS_KERNELS(USE_BITS_VPOPCNT)
     }
 #endif
 }

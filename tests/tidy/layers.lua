@@ -71,6 +71,16 @@ layers.barred = {
       why = "files of an instruction set include nothing but simd/*.h",
    },
    {
+      under = "^core/simd/.*_vnni%.c$",
+      only = "^simd/",
+      why = "files of an instruction set include nothing but simd/*.h",
+   },
+   {
+      under = "^core/simd/.*_vpopcnt%.c$",
+      only = "^simd/",
+      why = "files of an instruction set include nothing but simd/*.h",
+   },
+   {
       under = "^core/simd/.*_neon%.c$",
       only = "^simd/",
       why = "files of an instruction set include nothing but simd/*.h",

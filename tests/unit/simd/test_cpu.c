@@ -7,11 +7,12 @@
 #include "simd/cpu.h"
 
 /* Words of a processor with everything, under a system that saves everything: FMA, OSXSAVE, AVX and
- * F16C; AVX2 and AVX-512 F, DQ, BW, VL; AVX-512 VNNI; x87, xmm, ymm, masks and both zmm parts. */
+ * F16C; AVX2 and AVX-512 F, DQ, BW, VL; AVX-512 VNNI and
+ * VPOPCNTDQ; x87, xmm, ymm, masks and both zmm parts. */
 static const struct cpu_words everything = {
     .leaf1_ecx = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29,
     .leaf7_ebx = 1u << 5 | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31,
-    .leaf7_ecx = 1u << 11,
+    .leaf7_ecx = 1u << 11 | 1u << 14,
     .xcr0 = 0xe7,
 };
 
@@ -24,22 +25,23 @@ static void test_no_words_mean_serial(void **state)
 static void test_each_missing_extension_lowers_the_level(void **state)
 {
     (void)state;
-    assert_int_equal(cpu_best_level(&everything), SIMD_VNNI);
+    assert_int_equal(cpu_best_level(&everything), SIMD_VPOPCNT);
     for (unsigned bit = 0; bit < 32; bit++) {
         struct cpu_words words = everything;
         words.leaf1_ecx &= ~(1u << bit);
         bool is_needed = everything.leaf1_ecx >> bit & 1;
-        assert_int_equal(cpu_best_level(&words), is_needed ? SIMD_SERIAL : SIMD_VNNI);
+        assert_int_equal(cpu_best_level(&words), is_needed ? SIMD_SERIAL : SIMD_VPOPCNT);
 
         words = everything;
         words.leaf7_ebx &= ~(1u << bit);
         is_needed = everything.leaf7_ebx >> bit & 1;
         enum simd_level without = bit == 5 ? SIMD_SERIAL : SIMD_AVX2;
-        assert_int_equal(cpu_best_level(&words), is_needed ? without : SIMD_VNNI);
+        assert_int_equal(cpu_best_level(&words), is_needed ? without : SIMD_VPOPCNT);
 
         words = everything;
         words.leaf7_ecx &= ~(1u << bit);
-        assert_int_equal(cpu_best_level(&words), bit == 11 ? SIMD_AVX512 : SIMD_VNNI);
+        without = bit == 11 ? SIMD_AVX512 : bit == 14 ? SIMD_VNNI : SIMD_VPOPCNT;
+        assert_int_equal(cpu_best_level(&words), without);
     }
 }
 
@@ -50,9 +52,9 @@ static void test_registers_that_the_system_does_not_save_are_not_used(void **sta
         uint64_t xcr0;
         enum simd_level level;
     } cases[] = {
-        {0xe7, SIMD_VNNI},   {0xe6, SIMD_VNNI}, {0x07, SIMD_AVX2},   {0x67, SIMD_AVX2},
-        {0xa7, SIMD_AVX2},   {0xc7, SIMD_AVX2}, {0xe3, SIMD_SERIAL}, {0xe5, SIMD_SERIAL},
-        {0x03, SIMD_SERIAL}, {0, SIMD_SERIAL},
+        {0xe7, SIMD_VPOPCNT}, {0xe6, SIMD_VPOPCNT}, {0x07, SIMD_AVX2},   {0x67, SIMD_AVX2},
+        {0xa7, SIMD_AVX2},    {0xc7, SIMD_AVX2},    {0xe3, SIMD_SERIAL}, {0xe5, SIMD_SERIAL},
+        {0x03, SIMD_SERIAL},  {0, SIMD_SERIAL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct cpu_words words = everything;
@@ -70,7 +72,9 @@ static void test_probe_agrees_with_the_compiler_library(void **state)
     bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); /* and F16C */
     bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    enum simd_level wide = __builtin_cpu_supports("avx512vnni") ? SIMD_VNNI : SIMD_AVX512;
+    enum simd_level wide = !__builtin_cpu_supports("avx512vnni")       ? SIMD_AVX512
+                           : __builtin_cpu_supports("avx512vpopcntdq") ? SIMD_VPOPCNT
+                                                                       : SIMD_VNNI;
     enum simd_level expected = !has_avx2 ? SIMD_SERIAL : has_avx512 ? wide : SIMD_AVX2;
     assert_int_equal(cpu_best_level(&words), expected);
 #else

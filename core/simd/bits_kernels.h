@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bits_kernels.h — kernels over rows of bits: how many differ, how many are common.
+ *
+ * WHAT        hamming counts the bits that differ, common those that both rows have.  Three forms:
+ *             one pair; one query against many rows; and one query against eights, blocks of eight
+ *             rows whose words are interleaved, which needs no sum across a register and so comes
+ *             nearest to the memory's speed.
+ *             Jaccard and Dice are made of common and of the rows' counts, which are kept beside
+ *             the rows as norms are: common(a, a) is the count of a.
+ * LAYOUT      Bit i of a row is bit i % 64 of word i / 64; the bits behind the last are 0.  Word w
+ *             of row r of an eight is at eight[w * 8 + r].
+ * ARGUMENTS   Words need the alignment of uint64_t; 64 bytes are fastest.  word_count may be 0, and
+ *             is at most that of LIMIT_DIM bits.  No word outside a row is read.
+ * VALUES      Exact: the same at every level and in every form.
+ * THREADS     Kernels are pure.
+ */
+#ifndef SIMD_BITS_KERNELS_H
+#define SIMD_BITS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BITS_EIGHT = 8 };
+
+static inline size_t bits_word_count(size_t bit_count)
+{
+    return (bit_count + 63) / 64;
+}
+
+typedef uint32_t bits_pair_fn(const uint64_t *a, const uint64_t *b, size_t word_count);
+
+/* out[i] = value of query and the row at rows + i * row_stride_words, i < row_count. */
+typedef void bits_many_fn(const uint64_t *query, const uint64_t *rows, size_t row_stride_words,
+                          size_t row_count, size_t word_count, uint32_t *out);
+
+/* out[8 * i + r] = value of query and row r of eight i, i < eight_count. */
+typedef void bits_eights_fn(const uint64_t *query, const uint64_t *eights, size_t eight_count,
+                            size_t word_count, uint32_t *out);
+
+struct bits_forms {
+    bits_pair_fn *pair;
+    bits_many_fn *many;
+    bits_eights_fn *eights;
+};
+
+/* Makes an eight of row_count <= 8 rows; those that are missing are 0. */
+void bits_interleave(const uint64_t *rows, size_t row_stride_words, size_t row_count,
+                     size_t word_count, uint64_t *eight);
+
+/* 1 - common / all, where `all` are the bits that at least one row has; 0 of two rows without. */
+static inline float bits_jaccard_distance(uint32_t common, uint32_t count_a, uint32_t count_b)
+{
+    uint32_t all = count_a + count_b - common;
+    return all ? (float)(1 - (double)common / all) : 0;
+}
+
+/* 1 - 2 * common / (count_a + count_b); 0 of two rows without a bit. */
+static inline float bits_dice_distance(uint32_t common, uint32_t count_a, uint32_t count_b)
+{
+    uint32_t counts = count_a + count_b;
+    return counts ? (float)(1 - 2 * (double)common / counts) : 0;
+}
+
+#define BITS_KERNELS(_)                                                                            \
+    _(hamming, HAMMING)                                                                            \
+    _(common, COMMON)
+
+/* The kernels themselves; only select.c and the ISA files use these names. */
+#define BITS_DECLARE(op, isa)                                                                      \
+    bits_pair_fn bits_##op##_##isa;                                                                \
+    bits_many_fn bits_##op##_many_##isa;                                                           \
+    bits_eights_fn bits_##op##_eights_##isa;
+#define BITS_DECLARE_SERIAL(op, OP) BITS_DECLARE(op, serial)
+BITS_KERNELS(BITS_DECLARE_SERIAL)
+#undef BITS_DECLARE_SERIAL
+#if defined(__x86_64__)
+#define BITS_DECLARE_X86(op, OP)                                                                   \
+    BITS_DECLARE(op, avx2)                                                                         \
+    BITS_DECLARE(op, vpopcnt)
+BITS_KERNELS(BITS_DECLARE_X86)
+#undef BITS_DECLARE_X86
+#endif
+#undef BITS_DECLARE
+
+#endif

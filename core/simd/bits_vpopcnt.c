@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bits_vpopcnt.c — kernels over rows of bits with AVX-512 and its counts of bits.
+ *
+ * WHAT        Eight words are counted by one instruction.  Of many rows eight are folded at once,
+ *             and an eight needs no folding: each lane is a row.
+ * INVARIANTS, THREADS, FAILURE: see bits_kernels.h.
+ */
+#include "simd/bits_kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { PREFETCH_BYTES = 2048, LANES = 8 };
+
+enum operation { HAMMING, COMMON }; /* always a constant: each use is compiled for its own */
+
+INLINE __m512i add_counts(enum operation op, __m512i sum, __m512i a, __m512i b)
+{
+    __m512i x = op == HAMMING ? _mm512_xor_si512(a, b) : _mm512_and_si512(a, b);
+    return _mm512_add_epi64(sum, _mm512_popcnt_epi64(x));
+}
+
+/* The counts of one row, in eight lanes. */
+INLINE __m512i count_row(enum operation op, const uint64_t *a, const uint64_t *b, size_t word_count)
+{
+    __m512i sum = _mm512_setzero_si512();
+    size_t i = 0;
+
+    for (; i + LANES <= word_count; i += LANES)
+        sum = add_counts(op, sum, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i));
+    if (i == word_count) return sum;
+    __mmask8 mask = (__mmask8)((1u << (word_count - i)) - 1);
+    return add_counts(op, sum, _mm512_maskz_loadu_epi64(mask, a + i),
+                      _mm512_maskz_loadu_epi64(mask, b + i));
+}
+
+/* Quarters 0 and 1 of the result are sums of x's quarters, 2 and 3 of y's. */
+INLINE __m512i add_quarters(__m512i x, __m512i y)
+{
+    return _mm512_add_epi64(_mm512_shuffle_i64x2(x, y, 0x88), _mm512_shuffle_i64x2(x, y, 0xdd));
+}
+
+INLINE __m512i add_neighbours(__m512i x, __m512i y)
+{
+    return _mm512_add_epi64(_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y));
+}
+
+INLINE void count_eight_rows(enum operation op, const uint64_t *query, const uint64_t *rows,
+                             size_t stride, size_t word_count, uint32_t *out)
+{
+    const uint64_t *upper = rows + 4 * stride;
+    __m512i x0 = count_row(op, query, rows, word_count);
+    __m512i x1 = count_row(op, query, rows + stride, word_count);
+    __m512i x2 = count_row(op, query, rows + 2 * stride, word_count);
+    __m512i x3 = count_row(op, query, rows + 3 * stride, word_count);
+    __m512i low = add_quarters(add_neighbours(x0, x1), add_neighbours(x2, x3));
+    x0 = count_row(op, query, upper, word_count);
+    x1 = count_row(op, query, upper + stride, word_count);
+    x2 = count_row(op, query, upper + 2 * stride, word_count);
+    x3 = count_row(op, query, upper + 3 * stride, word_count);
+    __m512i high = add_quarters(add_neighbours(x0, x1), add_neighbours(x2, x3));
+    _mm256_storeu_si256((void *)out, _mm512_cvtepi64_epi32(add_quarters(low, high)));
+}
+
+INLINE void scan_many(enum operation op, const uint64_t *query, const uint64_t *rows, size_t stride,
+                      size_t row_count, size_t word_count, uint32_t *out)
+{
+    size_t i = 0;
+
+    for (; i + LANES <= row_count; i += LANES, rows += LANES * stride) {
+        const char *ahead = (const char *)rows + PREFETCH_BYTES;
+        for (size_t line = 0; line < LANES * stride * 8; line += 64)
+            _mm_prefetch(ahead + line, _MM_HINT_T0);
+        count_eight_rows(op, query, rows, stride, word_count, out + i);
+    }
+    for (; i < row_count; i++, rows += stride)
+        out[i] = (uint32_t)_mm512_reduce_add_epi64(count_row(op, query, rows, word_count));
+}
+
+INLINE void count_eight(enum operation op, const uint64_t *query, const uint64_t *eight,
+                        size_t word_count, uint32_t *out)
+{
+    __m512i even = _mm512_setzero_si512(), odd = even;
+    size_t i = 0;
+
+    for (; i + 2 <= word_count; i += 2, eight += 2 * BITS_EIGHT) {
+        const char *ahead = (const char *)eight + PREFETCH_BYTES;
+        _mm_prefetch(ahead, _MM_HINT_T0);
+        even =
+            add_counts(op, even, _mm512_set1_epi64((int64_t)query[i]), _mm512_loadu_si512(eight));
+        _mm_prefetch(ahead + 64, _MM_HINT_T0);
+        odd = add_counts(op, odd, _mm512_set1_epi64((int64_t)query[i + 1]),
+                         _mm512_loadu_si512(eight + BITS_EIGHT));
+    }
+    if (i < word_count)
+        even =
+            add_counts(op, even, _mm512_set1_epi64((int64_t)query[i]), _mm512_loadu_si512(eight));
+    _mm256_storeu_si256((void *)out, _mm512_cvtepi64_epi32(_mm512_add_epi64(even, odd)));
+}
+
+#define VPOPCNT_KERNEL(op, OP)                                                                     \
+    uint32_t bits_##op##_vpopcnt(const uint64_t *a, const uint64_t *b, size_t word_count)          \
+    {                                                                                              \
+        return (uint32_t)_mm512_reduce_add_epi64(count_row(OP, a, b, word_count));                 \
+    }                                                                                              \
+    void bits_##op##_many_vpopcnt(const uint64_t *query, const uint64_t *rows,                     \
+                                  size_t row_stride_words, size_t row_count, size_t word_count,    \
+                                  uint32_t *out)                                                   \
+    {                                                                                              \
+        scan_many(OP, query, rows, row_stride_words, row_count, word_count, out);                  \
+    }                                                                                              \
+    void bits_##op##_eights_vpopcnt(const uint64_t *query, const uint64_t *eights,                 \
+                                    size_t eight_count, size_t word_count, uint32_t *out)          \
+    {                                                                                              \
+        for (size_t i = 0; i < eight_count; i++, eights += BITS_EIGHT * word_count)                \
+            count_eight(OP, query, eights, word_count, out + BITS_EIGHT * i);                      \
+    }
+BITS_KERNELS(VPOPCNT_KERNEL)
+#endif
