@@ -14,6 +14,11 @@ PEER_PACKAGES = {
     "lancedb": ["lancedb", "numpy", "pyarrow"],
     "chromadb": ["chromadb", "numpy"],
     "lynsedb": ["LynseDB", "numpy"],
+    # Of ann.py: one process each, so that no BLAS or OpenMP of one is in the way of another.
+    "ann-faiss": ["faiss-cpu", "numpy"],
+    "ann-hnswlib": ["--no-binary", "hnswlib", "hnswlib", "numpy"],  # for this machine's processor
+    "ann-usearch": ["usearch", "numpy"],
+    "plot": ["matplotlib"],
 }
 
 

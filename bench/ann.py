@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nearest neighbours beside the libraries people pick: `./dev bench ann [CASE]... [--write]`.
+
+Every case is ours and a peer in processes of their own, asked alternately; the ratio is of queries
+a second at equal recall, its lower quartile over the pairs.  How hard to look is chosen by one half
+of the queries and measured by the other (support/ann_driver.py); data sets: support/ann_data.py.
+
+    ./dev bench ann --list
+    ./dev bench ann hnsw --data sift-like@100k
+    ./dev bench ann try --data emb-768@50k --metric cosine --mode HNSW m=24 --peer hnswlib m=16
+    ./dev bench ann --short        seconds, for CI: it runs, and recall is above a floor
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+from typing import NamedTuple
+
+from support.ann_data import NAMES, DataSet, data_set
+from support.ann_driver import Bracket, Driver, Load, System, curve, halves, pairs_of, save_curve
+from support.peers import peer_python
+from support.results import (
+    DATA,
+    PAIRS,
+    ROOT,
+    Table,
+    build_program,
+    lower_quartile,
+    say,
+    write_results,
+)
+
+CURVES = DATA / "ann" / "curves"
+HNSWLIB = System("hnswlib", ("m=16", "efc=200"), is_peer=True)
+FAISS_HNSW = System("faiss-hnsw", ("m=16", "efc=200"), is_peer=True)
+FAISS_FLAT = System("faiss-flat", (), is_peer=True)
+
+
+def faiss_ivf(factory: str) -> System:
+    return System("faiss-ivf", (f"factory={factory}",), is_peer=True)
+
+
+class Case(NamedTuple):
+    ours: System
+    peer: System
+    target: float  # of queries a second
+    goal: float
+    recalls: tuple[float, ...] = (0.95, 0.99)
+    load: Load = Load()
+    data: tuple[str, ...] = ("packages", "sift-like", "emb-768", "ood")
+    build_target: float = 0  # of build seconds; 0: none
+
+
+ALL_AT_ONCE, TWO_THREADS = Load(batch=0), Load(batch=0, threads=2)
+CASES = {
+    "flat-single": Case(
+        System("FLAT"), FAISS_FLAT, 2, 3.2, (1.0,), Load(batch=1), data=("emb-768",)
+    ),
+    "flat-batch": Case(
+        System("FLAT"), FAISS_FLAT, 1, 1.15, (1.0,), TWO_THREADS, data=("sift-like", "emb-768")
+    ),
+    "flat-batch-plain": Case(
+        System("FLAT", ("shadow=0",)),
+        FAISS_FLAT,
+        1,
+        1.15,
+        (1.0,),
+        TWO_THREADS,
+        data=("sift-like", "emb-768"),
+    ),
+    "hnsw": Case(System("HNSW"), HNSWLIB, 1.2, 1.5, build_target=1.5),
+    "hnsw-faiss": Case(System("HNSW"), FAISS_HNSW, 1.05, 1.3),
+    "hnsw-batch": Case(System("HNSW"), HNSWLIB, 3, 5, load=TWO_THREADS),
+    "hnsw-fast": Case(System("HNSW-RABITQ"), HNSWLIB, 2, 2.8),
+    "hnsw-lean": Case(System("HNSW-SQ8"), HNSWLIB, 1, 1, data=("emb-768",)),
+    "ivf": Case(System("IVF"), faiss_ivf("IVF1024,Flat"), 1, 2.5, (0.9, 0.95)),
+    "ivf-pq": Case(
+        System("IVF-PQ"),
+        faiss_ivf("IVF1024,PQ64x4fs,RFlat"),
+        1,
+        2.5,
+        (0.9, 0.95),
+        data=("sift-like", "emb-768"),
+    ),
+    "ivf-rabitq": Case(
+        System("IVF-RABITQ"),
+        faiss_ivf("IVF1024,RaBitQfs,RFlat"),
+        1,
+        2.5,
+        (0.9, 0.95),
+        data=("sift-like", "emb-768"),
+    ),
+    "flat-rabitq": Case(
+        System("FLAT-RABITQ"), System("FLAT", ("shadow=0",)), 8, 8, (0.99,), data=("emb-768",)
+    ),
+}
+SHORT = ("packages@5000", "sift-like@5000")
+
+
+def metric_of(data: DataSet) -> str:
+    return "l2" if data.name.startswith("sift") else "cosine"
+
+
+def add_memory(table: Table, data: DataSet, case: Case, ours: int, peer: int) -> None:
+    """Bytes a vector, with the vectors themselves where an index has not copied them."""
+    raw = data.dim * 4
+    own = ours / data.rows + raw
+    other = peer / data.rows + (raw if case.peer.is_exact() else 0)
+    table.add(
+        f"memory of {case.ours.label()}, {data.name}",
+        "–",
+        f"{own:.0f} B a vector, {ours / data.rows:.0f} without the vectors",
+        f"{case.peer.label()}: {other:.0f} B",
+        f"{own / other:.2f}",
+        None,
+    )
+
+
+def add_build(table: Table, data: DataSet, case: Case, ours: float, peer: float) -> None:
+    ratio = peer / ours if ours > 0 else float("inf")
+    table.add(
+        f"build of {case.ours.label()}, {data.name}, two threads",
+        f"≥ {case.build_target}×" if case.build_target else "–",
+        f"{ours:.1f} s",
+        f"{case.peer.label()}: {peer:.1f} s",
+        f"{ratio:.2f}, once",
+        ratio >= case.build_target if case.build_target else None,
+    )
+
+
+def add_recall(
+    table: Table, case: Case, recall: float, ours: Driver, peer: Driver, pairs: int
+) -> None:
+    a, b = Bracket(ours, recall, case.load), Bracket(peer, recall, case.load)
+    measured = pairs_of(a, b, pairs)
+    quartile = lower_quartile([x / y for x, y in measured])
+    threads = f", {case.load.threads} threads" if case.load.threads > 1 else ""
+    how = "all at once" if case.load.batch == 0 else "one by one"
+    what = "exact" if recall == 1 else f"recall@10 {recall}"
+    effort = f", {a.recalls[1]:.2%} right" if recall == 1 else f", effort {a.efforts[1]}"
+    effort_there = f", {b.recalls[1]:.2%} right" if recall == 1 else f", effort {b.efforts[1]}"
+    table.add(
+        f"{case.ours.label()}, {ours.data.name}, {ours.metric}, {what}, {how}{threads}",
+        f"≥ {case.target}× (goal {case.goal})",
+        f"{statistics.median(x for x, _ in measured):,.0f} /s{effort}",
+        f"{case.peer.label()}: {statistics.median(y for _, y in measured):,.0f} /s{effort_there}",
+        f"{quartile:.2f}",
+        quartile >= case.target,
+    )
+
+
+def run_case(table: Table, case: Case, data: DataSet, metric: str, pairs: int = PAIRS) -> None:
+    try:
+        with Driver(case.ours, data, metric) as ours, Driver(case.peer, data, metric) as peer:
+            (own_seconds, own_bytes), (peer_seconds, peer_bytes) = ours.build(), peer.build()
+            for recall in case.recalls:
+                try:
+                    add_recall(table, case, recall, ours, peer, pairs)
+                except LookupError as error:
+                    table.add(f"{case.ours.label()}, {data.name}", "–", str(error), "–", "", False)
+            if not case.ours.is_exact():
+                add_build(table, data, case, own_seconds, peer_seconds)
+                add_memory(table, data, case, own_bytes, peer_bytes)
+                for driver in (ours, peer):
+                    save_curve(CURVES, driver, curve(driver, case.load))
+    except (LookupError, RuntimeError) as error:
+        say(f"LEFT OUT: {case.ours.label()} beside {case.peer.label()}: {error}")
+
+
+def draw_plots() -> None:
+    """Every data set's curves into one picture, bench/plots/DATA-METRIC.png."""
+    python = peer_python("plot")
+    if python and CURVES.exists():
+        script = ROOT / "bench" / "support" / "ann_plot.py"
+        subprocess.run([python, script, CURVES, ROOT / "bench" / "plots"], check=True)
+
+
+def run_short() -> int:
+    """That all of it works, on a few thousand rows; no time is judged."""
+    bad = 0
+    for name in SHORT:
+        data = data_set(name)
+        if not data:
+            continue
+        metric = metric_of(data)
+        for mode in dict.fromkeys(case.ours.name for case in CASES.values()):
+            try:
+                with Driver(System(mode), data, metric) as driver:
+                    driver.build()
+                    recall = driver.recall(200, halves(data)[1], Load(batch=0))
+            except RuntimeError as error:
+                say(f"LEFT OUT: {error}")
+                continue
+            floor = 1.0 if mode == "FLAT" else 0.9
+            print(f"{name} {mode} {metric}: recall {recall:.4f}, at least {floor}")
+            bad += recall < floor
+    return 1 if bad else 0
+
+
+def chosen_case(args: argparse.Namespace) -> Case:
+    """What --mode and --peer say."""
+    ours = System(args.mode[0], tuple(args.mode[1:]))
+    peer = System(args.peer[0], tuple(args.peer[1:]), is_peer=not args.peer[0].isupper())
+    load = Load(args.batch, args.threads, args.oversample)
+    recalls = tuple(args.recall or [0.95, 0.99])
+    return Case(ours, peer, 1, 1, (1.0,) if ours.is_exact() else recalls, load)
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cases", nargs="*", help="none: all; try: what --mode and --peer say")
+    parser.add_argument("--list", action="store_true", help="the cases and data sets")
+    parser.add_argument("--short", action="store_true", help="seconds; only that it works")
+    parser.add_argument("--write", action="store_true", help="into bench/RESULTS.md and plots")
+    parser.add_argument("--data", action="append", help="NAME or NAME@ROWS; may be repeated")
+    parser.add_argument("--metric", choices=["l2", "ip", "cosine"])
+    parser.add_argument(
+        "--mode", nargs="+", default=["HNSW"], help="without its metric; NAME=VALUE"
+    )
+    parser.add_argument("--peer", nargs="+", default=["hnswlib"], help="of support/ann_peer.py")
+    parser.add_argument("--recall", type=float, action="append")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--oversample", type=float, default=0)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    args = parser.parse_args()
+    unknown = [c for c in args.cases if c not in CASES and c != "try"]
+    if unknown:
+        parser.error(f"no case {unknown[0]}; there are {', '.join(CASES)}, try")
+    return args
+
+
+def main() -> int:
+    args, table = read_arguments(), Table()
+    if args.list:
+        print("cases:", ", ".join(CASES), "\ndata sets:", ", ".join(NAMES))
+        return 0
+    build_program("bench_ann")
+    if args.short:
+        return run_short()
+    for name in args.cases or CASES:
+        case = chosen_case(args) if name == "try" else CASES[name]
+        for wanted in args.data or case.data:
+            data = data_set(wanted)
+            if data:
+                say(f"{name}: {wanted}")
+                run_case(table, case, data, args.metric or metric_of(data), args.pairs)
+    if args.write:
+        write_results("ann", table)
+        draw_plots()
+    return 1 if any(row[-1] == "NOT MET" for row in table.rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes of `./dev bench ann`, ours and the peers': started, asked in turns, compared.
+
+All speak the commands of bench_ann.c.  A driver is asked for seconds; how right its answers are is
+found here, by the true distances of what it returned, so that ties count as found.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import pathlib
+import subprocess
+from typing import NamedTuple
+
+import numpy as np
+from support.ann_data import TRUTH, DataSet
+from support.peers import peer_python
+from support.results import BENCH, DATA, PAIRS, ROOT, say
+
+K = 10
+EFFORT_MAX = 8192
+WORTH_SECONDS = 0.25  # a measurement takes so long at least, by repetition
+SLOW_QUERIES = 32  # that are measured where a query alone reads all rows
+METRIC_WORDS = {"l2": "L2", "ip": "IP", "cosine": "COS"}
+PEER_OF = {"faiss": "ann-faiss", "hnswlib": "ann-hnswlib", "usearch": "ann-usearch"}
+CORE_TYPES = ("", "Haswell", "SkylakeX", "Cooperlake", "Sapphirerapids", "Zen")
+
+
+class System(NamedTuple):
+    """Who is measured: ours by an index mode without its metric, a peer by a kind of ann_peer."""
+
+    name: str  # "HNSW", "FLAT-RABITQ", "hnswlib", "faiss-ivf"
+    options: tuple[str, ...] = ()
+    is_peer: bool = False
+
+    def label(self) -> str:
+        return " ".join([self.name, *self.options])
+
+    def is_exact(self) -> bool:
+        return self.name in ("FLAT", "faiss-flat")
+
+
+class Load(NamedTuple):
+    """How queries come: batch 0: all at once."""
+
+    batch: int = 1
+    threads: int = 1
+    oversample: float = 0
+
+
+class Driver:
+    def __init__(self, system: System, data: DataSet, metric: str) -> None:
+        self.system, self.data, self.metric = system, data, metric
+        self.out = DATA / "ann" / f"found-{os.getpid()}-{id(self)}"
+        env = dict(os.environ)
+        if system.is_peer:
+            family = system.name.split("-")[0]
+            python = peer_python(PEER_OF[family])
+            if not python:
+                raise LookupError(system.name)
+            env.pop("OPENBLAS_L2_SIZE", None)
+            env.pop("OPENBLAS_CORETYPE", None)
+            if family == "faiss":
+                env.update(best_core_type())
+            script = ROOT / "bench" / "support" / "ann_peer.py"
+            command = [python, script, data.folder, system.name, metric, *system.options]
+        else:
+            word, _, rest = system.name.partition("-")
+            mode = "-".join(filter(None, [word, METRIC_WORDS[metric], rest]))
+            command = [BENCH / "bench_ann", data.folder, mode, *system.options]
+        self.process = subprocess.Popen(
+            [str(c) for c in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=env,
+        )
+
+    def __enter__(self) -> Driver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.out.unlink(missing_ok=True)
+
+    def ask(self, line: str) -> list[str]:
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        words = self.process.stdout.readline().split()
+        if not words:
+            raise RuntimeError(f"{self.system.label()} ended at: {line}")
+        return words
+
+    def build(self, threads: int = 2) -> tuple[float, int]:
+        """Seconds, and bytes of the index."""
+        words = self.ask(f"build threads={threads}")
+        return float(words[1]), int(words[3])
+
+    def seconds(
+        self, effort: int, queries: range, load: Load, times: int = 1, k: int = K, out: str = "-"
+    ) -> float:
+        line = f"search k={k} effort={effort} first={queries.start} end={queries.stop}"
+        line += f" batch={load.batch} threads={load.threads} oversample={load.oversample}"
+        return float(self.ask(f"{line} times={times} out={out}")[1])
+
+    def found(self, effort: int, queries: range, load: Load) -> np.ndarray:
+        self.seconds(effort, queries, load, out=str(self.out))
+        return np.fromfile(self.out, np.int32).reshape(len(queries), K)
+
+    def recall(self, effort: int, queries: range, load: Load) -> float:
+        limits = truth_limits(self.data, self.metric)[queries.start : queries.stop]
+        rows = self.found(effort, queries, load)
+        near = distances(self.data, self.metric, queries, rows) <= limits[:, None]
+        return float(np.mean(near & (rows >= 0)))
+
+
+def distances(data: DataSet, metric: str, queries: range, rows: np.ndarray) -> np.ndarray:
+    """In double; rows that are none get those of row 0."""
+    own = data.query_rows()[queries.start : queries.stop].astype(np.float64)
+    base, out = data.base(), np.empty(rows.shape)
+    for i, query in enumerate(own):
+        vectors = base[np.maximum(rows[i], 0)].astype(np.float64)
+        out[i] = ((vectors - query) ** 2).sum(1) if metric == "l2" else -(vectors @ query)
+    return out
+
+
+def truth(data: DataSet, metric: str) -> np.ndarray:
+    path = data.folder / f"truth-{metric}.i32"
+    if not path.exists():
+        say(f"exact answers of {data.name}, {metric}")
+        with Driver(System("FLAT"), data, metric) as driver:
+            driver.build()
+            queries = range(data.queries)
+            driver.seconds(0, queries, Load(batch=64, threads=2), k=TRUTH, out=str(path))
+    return np.fromfile(path, np.int32).reshape(data.queries, TRUTH)
+
+
+@functools.cache
+def truth_limits(data: DataSet, metric: str) -> np.ndarray:
+    """How far what was found may be: as far as the k-th, and what rounding may add."""
+    last = truth(data, metric)[:, K - 1 : K]
+    limits = distances(data, metric, range(data.queries), last)[:, 0]
+    return limits + 1e-6 * np.abs(limits) + 1e-9
+
+
+def halves(data: DataSet) -> tuple[range, range]:
+    """Queries to choose the effort by, and queries to measure with."""
+    return range(data.queries // 2), range(data.queries // 2, data.queries)
+
+
+@functools.cache
+def best_core_type() -> dict[str, str]:
+    """What makes the products of faiss's own BLAS fastest on this processor."""
+    code = (
+        "import faiss, numpy as np, time; faiss.omp_set_num_threads(1);"
+        "x = np.ones((20000, 256), np.float32); i = faiss.IndexFlatL2(256); i.add(x);"
+        "t = [];\nfor _ in range(4):\n"
+        "    b = time.perf_counter(); i.search(x[:512], 10); t.append(time.perf_counter() - b)\n"
+        "print(min(t))"
+    )
+    python, times = peer_python("ann-faiss"), {}
+    for core in CORE_TYPES:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
+        env.update({"OPENBLAS_CORETYPE": core} if core else {})
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, env=env)
+        if done.returncode == 0:
+            times[core] = float(done.stdout)
+    best = min(times, key=times.get)
+    rate = 2 * 512 * 20000 * 256 / times[best] * 1e-9
+    say(f"BLAS of faiss: core type {best or 'as it finds'}, {rate:.0f} GFLOP/s in a search")
+    return {"OPENBLAS_CORETYPE": best} if best else {}
+
+
+def least_effort(driver: Driver, recall: float, load: Load) -> int | None:
+    """The least effort that reaches the recall on the tuning half; None: none does."""
+    tuning, _ = halves(driver.data)
+    low, high = 0, K
+    while driver.recall(high, tuning, load) < recall:
+        low, high = high, high * 2
+        if high > EFFORT_MAX:
+            return None
+    while high - low > max(1, high // 64):
+        middle = (low + high) // 2
+        if driver.recall(middle, tuning, load) < recall:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+class Bracket:
+    """Two efforts about a recall; the seconds between them, as if the recall were exact."""
+
+    def __init__(self, driver: Driver, recall: float, load: Load) -> None:
+        self.driver, self.recall, self.load = driver, recall, load
+        _, self.queries = halves(driver.data)
+        if driver.system.is_exact():
+            high = 0
+            if load.batch == 1:
+                self.queries = self.queries[:SLOW_QUERIES]
+        else:
+            high = least_effort(driver, recall, load)
+        if high is None:
+            raise LookupError(f"{driver.system.label()} does not reach {recall}")
+        self.efforts = (high * 4 // 5, high)
+        self.recalls = [driver.recall(e, self.queries, load) for e in self.efforts]
+        once = driver.seconds(high, self.queries, load)
+        self.times = min(50, math.ceil(WORTH_SECONDS / once))
+
+    def seconds(self) -> float:
+        high = self.driver.seconds(self.efforts[1], self.queries, self.load, self.times)
+        width = self.recalls[1] - self.recalls[0]
+        if width < 1e-4:
+            return high
+        low = self.driver.seconds(self.efforts[0], self.queries, self.load, self.times)
+        part = (self.recall - self.recalls[0]) / width
+        return low + min(max(part, -0.5), 2.0) * (high - low)
+
+
+def pairs_of(ours: Bracket, peer: Bracket, pairs: int = PAIRS) -> list[tuple[float, float]]:
+    """Queries a second, alternately."""
+    own, other = len(ours.queries), len(peer.queries)
+    return [(own / ours.seconds(), other / peer.seconds()) for _ in range(pairs)]
+
+
+def curve(driver: Driver, load: Load, until: float = 0.999) -> list[tuple[int, float, float]]:
+    """Effort, recall, queries a second, of the measuring half."""
+    _, queries = halves(driver.data)
+    out, effort = [], K
+    while effort <= EFFORT_MAX:
+        recall = driver.recall(effort, queries, load)
+        seconds = driver.seconds(effort, queries, load, times=3)
+        out.append((effort, recall, len(queries) / seconds))
+        if recall >= until:
+            break
+        effort = math.ceil(effort * 1.4)
+    return out
+
+
+def save_curve(folder: pathlib.Path, driver: Driver, points: list) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{driver.data.name}-{driver.metric}-{driver.system.label().replace(' ', '-')}.tsv"
+    lines = ["\t".join(map(str, point)) for point in points]
+    (folder / name).write_text("\n".join([driver.system.label(), *lines]) + "\n", encoding="utf-8")

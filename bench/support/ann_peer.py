@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A peer of `./dev bench ann`, in its own environment and process; commands as bench_ann has them.
+
+Usage: ann_peer.py FOLDER KIND METRIC [name=value]...
+KIND: faiss-flat, faiss-hnsw, faiss-ivfpqfs, faiss-ivfrabitq, faiss-ivfflat, hnswlib, usearch.
+A whole batch is one call into the library, so that no Python runs between two queries; batch=1 is
+for searches that take milliseconds each.  What was built is kept beside the data, with the seconds
+that it took.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+
+
+class Flat:
+    """faiss, every row."""
+
+    def __init__(self, dim: int, metric: str, options: dict) -> None:
+        import faiss
+
+        self.faiss = faiss
+        self.index = faiss.IndexFlatL2(dim) if metric == "l2" else faiss.IndexFlatIP(dim)
+
+    def build(self, base: np.ndarray, threads: int) -> None:
+        self.faiss.omp_set_num_threads(threads)
+        self.index.add(base)
+
+    def save(self, path: str) -> None:
+        self.faiss.write_index(self.index, path)
+
+    def load(self, path: str) -> None:
+        self.index = self.faiss.read_index(path)
+
+    def memory(self) -> int:
+        return 0  # above the vectors
+
+    def set_effort(self, effort: int, oversample: float) -> None:
+        pass
+
+    def search(self, queries: np.ndarray, k: int, threads: int) -> np.ndarray:
+        self.faiss.omp_set_num_threads(threads)
+        return self.index.search(queries, k)[1]
+
+
+class FaissHnsw(Flat):
+    """Its memory counts the vectors, which it has copied."""
+
+    def __init__(self, dim: int, metric: str, options: dict) -> None:
+        super().__init__(dim, metric, options)
+        kind = self.faiss.METRIC_L2 if metric == "l2" else self.faiss.METRIC_INNER_PRODUCT
+        self.index = self.faiss.IndexHNSWFlat(dim, int(options.get("m", 16)), kind)
+        self.index.hnsw.efConstruction = int(options.get("efc", 200))
+
+    def memory(self) -> int:
+        return len(self.faiss.serialize_index(self.index))
+
+    def set_effort(self, effort: int, oversample: float) -> None:
+        self.index.hnsw.efSearch = effort
+
+
+class FaissIvf(Flat):
+    """An index of faiss's factory; codes are refined by the vectors."""
+
+    def __init__(self, dim: int, metric: str, options: dict) -> None:
+        super().__init__(dim, metric, options)
+        kind = self.faiss.METRIC_L2 if metric == "l2" else self.faiss.METRIC_INNER_PRODUCT
+        self.is_refined = "RFlat" in options["factory"]
+        self.index = self.faiss.index_factory(dim, options["factory"], kind)
+
+    def build(self, base: np.ndarray, threads: int) -> None:
+        self.faiss.omp_set_num_threads(threads)
+        self.index.train(base)
+        self.index.add(base)
+
+    def memory(self) -> int:
+        return len(self.faiss.serialize_index(self.index))
+
+    def set_effort(self, effort: int, oversample: float) -> None:
+        ivf = self.faiss.extract_index_ivf(self.index)
+        ivf.nprobe = effort
+        if self.is_refined:
+            refine = self.faiss.downcast_index(self.index)
+            refine.k_factor = oversample or 4
+
+
+class Hnswlib:
+    def __init__(self, dim: int, metric: str, options: dict) -> None:
+        import hnswlib
+
+        self.options = options
+        self.index = hnswlib.Index(space={"cosine": "ip"}.get(metric, metric), dim=dim)
+
+    def build(self, base: np.ndarray, threads: int) -> None:
+        self.index.init_index(
+            max_elements=len(base),
+            M=int(self.options.get("m", 16)),
+            ef_construction=int(self.options.get("efc", 200)),
+            random_seed=100,
+        )
+        self.index.add_items(base, num_threads=threads)
+
+    def save(self, path: str) -> None:
+        self.index.save_index(path)
+
+    def load(self, path: str) -> None:
+        self.index.load_index(path)
+
+    def memory(self) -> int:
+        return self.index.index_file_size()
+
+    def set_effort(self, effort: int, oversample: float) -> None:
+        self.index.set_ef(effort)
+
+    def search(self, queries: np.ndarray, k: int, threads: int) -> np.ndarray:
+        return self.index.knn_query(queries, k=k, num_threads=threads)[0]
+
+
+class Usearch:
+    def __init__(self, dim: int, metric: str, options: dict) -> None:
+        from usearch.index import Index
+
+        self.index = Index(
+            ndim=dim,
+            metric={"l2": "l2sq", "cosine": "ip"}.get(metric, metric),
+            dtype=options.get("dtype", "f32"),
+            connectivity=int(options.get("m", 16)),
+            expansion_add=int(options.get("efc", 128)),
+        )
+
+    def build(self, base: np.ndarray, threads: int) -> None:
+        self.index.add(np.arange(len(base)), base, threads=threads)
+
+    def save(self, path: str) -> None:
+        self.index.save(path)
+
+    def load(self, path: str) -> None:
+        self.index.load(path)
+
+    def memory(self) -> int:
+        return self.index.memory_usage
+
+    def set_effort(self, effort: int, oversample: float) -> None:
+        self.index.expansion_search = effort
+
+    def search(self, queries: np.ndarray, k: int, threads: int) -> np.ndarray:
+        return self.index.search(queries, k, threads=threads).keys
+
+
+KINDS = {
+    "faiss-flat": Flat,
+    "faiss-hnsw": FaissHnsw,
+    "faiss-ivf": FaissIvf,
+    "hnswlib": Hnswlib,
+    "usearch": Usearch,
+}
+
+
+def build(peer: object, folder: pathlib.Path, words: list[str], base: np.ndarray, order: dict):
+    """Built, or what was built before; the seconds that it took then."""
+    name = "-".join(w.replace("=", "").replace(",", "_") for w in words)
+    path = folder / f"peer-{name}"
+    seconds_path = folder / f"peer-{name}.json"
+    key = f"{order['threads']} threads"
+    known = json.loads(seconds_path.read_text()) if seconds_path.exists() else {}
+    if key in known and path.exists():
+        peer.load(str(path))
+        return known[key]
+    begin = time.perf_counter()
+    peer.build(base, int(order["threads"]))
+    known[key] = time.perf_counter() - begin
+    if words[0] != "faiss-flat":
+        peer.save(str(path))
+        seconds_path.write_text(json.dumps(known))
+    return known[key]
+
+
+def search(peer: object, queries: np.ndarray, order: dict) -> float:
+    k, batch = int(order.get("k", 10)), int(order.get("batch", 0))
+    threads = int(order.get("threads", 1))
+    queries = queries[int(order["first"]) : int(order["end"])]
+    peer.set_effort(int(order.get("effort", 10)), float(order.get("oversample", 0)))
+    step = batch or len(queries)
+    best = float("inf")
+    for _ in range(int(order.get("times", 1))):
+        begin = time.perf_counter()
+        found = [
+            peer.search(queries[i : i + step], k, threads) for i in range(0, len(queries), step)
+        ]
+        best = min(best, time.perf_counter() - begin)
+    if order.get("out", "-") != "-":
+        np.concatenate(found).astype(np.int32).tofile(order["out"])
+    return best
+
+
+def main() -> None:
+    folder, words = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    dim, rows, _ = map(int, (folder / "shape").read_text(encoding="utf-8").split())
+    base = np.fromfile(folder / "base.f32", np.float32).reshape(rows, dim)
+    queries = np.fromfile(folder / "queries.f32", np.float32).reshape(-1, dim)
+    options = dict(word.split("=", 1) for word in words[2:])
+    peer = KINDS[words[0]](dim, words[1], options)
+    for line in sys.stdin:
+        command, *rest = line.split()
+        order = dict(word.split("=", 1) for word in rest)
+        if command == "build":
+            seconds = build(peer, folder, words, base, order)
+            del base
+            base = np.empty((0, dim), np.float32)
+            print("built", seconds, "bytes", peer.memory(), flush=True)
+        else:
+            print("searched", search(peer, queries, order), flush=True)
+
+
+if __name__ == "__main__":
+    main()
