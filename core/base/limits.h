@@ -67,6 +67,7 @@ enum {
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
     BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
     BUILD_STEP_BYTES = 512,
+    INDEX_ROWS_MIN = 4,                /* of a segment, to be indexed */
     RESERVE_BYTES = 48 << 10,          /* kept on the disk for deleting, flushing and closing */
     RESERVE_FROM_BYTES = 4 << 10,      /* a root that holds less needs none */
     COLUMN_BLOCK_BYTES_MAX = 64 << 10, /* of 1024 values of a field: a larger block is not kept */
@@ -98,6 +99,7 @@ enum {
     RESERVE_FROM_BYTES = 64 << 20,
     COLUMN_BLOCK_BYTES_MAX = 1 << 20,
     COLUMN_CACHE_BYTES = 128 << 20,
+    INDEX_ROWS_MIN = 1024, /* fewer rows of a segment are as fast looked at one by one */
     SHADOW_ROWS_MIN = 256,
     SHADOW_DIM_MIN = 64,          /* codes fill lines of so many */
     SHADOW_BLOCK_BYTES = 8 << 20, /* nearly all of it huge pages */

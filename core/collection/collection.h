@@ -33,8 +33,10 @@
 #include "codec/record.h"
 #include "collection/request_window.h"
 #include "segment/active_segment.h"
+#include "segment/index_builder.h"
 #include "segment/segment_builder.h"
 #include "segment/view.h"
+#include "store/file_gc.h"
 #include "store/manifest.h"
 #include "store/recovery.h"
 #include "store/wal.h"
@@ -104,6 +106,8 @@ struct collection_part {
     uint32_t row_count;           /* committed */
     uint64_t last_lsn;            /* frozen: F of its freeze */
     struct manifest_segment info; /* sealed */
+    struct segment_index *index;  /* sealed: that of its index's file; NULL: it has none */
+    bool is_not_indexed;          /* its rows cannot be read: no index is built any more */
 };
 
 /* A change of one tombstone that the batch will make. */
@@ -177,8 +181,9 @@ struct collection {
     struct request_window requests; /* applied, and of the batch under way */
     struct collection_batch batch;
     struct collection_seal seal;
-    uint32_t seal_failures;    /* in a row, of what still waits to be sealed */
-    struct error seal_failure; /* the last one of them */
+    struct index_builder *index_build; /* of an index that is being built; NULL: none is */
+    uint32_t seal_failures;            /* in a row, of what still waits to be sealed */
+    struct error seal_failure;         /* the last one of them */
     uint64_t seal_retry_us; /* the owner's: when it tries again by itself (monotonic); 0: never */
 };
 
@@ -264,9 +269,6 @@ int collection_flush(struct collection *c, bool retire_log, struct error *err);
 
 /* ---- collection_options.c ---- */
 
-/* INVALID, DIMENSION: the metric cannot measure what there is; a row is named by its id. */
-int collection_set_index(struct collection *c, uint8_t index_kind, uint8_t metric,
-                         struct error *err);
 int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_ms,
                         struct error *err);
 /* LIMIT, INVALID: not UTF-8.  NULL is allowed.  Any thread. */
@@ -276,6 +278,36 @@ int collection_set_description(struct collection *c, const char *description, st
  * drop what is there (NOT_FOUND).  Searches that begin afterwards see it.  The reference stays the
  * caller's. */
 int collection_set_hook(struct collection *c, struct installed_hook *hook, struct error *err);
+
+/* ---- collection_index.c ---- */
+
+/* What the field's segments are to be searched by; false: no index is built: by every row. */
+bool collection_plan_of(const struct manifest_field *f, struct index_plan *out);
+/* Compare by this metric from now on, and search by this plan, as soon as segments have an index;
+ * indexes of another plan or metric are gone with the same manifest.  INTERNAL: there is no such
+ * kind or metric; INVALID, DIMENSION: the metric cannot measure what there is; a row is named by
+ * its id. */
+int collection_set_index(struct collection *c, const struct index_plan *plan, uint8_t metric,
+                         struct error *err);
+/* A segment lacks its index, and none is being built. */
+bool collection_wants_index(const struct collection *c);
+/* Begin to build it: c->index_build is to be worked on, on any threads, until finish. */
+int collection_index_begin(struct collection *c, struct error *err);
+/* Nobody works on it any more: name what was built in a manifest and show it, or give it up and say
+ * why.  What nobody wants any more is given up too, which is no failure. */
+int collection_index_finish(struct collection *c, struct error *err);
+/* The file of this index is no use: name it no more. */
+int collection_drop_index(struct collection *c, const struct segment_index *index,
+                          const struct error *why, struct error *err);
+
+struct collection_index_count {
+    uint32_t wanted, built; /* segments that are to have an index, and that have it */
+    uint64_t indexed_rows;
+    size_t memory_bytes; /* of what is loaded */
+};
+/* Of segments that begin at this LSN at the latest. */
+void collection_count_indexes(const struct collection *c, uint64_t lsn,
+                              struct collection_index_count *out);
 
 /* ---- collection_check.c ---- */
 
@@ -320,13 +352,19 @@ void collection_unstage(struct collection *c, const struct staged_group *before)
 int collection_find(struct collection *c, const struct record_id *id, struct overlay_entry *out,
                     struct error *err);
 
-/* collection_fields.c: the metric and index kind of m are among those that there are; or `code`.
+/* collection_index.c: the index that the manifest names for a sealed part, if any. */
+int collection_open_index(struct collection *c, struct collection_part *p, struct error *err);
+struct file_gc_keep collection_files_kept(const struct collection *c);
+
+/* collection_fields.c: the metric of m is among those that there are; or `code`.
  * UNSUPPORTED: another number of vector fields than one, or one that is not of dense f32 vectors.
  */
 int collection_check_fields(const struct manifest *m, int code, struct error *err);
 
 /* collection_options.c: publish manifest `next` as the ruling one; takes it. */
 int collection_swap_manifest(struct collection *c, struct manifest *take_next, struct error *err);
+/* Remove files that nothing needs; what resists is logged. */
+void collection_clean(struct collection *c);
 void collection_poison(struct collection *c, const struct error *why);
 
 #endif

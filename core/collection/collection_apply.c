@@ -18,6 +18,7 @@
 
 void collection_part_deinit(struct collection_part *p)
 {
+    segment_index_release(p->index);
     segment_release(p->segment);
     tombstones_release(p->dead);
     tombstones_release(p->saved);
@@ -83,6 +84,7 @@ struct view *collection_fill_view(struct collection *c, struct view *take_v)
         v->parts[i].segment = segment_acquire(p->segment);
         v->parts[i].dead = tombstones_acquire(p->dead);
         v->parts[i].row_count = p->row_count;
+        v->parts[i].index = p->index ? segment_index_acquire(p->index) : NULL;
         v->dead_count += tombstones_count(p->dead);
         v->live_count += p->row_count - tombstones_count(p->dead);
     }

@@ -81,6 +81,10 @@ static int open_segment(struct collection *c, const struct manifest_segment *inf
         return -1;
     }
     if (map) p.saved = tombstones_acquire(p.dead);
+    if (collection_open_index(c, &p, err) != 0) {
+        collection_part_deinit(&p);
+        return -1;
+    }
     c->parts[c->part_count++] = p;
     return 0;
 }
@@ -201,6 +205,7 @@ void collection_abandon(struct collection *c)
     struct alloc *a = c->desc.alloc;
 
     CHECK(!c->batch.edits && !c->seal.is_active);
+    index_builder_destroy(c->index_build); /* it was only begun */
     wal_destroy(c->wal);
     for (size_t i = 0; i < c->part_count; i++) collection_part_deinit(&c->parts[i]);
     mem_free(a, c->parts);

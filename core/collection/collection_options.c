@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "collection/collection.h"
-#include "simd/metrics.h"
 #include "store/file_gc.h"
 
 void collection_poison(struct collection *c, const struct error *why)
@@ -69,73 +68,13 @@ static int begin_change(struct collection *c, struct manifest *out, struct error
     return 0;
 }
 
-static void clean(struct collection *c)
+void collection_clean(struct collection *c)
 {
     struct error err = {0};
+    struct file_gc_keep keep = collection_files_kept(c);
 
-    struct file_gc_keep keep = {.spare = wal_spare_name(c->wal), .is_building = c->seal.is_active};
     if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, &keep, &err) != 0)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
-}
-
-/* Live rows of one part, in runs; deleted ones are checked when they are restored. */
-static int check_part_vectors(const struct collection_part *p, const struct metric_info *metric,
-                              struct error *err)
-{
-    const struct vector_source *vectors = &p->segment->vectors;
-    char text[ID_TEXT_BYTES];
-
-    for (uint32_t row = 0; row < p->row_count;) {
-        struct vector_run run;
-        if (vectors->run(vectors, row, p->row_count - row, &run, err) != 0) return -1;
-        for (uint32_t i = 0; i < run.row_count; i++, row++) {
-            struct error why = {0};
-            struct record_id id;
-            const float *vector = run.vectors + (size_t)i * vectors->dim;
-            if (tombstones_get(p->dead, row) ||
-                metric_check_vectors(metric, vector, 1, vectors->dim, "vector", &why) == 0)
-                continue;
-            if (segment_id(p->segment, row, &id, err) != 0) return -1;
-            if (err) *err = why;
-            return error_wrap(err, "id %s", id_format(&id, text));
-        }
-    }
-    return 0;
-}
-
-/* Can the metric measure what there is? */
-static int check_rows(const struct collection *c, unsigned number, struct error *err)
-{
-    const struct metric_info *metric = metric_find(number);
-
-    if (!metric || metric->input == METRIC_INPUT_ANY || number == c->manifest.fields[0].metric)
-        return 0; /* of one that is none the manifest says so */
-    if (c->dim != 0 && metric_check_dim(metric, c->dim, err) != 0) return -1;
-    for (size_t i = 0; i < c->part_count; i++)
-        if (check_part_vectors(&c->parts[i], metric, err) != 0) return -1;
-    return 0;
-}
-
-int collection_set_index(struct collection *c, uint8_t index_kind, uint8_t metric,
-                         struct error *err)
-{
-    struct manifest next;
-    struct view *v;
-
-    if (check_rows(c, metric, err) != 0 || begin_change(c, &next, err) != 0) return -1;
-    next.fields[0].index_kind = index_kind;
-    next.fields[0].metric = metric;
-    if (view_create(c->desc.alloc, c->part_count, &v, err) != 0) {
-        manifest_deinit(&next);
-        return -1;
-    }
-    if (collection_swap_manifest(c, &next, err) != 0) {
-        view_release(v);
-        return -1;
-    }
-    view_slot_publish(c->desc.slot, collection_fill_view(c, v));
-    clean(c);
-    return 0;
 }
 
 int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_ms,
@@ -163,7 +102,7 @@ int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_m
     next.sync_level = level;
     next.sync_interval_ms = interval_ms;
     if (collection_swap_manifest(c, &next, err) != 0) return -1;
-    clean(c);
+    collection_clean(c);
     return 0;
 }
 
@@ -197,7 +136,7 @@ int collection_set_description(struct collection *c, const char *description, st
     mem_free(c->desc.alloc, next.description);
     next.description = copy;
     if (collection_swap_manifest(c, &next, err) != 0) return -1;
-    clean(c);
+    collection_clean(c);
     return 0;
 }
 
@@ -228,6 +167,6 @@ int collection_set_hook(struct collection *c, struct installed_hook *hook, struc
         return -1;
     }
     view_slot_publish(c->desc.slot, collection_fill_view(c, v));
-    clean(c);
+    collection_clean(c);
     return 0;
 }

@@ -155,8 +155,9 @@ static struct view *view_of_parts(struct collection *c, size_t first, size_t cou
     if (view_create(c->desc.alloc, count, &v, err) != 0) return NULL;
     for (size_t i = 0; i < count; i++) {
         const struct collection_part *p = &c->parts[first + i];
-        v->parts[i] = (struct view_part){segment_acquire(p->segment), tombstones_acquire(p->dead),
-                                         p->row_count};
+        v->parts[i] = (struct view_part){.segment = segment_acquire(p->segment),
+                                         .dead = tombstones_acquire(p->dead),
+                                         .row_count = p->row_count};
     }
     return v;
 }
@@ -306,6 +307,7 @@ static struct collection_part copy_part(const struct collection_part *p)
     copy.segment = segment_acquire(p->segment);
     copy.dead = tombstones_acquire(p->dead);
     copy.saved = p->saved ? tombstones_acquire(p->saved) : NULL;
+    copy.index = p->index ? segment_index_acquire(p->index) : NULL;
     return copy;
 }
 
@@ -430,7 +432,8 @@ static void release_files(struct collection *c)
         !is_pinned)
         wal_retire(c->wal, c->manifest.wal_first);
     /* What was being built is named by now. */
-    struct file_gc_keep keep = {.spare = wal_spare_name(c->wal)};
+    struct file_gc_keep keep = collection_files_kept(c);
+    keep.is_building = false;
     if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, &keep, &err) != 0)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
 }

@@ -272,7 +272,7 @@ static void on_set_index(struct host *h, struct order_message *m)
     struct error err = {0};
     uint8_t metric = m->metric ? m->metric : h->collection->manifest.fields[0].metric;
 
-    order_answer(m, collection_set_index(h->collection, (uint8_t)m->plan.kind, metric, &err), &err);
+    order_answer(m, collection_set_index(h->collection, &m->plan, metric, &err), &err);
 }
 
 static void on_set_sync(struct host *h, struct order_message *m)

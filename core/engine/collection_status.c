@@ -11,15 +11,29 @@ void collection_status_destroy(void *status)
 }
 
 /* Flat is searched by without being built, and keeps no parameters. */
-static void fill_index(const struct manifest *m, struct collection_status *s)
+static void fill_index(const struct collection *c, struct collection_status *s)
 {
-    const struct index_vtab *kind = index_find(m->fields[0].index_kind);
+    const struct manifest_field *f = &c->manifest.fields[0];
+    const struct index_vtab *kind = index_find(f->index_kind);
+    struct collection_index_count count;
+    uint64_t sealed_rows = 0;
 
     if (!kind) return;
-    s->plan.kind = (enum index_kind)m->fields[0].index_kind;
+    s->plan.kind = (enum index_kind)f->index_kind;
     index_params_init(kind, &s->plan.params);
-    s->indexed_segment_count = m->segment_count;
+    s->indexed_segment_count = c->manifest.segment_count;
     s->index_progress = 1;
+    if (!collection_plan_of(f, &s->plan)) return;
+    collection_count_indexes(c, UINT64_MAX, &count);
+    for (uint32_t i = 0; i < c->manifest.segment_count; i++)
+        sealed_rows += c->manifest.segments[i].row_count;
+    double rows = (double)count.indexed_rows;
+    if (c->index_build)
+        rows += (double)index_builder_progress(c->index_build) *
+                index_builder_row_count(c->index_build);
+    s->indexed_segment_count = count.built;
+    s->index_progress = sealed_rows == count.indexed_rows ? 1 : (float)(rows / (double)sealed_rows);
+    s->index_bytes = count.memory_bytes;
 }
 
 int engine_fill_status(const struct host *h, struct collection_status *s, struct error *err)
@@ -29,7 +43,7 @@ int engine_fill_status(const struct host *h, struct collection_status *s, struct
 
     s->dim = c->dim ? c->dim : m->fields[0].dim;
     s->metric = m->fields[0].metric;
-    fill_index(m, s);
+    fill_index(c, s);
     s->sync_level = m->sync_level;
     s->sync_interval_ms = m->sync_interval_ms;
     s->segment_count = m->segment_count;

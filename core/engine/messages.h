@@ -79,6 +79,7 @@ struct order_message {
     char *text;                       /* DESCRIBE: owned; NULL: none */
     struct installed_hook *hook;      /* SET_HOOK: a reference */
     struct collection_status *status; /* INFO: where to; owned until answered */
+    uint64_t wait_lsn;                /* SET_INDEX, while it waits: for segments up to here */
 };
 
 /* What an actor knows of its collection. */
@@ -89,6 +90,7 @@ struct collection_status {
     struct index_plan plan;
     uint32_t indexed_segment_count; /* sealed segments that are searched by the plan */
     float index_progress;           /* 0 to 1, of the rows of all sealed segments */
+    size_t index_bytes;             /* of what is loaded of indexes */
     uint8_t sync_level;
     uint32_t sync_interval_ms;
     uint32_t segment_count;

@@ -28,6 +28,7 @@ void view_release(struct view *v)
     /* The last release sees what all others did before theirs. */
     if (!v || atomic_sub_acq_rel(&v->reference_count, 1u) != 1) return;
     for (size_t i = 0; i < v->part_count; i++) {
+        segment_index_release(v->parts[i].index);
         segment_release(v->parts[i].segment);
         tombstones_release(v->parts[i].dead);
     }

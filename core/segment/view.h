@@ -6,13 +6,15 @@
 
 #include "base/thread.h"
 #include "segment/segment.h"
+#include "segment/segment_index.h"
 #include "store/installed_hook.h"
 #include "store/tombstones.h"
 
 struct view_part {
     struct segment *segment;
     struct tombstones *dead;
-    uint32_t row_count; /* rows that this view may see */
+    uint32_t row_count;          /* rows that this view may see */
+    struct segment_index *index; /* NULL: it has none */
 };
 struct view {
     _Atomic(uint32_t) reference_count;

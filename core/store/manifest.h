@@ -120,7 +120,7 @@ uint64_t manifest_replay_from(const struct manifest *m);
 /* Does any field have an index of a kind that the first releases did not know? */
 bool manifest_has_index(const struct manifest *m);
 /* The index of a segment's field; NULL: none is named. */
-struct manifest_part *manifest_find_index(struct manifest_segment *s, uint16_t field);
+const struct manifest_part *manifest_find_index(const struct manifest_segment *s, uint16_t field);
 /* Name no index of it any more. */
 void manifest_drop_indexes(struct manifest_segment *s);
 

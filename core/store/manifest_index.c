@@ -82,7 +82,7 @@ uint32_t manifest_index_count(const struct manifest_segment *s)
     return count;
 }
 
-struct manifest_part *manifest_find_index(struct manifest_segment *s, uint16_t field)
+const struct manifest_part *manifest_find_index(const struct manifest_segment *s, uint16_t field)
 {
     for (uint32_t i = 0; i < s->part_count; i++)
         if (s->parts[i].kind == PART_INDEX && s->parts[i].field == field) return &s->parts[i];

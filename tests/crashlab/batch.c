@@ -8,7 +8,7 @@
 #include "store/file_gc.h"
 
 /* Ids that the collection will give. */
-static bool give_ids(const struct oracle *o, struct oracle_group *g)
+static bool give_ids(const struct lab_oracle *o, struct oracle_group *g)
 {
     int first = o->states[o->lsn].max_number + 1;
 
@@ -45,7 +45,7 @@ static void make_write(struct collection_write *w, const struct oracle_group *g,
     }
 }
 
-static void submit(struct batch *b, struct oracle *o, size_t i)
+static void submit(struct batch *b, struct lab_oracle *o, size_t i)
 {
     b->befores[i] = o->lsn;
     if (b->groups[i].is_request && b->groups[i].request == 0)
@@ -54,7 +54,7 @@ static void submit(struct batch *b, struct oracle *o, size_t i)
     b->lsns[i] = o->lsn > b->befores[i] ? o->lsn : 0;
 }
 
-int batch_make(struct batch *b, struct oracle *o, const char *word)
+int batch_make(struct batch *b, struct lab_oracle *o, const char *word)
 {
     *b = (struct batch){0};
     size_t count = word_groups(word, b->groups);
@@ -80,7 +80,7 @@ static void raise_to(uint16_t *promise, uint64_t lsn)
 }
 
 /* The groups from i on, as if none of them had been submitted. */
-static void submit_again(struct batch *b, struct oracle *o, size_t i)
+static void submit_again(struct batch *b, struct lab_oracle *o, size_t i)
 {
     oracle_take_back(o, b->befores[i]);
     for (size_t k = i; k < b->count; k++) {
@@ -90,7 +90,7 @@ static void submit_again(struct batch *b, struct oracle *o, size_t i)
     }
 }
 
-static void note_code(struct batch *b, struct oracle *o, size_t i, int code)
+static void note_code(struct batch *b, struct lab_oracle *o, size_t i, int code)
 {
     bool is_refused = code && code != b->codes[i] && code != LYNSE_OUTCOME_UNKNOWN;
 
@@ -99,13 +99,13 @@ static void note_code(struct batch *b, struct oracle *o, size_t i, int code)
     submit_again(b, o, i);
 }
 
-void batch_look(struct batch *b, struct oracle *o)
+void batch_look(struct batch *b, struct lab_oracle *o)
 {
     for (size_t i = 0; i < b->count; i++)
         if (!b->is_answered[i]) note_code(b, o, i, b->in_engine[i]->error.code);
 }
 
-int batch_answered(struct batch *b, struct target *t, struct oracle *o,
+int batch_answered(struct batch *b, struct target *t, struct lab_oracle *o,
                    const struct collection_write *w)
 {
     size_t i = (size_t)(w - b->writes);
@@ -159,7 +159,7 @@ static uint32_t hook_step(const struct installed_hooks *hooks)
     return h ? 2 * (uint32_t)h->version + (h->is.source.size == 0) : 0;
 }
 
-struct installed_hook *hook_ask(struct oracle *o, struct alloc *a, bool is_drop)
+struct installed_hook *hook_ask(struct lab_oracle *o, struct alloc *a, bool is_drop)
 {
     uint32_t step = o->hook.promised;
     char source[HOOK_SOURCE_BYTES];
@@ -173,13 +173,13 @@ struct installed_hook *hook_ask(struct oracle *o, struct alloc *a, bool is_drop)
     return h;
 }
 
-void hook_answered(struct oracle *o, int rc, const struct error *err)
+void hook_answered(struct lab_oracle *o, int rc, const struct error *err)
 {
     if (rc == 0) o->hook.promised = o->hook.asked;
     else if (err->code != LYNSE_OUTCOME_UNKNOWN) o->hook.asked = o->hook.promised;
 }
 
-static int check_hook(struct target *t, struct oracle *o, const struct collection *c,
+static int check_hook(struct target *t, struct lab_oracle *o, const struct collection *c,
                       const struct view *v, bool is_fresh)
 {
     const struct installed_hooks *hooks = &c->manifest.hooks;
@@ -201,7 +201,7 @@ static int check_hook(struct target *t, struct oracle *o, const struct collectio
 
 /* ---- promises ---- */
 /* Its answer is that of the first time. */
-static int retry_applied(struct target *t, struct oracle *o, struct collection *c, size_t lsn)
+static int retry_applied(struct target *t, struct lab_oracle *o, struct collection *c, size_t lsn)
 {
     const struct oracle_state *s = &o->states[lsn];
     struct oracle_rows rows;
@@ -225,7 +225,7 @@ static int retry_applied(struct target *t, struct oracle *o, struct collection *
 }
 
 /* A crash took it: it is a write like any other, and answered so. */
-static int retry_lost(struct target *t, struct oracle *o, struct collection *c)
+static int retry_lost(struct target *t, struct lab_oracle *o, struct collection *c)
 {
     struct batch b = {.groups = {o->states[o->lsn + 1].group}, .count = 1};
     struct collection_write *one = &b.writes[0];
@@ -242,7 +242,7 @@ static int retry_lost(struct target *t, struct oracle *o, struct collection *c)
     return rc;
 }
 
-int batch_retry(struct target *t, struct oracle *o, struct collection *c, bool is_fresh)
+int batch_retry(struct target *t, struct lab_oracle *o, struct collection *c, bool is_fresh)
 {
     bool has_lost = is_fresh && o->lsn < o->top;
 
@@ -255,7 +255,7 @@ int batch_retry(struct target *t, struct oracle *o, struct collection *c, bool i
     return 0;
 }
 
-void promise_look(struct oracle *o, const struct collection *c, const struct view *view)
+void promise_look(struct lab_oracle *o, const struct collection *c, const struct view *view)
 {
     if (view && hook_step(&view->hooks) == o->hook.asked) o->hook.promised = o->hook.asked;
     if (view) {
@@ -322,7 +322,8 @@ static int check_leaks(struct target *t, struct collection *c)
     return l.name[0] ? target_fail(t, "file '%s' is left behind", l.name) : 0;
 }
 
-static int check_numbers(struct target *t, struct oracle *o, struct collection *c, bool is_fresh)
+static int check_numbers(struct target *t, struct lab_oracle *o, struct collection *c,
+                         bool is_fresh)
 {
     int max = c->has_int_id ? (int)c->max_int_id : -1;
 
@@ -334,7 +335,7 @@ static int check_numbers(struct target *t, struct oracle *o, struct collection *
     return 0;
 }
 
-int collection_judge(struct target *t, struct oracle *o, struct collection *c, bool is_fresh,
+int collection_judge(struct target *t, struct lab_oracle *o, struct collection *c, bool is_fresh,
                      bool is_sealing)
 {
     uint64_t lsn = c->applied_lsn;

@@ -30,35 +30,35 @@ struct batch {
 
 /* Submit the groups to the oracle and make their writes, which are in_engine unless the caller says
  * otherwise.  -1: no write, or an auto id too many. */
-int batch_make(struct batch *b, struct oracle *o, const char *word);
+int batch_make(struct batch *b, struct lab_oracle *o, const char *word);
 void batch_deinit(struct batch *b);
 /* Tell the oracle which groups are refused as things stand: those behind meet another state. */
-void batch_look(struct batch *b, struct oracle *o);
+void batch_look(struct batch *b, struct lab_oracle *o);
 /* Send the groups once more whose requests the collection must remember: nothing is applied.  After
  * a crash (is_fresh) the first group that it took, too: it is applied, for once.  Between batches;
  * the collection's answers are not looked at elsewhere. */
-int batch_retry(struct target *t, struct oracle *o, struct collection *c, bool is_fresh);
+int batch_retry(struct target *t, struct lab_oracle *o, struct collection *c, bool is_fresh);
 /* One answer; raises the oracle's promises.  -1: t->why. */
-int batch_answered(struct batch *b, struct target *t, struct oracle *o,
+int batch_answered(struct batch *b, struct target *t, struct lab_oracle *o,
                    const struct collection_write *w);
 /* All were answered? */
 int batch_finish(struct batch *b, struct target *t);
 
 /* Promises by what a collection shows: its view (P3), the hook in it, and its durable_lsn. */
-void promise_look(struct oracle *o, const struct collection *c, const struct view *view);
+void promise_look(struct lab_oracle *o, const struct collection *c, const struct view *view);
 
 /* ---- the hook: "hook" installs the next version of it, "unhook" drops it ---- */
 
 /* What the order is to carry, and the oracle is told that it is asked for; NULL: there is nothing
  * to drop, or the one before is in doubt until the collection is opened again.  Aborts without
  * memory. */
-struct installed_hook *hook_ask(struct oracle *o, struct alloc *a, bool is_drop);
-void hook_answered(struct oracle *o, int rc,
+struct installed_hook *hook_ask(struct lab_oracle *o, struct alloc *a, bool is_drop);
+void hook_answered(struct lab_oracle *o, int rc,
                    const struct error *err); /* how the order was answered */
 
 /* The state of an opened collection against the oracle; is_fresh: it becomes the oracle's, and no
  * file is left behind (but a seal that is under way has files that nothing names yet). */
-int collection_judge(struct target *t, struct oracle *o, struct collection *c, bool is_fresh,
+int collection_judge(struct target *t, struct lab_oracle *o, struct collection *c, bool is_fresh,
                      bool is_sealing);
 
 #endif

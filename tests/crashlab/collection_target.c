@@ -33,7 +33,7 @@ static struct alone *state_of(struct target *t)
     return t->state;
 }
 
-static struct oracle *oracle_of(struct target *t)
+static struct lab_oracle *oracle_of(struct target *t)
 {
     return &t->world->slots[0].oracle;
 }
@@ -98,7 +98,7 @@ static int open_target(struct target *t, struct error *err)
 static void look(struct target *t)
 {
     struct alone *s = t->state;
-    struct oracle *o = oracle_of(t);
+    struct lab_oracle *o = oracle_of(t);
     const struct view *v = s ? s->slot.current : NULL;
 
     if (s && s->is_opening && v && v->lsn <= o->lsn) {
@@ -148,7 +148,7 @@ static int write_word(struct target *t, const char *word)
     return rc;
 }
 
-static void promise_all(struct oracle *o, uint64_t lsn)
+static void promise_all(struct lab_oracle *o, uint64_t lsn)
 {
     if (lsn > o->promise.power) o->promise.power = (uint16_t)lsn;
     if (lsn > o->promise.kill) o->promise.kill = (uint16_t)lsn;
@@ -220,7 +220,7 @@ static int checkpoint(struct target *t, struct error *err)
 static int close_and_open(struct target *t, struct error *err)
 {
     struct alone *s = t->state;
-    struct oracle *o = oracle_of(t);
+    struct lab_oracle *o = oracle_of(t);
 
     if (s->c->seal.is_active && seal_finish(t, false, err) != 0) return -1;
     struct collection *c = s->c;
@@ -245,7 +245,7 @@ static int close_and_open(struct target *t, struct error *err)
 static int set_level(struct target *t, uint8_t level, struct error *err)
 {
     struct alone *s = t->state;
-    struct oracle *o = oracle_of(t);
+    struct lab_oracle *o = oracle_of(t);
     bool was_none = s->c->manifest.sync_level == SYNC_NONE;
 
     if (s->c->seal.is_active && seal_finish(t, false, err) != 0) return -1;
@@ -271,7 +271,7 @@ static int sync_word(struct target *t, struct error *err)
 static int mark_word(struct target *t, struct error *err)
 {
     struct alone *s = t->state;
-    struct oracle *o = oracle_of(t);
+    struct lab_oracle *o = oracle_of(t);
 
     if (collection_mark(s->c, err) != 0) return -1;
     if (s->c->manifest.sync_level != SYNC_NONE && wal_is_vouched(s->c->wal) &&
@@ -312,7 +312,8 @@ static int perform(struct target *t, const char *word)
     else if (strcmp(word, "mark") == 0) rc = mark_word(t, &err);
     else if (strcmp(word, "close") == 0) rc = close_and_open(t, &err);
     else if (strncmp(word, "mode:", 5) == 0) rc = set_level(t, word_level(word), &err);
-    else if (strcmp(word, "index") == 0) rc = collection_set_index(s->c, 1, 2, &err);
+    else if (strcmp(word, "index") == 0)
+        rc = collection_set_index(s->c, &(struct index_plan){.kind = INDEX_FLAT}, 2, &err);
     else if (strcmp(word, "describe") == 0) rc = collection_set_description(s->c, "words", &err);
     else if (strcmp(word, "hook") == 0) rc = hook_word(t, false, &err);
     else if (strcmp(word, "unhook") == 0) rc = hook_word(t, true, &err);

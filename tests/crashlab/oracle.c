@@ -10,21 +10,21 @@
 
 enum { STATES_MORE = 16 };
 
-void oracle_init(struct oracle *o, struct alloc *a, uint8_t level)
+void oracle_init(struct lab_oracle *o, struct alloc *a, uint8_t level)
 {
-    *o = (struct oracle){.alloc = a, .level = level, .capacity = STATES_MORE};
+    *o = (struct lab_oracle){.alloc = a, .level = level, .capacity = STATES_MORE};
     o->states = mem_zalloc(a, MEM_GENERAL, o->capacity * sizeof *o->states);
     CHECK(o->states);
     o->states[0].max_number = -1;
 }
 
-void oracle_deinit(struct oracle *o)
+void oracle_deinit(struct lab_oracle *o)
 {
     mem_free(o->alloc, o->states);
-    *o = (struct oracle){0};
+    *o = (struct lab_oracle){0};
 }
 
-void oracle_copy(struct oracle *to, const struct oracle *from)
+void oracle_copy(struct lab_oracle *to, const struct lab_oracle *from)
 {
     *to = *from;
     to->capacity = from->top + 1 + STATES_MORE;
@@ -57,7 +57,7 @@ static void apply_row(struct oracle_row *r, const struct oracle_group *g, size_t
     r->is_live = true;
 }
 
-static void reserve_state(struct oracle *o)
+static void reserve_state(struct lab_oracle *o)
 {
     if (o->lsn + 1 < o->capacity) return;
     o->capacity *= 2;
@@ -65,7 +65,8 @@ static void reserve_state(struct oracle *o)
     CHECK(o->states);
 }
 
-void oracle_submit(struct oracle *o, const struct oracle_group *g, int *out_code, size_t *out_rows)
+void oracle_submit(struct lab_oracle *o, const struct oracle_group *g, int *out_code,
+                   size_t *out_rows)
 {
     reserve_state(o);
     const struct oracle_state *before = &o->states[o->lsn];
@@ -100,7 +101,7 @@ void oracle_submit(struct oracle *o, const struct oracle_group *g, int *out_code
     if (from > o->remembered_from) o->remembered_from = from;
 }
 
-void oracle_take_back(struct oracle *o, size_t lsn)
+void oracle_take_back(struct lab_oracle *o, size_t lsn)
 {
     if (o->lsn > lsn) o->lsn = lsn;
 }
@@ -193,8 +194,8 @@ static int compare_document(const struct oracle_row *want, struct slice got, str
 }
 
 /* The bytes of one row against what its version was made of. */
-static int compare_row(const struct oracle *o, const struct view_part *p, uint32_t row, int index,
-                       size_t lsn, char why[WHY_BYTES])
+static int compare_row(const struct lab_oracle *o, const struct view_part *p, uint32_t row,
+                       int index, size_t lsn, char why[WHY_BYTES])
 {
     const struct oracle_row *want = &o->states[lsn].rows[index];
     struct record_id id = oracle_id(index);
@@ -219,7 +220,7 @@ static int compare_row(const struct oracle *o, const struct view_part *p, uint32
     return rc == 0 ? 0 : say(why, "wrong document", &id, lsn, NULL);
 }
 
-static int compare_id(const struct oracle *o, struct view *v, int index, size_t lsn,
+static int compare_id(const struct lab_oracle *o, struct view *v, int index, size_t lsn,
                       char why[WHY_BYTES])
 {
     const struct oracle_row *want = &o->states[lsn].rows[index];
@@ -239,7 +240,7 @@ static int compare_id(const struct oracle *o, struct view *v, int index, size_t 
 }
 
 /* Every live row is one that its id finds: no second live version, no unknown id. */
-static int compare_live_rows(const struct oracle *o, struct view *v, size_t lsn,
+static int compare_live_rows(const struct lab_oracle *o, struct view *v, size_t lsn,
                              char why[WHY_BYTES])
 {
     bool is_seen[ORACLE_IDS] = {false};
@@ -263,7 +264,7 @@ static int compare_live_rows(const struct oracle *o, struct view *v, size_t lsn,
     return 0;
 }
 
-int oracle_compare(const struct oracle *o, struct view *v, size_t lsn, char why[WHY_BYTES])
+int oracle_compare(const struct lab_oracle *o, struct view *v, size_t lsn, char why[WHY_BYTES])
 {
     uint64_t live = 0;
 

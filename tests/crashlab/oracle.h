@@ -68,7 +68,7 @@ struct oracle_hook {
     uint32_t asked;    /* the same, or the next: then either may be found after a crash */
 };
 
-struct oracle {
+struct lab_oracle {
     struct alloc *alloc;
     struct oracle_hook hook;
     struct oracle_state *states; /* [0] is empty; [m] after LSN m */
@@ -81,14 +81,15 @@ struct oracle {
     uint32_t last_request;
 };
 
-void oracle_init(struct oracle *o, struct alloc *a, uint8_t level);
-void oracle_deinit(struct oracle *o);
-void oracle_copy(struct oracle *to, const struct oracle *from);
+void oracle_init(struct lab_oracle *o, struct alloc *a, uint8_t level);
+void oracle_deinit(struct lab_oracle *o);
+void oracle_copy(struct lab_oracle *to, const struct lab_oracle *from);
 
 /* Submit a group: *out_code is what the engine must answer, *out_rows how many rows change.  A
  * group that changes something is the next LSN. */
-void oracle_submit(struct oracle *o, const struct oracle_group *g, int *out_code, size_t *out_rows);
-void oracle_take_back(struct oracle *o, size_t lsn); /* groups above never happened */
+void oracle_submit(struct lab_oracle *o, const struct oracle_group *g, int *out_code,
+                   size_t *out_rows);
+void oracle_take_back(struct lab_oracle *o, size_t lsn); /* groups above never happened */
 
 /* The rows of a group as the engine wants them; memory of `out`. */
 struct oracle_rows {
@@ -105,5 +106,5 @@ void oracle_vector(int id, uint16_t value, float out[ORACLE_DIM]);
 /* Is the view the state after `lsn` groups, deleted rows that restore needs included?  -1: `why`;
  * ORACLE_CORRUPT: something cannot be read, and says so. */
 enum { WHY_BYTES = 512, ORACLE_CORRUPT = -2 };
-int oracle_compare(const struct oracle *o, struct view *v, size_t lsn, char why[WHY_BYTES]);
+int oracle_compare(const struct lab_oracle *o, struct view *v, size_t lsn, char why[WHY_BYTES]);
 #endif

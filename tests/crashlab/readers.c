@@ -57,7 +57,7 @@ static void write_on(struct meeting *m)
 
 static int judge_view(struct meeting *m, struct view *v, uint64_t least)
 {
-    struct oracle *o = &m->world.slots[0].oracle;
+    struct lab_oracle *o = &m->world.slots[0].oracle;
     char why[WHY_BYTES];
 
     m->writer.ops->look(&m->writer);

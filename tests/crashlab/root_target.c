@@ -73,7 +73,7 @@ static void look(struct target *t)
     for (size_t i = 0; s && i < WORLD_SLOTS; i++) {
         struct host *h = find_host(s, i);
         if (!h || t->world->slots[i].life != SLOT_LIVE) continue;
-        struct oracle *o = &t->world->slots[i].oracle;
+        struct lab_oracle *o = &t->world->slots[i].oracle;
         const struct view *v = h->slot.current;
         if (h->collection) {
             if (s->batch && i == s->current) batch_look(s->batch, o);
@@ -155,7 +155,7 @@ struct sent {
     struct target *t;
     struct batch *batch;
     size_t index;
-    struct oracle *oracle;
+    struct lab_oracle *oracle;
     bool is_answered;
 };
 
@@ -219,7 +219,7 @@ static int write_word(struct target *t, const char *word)
     struct host *h = s->hosts[s->current];
     struct batch b;
     struct sent sent[WORD_GROUPS];
-    struct oracle *o = &t->world->slots[s->current].oracle;
+    struct lab_oracle *o = &t->world->slots[s->current].oracle;
     bool are_answered = false;
 
     if (!h || batch_make(&b, o, word) != 0) return 0;
@@ -247,7 +247,7 @@ static int write_word(struct target *t, const char *word)
 
 /* ---- the other words ---- */
 
-static void promise_all(struct oracle *o, uint64_t lsn)
+static void promise_all(struct lab_oracle *o, uint64_t lsn)
 {
     if (lsn > o->promise.power) o->promise.power = (uint16_t)lsn;
     if (lsn > o->promise.kill) o->promise.kill = (uint16_t)lsn;
@@ -266,7 +266,7 @@ static int order(struct target *t, struct order_message *m, struct error *err)
 static int flush_word(struct target *t, bool retire_log, struct error *err)
 {
     struct root *s = t->state;
-    struct oracle *o = &t->world->slots[s->current].oracle;
+    struct lab_oracle *o = &t->world->slots[s->current].oracle;
     struct order_message *m = engine_order(s->engine, KIND_FLUSH, err);
 
     m->retire_log = retire_log;
@@ -280,7 +280,7 @@ static int flush_word(struct target *t, bool retire_log, struct error *err)
 static int sync_word(struct target *t, struct error *err)
 {
     struct root *s = t->state;
-    struct oracle *o = &t->world->slots[s->current].oracle;
+    struct lab_oracle *o = &t->world->slots[s->current].oracle;
 
     if (order(t, engine_order(s->engine, KIND_SYNC, err), err) != 0) return -1;
     if (s->hosts[s->current] && o->level != SYNC_NONE) promise_all(o, o->lsn);
@@ -290,7 +290,7 @@ static int sync_word(struct target *t, struct error *err)
 static int mode_word(struct target *t, const char *word, struct error *err)
 {
     struct root *s = t->state;
-    struct oracle *o = &t->world->slots[s->current].oracle;
+    struct lab_oracle *o = &t->world->slots[s->current].oracle;
     struct order_message *m = engine_order(s->engine, KIND_SET_SYNC, err);
     uint8_t level = word_level(word);
 
@@ -317,7 +317,7 @@ static int manifest_word(struct target *t, enum message_kind kind, struct error 
 static int hook_word(struct target *t, bool is_drop, struct error *err)
 {
     struct root *s = t->state;
-    struct oracle *o = &t->world->slots[s->current].oracle;
+    struct lab_oracle *o = &t->world->slots[s->current].oracle;
     struct installed_hook *h = NULL;
 
     if (!s->hosts[s->current]) return 0;

@@ -40,7 +40,7 @@ enum slot_life {
 };
 struct slot {
     enum slot_life life;
-    struct oracle oracle; /* of all but NONE */
+    struct lab_oracle oracle; /* of all but NONE */
 };
 struct world {
     struct alloc *alloc;

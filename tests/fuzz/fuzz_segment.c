@@ -70,7 +70,8 @@ static void make_segment(struct disk *d, uint32_t row_count, uint32_t dim,
                                    NULL) == 0);
     }
     active_segment_commit(t, row_count);
-    struct view_part part = {active_segment_base(t), dead, row_count};
+    struct view_part part = {
+        .segment = active_segment_base(t), .dead = dead, .row_count = row_count};
     rng_init(&rng, 1);
     struct segment_build_desc desc = {
         .alloc = d->alloc,

@@ -236,7 +236,7 @@ static int set_metric(struct driver *d)
     struct error err = {0};
     uint8_t metric = choose_metric(&d->rng);
 
-    int rc = collection_set_index(d->c, 1, metric, &err);
+    int rc = collection_set_index(d->c, &(struct index_plan){.kind = INDEX_FLAT}, metric, &err);
     if (rc == 0) d->ref.metric = metric;
     return result(d, "set index", rc, &err);
 }

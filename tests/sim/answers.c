@@ -83,7 +83,7 @@ static int judge_promise(struct sim *s, struct request *r, const struct write_ou
 static int judge_done(struct sim *s, struct request *r, const struct write_outcome *o,
                       size_t lsn_before, size_t rows)
 {
-    const struct oracle *ref = &r->place->oracle;
+    const struct lab_oracle *ref = &r->place->oracle;
     uint64_t lsn = ref->lsn > lsn_before ? ref->lsn : 0;
 
     if (!o) return sim_fail(s, "request %llu: OK without a result", (unsigned long long)r->id);
@@ -101,7 +101,7 @@ static int judge_done(struct sim *s, struct request *r, const struct write_outco
 static int judge_write(struct sim *s, struct request *r, const struct answer *a)
 {
     struct place *p = r->place;
-    struct oracle *o = &p->oracle;
+    struct lab_oracle *o = &p->oracle;
     size_t before = o->lsn, rows;
     int want;
 

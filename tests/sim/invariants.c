@@ -6,7 +6,7 @@
 
 enum { SYSTEM_MESSAGES_MAX = 16 };
 
-size_t live_rows(const struct oracle *o, size_t lsn)
+size_t live_rows(const struct lab_oracle *o, size_t lsn)
 {
     size_t count = 0;
 
@@ -37,7 +37,7 @@ static int broken(struct sim *s, const struct place *p, const char *what)
 static int judge_recovery(struct sim *s, struct place *p, const struct host *h)
 {
     const struct collection *c = h->collection;
-    struct oracle *o = &p->oracle;
+    struct lab_oracle *o = &p->oracle;
     size_t lsn = (size_t)c->applied_lsn;
     char why[WHY_BYTES];
 
@@ -66,7 +66,7 @@ static int check_marks(struct sim *s, struct place *p, const struct host *h)
 {
     const struct collection *c = h->collection;
     const struct view *v = h->slot.current;
-    struct oracle *o = &p->oracle;
+    struct lab_oracle *o = &p->oracle;
     uint64_t durable = durable_lsn(c);
 
     if (c->applied_lsn != p->settled)

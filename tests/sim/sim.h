@@ -49,13 +49,13 @@ struct place {
     struct place *next;
     uint32_t number; /* the catalog's */
     size_t name;
-    struct oracle oracle; /* its groups above `settled` may or may not have happened */
-    size_t settled;       /* LSN of the last group that is applied */
-    size_t floor;         /* LSN that the next recovery must reach */
-    bool is_exact;        /* and must not pass */
-    bool is_judged;       /* what this run of the engine recovered was compared */
-    struct host *host;    /* a handle of ours; NULL: none */
-    bool is_released;     /* the handle was given back: the engine is being closed */
+    struct lab_oracle oracle; /* its groups above `settled` may or may not have happened */
+    size_t settled;           /* LSN of the last group that is applied */
+    size_t floor;             /* LSN that the next recovery must reach */
+    bool is_exact;            /* and must not pass */
+    bool is_judged;           /* what this run of the engine recovered was compared */
+    struct host *host;        /* a handle of ours; NULL: none */
+    bool is_released;         /* the handle was given back: the engine is being closed */
     size_t in_flight;
     size_t weak_in_flight; /* writes among them that ask for less than always */
     size_t auto_in_flight; /* rows among them that will be given an id */
@@ -190,6 +190,6 @@ void read_end_all(struct sim *s);
 /* ---- invariants.c ---- */
 int invariants_check(struct sim *s);                    /* after each step */
 void invariants_glimpse(void *ctx, enum faulty_kind k); /* before each operation of the disk */
-size_t live_rows(const struct oracle *o, size_t lsn);
+size_t live_rows(const struct lab_oracle *o, size_t lsn);
 
 #endif

@@ -110,6 +110,7 @@ return {
       ["collection_apply.c"] = "the parts of a collection, the view of them, and replay",
       ["collection_check.c"] = "every invariant over every file and the state; never writes",
       ["collection_fields.c"] = "may a manifest say that of its vector fields?",
+      ["collection_index.c"] = "which index the segments are to have, and which they have",
       ["collection_open.c"] = "create, recover, close",
       ["collection_options.c"] =
          "what a collection is told rather than fed; each change is one manifest",
@@ -242,13 +243,17 @@ return {
       ["compaction_policy.[ch]"] =
          "which sealed segments to merge next: sizes in, a run of neighbours out",
       ["row_chunks.[ch]"] = "the memory of a tail's rows: columns in chunks that never move",
+      ["index_builder.[ch]"] = "the index of one segment, built and written by many threads",
       ["sealed_segment.[ch]"] = "an immutable segment: its mapped ids, vectors and documents",
       ["segment.[ch]"] =
          "what a segment is: rows in LSN order, each with id, LSN, vector and document",
+      ["segment_index.[ch]"] =
+         "a sealed segment's index: a file, and in memory once a search wanted it",
       ["segment_shadow.[ch]"] =
          "the shadow of a segment's vectors, made by the searches that read them",
       ["segment_builder.[ch]"] =
          "frozen rows → the files of one sealed segment (R5), on a job thread",
+      ["whole_rows.[ch]"] = "a segment's vectors, verified once and read at fixed addresses",
       ["view.[ch]"] =
          "the one thing that readers see: an immutable list of segments and their deletions",
       ["view_verify.[ch]"] = "is everything that a view shows as it must be?",

@@ -189,7 +189,8 @@ static void other_order(struct history *h)
         assert_ok(collection_mark(h->bed.c, &err), &err);
         break;
     case 2:
-        assert_ok(collection_set_index(h->bed.c, 1, (uint8_t)(1 + rng_below(&h->rng, 3)), &err),
+        assert_ok(collection_set_index(h->bed.c, &(struct index_plan){.kind = INDEX_FLAT},
+                                       (uint8_t)(1 + rng_below(&h->rng, 3)), &err),
                   &err);
         break;
     case 3:

@@ -20,7 +20,9 @@ static void every_metric_and_index_kind_outlives_the_process(void **state)
     set_up(&b, fs);
     for (unsigned kind = INDEX_NONE; kind <= INDEX_KIND_MAX; kind++) {
         for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
-            assert_ok(collection_set_index(b.c, (uint8_t)kind, (uint8_t)metric, &err), &err);
+            struct index_plan plan = {.kind = (enum index_kind)kind};
+            if (kind != INDEX_NONE) index_params_init(index_find(kind), &plan.params);
+            assert_ok(collection_set_index(b.c, &plan, (uint8_t)metric, &err), &err);
             bed_abandon(&b);
             assert_ok(bed_open(&b, &err), &err);
             assert_int_equal(b.c->manifest.fields[0].index_kind, kind);
@@ -42,8 +44,8 @@ static void what_no_registry_knows_is_not_kept(void **state)
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         uint64_t epoch = b.c->manifest.epoch;
         struct error err = {0};
-        assert_fails(collection_set_index(b.c, pairs[i][0], pairs[i][1], &err), &err,
-                     LYNSE_INTERNAL);
+        const struct index_plan plan = {.kind = (enum index_kind)pairs[i][0]};
+        assert_fails(collection_set_index(b.c, &plan, pairs[i][1], &err), &err, LYNSE_INTERNAL);
         assert_int_equal(b.c->manifest.epoch, epoch);
         assert_false(b.c->is_poisoned);
     }
@@ -97,16 +99,14 @@ static void what_no_registry_knows_is_not_opened(void **state)
 {
     (void)state;
     const struct {
-        uint8_t metric, index_kind;
+        uint8_t metric;
         const char *text;
     } cases[] = {
-        {0, INDEX_FLAT, "vector field 'default' has an unknown metric"},
-        {METRIC_MAX + 1, INDEX_FLAT, "vector field 'default' has an unknown metric"},
-        {METRIC_IP, INDEX_KIND_MAX + 1, "vector field 'default' has an unknown index kind"},
+        {0, "vector field 'default' has an unknown metric"},
+        {METRIC_MAX + 1, "vector field 'default' has an unknown metric"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct manifest_field f =
-            field_of(VECTOR_DENSE, STORAGE_F32, cases[i].metric, cases[i].index_kind);
+        struct manifest_field f = field_of(VECTOR_DENSE, STORAGE_F32, cases[i].metric, INDEX_FLAT);
         assert_not_opened(&f, 1, LYNSE_CORRUPT, cases[i].text);
     }
 }

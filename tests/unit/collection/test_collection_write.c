@@ -319,7 +319,8 @@ static void options_may_change_while_a_segment_is_built(void **state)
     assert_ok(collection_seal_begin(f->bed.c, false, &desc, &f->err), &f->err);
     assert_ok(segment_build_run(&desc, &build, &f->err), &f->err);
     /* Its files are named by no manifest yet, and must not be taken for garbage. */
-    assert_ok(collection_set_index(f->bed.c, 1, 3, &f->err), &f->err);
+    assert_ok(collection_set_index(f->bed.c, &(struct index_plan){.kind = INDEX_FLAT}, 3, &f->err),
+              &f->err);
     assert_ok(collection_set_description(f->bed.c, "meanwhile", &f->err), &f->err);
     assert_ok(collection_seal_finish(f->bed.c, &build, false, &f->err), &f->err);
     segment_build_deinit(&build);
@@ -368,7 +369,9 @@ static void a_reader_is_told_that_it_cannot_write(void **state)
     size_t parts = f->bed.c->part_count;
     assert_fails(collection_flush(f->bed.c, false, &f->err), &f->err, LYNSE_READ_ONLY);
     assert_int_equal(f->bed.c->part_count, parts);
-    assert_fails(collection_set_index(f->bed.c, 1, 1, &f->err), &f->err, LYNSE_READ_ONLY);
+    assert_fails(
+        collection_set_index(f->bed.c, &(struct index_plan){.kind = INDEX_FLAT}, 1, &f->err),
+        &f->err, LYNSE_READ_ONLY);
     assert_ok(bed_close(&f->bed, &f->err), &f->err);
     free_group(&g);
 }

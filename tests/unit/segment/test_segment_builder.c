@@ -257,7 +257,8 @@ static void build_and_replace(struct builder_fixture *f)
         assert_sealed_row(s, row, &expected->rows[row]);
     drop_parts(f);
     f->part_count = 1;
-    f->parts[0] = (struct view_part){s, tombstones_acquire(b.dead), expected->row_count};
+    f->parts[0] = (struct view_part){
+        .segment = s, .dead = tombstones_acquire(b.dead), .row_count = expected->row_count};
     memcpy(f->model[0], expected, sizeof *expected);
     segment_build_deinit(&b);
     free(expected);

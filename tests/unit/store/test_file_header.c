@@ -85,7 +85,7 @@ static void what_is_newer_is_named_with_both_versions(void **state)
     store_u32(bytes + 20, FEATURE_HOOKS);
     assert_ok(decode(bytes, &OWNER, &read_only, &err), &err);
     assert_false(read_only);
-    store_u32(bytes + 20, FEATURE_HOOKS << 1);
+    store_u32(bytes + 20, FEATURE_INDEXES << 1);
     assert_ok(decode(bytes, &OWNER, &read_only, &err), &err);
     assert_true(read_only);
 }

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* whole_rows.h — the vectors of a segment, verified once from the first to the last, so that any
+ * row can be read at a fixed address without asking (vector_source.all).
+ *
+ * What "verified" promises is what it promises of a run: the bytes were right when they were looked
+ * at, and they are those of a file that nobody writes (R12).
+ * THREADS  Stepped by one at a time, which hands it over; then it is constant, and any may read.
+ */
+#ifndef SEGMENT_WHOLE_ROWS_H
+#define SEGMENT_WHOLE_ROWS_H
+
+#include "segment/segment.h"
+
+struct whole_rows {
+    struct vector_source source; /* first; may be read at any time */
+    struct segment *segment;     /* borrowed */
+    uint32_t row_count;
+    uint32_t row; /* those before it are verified */
+    bool is_run;  /* they lie one after another from here on: */
+    const float *vectors, *norms;
+};
+
+void whole_rows_init(struct whole_rows *w, struct segment *segment, uint32_t row_count);
+/* Verify about BUILD_STEP_BYTES of vectors.  0: more is left; 1: done, and source.all is set, but
+ * for a segment whose rows lie in several places; -1: what its vectors say. */
+int whole_rows_step(struct whole_rows *w, struct error *err);
+
+#endif
