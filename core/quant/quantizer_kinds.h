@@ -5,7 +5,9 @@
 
 #include <stdint.h>
 
-#define QUANTIZER_KINDS(_) _(RAW, raw) _(SHADOWED, shadowed)
+#define QUANTIZER_KINDS(_)                                                                         \
+    _(RAW, raw)                                                                                    \
+    _(SHADOWED, shadowed) _(SQ8, sq8) _(RABITQ, rabitq) _(POLARVEC, polarvec) _(SQ4, sq4)
 
 enum quantizer_kind {
 #define QUANTIZER_NUMBER(KIND, name) QUANTIZER_##KIND,

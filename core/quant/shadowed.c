@@ -28,11 +28,11 @@
  * FAILURE     That of raw.c; to nominate cannot fail.
  */
 #include <math.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "quant/digits.h"
 #include "quant/raw.h"
 
 enum { PIECE_ROWS = 256 }; /* whose products stay in the first cache */
@@ -82,53 +82,6 @@ static void shadowed_nominate(struct oracle *base, uint32_t row, uint32_t row_co
         row_count -= run.row_count;
         out += run.row_count;
     }
-}
-
-/* The nearest integer of one below 2^22; without a branch, as the loops below. */
-static inline int32_t nearest(float x)
-{
-    const float shift = 0x1.8p23f;
-    return (int32_t)((x + shift) - shift);
-}
-
-static float largest_of(const float *vector, uint32_t dim)
-{
-    int32_t most = 0; /* bits of floats that are not negative are in their order */
-    float out;
-
-    for (uint32_t i = 0; i < dim; i++) {
-        int32_t bits;
-        memcpy(&bits, &vector[i], sizeof bits);
-        bits &= INT32_MAX;
-        most = bits > most ? bits : most;
-    }
-    memcpy(&out, &most, sizeof out);
-    return out;
-}
-
-/* The query in digits; the step. */
-static float make_digits(struct code_query *codes, int8_t *digits, const float *query, uint32_t dim)
-{
-    float most = largest_of(query, dim), largest = (float)code_digits_max(dim);
-    float inverse = largest / most;
-    size_t stride = code_stride(dim);
-    int32_t sum = 0;
-
-    memset(digits, 0, 2 * stride);
-    for (uint32_t first = 0; first < dim; first += CODE_CHUNK) {
-        uint32_t count = dim - first < CODE_CHUNK ? dim - first : CODE_CHUNK;
-        int8_t *restrict high = digits + 2 * (size_t)first, *restrict low = high + CODE_CHUNK;
-        const float *restrict from = query + first;
-        for (uint32_t i = 0; i < count; i++) {
-            int32_t number = nearest(from[i] * inverse);
-            int32_t upper = (number + CODE_BASE / 2) >> 7;
-            high[i] = (int8_t)upper;
-            low[i] = (int8_t)(number - upper * CODE_BASE);
-            sum += number;
-        }
-    }
-    *codes = (struct code_query){digits, stride, (uint32_t)sum * CODE_ZERO};
-    return most / largest;
 }
 
 /* The numbers of the bound, in double: what is cut off when they become floats is within the
@@ -192,7 +145,8 @@ static struct oracle *shadowed_oracle_init(void *memory, const struct oracle_des
     o->raw.base.ops = &ops;
     o->make_max = SHADOW_SEARCH_BYTES / o->raw.base.row_bytes + 1;
     if (!o->is_useful) return &o->raw.base;
-    o->bounds.step = make_digits(&o->codes, digits, desc->query.vector, dim);
+    o->bounds.step = digits_make(&o->codes, digits, desc->query.vector, dim, code_digits_max(dim),
+                                 &(int32_t){0});
     make_bounds(&o->bounds, o->raw.value, norm, dim);
     return &o->raw.base;
 }

@@ -203,17 +203,23 @@ return {
       ["vfs_record.[ch]"] = "a VFS that passes everything on to another one and calls an observer",
    },
    ["core/quant"] = {
+      ["coded.[ch]"] = "quantizers of 1 to 8 bits a component: what they are, trained and kept",
+      ["coded_encode.c"] = "vectors to codes, as rows and as blocks",
+      ["coded_oracle.c"] = "distances as codes tell them, and how far off they may be",
+      ["digits.[ch]"] = "a query as integers of two digits, as kernels over codes want it",
       ["oracle.h"] = "distances between one query and the rows of one segment, by row number",
       ["quantizer.h"] =
          "what a quantizer is: a way to hold vectors, and the oracle that reads them",
       ["quantizer_kinds.h"] = "the list of quantizers",
       ["quantizer_registry.c"] = "quantizers by number and by name",
+      ["rabitq.c"] = "RaBitQ, 1 to 8 bits, and PolarVec",
       ["raw.c"] = "no quantization: f32 vectors as they were given, norms beside them",
       ["raw.h"] = "the oracle over f32 vectors, for oracles that know more and fall back on it",
       ["shadow.[ch]"] =
          "rows in 8-bit codes beside the rows themselves, each with how far off they are",
       ["shadowed.c"] =
          "exact distances, and bounds of them out of a shadow: a quarter of the memory",
+      ["sq.c"] = "scalar quantizers, SQ8 and SQ4",
       ["vector_source.h"] = "where an oracle finds the full vectors: runs of rows in memory",
    },
    ["core/query"] = {

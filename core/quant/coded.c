@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coded.c — a quantizer of codes is trained over a sample, kept as bytes, and opened again.
+ *
+ * WHAT        Trained is a center, the mean of the prepared vectors; in the scaled frame also the
+ *             range of each component: within so many deviations of the mean, and no further than
+ *             what the sample had, which for few bits loses less than it gains.  The rotation is
+ *             drawn from a seed.
+ * BYTES       struct saved_head, then center, and for the scaled frame lows and steps, dim floats
+ *             each.  Numbers that are not finite, or another dimension, are no quantizer's: CORRUPT.
+ * THREADS     A trained quantizer is immutable.
+ * FAILURE     As quantizer.h has it.
+ */
+#include "quant/coded.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/finite.h"
+#include "base/rng.h"
+
+enum { SAVED_VERSION = 1, SAMPLE_MAX = 1 << 16, ROUNDS_OF_POWER = 3, ROUNDS = 4 };
+
+struct saved_head {
+    uint32_t version;
+    uint32_t frame, bits, dim;
+    uint64_t seed;
+};
+_Static_assert(sizeof(struct saved_head) == 24, "written as it is");
+
+bool coded_takes(const struct metric_info *metric)
+{
+    const struct simd_kernels *kernels = kernels_active();
+    dense_pair_f32_fn *pair = metric_kernels(metric->metric, kernels).pair;
+    return pair == (metric->value == METRIC_VALUE_DISTANCE ? kernels->dense_l2_f32
+                                                           : kernels->dense_dot_f32);
+}
+
+bool coded_can_tell(float norm)
+{
+    return norm == 0 || (norm >= SHADOW_NORM_MIN && norm <= SHADOW_NORM_MAX);
+}
+
+float coded_factor(const struct coded *q, float norm)
+{
+    if (q->value != METRIC_VALUE_ANGLE) return 1;
+    return norm > 0 ? 1 / norm : 0;
+}
+
+void coded_widen(const struct coded *q, const float *vector, float factor, float *out)
+{
+    uint32_t dim = q->base.dim;
+    for (uint32_t i = 0; i < dim; i++) out[i] = vector[i] * factor;
+    memset(out + dim, 0, (q->width - dim) * sizeof *out);
+}
+
+/* All of a quantizer in one block, numbers zero. */
+static struct coded *create(struct alloc *a, const struct simd_kernels *kernels, uint32_t dim,
+                            enum metric metric, enum coded_frame frame, uint32_t bits,
+                            struct error *err)
+{
+    uint32_t width = (uint32_t)align_up(dim, QUANT_CHUNK);
+    uint32_t rounds = quant_rotate_span(width) == width ? ROUNDS_OF_POWER : ROUNDS;
+    size_t signs = (size_t)width / 64 * rounds * sizeof(uint64_t);
+    size_t head = align_up(sizeof(struct coded), 64);
+    size_t bytes = head + 3 * (size_t)width * sizeof(float) + signs;
+
+    if (dim < 1 || dim > CODED_DIM_MAX) {
+        error_set(err, LYNSE_LIMIT, "dim: %u, at most %d where vectors are quantized", dim,
+                  CODED_DIM_MAX);
+        return NULL;
+    }
+    uint8_t *memory = (uint8_t *)mem_alloc_aligned(a, MEM_SEGMENT, bytes, 64);
+    if (!memory) {
+        error_no_memory(err, bytes);
+        return NULL;
+    }
+    memset(memory, 0, bytes);
+    struct coded *q = (struct coded *)(void *)memory;
+    float *numbers = (float *)(void *)(memory + head);
+    *q = (struct coded){
+        .base = {NULL, dim, metric},
+        .alloc = a,
+        .kernels = kernels,
+        .frame = frame,
+        .value = metric_find(metric)->value,
+        .bits = bits,
+        .width = width,
+        .round_count = rounds,
+        .center = numbers,
+        .turned_center = numbers + width,
+        .lows = numbers + width,
+        .steps = numbers + 2 * (size_t)width,
+        .signs = (uint64_t *)(void *)(numbers + 3 * (size_t)width),
+    };
+    return q;
+}
+
+/* What follows from the numbers that are kept. */
+static void complete(struct coded *q)
+{
+    struct rng r;
+
+    q->center_norm = sqrtf(q->kernels->dense_dot_f32(q->center, q->center, q->width));
+    if (q->frame != CODED_TURNED) return;
+    rng_init(&r, q->seed);
+    for (size_t i = 0; i < (size_t)q->width / 64 * q->round_count; i++) q->signs[i] = rng_u64(&r);
+    memcpy(q->turned_center, q->center, q->width * sizeof *q->center);
+    q->kernels->quant_rotate(q->turned_center, q->width, q->signs, q->round_count);
+}
+
+void coded_destroy(struct quantizer *base)
+{
+    if (base) mem_free(coded_of(base)->alloc, (void *)(uintptr_t)base);
+}
+
+/* ---- Training ---- */
+
+/* Sums over the sample, of width each. */
+struct sample {
+    double *sums, *squares;
+    float *least, *most;
+    uint32_t count;
+};
+
+static void add_to_sample(struct sample *s, const struct coded *q, const float *vector, float norm)
+{
+    if (!coded_can_tell(norm)) return;
+    float factor = coded_factor(q, norm);
+    for (uint32_t i = 0; i < q->base.dim; i++) {
+        float x = vector[i] * factor;
+        s->sums[i] += (double)x;
+        s->squares[i] += (double)x * (double)x;
+        s->least[i] = x < s->least[i] ? x : s->least[i];
+        s->most[i] = x > s->most[i] ? x : s->most[i];
+    }
+    s->count++;
+}
+
+static int draw_sample(struct sample *s, const struct coded *q,
+                       const struct quantizer_train_desc *d, struct error *err)
+{
+    uint32_t count = d->row_count < SAMPLE_MAX ? d->row_count : SAMPLE_MAX;
+
+    for (uint32_t i = 0; i < q->width; i++) {
+        s->least[i] = INFINITY;
+        s->most[i] = -INFINITY;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = (uint32_t)((uint64_t)i * d->row_count / count);
+        struct vector_run run;
+        if (d->vectors->run(d->vectors, row, 1, &run, err) != 0) return -1;
+        add_to_sample(s, q, run.vectors, *run.norms);
+    }
+    return 0;
+}
+
+/* How many deviations from the mean are worth a code of so many bits. */
+static double deviations_of(uint32_t bits)
+{
+    return bits >= 8 ? 6 : 1 + 0.5 * bits;
+}
+
+static void learn(struct coded *q, const struct sample *s)
+{
+    double count = s->count, reach = deviations_of(q->bits), codes = (1u << q->bits) - 1;
+
+    for (uint32_t i = 0; i < q->base.dim && s->count > 0; i++) {
+        double mean = s->sums[i] / count;
+        double variance = s->squares[i] / count - mean * mean;
+        q->center[i] = (float)mean;
+        if (q->frame != CODED_SCALED) continue;
+        double deviation = sqrt(variance > 0 ? variance : 0);
+        double low = (double)s->least[i] - mean, high = (double)s->most[i] - mean;
+        if (low < -reach * deviation) low = -reach * deviation;
+        if (high > reach * deviation) high = reach * deviation;
+        q->lows[i] = (float)low;
+        q->steps[i] = (float)((high - low) / codes);
+    }
+}
+
+int coded_train(const struct quantizer_vtab *vtab, const struct quantizer_train_desc *desc,
+                enum coded_frame frame, uint32_t bits, struct quantizer **out, struct error *err)
+{
+    uint32_t dim = desc->vectors->dim;
+    struct coded *q = create(desc->alloc, desc->kernels, dim, desc->metric, frame, bits, err);
+    if (!q) return -1;
+    size_t bytes = (size_t)q->width * (2 * sizeof(double) + 2 * sizeof(float));
+    double *numbers = (double *)mem_zalloc(desc->alloc, MEM_GENERAL, bytes);
+    struct sample sample = {
+        .sums = numbers,
+        .squares = numbers + q->width,
+        .least = (float *)(void *)(numbers + 2 * (size_t)q->width),
+        .most = (float *)(void *)(numbers + 2 * (size_t)q->width) + q->width,
+    };
+    int rc = numbers ? draw_sample(&sample, q, desc, err) : error_no_memory(err, bytes);
+    if (rc == 0) {
+        learn(q, &sample);
+        q->seed = desc->seed;
+        q->base.vtab = vtab;
+        complete(q);
+        *out = &q->base;
+    } else {
+        coded_destroy(&q->base);
+    }
+    mem_free(desc->alloc, numbers);
+    return rc;
+}
+
+/* ---- Bytes ---- */
+
+int coded_save(const struct quantizer *base, struct buf *out, struct error *err)
+{
+    const struct coded *q = coded_of(base);
+    struct saved_head head = {SAVED_VERSION, q->frame, q->bits, q->base.dim, q->seed};
+    size_t bytes = q->base.dim * sizeof(float);
+
+    buf_append(out, &head, sizeof head);
+    buf_append(out, q->center, bytes);
+    if (q->frame == CODED_SCALED) {
+        buf_append(out, q->lows, bytes);
+        buf_append(out, q->steps, bytes);
+    }
+    return buf_ok(out) ? 0 : error_no_memory(err, bytes);
+}
+
+/* dim numbers of moderate size; they leave room for products. */
+static bool read_numbers(struct reader *r, float *out, uint32_t dim)
+{
+    struct slice bytes = reader_take(r, dim * sizeof *out);
+    if (r->failed) return false;
+    memcpy(out, bytes.data, bytes.size);
+    for (uint32_t i = 0; i < dim; i++)
+        if (!(fabsf(out[i]) <= 2 * SHADOW_NORM_MAX)) return false;
+    return true;
+}
+
+int coded_open(const struct quantizer_vtab *vtab, enum coded_frame frame, struct alloc *a,
+               const struct simd_kernels *kernels, struct slice bytes, uint32_t dim,
+               enum metric metric, struct quantizer **out, struct error *err)
+{
+    struct reader r = reader_of(bytes);
+    struct saved_head head = {0};
+    struct slice head_bytes = reader_take(&r, sizeof head);
+
+    if (!r.failed) memcpy(&head, head_bytes.data, sizeof head);
+    if (r.failed || head.version != SAVED_VERSION || head.frame != (uint32_t)frame ||
+        head.dim != dim || head.bits < 1 || head.bits > QUANT_BITS_MAX)
+        return error_set(err, LYNSE_CORRUPT,
+                         "a quantizer of version %u, kind %u, %u bits, dimension %u in %zu bytes; "
+                         "dimension %u is wanted",
+                         head.version, head.frame, head.bits, head.dim, bytes.size, dim);
+    struct coded *q = create(a, kernels, dim, metric, frame, head.bits, err);
+    if (!q) return -1;
+    bool is_whole = read_numbers(&r, q->center, dim);
+    if (frame == CODED_SCALED)
+        is_whole = is_whole && read_numbers(&r, q->lows, dim) && read_numbers(&r, q->steps, dim);
+    if (!is_whole || reader_left(&r) != 0) {
+        coded_destroy(&q->base);
+        return error_set(err, LYNSE_CORRUPT, "a quantizer's %zu bytes hold no numbers", bytes.size);
+    }
+    q->seed = head.seed;
+    q->base.vtab = vtab;
+    complete(q);
+    *out = &q->base;
+    return 0;
+}
