@@ -12,7 +12,8 @@
  *             nothing is too far: then as many rows as it lacks, those with the least bounds, are
  *             measured first.  Data of which too many rows come through (all alike, or a list
  *             that is nearly as long as the block) are scanned, and so are the next blocks, twice
- *             as many each time that this happens again.
+ *             as many each time that this happens again.  Built with a quantizer (flat_codes.c), it
+ *             is the same search, by an oracle that nominates out of codes.
  * INVARIANTS  (1) The state is a block and the first query whose turn it is; how the block is read
  *                 is decided with its first query.
  *             (2) A row's distance is the same bits however it is read.
@@ -24,7 +25,7 @@
  */
 #include <math.h>
 
-#include "index/index.h"
+#include "index/flat_codes.h"
 
 enum {
     BLOCK_ROWS_MAX = 1024,
@@ -82,7 +83,8 @@ static void flat_begin(void *search, const struct index_search_desc *desc)
     s->skip_blocks = 0;
     s->skip_next = 1;
     rows = SIFT_BYTES / desc->queries[0].oracle->row_bytes;
-    s->sift_rows = rows < 1 ? 1 : rows > BLOCK_ROWS_MAX ? BLOCK_ROWS_MAX : rows;
+    rows = rows < 1 ? 1 : rows > BLOCK_ROWS_MAX ? BLOCK_ROWS_MAX : rows;
+    s->sift_rows = rows > BLOCK_CODES ? rows / BLOCK_CODES * BLOCK_CODES : rows;
 }
 
 /* Any of LANES distances within the limit; branchless, so that it is done in vectors. */
@@ -395,6 +397,12 @@ static enum index_state flat_advance(void *search, uint64_t distance_max, struct
 const struct index_vtab index_flat = {
     .name = "flat",
     .effort_param = -1,
+    .takes = flat_codes_takes,
+    .build = &flat_codes_build_ops,
+    .open = flat_codes_open,
+    .close = flat_codes_close,
+    .oracle_bytes = flat_codes_oracle_bytes,
+    .oracle_init = flat_codes_oracle_init,
     .search_bytes = flat_search_bytes,
     .begin = flat_begin,
     .advance = flat_advance,

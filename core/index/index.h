@@ -83,7 +83,9 @@ struct index_vtab {
     int effort_param;
     /* Does it make sense?  NULL: with every metric, and with raw vectors alone. */
     bool (*takes)(const struct metric_info *metric, enum quantizer_kind quantizer);
-    const struct index_build_ops *build; /* NULL: the kind needs none, nor the next four */
+    /* NULL: the kind needs none, nor the next five.  Flat has them for quantizers that are trained,
+     * and neither index nor image for RAW. */
+    const struct index_build_ops *build;
     /* Sections that stay in the file: bit i is section INDEX_SECTION_FIRST + i.  With any, the
      * vectors stay there too: vector_source.all is not set for the kind. */
     uint64_t file_sections;

@@ -14,8 +14,13 @@
 #include "base/error.h"
 
 /* Numbers of sections are the kind's own, from INDEX_SECTION_FIRST; they are in files
- * (docs/FORMAT.md) and never used for anything else.  At most INDEX_SECTIONS_MAX in an index. */
+ * (docs/FORMAT.md) and never used for anything else.  At most INDEX_SECTIONS_MAX in an index.
+ * Some mean the same in an index of any kind:
+ *     QUANTIZER  a trained quantizer (quantizer_image.h); its number is the quantizer's
+ *     CODES      codes of all rows, one after another; its number is their stride
+ *     BLOCKS     blocks of 32 codes (quantizer.h); its number is the bytes of one */
 enum { INDEX_SECTION_FIRST = 64, INDEX_SECTION_LAST = 127, INDEX_SECTIONS_MAX = 12 };
+enum { INDEX_SECTION_QUANTIZER = 96, INDEX_SECTION_CODES = 97, INDEX_SECTION_BLOCKS = 98 };
 
 struct index_section {
     uint32_t kind;

@@ -6,7 +6,11 @@
  *             what the sample had, which for few bits loses less than it gains.  The rotation is
  *             drawn from a seed.
  * BYTES       struct saved_head, then center, and for the scaled frame lows and steps, dim floats
- *             each.  Numbers that are not finite, or another dimension, are no quantizer's: CORRUPT.
+ *             each.  Numbers that are not finite, or another dimension, are no quantizer's:
+ *             CORRUPT.
+ * INVARIANTS  (1) The same sample, seed and level give the same quantizer; opened, it is the one
+ *                 that was saved, to the bit.
+ *             (2) Numbers that were opened are within what products leave room for.
  * THREADS     A trained quantizer is immutable.
  * FAILURE     As quantizer.h has it.
  */
@@ -19,7 +23,7 @@
 #include "base/finite.h"
 #include "base/rng.h"
 
-enum { SAVED_VERSION = 1, SAMPLE_MAX = 1 << 16, ROUNDS_OF_POWER = 3, ROUNDS = 4 };
+enum { SAVED_VERSION = 1, SAMPLE_MAX = 1 << 14, ROUNDS_OF_POWER = 3, ROUNDS = 4 };
 
 struct saved_head {
     uint32_t version;
@@ -30,10 +34,7 @@ _Static_assert(sizeof(struct saved_head) == 24, "written as it is");
 
 bool coded_takes(const struct metric_info *metric)
 {
-    const struct simd_kernels *kernels = kernels_active();
-    dense_pair_f32_fn *pair = metric_kernels(metric->metric, kernels).pair;
-    return pair == (metric->value == METRIC_VALUE_DISTANCE ? kernels->dense_l2_f32
-                                                           : kernels->dense_dot_f32);
+    return metric->value != METRIC_VALUE_MEASURE;
 }
 
 bool coded_can_tell(float norm)
@@ -112,6 +113,11 @@ static void complete(struct coded *q)
 void coded_destroy(struct quantizer *base)
 {
     if (base) mem_free(coded_of(base)->alloc, (void *)(uintptr_t)base);
+}
+
+const float *coded_center(const struct quantizer *base)
+{
+    return coded_of(base)->center;
 }
 
 /* ---- Training ---- */

@@ -2,22 +2,22 @@
 /* coded.h — quantizers of 1 to 8 bits a component: what is trained, how codes lie in memory, and
  * what the parts of the implementation share.  The vtabs are in rabitq.c and sq.c.
  *
- * FRAMES      A vector is prepared (for a cosine made a unit vector; otherwise as it is) and told of
- *             by codes in one of two frames:
+ * FRAMES      A vector is prepared (for a cosine made a unit vector; otherwise as it is) and told
+ *             of by codes in one of two frames:
  *             turned   RaBitQ (arXiv 2405.12497, extended in 2409.09913): the residual r = x - c
  *                      from a center is rotated at random, and the code, read as a vector o of odd
  *                      halves, is the grid point that has about the smallest angle with it.
  *             scaled   component by component, between a low and a high value that were trained;
  *                      r ~ y = low + step * code.
- * ESTIMATES   Both estimate a product as base + add + mul * <code, query>, with base of the query
- *             and the center, add and mul of the row.  In the turned frame r ~ G * o, with G chosen
- *             so that the rest e = r - G * o is at a right angle to r; in the scaled frame <r, e> is
+ * ESTIMATES   Both estimate a distance as base + add + mul * <code, query>, with base of the query
+ *             and the center, add and mul of the row.  In the turned frame r ~ G * o, with G such
+ *             that the rest e = r - G * o is at a right angle to r; in the scaled frame <r, e> is
  *             known and taken off.  So for a query q what is wrong is <q - c, e> = <q - x, e>: it
  *             has mean 0 where e points anywhere, as it does after a random rotation, and becomes
  *             small with the distance that is estimated.
  * BOUNDS      <q - x, e> is about normal, with the deviation |q - x| * |e| / sqrt(n).  A bound is
- *             CODED_SIGMAS of it, and what the query's own rounding may do: one row in 700 is nearer
- *             than its estimate less its bound.
+ *             CODED_SIGMAS of it, and what the query's own rounding may do: one row in 700 is
+ *             nearer than its estimate less its bound.
  * ROWS        The code (quant_kernels.h) and a struct code_tail, centred on the center that was
  *             trained.
  * BLOCKS      struct block_head, 32 adds, 32 muls, and the codes: of one bit transposed
@@ -87,6 +87,7 @@ int coded_open(const struct quantizer_vtab *vtab, enum coded_frame frame, struct
                enum metric metric, struct quantizer **out, struct error *err);
 
 /* The rest of a vtab. */
+const float *coded_center(const struct quantizer *q);
 bool coded_takes(const struct metric_info *metric);
 void coded_destroy(struct quantizer *q);
 int coded_save(const struct quantizer *q, struct buf *out, struct error *err);
@@ -100,7 +101,7 @@ size_t coded_oracle_bytes(uint32_t dim);
 struct oracle *coded_oracle_init(void *memory, const struct oracle_desc *desc);
 
 #define CODED_VTAB_REST                                                                            \
-    .takes = coded_takes, .destroy = coded_destroy, .save = coded_save,                            \
+    .takes = coded_takes, .destroy = coded_destroy, .save = coded_save, .center = coded_center,    \
     .row_bytes = coded_row_bytes, .encode = coded_encode, .block_bytes = coded_block_bytes,        \
     .pack_block = coded_pack_block, .oracle_bytes = coded_oracle_bytes,                            \
     .oracle_init = coded_oracle_init

@@ -6,8 +6,11 @@
  *             one bit any size gives the signs.  Scaled: each component to the nearest step.
  * WHY SO      All sizes would be tried by sorting where components cross to the next code; a few
  *             come as near as a thousandth of the angle, at a tenth of the time.
- * MEMORY      On the stack: encoding cannot fail.
+ * INVARIANTS  (1) A row's codes, adds, muls and spread depend on the row, the center and the level
+ *                 alone.
+ *             (2) No add is NaN, no mul or spread is NaN or infinite.
  * THREADS     Any.
+ * FAILURE     None: what it needs is on the stack.
  */
 #include <math.h>
 #include <string.h>

@@ -3,14 +3,14 @@
  * be.
  *
  * WHAT        The query is prepared as the rows are, and brought into the frame: rotated, or
- *             multiplied with the steps.  Rows are multiplied with it as integers of 14 bits; blocks
- *             of one-bit codes through tables of 8 bits, the sums of four components each, which
- *             are made when the first block comes.
+ *             multiplied with the steps.  Rows are multiplied with it as integers of 14 bits;
+ *             blocks of one-bit codes through tables of 8 bits, the sums of four components each,
+ *             which are made when the first block comes.
  * THE BOUND   coded.h: a distance d is off by a normal number with deviation
  *                 |mul| * spread * |q - x|,    |q - x|^2 = d, 2 * d for a cosine
- *             and for a product by that of |q - c|.  So no d is likely that is below the solution of
- *             d + CODED_SIGMAS * deviation(d) = estimate, and that is what the bound reaches down
- *             to.  Roundings of the query count as further deviations, of floats as a slack.
+ *             and for a product by that of |q - c|.  So no d is likely that is below the solution
+ *             of d + CODED_SIGMAS * deviation(d) = estimate, and that is what the bound reaches
+ *             down to.  Roundings of the query count as further deviations, of floats as a slack.
  * INVARIANTS  (1) No estimate is NaN, no bound is NaN or negative.
  *             (2) scan, scan_block and gather give the same bits.
  *             (3) Whatever bytes codes and blocks hold, nothing else is read.

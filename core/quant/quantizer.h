@@ -76,6 +76,9 @@ struct quantizer_vtab {
     int (*save)(const struct quantizer *q, struct buf *out, struct error *err);
     int (*open)(struct alloc *a, const struct simd_kernels *kernels, struct slice bytes,
                 uint32_t dim, enum metric metric, struct quantizer **out, struct error *err);
+    /* The middle of what it was trained over, dim floats: to center blocks on for who has no points
+     * of its own.  NULL: it has none. */
+    const float *(*center)(const struct quantizer *q);
     size_t (*row_bytes)(const struct quantizer *q);
     /* row_count vectors, contiguous, with their norms (dense_norm_f32), to codes `stride` apart.
      * Any thread, into different rows at once. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sq.c — scalar quantizers, SQ8 and SQ4: each component by itself, between a low and a high value of
- * its own (coded.h, the scaled frame). */
+/* sq.c — scalar quantizers, SQ8 and SQ4: each component by itself, between a low and a high value
+ * of its own (coded.h, the scaled frame). */
 #include "quant/coded.h"
 
 static int sq8_train(const struct quantizer_train_desc *desc, struct quantizer **out,

@@ -171,7 +171,11 @@ return {
    },
    ["core/index"] = {
       ["flat.c"] = "every row, by its exact distance",
+<<<<<<< HEAD
       ["index_auto.[ch]"] = "which index suits so many vectors, where nobody wants to choose",
+=======
+      ["flat_codes.[ch]"] = "a flat index with a quantizer: every row, told of by codes first",
+>>>>>>> a61913f (index: Search a flat index by codes first)
       ["index_build.c"] = "all phases of a build on one thread",
       ["index_build.h"] = "an index is built in phases of pieces that any thread may run",
       ["index_image.c"] = "sections of an index by their numbers",
@@ -184,6 +188,7 @@ return {
       ["index_mode.[ch]"] =
          "index modes, \"HNSW-COS-SQ8\": kind, metric and quantizer in one word, as users write it",
       ["index_registry.c"] = "index kinds by number and by name",
+      ["quantizer_image.[ch]"] = "the trained quantizer of an index as a section of its image",
    },
    ["core/os"] = {
       ["descriptor.[ch]"] = "open a file descriptor by the rule for all of ours (R13)",

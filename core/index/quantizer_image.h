@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quantizer_image.h — the trained quantizer of an index as a section of its image, whatever the
+ * kind of the index.
+ */
+#ifndef INDEX_QUANTIZER_IMAGE_H
+#define INDEX_QUANTIZER_IMAGE_H
+
+#include "index/index.h"
+#include "index/index_image.h"
+
+/* Can an index that keeps codes be built with it?  RAW: no.  blocks: does the index keep blocks? */
+bool quantizer_suits_index(const struct metric_info *metric, enum quantizer_kind kind, bool blocks);
+
+/* Writes section INDEX_SECTION_QUANTIZER. */
+int quantizer_write_section(struct index_writer *w, struct alloc *a, enum quantizer_kind kind,
+                            const struct quantizer *q, struct error *err);
+
+/* Opens it; who asks destroys *out by its vtab.  CORRUPT: no section of an image that was written,
+ * or another dimension. */
+int quantizer_open_section(const struct index_open_desc *desc, bool blocks, struct quantizer **out,
+                           struct error *err);
+
+#endif
