@@ -50,6 +50,7 @@
 #include "simd/code_kernels.h"
 #include "simd/cpu.h"
 #include "simd/narrow_kernels.h"
+#include "simd/nearest_kernels.h"
 #include "simd/quant_kernels.h"
 
 /* One pair: the kernel of every returned score. */
@@ -101,6 +102,7 @@ struct simd_kernels {
 #define BITS_SLOTS(op, OP) struct bits_forms bits_##op;
     BITS_KERNELS(BITS_SLOTS)
 #undef BITS_SLOTS
+    nearest_f32_fn *nearest_f32;
 };
 
 /* The process's table, never NULL.  The first call probes the processor, reads LYNSE_SIMD and fills

@@ -63,6 +63,7 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     kernels->quant_dot = quant_dot_serial;
     BYTES_KERNELS(USE_BYTES_SERIAL)
     BITS_KERNELS(USE_BITS_SERIAL)
+    kernels->nearest_f32 = nearest_f32_serial;
 #if defined(__x86_64__)
     if (level >= SIMD_AVX2) {
         DENSE_F32_AVX2(USE_AVX2)
@@ -72,11 +73,13 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
         kernels->quant_dot = quant_dot_avx2;
         BYTES_KERNELS(USE_BYTES_AVX2)
         BITS_KERNELS(USE_BITS_AVX2)
+        kernels->nearest_f32 = nearest_f32_avx2;
     }
     if (level >= SIMD_AVX512) {
         DENSE_F32_AVX512(USE_AVX512)
         NARROW_TYPES(USE_NARROW_AVX512)
         USE_QUANT_BLOCKS(avx512)
+        kernels->nearest_f32 = nearest_f32_avx512;
     }
     if (level >= SIMD_VNNI) {
         USE_CODES(vnni)
