@@ -8,7 +8,7 @@
 #define INDEX_INDEX_KINDS_H
 
 /*    kind    number  name */
-#define INDEX_KINDS(_) _(FLAT, 1, flat)
+#define INDEX_KINDS(_) _(FLAT, 1, flat) _(IVF, 2, ivf)
 
 enum index_kind {
     INDEX_NONE, /* none was asked for */

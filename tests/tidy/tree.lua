@@ -171,11 +171,17 @@ return {
    },
    ["core/index"] = {
       ["flat.c"] = "every row, by its exact distance",
-<<<<<<< HEAD
       ["index_auto.[ch]"] = "which index suits so many vectors, where nobody wants to choose",
-=======
+<<<<<<< HEAD
       ["flat_codes.[ch]"] = "a flat index with a quantizer: every row, told of by codes first",
->>>>>>> a61913f (index: Search a flat index by codes first)
+=======
+      ["ivf.c"] = "the kind ivf, and distances between queries and lists",
+      ["ivf.h"] = "what the files of the kind ivf share: rows in lists around centroids",
+      ["ivf_build.[ch]"] = "centroids, every row to its list, what is kept of each list",
+      ["ivf_file.c"] = "lists as sections of an image, and what must hold of them",
+      ["ivf_read.c"] = "a block of a list, for the queries that read it",
+      ["ivf_search.[ch]"] = "which lists are read for which query, and when it is enough",
+>>>>>>> a9dc7ea (index: Search lists around centroids)
       ["index_build.c"] = "all phases of a build on one thread",
       ["index_build.h"] = "an index is built in phases of pieces that any thread may run",
       ["index_image.c"] = "sections of an index by their numbers",
@@ -213,6 +219,10 @@ return {
       ["coded_oracle.c"] = "distances as codes tell them, and how far off they may be",
       ["digits.[ch]"] = "a query as integers of two digits, as kernels over codes want it",
       ["oracle.h"] = "distances between one query and the rows of one segment, by row number",
+      ["centroids.[ch]"] =
+         "points that stand for clusters, and which of them a vector is nearest to",
+      ["kmeans.[ch]"] = "centroids of the rows of a segment, in phases of pieces",
+      ["lloyd.[ch]"] = "the steps that k-means is made of",
       ["quantizer.h"] =
          "what a quantizer is: a way to hold vectors, and the oracle that reads them",
       ["quantizer_kinds.h"] = "the list of quantizers",
@@ -303,6 +313,10 @@ return {
       ["quant_kernels.h"] = "data sheet of the quantizers' kernels",
       ["quant_serial.c"] = "the reference kernels of the quantizers: plain C",
       ["quant_vnni.c"] = "products of codes of 1 to 8 bits with AVX-512 and its byte products",
+      ["nearest_avx2.c"] = "which centroids are nearest, with AVX2",
+      ["nearest_avx512.c"] = "which centroids are nearest, with AVX-512",
+      ["nearest_kernels.h"] = "data sheet of the kernel that finds the nearest centroids",
+      ["nearest_serial.c"] = "which centroids are nearest, in plain C",
       ["select.c"] = "fills the kernel table level by level, once",
    },
    ["core/store"] = {

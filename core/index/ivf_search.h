@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ivf_search.h — a search at work: which lists, and what becomes of their rows. */
+#ifndef INDEX_IVF_SEARCH_H
+#define INDEX_IVF_SEARCH_H
+
+#include "index/ivf.h"
+
+enum {
+    IVF_BLOCK_ROWS = 1024, /* of a list, at a time */
+    IVF_QUERIES = 4,       /* that read a raw list together */
+    IVF_LANES = 32,        /* distances compared at a time */
+    IVF_SEEDS = 128,       /* rows that are measured first while the list of results is short */
+};
+
+/* A list and how far its centroid is. */
+struct ivf_near {
+    float distance;
+    uint32_t list;
+};
+
+/* A list that a query reads. */
+struct ivf_visit {
+    struct ivf_near at;
+    uint32_t query; /* of the group */
+};
+
+/* What a query has seen. */
+struct ivf_walk {
+    uint32_t visited;    /* lists, those passed over too */
+    uint32_t vain;       /* of them, those since the last one that had a row within distance_max */
+    uint32_t useful;     /* of them, those with an open row */
+    uint64_t seen, open; /* rows of the blocks that had open ones, and those */
+    bool has_open, has_found; /* in the list at work */
+};
+
+enum ivf_search_stage { IVF_PLAN, IVF_TOGETHER, IVF_ALONE, IVF_CONFIRM, IVF_NEXT_GROUP };
+
+struct ivf_search {
+    struct index_search_desc desc;
+    const struct ivf *ivf;
+    uint32_t nprobe, block_rows;
+    size_t pool_rows; /* candidates kept of a query until they are measured; 0: none are kept */
+    enum ivf_search_stage stage;
+    /* The group of queries at work. */
+    size_t group_most, group_first, group_count, query; /* query: of the group, whose turn it is */
+    struct ivf_walk *walks;                             /* one a query, as the next two */
+    struct topk *pools;
+    struct candidate *pool_memory;
+    struct ivf_visit *visits; /* nprobe a query, then by list */
+    uint32_t *visit_order, *list_ends;
+    size_t visit_count, visit_at;
+    /* Lists that the query whose turn it is has not visited: a heap, the nearest first. */
+    struct ivf_near *heap;
+    uint32_t heap_count;
+    bool has_heap;
+    /* The list at work. */
+    struct ivf_visit readers[IVF_QUERIES];
+    size_t reader_count;
+    uint32_t place, end;
+    /* The block at work. */
+    uint64_t open[IVF_BLOCK_ROWS / 64]; /* where the gate comes first */
+    uint32_t places[IVF_BLOCK_ROWS];
+    float distances[IVF_QUERIES * (IVF_BLOCK_ROWS / IVF_QUERIES + IVF_LANES)];
+    float bounds[IVF_BLOCK_ROWS + IVF_LANES];
+    struct topk seeds;
+    struct candidate seed_memory[IVF_SEEDS];
+};
+_Static_assert(IVF_QUERIES *(IVF_BLOCK_ROWS / IVF_QUERIES + IVF_LANES) >=
+                   IVF_BLOCK_ROWS + IVF_LANES,
+               "one query's fit as well");
+
+static inline const struct index_query *ivf_query(const struct ivf_search *s, size_t query)
+{
+    return &s->desc.queries[s->group_first + query];
+}
+
+static inline struct ivf_oracle *ivf_oracle_of(const struct index_query *q)
+{
+    return (struct ivf_oracle *)q->oracle;
+}
+
+static inline float ivf_limit(const struct index_query *q)
+{
+    float threshold = topk_threshold(q->best);
+    return threshold < q->distance_max ? threshold : q->distance_max;
+}
+
+/* The next block of the list at work, for its readers. */
+int ivf_read_block(struct ivf_search *s, struct error *err);
+/* Measure what the query's pool holds. */
+int ivf_confirm(struct ivf_search *s, size_t query, struct error *err);
+
+#endif
