@@ -5,8 +5,9 @@
 #   lynse_test(NAME unit/store/test_wal SOURCES test_wal.c [ARGS …] [LABELS …] [SLOW]
 #              [SHIPPED_LIMITS] [LUA] [SERVER] [SERVER_VALUES])
 #     NAME     folder and program under <build>/tests/
-#     LABELS   the suites that build and run it, of: release tiny faults core-only asan tsan fuzz.
-#              Without, it is of the C suite: all but fuzz run it, and all run as many cases of it
+#     LABELS   the suites that build and run it, of: release tiny faults core-only asan tsan neon
+#              fuzz.  Without, it is of the C suite: all but neon and fuzz run it, and each runs as
+#              many cases of it as the others
 #     SLOW     run by `./dev test --all` only; only with LABELS
 #     SHIPPED_LIMITS  built with these even where LYNSE_TINY is on
 #     LUA      links liblynse-lua's objects; is left out where there is no LuaJIT

@@ -7,6 +7,7 @@ libluajit-5.1-dev libuv1-dev libmimalloc-dev"
 packages_test="libcmocka-dev luajit lua-busted python3 curl"
 packages_lint="clang-format lua-check luajit"
 packages_fuzz="clang libclang-rt-14-dev"
+packages_arm="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 packages_python="python3 python3-dev python3-venv"
 packages_node="nodejs npm"
 
@@ -42,6 +43,29 @@ need_packages() {
     # shellcheck disable=SC2086
     quietly build/apt.log as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -q --no-install-recommends $missing || die "could not install$missing"
+}
+
+# The cross compiler and the emulator, and in build/arm64 the libraries that tests need.  Those come
+# from lists of packages of our own, so that this machine's know no second architecture.
+need_arm_parts() {
+    need_packages "$packages_arm"
+    parts=$root/build/arm64
+    [ ! -f "$parts/stamp" ] || return 0
+    say "libraries for 64-bit ARMs into build/arm64 (once)"
+    rm -rf "$parts"
+    mkdir -p "$parts/apt/state/lists/partial" "$parts/apt/cache/archives/partial" "$parts/debs"
+    (
+        cd "$parts/debs"
+        set -- apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 \
+            -o Dir::State="$parts/apt/state" -o Dir::Cache="$parts/apt/cache" \
+            -o Dir::State::status=/dev/null -o APT::Sandbox::User=
+        quietly ../apt.log "$@" update && quietly ../apt.log "$@" download libcmocka-dev \
+            libcmocka0 libxxhash-dev
+    ) || die "no libraries for 64-bit ARMs"
+    for package in "$parts"/debs/*.deb; do
+        dpkg-deb -x "$package" "$parts"
+    done
+    touch "$parts/stamp"
 }
 
 # quietly LOG COMMAND...: on a terminal the command's own progress, elsewhere its last words if it

@@ -137,13 +137,13 @@ def run_to_end(command, scratch, output, timeout):
     return process.returncode, timed_out.is_set(), usage.ru_utime + usage.ru_stime
 
 
-def run_program(build, program, timeout):
+def run_program(build, program, timeout, emulator):
     """Run one program in a scratch folder of its own; on a timeout its children die with it."""
     result = Result(program)
     scratch = build / "scratch" / program.name
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    command = [str(build / "tests" / program.name), *program.arguments]
+    command = [*emulator, str(build / "tests" / program.name), *program.arguments]
     result.command = " ".join(command)
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
@@ -240,7 +240,8 @@ def programs(options):
         timeout = SLOW_TIMEOUT_S if options.pace == "slow" else TIMEOUT_S
         waiting = [
             pool.submit(run_program, build, program,
-                        SLOW_TIMEOUT_S if program.pace == "slow" else timeout)
+                        SLOW_TIMEOUT_S if program.pace == "slow" else timeout,
+                        options.emulator.split())
             for program in wanted
         ]
         for future in concurrent.futures.as_completed(waiting):
@@ -320,6 +321,7 @@ def main():
     one.add_argument("--jobs", type=int, default=os.cpu_count())
     one.add_argument("--pace", choices=["quick", "slow"], default="quick")
     one.add_argument("--match", default="")
+    one.add_argument("--emulator", default="", help="the command that runs programs of this build")
     one.add_argument("build")
     one.set_defaults(run=programs)
     two = commands.add_parser("pytest", help="the Python tests")

@@ -5,7 +5,7 @@
 suites_push="tidy release where symbols examples lua python remote methods server docs asan \
 core-only install tsan"
 suites_all="tidy release where symbols examples lua python remote methods server openapi docs tiny \
-faults asan asan-full core-only install tsan tsan-full"
+faults asan asan-full core-only install tsan tsan-full neon"
 counts=$root/build/test-counts
 
 verb_test() {
@@ -32,10 +32,11 @@ verb_test() {
     mkdir -p build
     : >"$counts"
     compared=
+    emulator=
     for suite in $suites; do
         case $suite in
         tidy | where | symbols | examples | lua | python | remote | methods | server | openapi | \
-            docs | install)
+            docs | install | neon)
             "suite_$suite"
             ;;
         *)
@@ -204,6 +205,18 @@ suite_openapi() {
         "$root/build/schemathesis/bin/schemathesis" "$examples"
 }
 
+# Kernels for 64-bit ARMs, run by an emulator.  Not every machine can get what that takes.
+suite_neon() {
+    if (need_arm_parts); then
+        emulator="qemu-aarch64 -L /usr/aarch64-linux-gnu"
+        suite_programs neon
+        emulator=
+    else
+        say "neon: SKIPPED, nothing of it was tested: the packages above could not be had"
+        count neon 0 0 1
+    fi
+}
+
 # The C programs of one build, named by its manifest.
 suite_programs() {
     build=build/$1
@@ -213,10 +226,11 @@ suite_programs() {
         count "$1" 0 1 0
         return 0
     fi
-    compared="$compared $build"
+    [ -n "$emulator" ] || compared="$compared $build"
     # shellcheck disable=SC2086
     "$(system_python)" tools/run_tests.py programs --counts "$counts" --suite "$1" --jobs "$jobs" \
-        --pace "$pace" ${pattern:+--match "$pattern"} $verbose "$build"
+        --pace "$pace" ${pattern:+--match "$pattern"} ${emulator:+--emulator "$emulator"} \
+        $verbose "$build"
 }
 
 # The C suite has the same cases in every build (docs/TESTING.md); without zstd there is no reading

@@ -46,6 +46,12 @@ BYTES_KERNELS(BYTES_DECLARE_SERIAL)
     BYTES_DECLARE(op, type, vnni)
 BYTES_KERNELS(BYTES_DECLARE_X86)
 #undef BYTES_DECLARE_X86
+#elif defined(__aarch64__)
+#define BYTES_DECLARE_ARM(op, OP, type, TYPE)                                                      \
+    BYTES_DECLARE(op, type, neon)                                                                  \
+    BYTES_DECLARE(op, type, dotprod)
+BYTES_KERNELS(BYTES_DECLARE_ARM)
+#undef BYTES_DECLARE_ARM
 #endif
 #undef BYTES_DECLARE
 

@@ -92,6 +92,9 @@ CODE_DECLARE(serial)
 #if defined(__x86_64__)
 CODE_DECLARE(avx2)
 CODE_DECLARE(vnni)
+#elif defined(__aarch64__)
+CODE_DECLARE(neon)
+code_dot_fn code_dot_dotprod;
 #endif
 #undef CODE_DECLARE
 

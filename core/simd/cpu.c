@@ -8,6 +8,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 static const char *const level_names[SIMD_LEVEL_COUNT] = {
@@ -30,6 +32,9 @@ static const char *const level_names[SIMD_LEVEL_COUNT] = {
 #define LEAF7_ECX_AVX512VPOPCNTDQ (1u << 14)
 #define XCR0_YMM 0x06u /* xmm, upper half of ymm */
 #define XCR0_ZMM 0xe0u /* masks, upper half of zmm0-15, zmm16-31 */
+/* Linux, Documentation/arm64/elf_hwcaps. */
+#define HWCAP_OF_ASIMD (1u << 1)
+#define HWCAP_OF_DOTPROD (1u << 20)
 
 const char *cpu_level_name(enum simd_level level)
 {
@@ -51,6 +56,8 @@ void cpu_probe(struct cpu_words *out_words)
         __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
         words.xcr0 = (uint64_t)edx << 32 | eax;
     }
+#elif defined(__aarch64__)
+    words.hwcap = getauxval(AT_HWCAP);
 #endif
     *out_words = words;
 }
@@ -60,6 +67,13 @@ static int has_all(uint64_t word, uint64_t bits)
     return (word & bits) == bits;
 }
 
+#if defined(__aarch64__)
+enum simd_level cpu_best_level(const struct cpu_words *words)
+{
+    if (!has_all(words->hwcap, HWCAP_OF_ASIMD)) return SIMD_SERIAL;
+    return has_all(words->hwcap, HWCAP_OF_DOTPROD) ? SIMD_DOTPROD : SIMD_NEON;
+}
+#else
 enum simd_level cpu_best_level(const struct cpu_words *words)
 {
     uint64_t xcr0 = has_all(words->leaf1_ecx, LEAF1_ECX_OSXSAVE) ? words->xcr0 : 0;
@@ -74,6 +88,7 @@ enum simd_level cpu_best_level(const struct cpu_words *words)
     if (!has_all(words->leaf7_ecx, LEAF7_ECX_AVX512VNNI)) return SIMD_AVX512;
     return has_all(words->leaf7_ecx, LEAF7_ECX_AVX512VPOPCNTDQ) ? SIMD_VPOPCNT : SIMD_VNNI;
 }
+#endif
 
 enum simd_level cpu_choose_level(const char *override, enum simd_level best)
 {

@@ -9,14 +9,21 @@
 
 #include <stdint.h>
 
-/* Lowest first.  SERIAL is plain C and exists everywhere.
+/* Lowest first, of this kind of machine.  SERIAL is plain C and exists everywhere.
  *    level   name       needs                                                        */
+#if defined(__aarch64__)
+#define SIMD_LEVELS(_)                                                                             \
+    _(SERIAL, serial)   /* nothing */                                                              \
+    _(NEON, neon)       /* Advanced SIMD, which every ARMv8-A has, with conversions of f16 */      \
+    _(DOTPROD, dotprod) /* and dot products of bytes, from ARMv8.2 on */
+#else
 #define SIMD_LEVELS(_)                                                                             \
     _(SERIAL, serial)   /* nothing */                                                              \
     _(AVX2, avx2)       /* AVX2, FMA, F16C; ymm state saved */                                     \
     _(AVX512, avx512)   /* and AVX-512 F, BW, DQ, VL; zmm and mask state saved */                  \
     _(VNNI, vnni)       /* and AVX-512 VNNI */                                                     \
     _(VPOPCNT, vpopcnt) /* and AVX-512 VPOPCNTDQ */
+#endif
 
 enum simd_level {
 #define SIMD_LEVEL(LEVEL, name) SIMD_##LEVEL,
@@ -28,12 +35,13 @@ enum simd_level {
 /* "serial", "avx2", …; static storage. */
 const char *cpu_level_name(enum simd_level level);
 
-/* What x86 says of itself; all zero on other machines. */
+/* What the machine says of itself; what is of another kind is zero. */
 struct cpu_words {
     uint32_t leaf1_ecx; /* CPUID.1:ECX */
     uint32_t leaf7_ebx; /* CPUID.(7,0):EBX */
     uint32_t leaf7_ecx; /* CPUID.(7,0):ECX */
     uint64_t xcr0;      /* XGETBV(0); 0 unless OSXSAVE */
+    uint64_t hwcap;     /* AT_HWCAP of Linux on aarch64 */
 };
 
 /* Asks the processor; a few hundred cycles, more in a virtual machine: once per process. */

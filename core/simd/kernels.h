@@ -19,6 +19,7 @@
  *
  * VALUES      Accumulators are f32: `accumulators x lanes` partial sums, added by a fixed tree.
  *                 serial 8 x 1, and one for the tail     avx2 4 x 8 (FMA)     avx512 4 x 16 (FMA)
+ *                 neon 4 x 4 (FMA)
  *
  * INVARIANTS  (1) Within one level all forms give bit-identical values for equal floats (a
  *                 NaN's payload excepted), whatever the alignment, stride, place in the batch or
@@ -78,6 +79,7 @@ typedef void dense_block_f32_fn(const float *const *queries, size_t query_count,
 #define DENSE_F32_OWN_ANGLE(...)
 #define DENSE_F32_AVX2(_) _(dot) _(l2)
 #define DENSE_F32_AVX512(_) _(dot) _(l2)
+#define DENSE_F32_NEON(_) _(dot) _(l2)
 
 struct simd_kernels {
     enum simd_level level; /* the highest whose kernels may be in the slots; no slot is NULL */
@@ -143,6 +145,10 @@ DENSE_F32_AVX2(DENSE_F32_DECLARE_AVX2)
 #define DENSE_F32_DECLARE_AVX512(kernel) DENSE_F32_DECLARE(kernel, avx512)
 DENSE_F32_AVX512(DENSE_F32_DECLARE_AVX512)
 #undef DENSE_F32_DECLARE_AVX512
+#elif defined(__aarch64__)
+#define DENSE_F32_DECLARE_NEON(kernel) DENSE_F32_DECLARE(kernel, neon)
+DENSE_F32_NEON(DENSE_F32_DECLARE_NEON)
+#undef DENSE_F32_DECLARE_NEON
 #endif
 #undef DENSE_F32_DECLARE
 

@@ -84,6 +84,12 @@ NARROW_TYPES(NARROW_DECLARE_SERIAL)
     NARROW_DECLARE_SUMS(type, avx512)
 NARROW_TYPES(NARROW_DECLARE_X86)
 #undef NARROW_DECLARE_X86
+#elif defined(__aarch64__)
+#define NARROW_DECLARE_NEON(type, bytes, TYPE)                                                     \
+    NARROW_DECLARE_SUMS(type, neon)                                                                \
+    NARROW_DECLARE_ROWS(type, neon)
+NARROW_TYPES(NARROW_DECLARE_NEON)
+#undef NARROW_DECLARE_NEON
 #endif
 #undef NARROW_DECLARE_FORMS
 #undef NARROW_DECLARE_SUMS

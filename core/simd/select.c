@@ -15,6 +15,7 @@
     DENSE_F32_OWN(value, USE_DENSE_F32(kernel, serial))
 #define USE_AVX2(kernel) USE_DENSE_F32(kernel, avx2)
 #define USE_AVX512(kernel) USE_DENSE_F32(kernel, avx512)
+#define USE_NEON(kernel) USE_DENSE_F32(kernel, neon)
 
 #define USE_CODES(isa)                                                                             \
     kernels->code_dot = code_dot_##isa;                                                            \
@@ -34,6 +35,7 @@
 #define USE_NARROW_SERIAL(type, bytes, TYPE)                                                       \
     USE_NARROW_SUMS(type, serial) USE_NARROW_ROWS(type, serial)
 #define USE_NARROW_AVX2(type, bytes, TYPE) USE_NARROW_SUMS(type, avx2) USE_NARROW_ROWS(type, avx2)
+#define USE_NARROW_NEON(type, bytes, TYPE) USE_NARROW_SUMS(type, neon) USE_NARROW_ROWS(type, neon)
 #define USE_NARROW_AVX512(type, bytes, TYPE) USE_NARROW_SUMS(type, avx512)
 #define USE_QUANT_BLOCKS(isa)                                                                      \
     kernels->quant_scan = quant_scan_##isa;                                                        \
@@ -44,6 +46,8 @@
         (struct bytes_forms){bytes_##op##_##type##_##isa, bytes_##op##_many_##type##_##isa};
 #define USE_BYTES_SERIAL(op, OP, type, TYPE) USE_BYTES(op, type, serial)
 #define USE_BYTES_AVX2(op, OP, type, TYPE) USE_BYTES(op, type, avx2)
+#define USE_BYTES_NEON(op, OP, type, TYPE) USE_BYTES(op, type, neon)
+#define USE_BYTES_DOTPROD(op, OP, type, TYPE) USE_BYTES(op, type, dotprod)
 #define USE_BYTES_VNNI(op, OP, type, TYPE) USE_BYTES(op, type, vnni)
 
 #define USE_BITS(op, isa)                                                                          \
@@ -51,6 +55,7 @@
         (struct bits_forms){bits_##op##_##isa, bits_##op##_many_##isa, bits_##op##_eights_##isa};
 #define USE_BITS_SERIAL(op, OP) USE_BITS(op, serial)
 #define USE_BITS_AVX2(op, OP) USE_BITS(op, avx2)
+#define USE_BITS_NEON(op, OP) USE_BITS(op, neon)
 #define USE_BITS_VPOPCNT(op, OP) USE_BITS(op, vpopcnt)
 
 static void fill(struct simd_kernels *kernels, enum simd_level level)
@@ -88,6 +93,18 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     }
     if (level >= SIMD_VPOPCNT) {
         BITS_KERNELS(USE_BITS_VPOPCNT)
+    }
+#elif defined(__aarch64__)
+    if (level >= SIMD_NEON) {
+        DENSE_F32_NEON(USE_NEON)
+        USE_CODES(neon)
+        NARROW_TYPES(USE_NARROW_NEON)
+        BYTES_KERNELS(USE_BYTES_NEON)
+        BITS_KERNELS(USE_BITS_NEON)
+    }
+    if (level >= SIMD_DOTPROD) {
+        kernels->code_dot = code_dot_dotprod;
+        BYTES_KERNELS(USE_BYTES_DOTPROD)
     }
 #endif
 }

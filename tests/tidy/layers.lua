@@ -81,6 +81,11 @@ layers.barred = {
       why = "files of an instruction set include nothing but simd/*.h",
    },
    {
+      under = "^core/simd/.*_dotprod%.c$",
+      only = "^simd/",
+      why = "files of an instruction set include nothing but simd/*.h",
+   },
+   {
       under = "^core/simd/.*_neon%.c$",
       only = "^simd/",
       why = "files of an instruction set include nothing but simd/*.h",

@@ -308,7 +308,7 @@ static void the_library_says_what_it_is(void **state)
     assert_string_equal(lynse_error_name(LYNSE_NOT_FOUND), "NOT_FOUND");
     assert_string_equal(lynse_error_name(-5), "unknown");
     assert_string_equal(lynse_error_name(9999), "unknown");
-    assert_non_null(strstr("vpopcnt vnni avx512 avx2 serial", lynse_simd_level()));
+    assert_non_null(strstr("dotprod neon vpopcnt vnni avx512 avx2 serial", lynse_simd_level()));
 }
 
 static _Atomic(int) log_lines;
