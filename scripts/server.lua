@@ -92,6 +92,22 @@ function context.records(a)
    return engine.raw_records(a.data, a.dim, a.n_vectors, a.vector_encoding, start)
 end
 
+-- How hard an index looks: one option, by its names for kinds of indexes; 0: as it was built to.
+local function effort_of(a)
+   local effort, from
+   for _, name in ipairs { "nprobe", "ef", "beam" } do
+      local value = a[name]
+      if value and value > 0 then
+         if effort and value ~= effort then
+            engine.refuse("INVALID", ("%s: %d, but %s: %d; they are one option"):format(
+               name, value, from, effort))
+         end
+         effort, from = value, name
+      end
+   end
+   return effort
+end
+
 -- The arguments of searches as the engine takes them.
 function context.search(collection, queries, a)
    if a.vector_field and a.vector_field ~= "default" then
@@ -106,6 +122,7 @@ function context.search(collection, queries, a)
       score = a.score, rerank = a.rerank, score_options = a.score_options,
       rerank_options = a.rerank_options, no_hooks = a.no_hooks,
       threshold = a.threshold, max_results = a.max_results,
+      effort = effort_of(a), oversample = a.oversample, exact = a.exact,
    })
 end
 

@@ -134,8 +134,8 @@ static struct lynse_bytes option_document(lua_State *L, const struct request *r,
 }
 
 /* search(collection, queries, { k, where, fields, vectors, score, rerank, score_options,
- * rerank_options, no_hooks, threshold, max_results }) → hits; a range search where there is a
- * threshold. */
+ * rerank_options, no_hooks, effort, oversample, exact, threshold, max_results }) → hits; a range
+ * search where there is a threshold. */
 static int search(lua_State *L)
 {
     struct read_call *call = read_call_new(L, work_search, push_hits);
@@ -157,11 +157,14 @@ static int search(lua_State *L)
                                    .rerank = option_text(L, r, "rerank"),
                                    .score_options = option_document(L, r, "score_options"),
                                    .rerank_options = option_document(L, r, "rerank_options"),
+                                   .effort = (uint32_t)option_number(L, "effort"),
+                                   .oversample = (float)option_number(L, "oversample"),
                                    .timeout_us = engine_call_timeout_us(r),
                                    .cancel = &r->is_cancelled};
     if (option_flag(L, "fields")) call->search.flags |= LYNSE_WITH_FIELDS;
     if (option_flag(L, "vectors")) call->search.flags |= LYNSE_WITH_VECTORS;
     if (option_flag(L, "no_hooks")) call->search.flags |= LYNSE_NO_HOOKS;
+    if (option_flag(L, "exact")) call->search.flags |= LYNSE_EXACT;
     lua_getfield(L, 3, "threshold");
     if (!lua_isnil(L, -1)) {
         call->search.flags |= LYNSE_RANGE;

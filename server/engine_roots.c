@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "lua/module/index_table.h"
 #include "lua/module/scalars.h"
 #include "server/engine_natives.h"
 #include "server/file_room.h"
@@ -23,7 +24,7 @@ struct root_call {
     struct lynse_collection *collection;
     struct lynse_names *names;
     struct lynse_collection_info info;
-    const char *text; /* description, index mode */
+    const char *text; /* a description */
     int exists;
     uint64_t lsn;
 };
@@ -296,8 +297,6 @@ COLLECTION_WORK(info, lynse_collection_info(call->collection, &call->info, &base
 COLLECTION_WORK(read_description,
                 lynse_collection_description(call->collection, &call->names, &base->error))
 COLLECTION_WORK(describe, lynse_collection_describe(call->collection, call->text, &base->error))
-COLLECTION_WORK(build, lynse_build_index(call->collection, call->text, &base->error))
-COLLECTION_WORK(remove, lynse_remove_index(call->collection, &base->error))
 COLLECTION_WORK(sync, lynse_collection_sync(call->collection, &call->lsn, &base->error))
 COLLECTION_WORK(flush, lynse_flush(call->collection, &base->error))
 COLLECTION_WORK(checkpoint, lynse_checkpoint(call->collection, &base->error))
@@ -333,6 +332,7 @@ static int push_info(lua_State *L, struct engine_call *base)
     lua_setfield(L, -2, "directory");
     lua_pushboolean(L, i->is_read_only != 0);
     lua_setfield(L, -2, "is_read_only");
+    index_table_push_info(L, i);
     return 1;
 }
 
@@ -377,8 +377,6 @@ static int push_lsn(lua_State *L, struct engine_call *base)
         return run_collection(L, work, push, has_text);                                            \
     }
 COLLECTION_NATIVE(describe, work_describe, push_true, true)
-COLLECTION_NATIVE(build_index, work_build, push_true, true)
-COLLECTION_NATIVE(remove_index, work_remove, push_true, false)
 COLLECTION_NATIVE(sync, work_sync, push_lsn, false)
 COLLECTION_NATIVE(flush, work_flush, push_true, false)
 COLLECTION_NATIVE(checkpoint, work_checkpoint, push_true, false)
@@ -397,8 +395,6 @@ const luaL_Reg engine_natives_roots[] = {{"create_database", create_database},
                                          {"info", collection_info},
                                          {"description", read_description},
                                          {"describe", collection_describe},
-                                         {"build_index", collection_build_index},
-                                         {"remove_index", collection_remove_index},
                                          {"sync", collection_sync},
                                          {"flush", collection_flush},
                                          {"checkpoint", collection_checkpoint},

@@ -9,9 +9,9 @@
  * FAILURE     The actor's error, or the argument's; nothing was changed.
  */
 #include "api/handles.h"
+#include "base/limits.h"
 #include "index/index_auto.h"
 
-enum { PARAMS_MAX = 64 }; /* that a caller may name; a kind has fewer */
 _Static_assert((int)INDEX_PARAMS_MAX == (int)LYNSE_INDEX_PARAMS_MAX, "lynse.h has room for all");
 _Static_assert(sizeof((struct lynse_collection_info){0}.index_mode) >= INDEX_MODE_BYTES, "it fits");
 
@@ -64,11 +64,11 @@ static int choose_mode(struct lynse_collection *c, struct index_mode *mode, stru
 static int read_params(const struct lynse_index_desc *d, enum index_kind kind,
                        struct index_params *out, struct error *err)
 {
-    struct index_param_value values[PARAMS_MAX];
+    struct index_param_value values[LIMIT_INDEX_PARAMS];
 
-    if (d->param_count > PARAMS_MAX)
+    if (d->param_count > LIMIT_INDEX_PARAMS)
         return error_set(err, LYNSE_LIMIT, "param_count: %zu, at most %d", d->param_count,
-                         PARAMS_MAX);
+                         LIMIT_INDEX_PARAMS);
     if (d->param_count > 0 && !d->params) return error_set(err, LYNSE_INVALID, "params: missing");
     for (size_t i = 0; i < d->param_count; i++) {
         if (!d->params[i].name)

@@ -28,6 +28,9 @@ enum {
     LIMIT_COLLECTIONS = 100000, /* of one root */
     LIMIT_SEGMENTS = 4096,      /* of one collection, named by one manifest */
     LIMIT_DESCRIPTION_BYTES = 4096,
+    LIMIT_EFFORT = 1 << 20,  /* candidates or clusters of a search: what an index keeps of it */
+    LIMIT_OVERSAMPLE = 1000, /* of k, what codes nominate */
+    LIMIT_INDEX_PARAMS = 64, /* that a call names; an index has fewer */
     LIMIT_WHERE_BYTES = 64 << 10, /* one expression's text */
     LIMIT_WHERE_DEPTH = 128,      /* parentheses within parentheses: the parser's stack */
     LIMIT_WHERE_NODES = 4096,     /* comparisons and what joins them: work for each row */

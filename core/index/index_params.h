@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/slice.h"
 
 struct index_vtab;
@@ -20,7 +21,7 @@ struct index_options {
     uint32_t effort;  /* hnsw: ef; ivf, spann: nprobe; diskann: beam; 1 to INDEX_EFFORT_MAX */
     float oversample; /* of k, candidates that are measured exactly where codes rank; 1 to 1,000 */
 };
-enum { INDEX_EFFORT_MAX = 1 << 20, INDEX_OVERSAMPLE_MAX = 1000 };
+enum { INDEX_EFFORT_MAX = LIMIT_EFFORT };
 
 struct index_param {
     const char *name;    /* lower case */

@@ -29,12 +29,12 @@ static int check_vectors(const struct search_request *r, struct error *err)
 
 static int check_options(const struct index_options *o, struct error *err)
 {
-    if (o->effort > INDEX_EFFORT_MAX)
+    if (o->effort > LIMIT_EFFORT)
         return error_set(err, LYNSE_LIMIT, "effort is %u, allowed are 1 to %d", o->effort,
-                         INDEX_EFFORT_MAX);
-    if (o->oversample != 0 && !(o->oversample >= 1 && o->oversample <= INDEX_OVERSAMPLE_MAX))
+                         LIMIT_EFFORT);
+    if (o->oversample != 0 && !(o->oversample >= 1 && o->oversample <= LIMIT_OVERSAMPLE))
         return error_set(err, LYNSE_LIMIT, "oversample is %g, allowed are 1 to %d",
-                         (double)o->oversample, INDEX_OVERSAMPLE_MAX);
+                         (double)o->oversample, LIMIT_OVERSAMPLE);
     return 0;
 }
 

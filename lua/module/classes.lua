@@ -38,7 +38,7 @@ local OPTIONS = {
    write = names_of "count sync timeout_us request_id wait",
    delete = names_of "where sync timeout_us request_id",
    search = names_of [[vector queries dim k where range max_results score rerank score_options
-      rerank_options hooks fields vectors numbers timeout_us]],
+      rerank_options hooks fields vectors numbers timeout_us ef nprobe beam oversample exact]],
    hook = names_of "options on_failure",
    get = names_of "count fields vectors numbers",
    each = names_of "where fields vectors deleted",

@@ -4,6 +4,7 @@
 
 #include "lua/module/failure.h"
 #include "lua/module/handles.h"
+#include "lua/module/index_table.h"
 #include "lua/module/natives.h"
 #include "lua/module/options.h"
 #include "lua/module/scalars.h"
@@ -121,6 +122,7 @@ static int describe_state(lua_State *L)
     lua_setfield(L, -2, "index_mode");
     lua_pushstring(L, info.directory);
     lua_setfield(L, -2, "directory");
+    index_table_push_info(L, &info);
     return 1;
 }
 
@@ -191,16 +193,24 @@ static int remove_index(lua_State *L)
     return call_plain(L, lynse_remove_index);
 }
 
-/* build_index(collection, mode) */
+/* build_index(collection, mode, params or nil, wait or nil) */
 static int build_index(lua_State *L)
 {
     struct module_collection *c = handle_check_collection(L, 1);
     struct error wrong = {0};
     struct lynse_error err = {0};
-    const char *mode = argument_text(L, 2, "mode", &wrong);
+    struct lynse_index_param params[LIMIT_INDEX_PARAMS];
+    struct lynse_index_desc desc = {
+        .struct_bytes = sizeof desc, .mode = argument_text(L, 2, "mode", &wrong), .params = params};
 
-    if (!mode) return failure_push_error(L, &wrong);
-    int code = lynse_build_index(c->collection, mode, &err);
+    if (!desc.mode || index_table_read_params(L, 3, params, &desc.param_count, &wrong) != 0)
+        return failure_push_error(L, &wrong);
+    if (lua_type(L, 4) > LUA_TBOOLEAN) {
+        error_set(&wrong, LYNSE_INVALID, "wait: must be true or false");
+        return failure_push_error(L, &wrong);
+    }
+    if (lua_isboolean(L, 4) && !lua_toboolean(L, 4)) desc.flags |= LYNSE_INDEX_NO_WAIT;
+    int code = lynse_index_set(c->collection, &desc, &err);
     return push_done(L, code, &err);
 }
 

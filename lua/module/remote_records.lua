@@ -66,10 +66,18 @@ function remote.set_sync(self, options)
    return fail("UNSUPPORTED", "sync: a server decides for its collections")
 end
 
-function remote.build_index(self, mode)
+function remote.build_index(self, mode, params, wait)
    local text, err = check_text(mode, "mode")
    if not text then return nil, err end
-   return call_done(self, "build_index", { index_mode = mode })
+   if params ~= nil and type(params) ~= "table" then
+      return fail("INVALID", "params: must be a table, not %s", type(params))
+   end
+   if wait ~= nil and type(wait) ~= "boolean" then
+      return fail("INVALID", "wait: must be true or false")
+   end
+   return call_done(self, "build_index", {
+      index_mode = mode, params = params and { "document", params }, wait = wait,
+   })
 end
 
 -- ---- Hooks ----

@@ -25,6 +25,8 @@ local function params_of(options)
       no_hooks = options.hooks == false, raw = true,
       return_fields = is_function or options.fields or false,
       return_vectors = is_function or options.vectors or false,
+      ef = plain(options.ef), nprobe = plain(options.nprobe), beam = plain(options.beam),
+      oversample = plain(options.oversample), exact = options.exact,
    }
 end
 

@@ -117,6 +117,40 @@ static uint32_t read_wanted(struct options *o, const char *name)
     return wanted;
 }
 
+/* One option by the names that it has for kinds of indexes; 0: none of them. */
+static uint32_t read_effort(struct options *o)
+{
+    static const char *const names[] = {"ef", "nprobe", "beam"};
+    const char *from = NULL;
+    uint32_t effort = 0;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        uint32_t value = option_u32(o, names[i]);
+        if (value == 0 || options_failed(o)) continue;
+        if (value > LIMIT_EFFORT)
+            error_set(&o->err, LYNSE_LIMIT, "%s: %u, at most %d", names[i], value, LIMIT_EFFORT);
+        if (from && value != effort) {
+            error_set(&o->err, LYNSE_INVALID, "%s: %u, but %s: %u; they are one option", names[i],
+                      value, from, effort);
+            return 0;
+        }
+        from = names[i];
+        effort = value;
+    }
+    return effort;
+}
+
+static float read_oversample(struct options *o)
+{
+    float times = option_f32(o, "oversample");
+
+    if (!options_failed(o) && has_option(o, "oversample") &&
+        !(times >= 1 && times <= LIMIT_OVERSAMPLE))
+        error_set(&o->err, LYNSE_LIMIT, "oversample: %g, must be 1 to %d", (double)times,
+                  LIMIT_OVERSAMPLE);
+    return times;
+}
+
 static void read_request(struct options *o, struct lynse_search_desc *desc)
 {
     desc->k = read_wanted(o, "k");
@@ -124,6 +158,9 @@ static void read_request(struct options *o, struct lynse_search_desc *desc)
                   (option_flag(o, "vectors") ? LYNSE_WITH_VECTORS : 0u);
     desc->where = option_text(o, "where");
     if (option_is_false(o, "hooks")) desc->flags |= LYNSE_NO_HOOKS;
+    desc->effort = read_effort(o);
+    desc->oversample = read_oversample(o);
+    if (option_flag(o, "exact")) desc->flags |= LYNSE_EXACT;
     desc->timeout_us = option_u64(o, "timeout_us");
     desc->max_results = read_wanted(o, "max_results");
     if (has_option(o, "range")) {

@@ -9,7 +9,7 @@ return {
       args.integer("n_queries", "How many.", { required = true, low = 1, high = 10000 }),
       args.body("data", "n_queries × dim numbers, little-endian.", { required = true }),
       args.k, args.where, args.return_fields, args.encoding, args.raw, args.vector_field,
-      args.nprobe, args.approx, args.eps,
+      args.nprobe, args.approx, args.eps, args.ef, args.beam, args.oversample, args.exact,
    },
    returns = shapes.of_collection {
       results = shapes.list(shapes.map {

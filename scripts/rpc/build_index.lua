@@ -3,27 +3,43 @@ local args = require "lynse.args"
 local shapes = require "lynse.shapes"
 local lynse = require "lynse"
 
+-- What is given as null is not given.  n_clusters may stand beside params, and in them.
+local function params_of(context, a)
+   local params = {}
+   if a.params ~= nil and type(a.params) ~= "table" then
+      context.engine.refuse("INVALID", "params: must be a map")
+   end
+   for name, value in pairs(a.params or {}) do
+      if value ~= lynse.null then params[name] = value end
+   end
+   if a.n_clusters then
+      if params.n_clusters and params.n_clusters ~= a.n_clusters then
+         context.engine.refuse("INVALID", ("n_clusters: %s, but %s in params"):format(
+            tostring(a.n_clusters), tostring(params.n_clusters)))
+      end
+      params.n_clusters = a.n_clusters
+   end
+   return params
+end
+
 return {
    summary = "Search with this index from now on; answers when it is built.",
    mutates = true,
    arguments = args.of_collection {
-      args.text("index_mode", "FLAT-IP, FLAT-L2 or FLAT-COS.",
+      args.text("index_mode", "A kind of index and a metric, such as HNSW-L2 (docs/INDEXES.md).",
          { default = "FLAT-IP", low = 1, high = 64 }),
-      args.integer("n_clusters", "Of an index with clusters.", { low = 1, high = 1000000 }),
-      args.value("params", "Of an index that has some."),
+      args.integer("n_clusters", "Of an index with clusters; as in params.",
+         { low = 0, high = 1048576 }),
+      args.value("params", "A map of the index's parameters, by their names."),
+      args.flag("wait", "false: answer at once, and build in the background.",
+         { default = true }),
    },
    returns = shapes.of_collection {
       index_mode = shapes.text, n_clusters = shapes.nullable(shapes.count),
       params = shapes.nullable(shapes.object),
    },
    run = function(context, a)
-      for key in pairs(a.params or {}) do
-         if key ~= "n_clusters" then
-            context.engine.refuse("INVALID",
-               ("unknown index build parameter '%s'; supported keys: n_clusters"):format(key))
-         end
-      end
-      context:collection(a):build_index(a.index_mode)
+      context:collection(a):build_index(a.index_mode, params_of(context, a), a.wait)
       return context.answer(a, {
          index_mode = a.index_mode, n_clusters = a.n_clusters or lynse.null,
          params = a.params or lynse.null,

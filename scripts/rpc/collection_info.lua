@@ -12,6 +12,8 @@ return {
       segment_count = shapes.count, applied_lsn = shapes.count, durable_lsn = shapes.count,
       max_id = shapes.integer, index_mode = shapes.text, directory = shapes.text,
       is_read_only = shapes.flag, description = shapes.text,
+      index_params = shapes.object, index_progress = shapes.number,
+      indexed_segment_count = shapes.count,
    },
    run = function(context, a)
       local collection = context:collection(a)

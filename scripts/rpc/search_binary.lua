@@ -8,7 +8,7 @@ return {
       args.dim,
       args.body("data", "dim numbers, little-endian.", { required = true }),
       args.k, args.where, args.return_fields, args.encoding, args.raw, args.vector_field,
-      args.nprobe, args.approx, args.eps,
+      args.nprobe, args.approx, args.eps, args.ef, args.beam, args.oversample, args.exact,
    },
    returns = shapes.of_collection { items = shapes.items },
    run = function(context, a)

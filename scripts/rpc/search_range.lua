@@ -10,6 +10,7 @@ return {
       args.integer("max_results", "How many at most.", { default = 1000, low = 0, high = 100000 }),
       args.where, args.no_hooks, args.raw, args.score, args.rerank, args.score_options,
       args.rerank_options, args.raw_fields, args.return_vectors,
+      args.nprobe, args.ef, args.beam, args.oversample, args.exact,
    },
    returns = shapes.of_collection {
       result = shapes.map { ids = shapes.ids, distances = shapes.vector },

@@ -81,6 +81,8 @@ GOOD = {
     "index_mode": ({}, {"index_mode": None}),
     "build_index": ({"index_mode": "FLAT-L2"},
                     {"index_mode": "FLAT-L2", "n_clusters": None, "params": None}),
+    "index_status": ({}, {"index_mode": "FLAT-L2", "params": {}, "progress": 1, "is_ready": True,
+                          "segment_count": is_count, "indexed_segment_count": is_count}),
     "remove_index": ({}, NAMES),
     "add": ({"ids": [3], "vectors": [[1, 1, 1]]}, {"ids": [3], "row_count": 1, "sync": "always"}),
     "upsert": ({"ids": [3], "vectors": [[1, 1, 2]], "fields": None}, {"ids": [3], "row_count": 1}),
@@ -310,10 +312,54 @@ def test_what_is_not_there(rpc, docs):
         rpc("query", filter_ids=[1, 77], **docs)
     with pytest.raises(RpcError, match="external id 'y' does not exist"):
         rpc("read_by_only_id", id=["x", "y"], **docs)
-    with pytest.raises(RpcError, match="not there yet"):
-        rpc("build_index", index_mode="HNSW-L2", **docs)
     with pytest.raises(RpcError, match="no other than 'default'"):
         rpc("search", vector=[1, 0, 0], vector_field="other", **docs)
+
+
+def test_index_modes_and_parameters(rpc, web, docs):
+    for given, name, said in (
+        ({"index_mode": "FLAT-XY"}, "INVALID", "unsupported index/metric combination 'FLAT-XY'"),
+        ({"index_mode": "FLAT"}, "INVALID", "names no metric"),
+        ({"index_mode": "FLTA-L2"}, "INVALID", "unknown index type .* did you mean 'FLAT-L2'"),
+        ({"params": {"speed": 1}}, "INVALID", "unknown index build parameter 'speed'"),
+        ({"params": {"m": "16"}}, "INVALID", "'m' must be a number"),
+        ({"params": [1, 2]}, "INVALID", "params: "),
+        ({"params": "m"}, "INVALID", "params: "),
+        ({"params": {"n_clusters": 4}, "n_clusters": 5}, "INVALID", "n_clusters: 5, but 4"),
+        ({"params": {f"p{i}": 1 for i in range(65)}}, "LIMIT", "params: more than 64"),
+    ):
+        with pytest.raises(RpcError, match=said) as refused:
+            rpc("build_index", **given, **docs)
+        assert refused.value.name == name
+    assert rpc("index_mode", **docs)["index_mode"] is None
+    assert rpc("index_status", **docs)["is_ready"] is False
+    # Flat has no use for what LynseDB's other kinds take.
+    web.params("/build_index", index_mode="default", n_clusters=5, params={"m": 16}, wait=False,
+               **docs)  # fmt: skip
+    assert rpc("index_status", **docs)["index_mode"] == "FLAT-IP"
+    rpc("build_index", index_mode="auto-cosine", params={"m": None}, **docs)
+    info = rpc("collection_info", **docs)
+    assert (info["index_mode"], info["index_params"], info["index_progress"]) == ("FLAT-COS", {}, 1)
+
+
+def test_how_hard_an_index_looks(rpc, docs):
+    query = {"vector": [1, 0.5, 0], "k": 2, **docs}
+    for given in (
+        {}, {"nprobe": 0}, {"nprobe": 10}, {"ef": 100}, {"beam": 1048576}, {"exact": True},
+        {"oversample": 2.5}, {"nprobe": 50, "ef": 50}, {"approx": True, "eps": 0.5},
+    ):  # fmt: skip
+        assert rpc("search", **given, **query)["items"]["ids"] == [1, 2]
+    for given, name, said in (
+        ({"nprobe": 10, "ef": 50}, "INVALID", "ef: 50, but nprobe: 10"),
+        ({"ef": 1048577}, "INVALID", "ef"),
+        ({"oversample": 0.5}, "INVALID", "oversample"),
+        ({"eps": float("inf")}, "INVALID", "eps"),
+    ):
+        with pytest.raises(RpcError, match=said) as refused:
+            rpc("search", **given, **query)
+        assert refused.value.name == name
+    found = rpc("search_range", vector=[1, 0, 0], threshold=0.5, exact=True, ef=7, **docs)
+    assert found["result"]["ids"] == [1]
 
 
 def test_a_dropped_collection_is_gone_for_all(rpc, web, docs):

@@ -87,14 +87,23 @@ args.encoding = args.text("vector_encoding", "Of the vectors in the body.",
 args.dim = args.integer("dim", "Components of a vector.",
    { required = true, low = 1, high = 32768 })
 
--- What LynseDB's searches take besides.  Every index here is exact, so that nprobe, approx and eps
+-- How hard an index looks.
+args.nprobe = args.integer("nprobe",
+   "Of ivf and spann: how many clusters are read.  0, or none: as the index was built to.",
+   { low = 0, high = 1048576 })
+args.ef = args.integer("ef", "The same of hnsw: how many candidates are kept.",
+   { low = 0, high = 1048576 })
+args.beam = args.integer("beam", "The same of diskann.", { low = 0, high = 1048576 })
+args.oversample = args.number("oversample",
+   "Of k, how many are measured exactly where a quantizer ranks.", { low = 1, high = 1000 })
+args.exact = args.flag("exact", "Look at every record, whatever the index.", { default = false })
+
+-- What LynseDB's searches take besides.  What is scanned here is exact, so that approx and eps
 -- change nothing.
 args.vector_field = args.text("vector_field", "There is no other than default yet.",
    { default = "default", high = 128 })
-args.nprobe = args.integer("nprobe", "Of indexes that are not exact.",
-   { default = 10, low = 0, high = 1000000 })
-args.approx = args.flag("approx", "Of indexes that are not exact.", { default = false })
-args.eps = args.number("eps", "Of indexes that are not exact.", { default = 1e-4, low = 0 })
+args.approx = args.flag("approx", "Of LynseDB's scans; here they are exact.", { default = false })
+args.eps = args.number("eps", "Likewise.", { default = 1e-4, low = 0 })
 
 -- What takes part in the ranking.
 args.score = args.text("score", "Source text in Lua of a function that ranks (docs/LUA.md).",

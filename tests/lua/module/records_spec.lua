@@ -211,6 +211,36 @@ served.places("records", function(open, place)
       assert.are.equal("INVALID", select(2, docs:get(1, { fields = { "n" } })).code)
    end)
 
+   it("are searched by an index of their own choice", function()
+      assert(docs:add { vectors = { { 1, 2, 3 } } })
+      assert.is_true(docs:build_index("AUTO-COS", { n_clusters = 5 }, false))
+      local info = docs:info()
+      assert.are.equal("FLAT-COS", info.index_mode)
+      assert.are.same({}, info.index_params)
+      assert.are.equal(1, info.index_progress)
+      assert.are.equal(info.segment_count, info.indexed_segment_count)
+      for _, given in ipairs {
+         { "FLAT-XY" }, { "FLAT" }, { "FLAT-L2", { speed = 1 } }, { "FLAT-L2", { m = "16" } },
+         { "FLAT-L2", { 16 } }, { "FLAT-L2", 16 }, { "FLAT-L2", {}, "soon" },
+      } do
+         local done, err = docs:build_index(unpack(given))
+         assert.is_nil(done)
+         assert.are.equal("INVALID", err.code)
+      end
+      assert.are.equal("FLAT-COS", docs:info().index_mode)
+      for _, options in ipairs { { ef = 50 }, { nprobe = 10, beam = 10 }, { exact = true },
+         { oversample = 4 } } do
+         options.vector = { 1, 2, 3 }
+         assert.are.equal(1, assert(docs:search(options)).count)
+      end
+      local vector = { 1, 2, 3 }
+      local function code(options) return select(2, docs:search(options)).code end
+      assert.are.equal("INVALID", code { vector = vector, ef = 50, nprobe = 10 })
+      assert.are.equal("LIMIT", code { vector = vector, ef = 2 ^ 20 + 1 })
+      assert.are.equal("LIMIT", code { vector = vector, oversample = 0.5 })
+      assert.are.equal("INVALID", code { vector = vector, exact = 1 })
+   end)
+
    it("are on disk after flush and checkpoint, and described by info", function()
       assert(docs:add { vectors = { { 1, 2, 3 } } })
       assert.is_true(docs:flush())
@@ -223,7 +253,6 @@ served.places("records", function(open, place)
       assert.is_true(docs:build_index "FLAT-COS")
       assert.are.equal("cosine", docs:info().metric)
       assert.is_true(docs:remove_index())
-      assert.are.equal("UNSUPPORTED", select(2, docs:build_index "HNSW-L2").code)
       assert.is_nil(docs:description())
       assert.is_true(docs:describe "what they are about")
       assert.are.equal("what they are about", docs:description())

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lua/module/index_table.h"
+
+#include "base/slice.h"
+#include "codec/quote.h"
+
+static int read_param(lua_State *L, struct lynse_index_param *out, struct error *err)
+{
+    char quoted[QUOTE_BYTES];
+    size_t size;
+
+    /* lua_tolstring of what is no text would change the key that lua_next goes on from. */
+    if (lua_type(L, -2) != LUA_TSTRING)
+        return error_set(err, LYNSE_INVALID, "params: a name that is no text");
+    const char *name = lua_tolstring(L, -2, &size);
+    quote_text(slice_of(name, size), quoted, sizeof quoted);
+    if (strlen(name) != size)
+        return error_set(err, LYNSE_INVALID, "params: %s holds a NUL byte", quoted);
+    if (lua_type(L, -1) != LUA_TNUMBER)
+        return error_set(err, LYNSE_INVALID, "params: %s must be a number, not %s", quoted,
+                         lua_typename(L, lua_type(L, -1)));
+    *out = (struct lynse_index_param){name, lua_tonumber(L, -1)};
+    return 0;
+}
+
+int index_table_read_params(lua_State *L, int index,
+                            struct lynse_index_param out[LIMIT_INDEX_PARAMS], size_t *count,
+                            struct error *err)
+{
+    *count = 0;
+    if (lua_isnoneornil(L, index)) return 0;
+    if (!lua_istable(L, index))
+        return error_set(err, LYNSE_INVALID, "params: must be a table, not %s",
+                         lua_typename(L, lua_type(L, index)));
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (*count == LIMIT_INDEX_PARAMS)
+            error_set(err, LYNSE_LIMIT, "params: more than %d", LIMIT_INDEX_PARAMS);
+        else if (read_param(L, &out[*count], err) == 0) {
+            ++*count;
+            continue;
+        }
+        lua_pop(L, 2);
+        return -1;
+    }
+    return 0;
+}
+
+void index_table_push_info(lua_State *L, const struct lynse_collection_info *info)
+{
+    lua_createtable(L, 0, (int)info->index_param_count);
+    for (uint32_t i = 0; i < info->index_param_count; i++) {
+        lua_pushnumber(L, info->index_params[i].value);
+        lua_setfield(L, -2, info->index_params[i].name);
+    }
+    lua_setfield(L, -2, "index_params");
+    lua_pushnumber(L, (lua_Number)info->index_progress);
+    lua_setfield(L, -2, "index_progress");
+    lua_pushinteger(L, (lua_Integer)info->indexed_segment_count);
+    lua_setfield(L, -2, "indexed_segment_count");
+}

@@ -1,0 +1,24 @@
+-- SPDX-License-Identifier: Apache-2.0
+local args = require "lynse.args"
+local shapes = require "lynse.shapes"
+local lynse = require "lynse"
+
+return {
+   summary = "How far the index is that was asked for; until it is built searches are exact.",
+   arguments = args.of_collection {},
+   returns = shapes.of_collection {
+      index_mode = shapes.nullable(shapes.text), params = shapes.object,
+      progress = shapes.number, indexed_segment_count = shapes.count,
+      segment_count = shapes.count, is_ready = shapes.flag,
+   },
+   run = function(context, a)
+      local info = context:collection(a):info()
+      local has_index = info.index_mode ~= ""
+      return context.answer(a, {
+         index_mode = has_index and info.index_mode or lynse.null, params = info.index_params,
+         progress = info.index_progress, indexed_segment_count = info.indexed_segment_count,
+         segment_count = info.segment_count,
+         is_ready = has_index and info.indexed_segment_count == info.segment_count,
+      })
+   end,
+}
