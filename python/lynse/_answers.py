@@ -72,6 +72,13 @@ def info(answer: Any) -> CollectionInfo:
         is_read_only=_typed(answer["is_read_only"], bool),
         index_mode=_typed(answer["index_mode"] or "", str),
         directory=_typed(answer["directory"], str),
+        index_params={
+            _typed(name, str): float(value)
+            for name, value in _typed(answer.get("index_params") or {}, dict).items()
+        },
+        index_progress=float(answer.get("index_progress", 0)),
+        indexed_segment_count=_typed(answer.get("indexed_segment_count", 0), int),
+        segment_count=_typed(answer.get("segment_count", 0), int),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ._index import metric_of
 from ._records import check_flag, check_name
 from .address import is_remote, refuse_mistaken
 from .collection import Collection
@@ -37,13 +38,6 @@ FOLDER_OPTIONS = (
 )  # fmt: skip
 FLOAT32_NAMES = ("float32", "f32", "float")
 FLOAT16_NAMES = ("float16", "f16", "half", "fp16")
-INDEX_METRICS = {
-    "FLAT": "ip",
-    "FLAT-IP": "ip",
-    "FLAT-L2": "l2",
-    "FLAT-COS": "cosine",
-    "FLAT-COSINE": "cosine",
-}
 MAX_DIM = 32_768
 
 
@@ -86,18 +80,6 @@ def _check_dtype(dtypes: object) -> None:
         raise Unsupported("float16 collections come with a later release; use dtypes='float32'")
     if name not in FLOAT32_NAMES:
         raise Invalid(f"dtypes must be 'float32', not {dtypes!r}")
-
-
-def _metric_of(index_mode: str | None) -> str | None:
-    if index_mode is None:
-        return None
-    metric = INDEX_METRICS.get(check_name(index_mode, "default_index").upper())
-    if metric is None:
-        raise Unsupported(
-            f"unsupported index/metric combination '{index_mode}': this release has "
-            "FLAT-IP, FLAT-L2 and FLAT-COS"
-        )
-    return metric
 
 
 def _check_dim(dim: int | None) -> int:
@@ -158,9 +140,10 @@ class Database(PlannedDatabaseMethods):
 
         dim            1..32,768; None or 0: that of the first vectors.  Dimension if there is a
                        collection of another
-        default_index  of a new one: "FLAT-IP", "FLAT-L2" or "FLAT-COS"; None: FLAT-IP's metric,
-                       and no index mode.  One that is there keeps its own; "FLAT-IP" and None
-                       take it as it is, another metric than the collection's is Invalid
+        default_index  of a new one: "FLAT-IP", "HNSW-L2", … (:meth:`Collection.build_index`), built
+                       in the background; None: FLAT-IP's metric, and no index mode.  One that is
+                       there keeps its own; "FLAT-IP" and None take it as it is, another metric
+                       than the collection's is Invalid
         dtypes         "float32"
         description    of a new one, up to 4,096 bytes of UTF-8
 
@@ -170,7 +153,7 @@ class Database(PlannedDatabaseMethods):
         if description is not None:
             check_name(description, "description")
         _check_dtype(dtypes)
-        metric = _metric_of(default_index)
+        metric = None if default_index is None else metric_of(default_index, "default_index")
         if metric == METRICS[0]:
             metric = None  # whether it was asked for or left out cannot be told
         size = _check_dim(dim)

@@ -10,11 +10,13 @@ import numpy as np
 
 from . import _fields
 from ._hooks import HookMethods, ranking_of
+from ._index import check_eps, check_params, effort_of
 from ._records import (
     check_batch_size,
     check_count,
     check_fields,
     check_finite,
+    check_flag,
     check_ids,
     check_matrix,
     check_name,
@@ -35,6 +37,7 @@ from .result_view import ResultView, _parse_index_mode
 from .session import DataInsertionSession
 from .types import (
     CollectionBackend,
+    Effort,
     Fields,
     FloatArray,
     Hits,
@@ -47,11 +50,6 @@ from .types import (
     RootBackend,
     Vectors,
 )
-
-BUILD_PARAMETERS = (
-    "n_clusters", "n_centroids", "nprobe", "replica_count", "m", "ef_construction", "ef_search",
-    "max_level", "r", "l", "alpha", "max_degree",
-)  # fmt: skip
 
 
 def _search_view(hits: Hits, k: int) -> ResultView:
@@ -150,6 +148,19 @@ class Collection(HookMethods, PlannedCollectionMethods):
     def index_mode(self) -> str | None:
         """FLAT-IP, …; None before the first build."""
         return self._backend.info().index_mode or None
+
+    def index_status(self) -> dict[str, Any]:
+        """index_mode, its params, and how far it is: progress (0..1, of the rows of segments),
+        indexed_segment_count of segment_count, is_ready.  What is not indexed yet is scanned."""
+        info = self._backend.info()
+        return {
+            "index_mode": info.index_mode or None,
+            "params": info.index_params,
+            "progress": info.index_progress,
+            "indexed_segment_count": info.indexed_segment_count,
+            "segment_count": info.segment_count,
+            "is_ready": bool(info.index_mode) and info.indexed_segment_count == info.segment_count,
+        }
 
     @property
     def vector_dtype(self) -> str:
@@ -314,7 +325,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         """Of a collection that this object created, with its first vectors."""
         mode, self._default_index = self._default_index, None
         if mode is not None and not self._backend.info().index_mode:
-            self._backend.build_index(mode)
+            self._backend.build_index(mode, {}, False)
 
     def delete(
         self,
@@ -360,17 +371,28 @@ class Collection(HookMethods, PlannedCollectionMethods):
         return DataInsertionSession(self)
 
     def build_index(
-        self, index_mode: str = "FLAT-IP", field_name: str = "default", **kwargs: Any
+        self,
+        index_mode: str = "FLAT-IP",
+        field_name: str = "default",
+        *,
+        wait: bool = True,
+        **kwargs: Any,
     ) -> dict[str, str]:
-        """FLAT-IP, FLAT-L2 or FLAT-COS: an exact scan, and the metric of searches."""
+        """Search with this index, by its metric, from now on (docs/INDEXES.md).
+
+        index_mode  a kind and a metric, "FLAT-IP", "HNSW-L2", with a quantizer "HNSW-COS-SQ8";
+                    "AUTO" or "AUTO-L2": the kind is chosen by what is there now
+        wait        False: build in the background, see :meth:`index_status`; searches are exact
+                    until it is there
+        kwargs      the parameters of the kind, by name: m=16, ef_construction=200; they apply
+                    until the next build, over writes and restarts
+        """
         check_name(index_mode, "index_mode")
-        for key in kwargs:
-            if key not in BUILD_PARAMETERS:
-                supported = ", ".join(BUILD_PARAMETERS)
-                raise Invalid(f"unknown index build parameter '{key}'; supported keys: {supported}")
+        params = check_params(kwargs)
+        is_awaited = check_flag(wait, "wait")
         if field_name != "default":
             later("field_name= (named vectors)")
-        self._backend.build_index(index_mode)
+        self._backend.build_index(index_mode, params, is_awaited)
         self._default_index = None
         return {"status": "success"}
 
@@ -424,7 +446,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         reranker: Reranker | None = None,
         rerank_k: int | None = None,
         rerank_with_fields: bool = False,
-        nprobe: int = 10,
+        nprobe: int | None = None,
         approx: bool = False,
         eps: float = 1e-4,
         wire_dtype: str = "float32",
@@ -434,8 +456,12 @@ class Collection(HookMethods, PlannedCollectionMethods):
         rerank_options: Fields | None = None,
         hooks: bool = True,
         timeout: float | None = None,
+        ef: int | None = None,
+        beam: int | None = None,
+        oversample: float | None = None,
+        exact: bool = False,
     ) -> ResultView:
-        """The k records nearest to a vector, nearest first; exact.
+        """The k records nearest to a vector, nearest first.
 
         vector      (dim,), finite
         k           1..100,000; fewer come back only when there are fewer
@@ -456,8 +482,15 @@ class Collection(HookMethods, PlannedCollectionMethods):
         hooks       False: without those that :meth:`set_hook` has installed
         timeout     seconds, 600 at the most and without; `reranker` is not bounded by it
 
-        nprobe, approx and eps concern indexes that are not exact.
+        nprobe, ef, beam
+                    how hard an index looks, up to 1,048,576: one option, by its names for IVF and
+                    SPANN, for HNSW, for DiskANN.  None or 0: as it was built to
+        oversample  1..1,000: of k, how many are measured exactly where a quantizer ranks
+        exact       look at every record, whatever the index
+
+        Every score is exact.  approx and eps are LynseDB's; a scan here is exact with them too.
         """
+        check_eps(eps)
         if (vector is None) == (document is None):
             raise Invalid("search() requires exactly one of vector or document")
         if document is not None or embed_func is not None:
@@ -467,10 +500,12 @@ class Collection(HookMethods, PlannedCollectionMethods):
         query = check_vector(vector)
         ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks)
         deadline = deadline_of(timeout)
+        effort = effort_of(nprobe, ef, beam, oversample, exact)
         return self._search(
             query,
             k,
             ranking,
+            effort,
             deadline,
             return_fields,
             reranker,
@@ -486,7 +521,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         *,
         where: str | None = None,
         return_fields: bool = False,
-        nprobe: int = 10,
+        nprobe: int | None = None,
         reranker: Reranker | None = None,
         rerank_k: int | None = None,
         rerank_with_fields: bool = False,
@@ -497,6 +532,10 @@ class Collection(HookMethods, PlannedCollectionMethods):
         rerank_options: Fields | None = None,
         hooks: bool = True,
         timeout: float | None = None,
+        ef: int | None = None,
+        beam: int | None = None,
+        oversample: float | None = None,
+        exact: bool = False,
     ) -> list[ResultView]:
         """One result for each row of `vectors`, (n, dim), n as large as you like; otherwise as
         :meth:`search`."""
@@ -505,10 +544,12 @@ class Collection(HookMethods, PlannedCollectionMethods):
         queries = check_matrix(vectors)
         ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks)
         deadline = deadline_of(timeout)
+        effort = effort_of(nprobe, ef, beam, oversample, exact)
         return self._search(
             queries,
             k,
             ranking,
+            effort,
             deadline,
             return_fields,
             reranker,
@@ -522,6 +563,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         queries: FloatArray,
         k: int,
         ranking: Ranking,
+        effort: Effort,
         deadline: float | None,
         return_fields: bool,
         reranker: Reranker | None,
@@ -534,7 +576,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         keep = None if rerank_k is None else check_count(rerank_k, "rerank_k", 1)
         with_fields = bool(return_fields or (reranker is not None and rerank_with_fields))
         found = self._backend.search(
-            queries, k, ranking, deadline, with_fields=with_fields, with_vectors=False
+            queries, k, ranking, effort, deadline, with_fields=with_fields, with_vectors=False
         )
         if reranker is not None:
             found = [
@@ -565,6 +607,11 @@ class Collection(HookMethods, PlannedCollectionMethods):
         *,
         hooks: bool = True,
         timeout: float | None = None,
+        nprobe: int | None = None,
+        ef: int | None = None,
+        beam: int | None = None,
+        oversample: float | None = None,
+        exact: bool = False,
     ) -> ResultView:
         """All records at or nearer than `threshold`, nearest first, `max_results` at most.
 
@@ -573,16 +620,21 @@ class Collection(HookMethods, PlannedCollectionMethods):
         hooks        False: without those that :meth:`set_hook` has installed; what a score hook
                      gives is what `threshold` is compared with
         timeout      seconds, 600 at the most and without
+        nprobe, ef, beam, oversample, exact
+                     as of :meth:`search`
         """
         deadline = deadline_of(timeout)
         query = check_vector(vector)
         limit = check_count(max_results, "max_results")
         nearest = check_threshold(threshold)
+        effort = effort_of(nprobe, ef, beam, oversample, exact)
         if limit == 0:
             return _search_view(
                 Hits(np.empty(0, np.int64), np.empty(0, np.float32), None, None, "ip"), 0
             )
-        found = self._backend.search_range(query, nearest, limit, deadline, hooks=bool(hooks))
+        found = self._backend.search_range(
+            query, nearest, limit, effort, deadline, hooks=bool(hooks)
+        )
         return _search_view(found, limit)
 
     # ---- Reading ----

@@ -34,6 +34,7 @@ from .types import (
     METRICS,
     SYNC_LEVELS,
     CollectionInfo,
+    Effort,
     FloatArray,
     Hits,
     Id,
@@ -84,6 +85,13 @@ class LocalCollection:
             is_read_only=bool(out.is_read_only) or self._root.is_read_only,
             index_mode=ffi.string(out.index_mode).decode(),
             directory=ffi.string(out.directory).decode(),
+            index_params={
+                ffi.string(param.name).decode(): param.value
+                for param in (out.index_params[i] for i in range(out.index_param_count))
+            },
+            index_progress=out.index_progress,
+            indexed_segment_count=out.indexed_segment_count,
+            segment_count=out.segment_count,
         )
 
     def description(self) -> str | None:
@@ -186,9 +194,19 @@ class LocalCollection:
     def restore(self, ids: IdBatch, request_id: bytes | None) -> int:
         return self._mark(lib.lynse_restore, ids, None, request_id)
 
-    def build_index(self, index_mode: str) -> None:
+    def build_index(self, index_mode: str, params: dict[str, float], wait: bool) -> None:
         self._root.refuse_write()
-        self._call(lib.lynse_build_index, c_text(index_mode, "index mode"))
+        desc = ffi.new("struct lynse_index_desc *")
+        given = ffi.new("struct lynse_index_param[]", len(params))
+        keep = [ffi.from_buffer(c_text(index_mode, "index mode") + b"\0")]
+        for i, (name, value) in enumerate(params.items()):
+            keep.append(ffi.from_buffer(c_text(name, "params") + b"\0"))
+            given[i].name, given[i].value = keep[-1], value
+        desc.struct_bytes = ffi.sizeof("struct lynse_index_desc")
+        desc.flags = 0 if wait else lib.LYNSE_INDEX_NO_WAIT
+        desc.mode, desc.params, desc.param_count = keep[0], given, len(params)
+        self._call(lib.lynse_index_set, desc)
+        del keep
 
     def remove_index(self) -> None:
         self._root.refuse_write()
@@ -250,14 +268,15 @@ class LocalCollection:
     # ---- Searching ----
 
     def _new_search(
-        self, queries: FloatArray, flags: int, deadline: float | None
+        self, queries: FloatArray, flags: int, effort: Effort, deadline: float | None
     ) -> tuple[Any, Any]:
         desc = ffi.new("struct lynse_search_desc *")
         vectors = ffi.from_buffer("float[]", queries)
         desc.struct_bytes = ffi.sizeof("struct lynse_search_desc")
         desc.query_count, desc.dim = queries.shape
         desc.vector = vectors
-        desc.flags = flags
+        desc.flags = flags | (lib.LYNSE_EXACT if effort.exact else 0)
+        desc.effort, desc.oversample = effort.effort, effort.oversample
         desc.timeout_us = SEARCH_TIMEOUT_US if deadline is None else us_left(deadline)
         return desc, vectors
 
@@ -291,6 +310,7 @@ class LocalCollection:
         queries: FloatArray,
         k: int,
         ranking: Ranking,
+        effort: Effort,
         deadline: float | None,
         *,
         with_fields: bool,
@@ -305,7 +325,7 @@ class LocalCollection:
         flags = _flags(with_fields, with_vectors) | (0 if ranking.hooks else lib.LYNSE_NO_HOOKS)
         for start in range(0, len(queries), QUERIES_PER_CALL):
             part = queries[start : start + QUERIES_PER_CALL]
-            desc, keep = self._new_search(part, flags, deadline)
+            desc, keep = self._new_search(part, flags, effort, deadline)
             desc.k = k
             desc.where, desc.score, desc.rerank = texts
             desc.score_options = options[0], len(options[0])
@@ -319,12 +339,13 @@ class LocalCollection:
         query: FloatArray,
         threshold: float,
         max_results: int,
+        effort: Effort,
         deadline: float | None,
         *,
         hooks: bool,
     ) -> Hits:
         flags = lib.LYNSE_RANGE | (0 if hooks else lib.LYNSE_NO_HOOKS)
-        desc, keep = self._new_search(query, flags, deadline)
+        desc, keep = self._new_search(query, flags, effort, deadline)
         desc.threshold = threshold
         desc.max_results = max_results
         found = self._run(desc, with_fields=False, with_vectors=False)

@@ -16,6 +16,7 @@ from .errors import Deadline, LynseError, ShuttingDown
 from .transport import Transport
 from .types import (
     CollectionInfo,
+    Effort,
     FloatArray,
     Hits,
     Id,
@@ -33,6 +34,12 @@ LARGEST = 3.4028234663852886e38  # of float32; the wire has no infinite threshol
 
 def _id_text(request_id: bytes | None) -> str:
     return (request_id or os.urandom(ID_BYTES)).hex()
+
+
+def _effort_params(effort: Effort) -> dict[str, Any]:
+    """What was asked for; of its three names on the wire the oldest one."""
+    given = {"nprobe": effort.effort, "oversample": effort.oversample, "exact": effort.exact}
+    return {name: value for name, value in given.items() if value}
 
 
 class RemoteCollection:
@@ -163,8 +170,10 @@ class RemoteCollection:
     def restore(self, ids: IdBatch, request_id: bytes | None) -> int:
         return self._mark("restore", ids, None, request_id)
 
-    def build_index(self, index_mode: str) -> None:
-        self._write("build_index", _answers.nothing, index_mode=index_mode)
+    def build_index(self, index_mode: str, params: dict[str, float], wait: bool) -> None:
+        self._write(
+            "build_index", _answers.nothing, index_mode=index_mode, params=params, wait=wait
+        )
 
     def remove_index(self) -> None:
         self._write("remove_index", _answers.nothing)
@@ -203,6 +212,7 @@ class RemoteCollection:
         queries: FloatArray,
         k: int,
         ranking: Ranking,
+        effort: Effort,
         deadline: float | None,
         *,
         with_fields: bool,
@@ -229,6 +239,7 @@ class RemoteCollection:
                 score_options=_wire.options_value(ranking.score_options),
                 rerank_options=_wire.options_value(ranking.rerank_options),
                 no_hooks=not ranking.hooks,
+                **_effort_params(effort),
                 return_fields=with_fields,
                 raw=True,
             )
@@ -239,6 +250,7 @@ class RemoteCollection:
         query: FloatArray,
         threshold: float,
         max_results: int,
+        effort: Effort,
         deadline: float | None,
         *,
         hooks: bool,
@@ -251,6 +263,7 @@ class RemoteCollection:
             threshold=max(-LARGEST, min(LARGEST, threshold)),
             max_results=max_results,
             no_hooks=not hooks,
+            **_effort_params(effort),
             raw=True,
         )[0]
 

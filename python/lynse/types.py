@@ -96,6 +96,10 @@ class CollectionInfo(NamedTuple):
     is_read_only: bool
     index_mode: str
     directory: str
+    index_params: dict[str, float]
+    index_progress: float
+    indexed_segment_count: int
+    segment_count: int
 
 
 class Ranking(NamedTuple):
@@ -108,6 +112,14 @@ class Ranking(NamedTuple):
     score_options: bytes = b""
     rerank_options: bytes = b""
     hooks: bool = True
+
+
+class Effort(NamedTuple):
+    """How hard an index looks; 0: as it was built to."""
+
+    effort: int = 0
+    oversample: float = 0.0
+    exact: bool = False
 
 
 class CollectionBackend(Protocol):
@@ -142,7 +154,8 @@ class CollectionBackend(Protocol):
     def delete_where(self, where: str, deadline: float | None, request_id: bytes | None) -> int: ...
     def restore(self, ids: IdBatch, request_id: bytes | None) -> int: ...
 
-    def build_index(self, index_mode: str) -> None: ...
+    # wait: until everything that is there is indexed.
+    def build_index(self, index_mode: str, params: dict[str, float], wait: bool) -> None: ...
     def remove_index(self) -> None: ...
     def sync(self) -> None: ...
     def flush(self) -> None: ...
@@ -157,6 +170,7 @@ class CollectionBackend(Protocol):
         queries: FloatArray,
         k: int,
         ranking: Ranking,
+        effort: Effort,
         deadline: float | None,
         *,
         with_fields: bool,
@@ -167,6 +181,7 @@ class CollectionBackend(Protocol):
         query: FloatArray,
         threshold: float,
         max_results: int,
+        effort: Effort,
         deadline: float | None,
         *,
         hooks: bool,

@@ -12,7 +12,6 @@ import lynse
 import pytest
 from lynse import _neighbour, errors
 from lynse._native import ffi, lib
-from lynse.client import INDEX_METRICS
 from lynse.types import METRICS, SYNC_LEVELS
 
 
@@ -44,10 +43,6 @@ def test_metrics_and_levels_are_those_of_the_library(enum, prefix, names):
     numbers = ffi.typeof(enum).elements
     found = tuple(numbers[number][len(prefix) :].lower() for number in sorted(numbers) if number)
     assert found == names, "say the new name in types.py, in the order of lynse_kinds.h"
-
-
-def test_every_metric_has_an_index_mode():
-    assert set(INDEX_METRICS.values()) == set(METRICS), "client.py lacks a mode"
 
 
 @pytest.mark.parametrize(

@@ -588,6 +588,7 @@ return {
       ["__init__.py"] = "VectorDBClient, ResultView, errors: what a program imports",
       ["_answers.py"] = "what a server answers, looked at before it is used",
       ["_fields.py"] = "fields between Python's values and msgpack",
+      ["_index.py"] = "modes and parameters of indexes, and how hard a search looks",
       ["_hooks.py"] = "functions in Lua that rank: of one search, and kept with a collection",
       ["_marshal.py"] = "between numpy's arrays and the structs of lynse.h",
       ["_native.pyi"] = "the type of the extension that cffi makes of lynse.h",

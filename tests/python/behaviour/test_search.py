@@ -108,8 +108,9 @@ def test_an_index_by_default_or_none(database):
     plain = database.require_collection("plain", dim=2, default_index=None)
     plain.add(ids=1, vectors=[1, 2])
     assert plain.index_mode is None
-    with pytest.raises(NotImplementedError, match="FLAT-IP"):
-        database.require_collection("graph", dim=2, default_index="HNSW-L2")
+    for index, said in (("FLAT-XY", "combination 'FLAT-XY'"), ("FLAT", "no metric"), ("X", "X")):
+        with pytest.raises(ValueError, match=said):
+            database.require_collection("graph", dim=2, default_index=index)
     assert database.show_collections() == ["plain"]
     with pytest.raises(ValueError, match="build_index"):
         database.require_collection("plain", dim=2, default_index="FLAT-L2")
@@ -125,6 +126,37 @@ def test_an_index_by_default_or_none(database):
     )
     renewed.add(ids=1, vectors=[1, 2, 3])
     assert renewed.index_mode == "FLAT-COS"
+
+
+def test_an_index_says_how_far_it_is(collection):
+    status = collection.index_status()
+    assert (status["index_mode"], status["params"], status["is_ready"]) == (None, {}, False)
+    collection.add(ids=[1, 2], vectors=[[1, 0, 0, 0], [3, 0, 0, 0]])
+    collection.flush()
+    collection.build_index("auto-cosine", wait=False, m=None)
+    status = collection.index_status()
+    assert status == {
+        "index_mode": "FLAT-COS", "params": {}, "progress": 1, "indexed_segment_count": 1,
+        "segment_count": 1, "is_ready": True,
+    }  # fmt: skip
+    assert collection.build_index("default", n_clusters=5, m=np.int64(16), alpha=1.2)
+    assert collection.index_mode == "FLAT-IP"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"nprobe": None}, {"nprobe": 0}, {"nprobe": 10}, {"ef": np.int32(100)}, {"beam": 1 << 20},
+        {"oversample": 2.5}, {"exact": True}, {"nprobe": 50, "ef": 50},
+    ],
+)  # fmt: skip
+def test_how_hard_an_index_looks(collection, options):
+    collection.add(ids=[1, 2, 3], vectors=[[1, 0, 0, 0], [3, 0, 0, 0], [2, 0, 0, 0]])
+    query = [1, 0, 0, 0]
+    assert collection.search(query, k=2, **options).ids.tolist() == [2, 3]
+    assert collection.batch_search([query], k=1, **options)[0].ids.tolist() == [2]
+    assert collection.search_range(query, 2.5, **options).ids.tolist() == [2]
+    assert collection.search(query, k=1, approx=True, eps=0.5).distances.tolist() == [3]
 
 
 ROWS = [[4, 0, 0, 0], [3, 0, 0, 0], [2, 0, 0, 0], [1, 0, 0, 0]]
