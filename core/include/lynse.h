@@ -370,8 +370,8 @@ LYNSE_API int lynse_restore(struct lynse_collection *c, const struct lynse_id *i
 
 /* ---- Indexes ----
  *
- * A mode is a kind of index, a metric and, for some, a quantizer: "FLAT-IP", "HNSW-COS-SQ8";
- * docs/INDEXES.md lists them.  "AUTO", "AUTO-L2": kind and quantizer are chosen by what is in the
+ * A mode is a kind of index, a metric (docs/DISTANCES.md) and, for some, a quantizer: "FLAT-IP",
+ * "HNSW-COS-SQ8"; docs/INDEXES.md lists them.  "AUTO", "AUTO-L2": kind and quantizer are chosen by what is in the
  * collection now and the root's memory budget. */
 
 enum lynse_index_flags {
@@ -387,7 +387,8 @@ struct lynse_index_desc {
 /* Search with this index from now on, by its metric.  It is built in the background, where it needs
  * building; until then searches are exact.  Answers when every record that was there is indexed.
  * UNSUPPORTED: a mode that is not there yet; INVALID: of none, parameters that there are none of,
- * or that contradict each other; LIMIT: out of range.  All say what there is. */
+ * or that contradict each other; LIMIT: out of range.  All say what there is.  INVALID, DIMENSION:
+ * the metric cannot measure what is there, and the text names a record. */
 LYNSE_API int lynse_index_set(struct lynse_collection *c, const struct lynse_index_desc *desc,
                               struct lynse_error *err);
 /* The same with a mode alone. */

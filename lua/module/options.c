@@ -13,15 +13,16 @@
 
 struct word {
     const char *text;
+    const char *others; /* read too: separated by one space */
     uint32_t number;
 };
 static const struct word sync_words[] = {
-#define SYNC_WORD(name, number, promise, of_writes) {#name, number},
+#define SYNC_WORD(name, number, promise, of_writes) {#name, "", number},
     LYNSE_SYNC_LEVELS(SYNC_WORD)
 #undef SYNC_WORD
 };
 static const struct word metric_words[] = {
-#define METRIC_WORD(name, number, text, ...) {text, number},
+#define METRIC_WORD(name, number, text, mode_words, other_names, ...) {text, other_names, number},
     LYNSE_METRICS(METRIC_WORD)
 #undef METRIC_WORD
 };
@@ -146,7 +147,8 @@ static uint32_t option_word(struct options *o, const char *name, const struct wo
 
     if (!text) return 0;
     for (size_t i = 0; i < count; i++)
-        if (slice_equal_word(slice_of_text(text), slice_of_text(words[i].text)))
+        if (slice_equal_word(slice_of_text(text), slice_of_text(words[i].text)) ||
+            slice_is_word_of(slice_of_text(text), words[i].others))
             return words[i].number;
     error_set(&o->err, LYNSE_INVALID, "%s: there is no %s; the first one is '%s'", name,
               quote_text(slice_of_text(text), quoted, sizeof quoted), words[0].text);

@@ -53,7 +53,7 @@ from .types import (
 
 
 def _search_view(hits: Hits, k: int) -> ResultView:
-    family, metric = _parse_index_mode(f"FLAT-{hits.metric}")
+    family, metric = _parse_index_mode(f"FLAT-{hits.metric.replace('_', '-')}")
     return ResultView(
         ids=hits.ids,
         distances=hits.scores,
@@ -386,6 +386,9 @@ class Collection(HookMethods, PlannedCollectionMethods):
                     until it is there
         kwargs      the parameters of the kind, by name: m=16, ef_construction=200; they apply
                     until the next build, over writes and restarts
+
+        The metrics are those of docs/DISTANCES.md.  Haversine, Hellinger, Wasserstein and
+        Jensen-Shannon are refused where a record's vector is none that they can measure.
         """
         check_name(index_mode, "index_mode")
         params = check_params(kwargs)

@@ -25,7 +25,10 @@ RequestId = Union[bytes, UUID]  # 16 bytes
 Path = Union[str, "os.PathLike[str]"]
 
 SYNC_LEVELS = ("always", "interval", "os", "none")
-METRICS = ("ip", "l2", "cosine")
+METRICS = (
+    "ip", "l2", "cosine", "l1", "chebyshev", "canberra", "bray_curtis", "hamming", "jaccard",
+    "dice", "haversine", "correlation", "hellinger", "wasserstein", "jensen_shannon",
+)  # fmt: skip
 HOOK_POLICIES = ("fail", "skip")  # by their numbers
 
 

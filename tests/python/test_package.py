@@ -5,6 +5,7 @@ import doctest
 import importlib.metadata
 import inspect
 import pathlib
+import re
 import subprocess
 import sys
 
