@@ -16,19 +16,11 @@
  *             table has 16 bytes a group: what each combination of four bits adds.  scan gives the
  *             32 sums, exact integers.
  * ROTATION    Rounds of: flip signs, as bits say; a Walsh-Hadamard transform, scaled to keep
-<<<<<<< HEAD
- *             lengths, of the largest power of two of components that there is, the first ones or,
- *             in odd rounds, the last; where that is not all of them, each component of the first
- *             half is turned by 45 degrees against its fellow of the second (a step of Kac's
- *             walk), whose length is mended at the very end.  Additions, and products with one
- *             number, in a fixed order: the same bits at every level.
-=======
  *             lengths, of the largest power of two of components, the first ones or, in odd rounds,
  *             the last; where that is not all of them, each component of the first half is
  *             turned by 45 degrees against its fellow of the second (a step of Kac's walk), whose
  *             length is mended at the very end.  Additions, and products with one number, in a
  *             fixed order: the same bits at every level.
->>>>>>> a61913f (index: Search a flat index by codes first)
  * ARGUMENTS   Tables and digits are aligned to 64; rows, codes and vectors need no alignment.
  *             Counts may be 0.
  * THREADS     Kernels are pure.

@@ -5,7 +5,6 @@ import doctest
 import importlib.metadata
 import inspect
 import pathlib
-import re
 import subprocess
 import sys
 

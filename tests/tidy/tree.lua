@@ -172,16 +172,13 @@ return {
    ["core/index"] = {
       ["flat.c"] = "every row, by its exact distance",
       ["index_auto.[ch]"] = "which index suits so many vectors, where nobody wants to choose",
-<<<<<<< HEAD
       ["flat_codes.[ch]"] = "a flat index with a quantizer: every row, told of by codes first",
-=======
       ["ivf.c"] = "the kind ivf, and distances between queries and lists",
       ["ivf.h"] = "what the files of the kind ivf share: rows in lists around centroids",
       ["ivf_build.[ch]"] = "centroids, every row to its list, what is kept of each list",
       ["ivf_file.c"] = "lists as sections of an image, and what must hold of them",
       ["ivf_read.c"] = "a block of a list, for the queries that read it",
       ["ivf_search.[ch]"] = "which lists are read for which query, and when it is enough",
->>>>>>> a9dc7ea (index: Search lists around centroids)
       ["index_build.c"] = "all phases of a build on one thread",
       ["index_build.h"] = "an index is built in phases of pieces that any thread may run",
       ["index_image.c"] = "sections of an index by their numbers",
