@@ -371,8 +371,8 @@ LYNSE_API int lynse_restore(struct lynse_collection *c, const struct lynse_id *i
 /* ---- Indexes ----
  *
  * A mode is a kind of index, a metric (docs/DISTANCES.md) and, for some, a quantizer: "FLAT-IP",
- * "HNSW-COS-SQ8"; docs/INDEXES.md lists them.  "AUTO", "AUTO-L2": kind and quantizer are chosen by what is in the
- * collection now and the root's memory budget. */
+ * "HNSW-COS-SQ8"; docs/INDEXES.md lists them.  "AUTO", "AUTO-L2": kind and quantizer are chosen by
+ * what is in the collection now and the root's memory budget. */
 
 enum lynse_index_flags {
     LYNSE_INDEX_NO_WAIT = 1, /* answer at once: lynse_collection_info says how far it is */

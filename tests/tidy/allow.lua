@@ -4,6 +4,7 @@ return {
    -- Files over 600 lines.
    file_length = {
       ["core/include/lynse.h"] = "the one public header, with its manual",
+      ["tests/tidy/tree.lua"] = "a line for each file of the tree",
       ["core/codec/msgpack.c"] = "decoder, checker, cursor and writer share one table of heads",
       ["python/lynse/collection.py"] = "one class: every argument of a collection's methods",
    },
