@@ -70,7 +70,9 @@ enum {
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
     BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
     BUILD_STEP_BYTES = 512,
-    INDEX_ROWS_MIN = 4,                /* of a segment, to be indexed */
+    INDEX_ROWS_MIN = 4, /* of a segment, to be indexed */
+    SCANNED_ROWS = 2,
+    SCANNED_ROWS_OF_K = 1,
     RESERVE_BYTES = 48 << 10,          /* kept on the disk for deleting, flushing and closing */
     RESERVE_FROM_BYTES = 4 << 10,      /* a root that holds less needs none */
     COLUMN_BLOCK_BYTES_MAX = 64 << 10, /* of 1024 values of a field: a larger block is not kept */
@@ -103,6 +105,9 @@ enum {
     COLUMN_BLOCK_BYTES_MAX = 1 << 20,
     COLUMN_CACHE_BYTES = 128 << 20,
     INDEX_ROWS_MIN = 1024, /* fewer rows of a segment are as fast looked at one by one */
+    /* So are as many of an indexed one as a filter leaves, and so many for each wanted result. */
+    SCANNED_ROWS = 2048,
+    SCANNED_ROWS_OF_K = 8,
     SHADOW_ROWS_MIN = 256,
     SHADOW_DIM_MIN = 64,          /* codes fill lines of so many */
     SHADOW_BLOCK_BYTES = 8 << 20, /* nearly all of it huge pages */

@@ -4,8 +4,10 @@
  * WHAT        A slice is some of the queries over all rows, or all queries over some of the rows.
  *             It has a list of the best for each of its queries.  Many queries are cheapest each in
  *             one slice, for then a list is made once; few are bound by the reading of the rows,
- *             which is what has to be shared out then.
- * LAYOUT      Two blocks of memory.  One: the object, the queries' descriptions, their vectors.
+ *             which is what has to be shared out then.  Parts that are looked up in an index come
+ *             after the rows of the others, by turns among slices of rows.
+ * LAYOUT      Two blocks of memory.  One: the object, the queries' descriptions, their vectors, the
+ *             indexes of the parts.
  *             The other: the slices, then for each its lists, their heaps and its scan's memory.
  *             A filter is asked slice by slice, block by block, as the rows come up.
  * INVARIANTS  (1) Every pair of a query and a row is in one slice.
@@ -26,17 +28,18 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "filter/filter.h"
+#include "query/indexed_scan.h"
 #include "query/merge_topk.h"
 #include "query/request.h"
 #include "query/rerank.h"
 #include "query/scored_scan.h"
-#include "query/search_exact.h"
 
 enum {
     QUANTUM_BYTES = 1 << 20,
     QUANTUM_ROWS = 4096,
     FINISH_ROWS = 64, /* fetched between two looks at clock and cancel flag */
     SLICES_MAX = 64,
+    INDEX_SPLIT_ROWS = SEARCH_SPLIT_ROWS / 8, /* a part that is looked up is worth so many */
     BATCH_QUERIES = 12, /* a slice of so many is bound by the processor, not by the memory */
 };
 
@@ -53,8 +56,10 @@ struct search_slice {
     struct merge_tie tie;
     struct row_filter *filter; /* NULL: none */
     struct exact_scan scan;
-    struct scored_scan *scored; /* instead of scan, where there is a score hook */
-    struct error error;         /* when FAILED */
+    struct indexed_scan indexed; /* after it, in the same memory */
+    bool is_scanned;             /* scan is done */
+    struct scored_scan *scored;  /* instead of both, where there is a score hook */
+    struct error error;          /* when FAILED */
 };
 
 struct search {
@@ -71,6 +76,8 @@ struct search {
     const struct clock *clock;
     const struct simd_kernels *kernels;
     struct exact_method method;
+    struct indexed_parts indexed; /* count 0: no part is looked up */
+    struct index_options options;
     const _Atomic(bool) *cancel;
     const uint32_t *host_cancel;
     uint64_t deadline_us;
@@ -81,7 +88,7 @@ struct search {
     float threshold;      /* range: in the user's terms */
     float distance_max;   /* range: farther rows are not found */
     size_t list_capacity; /* of each list; 0: there is nothing to search */
-    uint64_t row_count;   /* of all parts */
+    uint64_t row_count;   /* of all parts that are not looked up */
     uint64_t quantum;     /* distances between two looks */
     struct search_slice *slices;
     size_t slice_count;
@@ -90,6 +97,29 @@ struct search {
 };
 
 /* ---- Making ---- */
+
+/* Of a slice that looks so many queries up in every part. */
+static struct indexed_desc indexed_desc(const struct search *s, size_t query_count)
+{
+    return (struct indexed_desc){
+        .scan = {.view = s->view, .method = &s->method, .query_count = query_count},
+        .parts = &s->indexed,
+        .options = s->options,
+        .is_filtered = s->filter != NULL,
+        .k = s->list_capacity,
+        .turn_count = 1,
+    };
+}
+
+/* Memory of the scans of a slice, one after the other. */
+static size_t scan_bytes(const struct search *s, size_t query_count)
+{
+    const struct indexed_desc desc = indexed_desc(s, query_count);
+    size_t exact = exact_memory_bytes(&s->method, s->view->dim, query_count);
+    size_t indexed = indexed_memory_bytes(&desc);
+
+    return exact > indexed ? exact : indexed;
+}
 
 /* The lists and the scan of slices[i], in memory that was made for them.  NO_MEMORY: its filter. */
 static int init_slice(struct search *s, struct search_slice *slices, size_t i, size_t slice_count,
@@ -126,10 +156,19 @@ static int init_slice(struct search *s, struct search_slice *slices, size_t i, s
         .best = slice->best,
         .distance_max = s->distance_max,
         .filter = slice->filter,
+        .indexed = s->indexed.count > 0 ? s->indexed.list : NULL,
         .row_first = has_row_range ? s->row_count * i / slice_count : 0,
         .row_end = has_row_range ? s->row_count * (i + 1) / slice_count : s->row_count,
     };
-    exact_begin(&slice->scan, &scan, heaps + align_up(slice_queries * heap_bytes, ALIGN_VECTOR));
+    memory = heaps + align_up(slice_queries * heap_bytes, ALIGN_VECTOR);
+    exact_begin(&slice->scan, &scan, memory);
+    struct indexed_desc indexed = indexed_desc(s, slice->query_count);
+    indexed.scan = scan;
+    if (has_row_range) {
+        indexed.turn = i;
+        indexed.turn_count = slice_count;
+    }
+    indexed_begin(&slice->indexed, &indexed, memory);
     if (!s->score) return 0;
     return scored_scan_create(s->alloc, &scan, s->fields, s->score, s->deadline_us, &slice->scored,
                               err);
@@ -156,8 +195,7 @@ static int make_slices(struct search *s, size_t slice_count, size_t slice_querie
     if (heaps_bytes > SIZE_MAX / 2 / SLICES_MAX) return error_no_memory(err, SIZE_MAX);
     size_t head_bytes = slice_count * sizeof(struct search_slice);
     size_t slice_bytes = align_up(slice_queries * sizeof(struct topk), ALIGN_VECTOR) +
-                         align_up((size_t)heaps_bytes, ALIGN_VECTOR) +
-                         exact_memory_bytes(&s->method, s->view->dim, slice_queries);
+                         align_up((size_t)heaps_bytes, ALIGN_VECTOR) + scan_bytes(s, slice_queries);
     size_t bytes = head_bytes + slice_count * slice_bytes;
     uint8_t *memory = (uint8_t *)mem_alloc_aligned(s->alloc, MEM_SEARCH, bytes, ALIGN_VECTOR);
     if (!memory) return error_no_memory(err, bytes);
@@ -212,7 +250,7 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .is_range = r->is_range,
         .threshold = r->threshold,
         .list_capacity = metric ? list_capacity(v, r) : 0,
-        .row_count = exact_row_count(v),
+        .options = r->options,
         .quantum = quantum < QUANTUM_ROWS ? quantum : QUANTUM_ROWS,
     };
     /* Codes tell of products; a hook wants every distance; serial kernels are faster over floats
@@ -245,13 +283,18 @@ int search_create(struct alloc *a, struct view *take_view, const struct search_r
     }
     size_t head_bytes =
         align_up(sizeof *s + r->query_count * sizeof(struct oracle_query), ALIGN_VECTOR);
-    size_t bytes = head_bytes + r->query_count * request_query_bytes(r);
+    size_t query_bytes = r->query_count * request_query_bytes(r);
+    size_t bytes = head_bytes + query_bytes + v->part_count * sizeof *s->indexed.list;
     s = (struct search *)mem_alloc_aligned(a, MEM_SEARCH, bytes, ALIGN_VECTOR);
     if (!s) {
         error_no_memory(err, bytes);
         goto out;
     }
     init_search(s, a, v, r, clock, metric);
+    s->indexed.list =
+        (const struct segment_index **)(void *)((uint8_t *)s + head_bytes + query_bytes);
+    if (metric && !r->is_range && !r->is_exact && !r->score) indexed_parts_find(&s->indexed, v);
+    s->row_count = exact_row_count(v, s->indexed.count > 0 ? s->indexed.list : NULL);
     if (r->where.data && filter_parse(a, r->where, &s->filter, err) != 0) goto out;
     if (s->list_capacity > 0) {
         request_prepare(r, s->kernels, metric, (uint8_t *)s + head_bytes, s->queries);
@@ -283,12 +326,17 @@ uint64_t search_cost_us(const struct search *s)
     double rows = (double)s->row_count;
     for (size_t i = 0; s->shadows && i < s->view->part_count; i++) {
         const struct view_part *part = &s->view->parts[i];
+        if (s->indexed.count > 0 && s->indexed.list[i]) continue;
         uint32_t ready = segment_shadow_ready(part->segment);
         rows -= (ready < part->row_count ? ready : part->row_count) * (1 - 1 / SHADOW_GAIN);
     }
     double bytes = rows * s->view->dim * sizeof(float);
+    double looked_up = s->indexed.count == 0
+                           ? 0
+                           : indexed_cost_us(&s->indexed, s->view, &s->options, s->list_capacity);
     return (uint64_t)(bytes / MEMORY_BYTES_PER_US +
-                      bytes * (double)(s->query_count - 1) / CACHE_BYTES_PER_US);
+                      bytes * (double)(s->query_count - 1) / CACHE_BYTES_PER_US +
+                      looked_up * (double)s->query_count);
 }
 
 static size_t smallest(uint64_t a, uint64_t b, uint64_t c)
@@ -302,9 +350,10 @@ size_t search_split(struct search *s, size_t slice_max, struct error *err)
     if (s->list_capacity == 0) return 1;
     CHECK(!s->slices[0].has_begun);
     if (slice_max > SLICES_MAX) slice_max = SLICES_MAX;
-    size_t by_rows = smallest(slice_max, s->row_count / SEARCH_SPLIT_ROWS, SLICES_MAX);
+    uint64_t row_count = s->row_count + s->indexed.count * INDEX_SPLIT_ROWS;
+    size_t by_rows = smallest(slice_max, row_count / SEARCH_SPLIT_ROWS, SLICES_MAX);
     size_t by_queries =
-        smallest(slice_max, s->query_count, s->row_count * s->query_count / SEARCH_SPLIT_ROWS);
+        smallest(slice_max, s->query_count, row_count * s->query_count / SEARCH_SPLIT_ROWS);
     size_t slice_count = by_rows, slice_queries = s->query_count;
     bool suits_queries = by_queries > by_rows || s->query_count >= slice_max * BATCH_QUERIES;
     /* Slices of queries would each ask the filter for every row. */
@@ -328,12 +377,22 @@ static int check_limits(const struct search *s, struct error *err)
     return 0;
 }
 
+static enum index_state advance_scans(struct search_slice *slice, uint64_t quantum)
+{
+    struct error *err = &slice->error;
+
+    if (slice->scored) return scored_scan_advance(slice->scored, quantum, err);
+    if (slice->is_scanned) return indexed_advance(&slice->indexed, quantum, err);
+    enum index_state state = exact_advance(&slice->scan, quantum, err);
+    if (state != INDEX_DONE || slice->indexed.desc.parts->count == 0) return state;
+    slice->is_scanned = true;
+    return INDEX_MORE;
+}
+
 static enum search_state advance_slice(const struct search *s, struct search_slice *slice)
 {
     if (check_limits(s, &slice->error) != 0) return SEARCH_FAILED;
-    enum index_state state = slice->scored
-                                 ? scored_scan_advance(slice->scored, s->quantum, &slice->error)
-                                 : exact_advance(&slice->scan, s->quantum, &slice->error);
+    enum index_state state = advance_scans(slice, s->quantum);
     if (state == INDEX_FAILED) return SEARCH_FAILED;
     if (slice->filter && row_filter_error(slice->filter)->code != LYNSE_OK) {
         slice->error = *row_filter_error(slice->filter);

@@ -14,10 +14,11 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 
-uint64_t exact_row_count(const struct view *v)
+uint64_t exact_row_count(const struct view *v, const struct segment_index *const *indexed)
 {
     uint64_t count = 0;
-    for (size_t i = 0; i < v->part_count; i++) count += v->parts[i].row_count;
+    for (size_t i = 0; i < v->part_count; i++)
+        if (!indexed || !indexed[i]) count += v->parts[i].row_count;
     return count;
 }
 
@@ -114,6 +115,7 @@ static bool open_next(struct exact_scan *s)
 {
     const struct exact_desc *d = &s->desc;
     for (; s->part < d->view->part_count; s->part++) {
+        if (d->indexed && d->indexed[s->part]) continue;
         uint64_t first = s->part_first, end = first + d->view->parts[s->part].row_count;
         if (first >= d->row_end) return false;
         if (end > d->row_first && end > first) {

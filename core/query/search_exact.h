@@ -26,10 +26,12 @@ struct exact_desc {
     struct shadow_room *shadows; /* where segments keep shadows; NULL: none is read or made */
     const struct oracle_query *queries;
     size_t query_count;
-    struct topk *best;           /* one for each query */
-    float distance_max;          /* farther rows are not found */
-    struct row_filter *filter;   /* which rows are wanted; NULL: all that are live */
-    uint64_t row_first, row_end; /* 0 to exact_row_count */
+    struct topk *best;         /* one for each query */
+    float distance_max;        /* farther rows are not found */
+    struct row_filter *filter; /* which rows are wanted; NULL: all that are live */
+    /* For each part, not NULL: somebody else searches it, and its rows are not counted. */
+    const struct segment_index *const *indexed; /* NULL: there is none */
+    uint64_t row_first, row_end;                /* 0 to exact_row_count */
 };
 
 struct exact_scan {
@@ -45,8 +47,8 @@ struct exact_scan {
     uint32_t run_end;
 };
 
-/* Rows of all parts, deleted ones too. */
-uint64_t exact_row_count(const struct view *v);
+/* Rows of all parts but the indexed ones, deleted ones too. */
+uint64_t exact_row_count(const struct view *v, const struct segment_index *const *indexed);
 
 /* Memory for a scan of so many queries, a multiple of ALIGN_VECTOR. */
 size_t exact_memory_bytes(const struct exact_method *m, uint32_t dim, size_t query_count);

@@ -238,6 +238,7 @@ return {
       ["fetch.[ch]"] = "reads that score nothing: records by id, and walks over all of them",
       ["hook.h"] = "how core calls a function of somebody else's in the middle of a query",
       ["hook_points.h"] = "the places where somebody else's code takes part in a query",
+      ["indexed_scan.[ch]"] = "queries against the parts of a view that have an index",
       ["merge_topk.[ch]"] = "the order of equal distances, and several lists made one",
       ["rerank.[ch]"] = "the hits of one query, put in a new order by a `rerank` hook",
       ["request.[ch]"] =
