@@ -8,7 +8,7 @@
 #define INDEX_INDEX_KINDS_H
 
 /*    kind    number  name */
-#define INDEX_KINDS(_) _(FLAT, 1, flat) _(IVF, 2, ivf)
+#define INDEX_KINDS(_) _(FLAT, 1, flat) _(IVF, 2, ivf) _(HNSW, 3, hnsw)
 
 enum index_kind {
     INDEX_NONE, /* none was asked for */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* candidates.h — the nodes that a walk over a graph has found, nearest first, each once: those that
+ * it has still to look at, and those that it has.
+ *
+ * One sorted array is queue and result at once: an insertion moves some hundred bytes, which is
+ * less than the branches of two heaps cost.  Nodes that may not be returned are walked through and
+ * marked; how many may be is counted.  Lies in memory of its user; one thread at a time.
+ */
+#ifndef INDEX_CANDIDATES_H
+#define INDEX_CANDIDATES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define CANDIDATE_DONE 0x80000000u /* it has been looked at */
+#define CANDIDATE_SHUT 0x40000000u /* it may not be returned */
+#define CANDIDATE_NODE 0x3fffffffu
+enum { CANDIDATE_NODES_MAX = 1 << 30 };
+
+struct found_node {
+    float distance;
+    uint32_t node; /* and marks */
+};
+
+struct candidates {
+    struct found_node *items; /* nearest first; of equal ones the first that came */
+    uint32_t count, capacity;
+    uint32_t open_count; /* of them, without CANDIDATE_SHUT */
+    uint32_t next;       /* all before it are done */
+};
+
+static inline void candidates_init(struct candidates *c, void *memory, uint32_t capacity)
+{
+    *c = (struct candidates){.items = (struct found_node *)memory, .capacity = capacity};
+}
+
+static inline void candidates_clear(struct candidates *c)
+{
+    c->count = c->open_count = c->next = 0;
+}
+
+/* The place of a distance: behind those that are no farther. */
+static inline uint32_t candidates_place(const struct candidates *c, float distance)
+{
+    uint32_t low = 0, count = c->count;
+    while (count > 0) {
+        uint32_t half = count / 2;
+        bool is_behind = c->items[low + half].distance <= distance;
+        low = is_behind ? low + half + 1 : low;
+        count = is_behind ? count - half - 1 : half;
+    }
+    return low;
+}
+
+/* There must be room.  Where it went; node: with its marks. */
+static inline uint32_t candidates_insert(struct candidates *c, float distance, uint32_t node)
+{
+    uint32_t place = candidates_place(c, distance);
+    memmove(c->items + place + 1, c->items + place, (c->count - place) * sizeof *c->items);
+    c->items[place] = (struct found_node){distance, node};
+    c->count++;
+    c->open_count += !(node & CANDIDATE_SHUT);
+    if (place < c->next) c->next = place;
+    return place;
+}
+
+/* Drop the farthest. */
+static inline void candidates_drop_last(struct candidates *c)
+{
+    c->open_count -= !(c->items[--c->count].node & CANDIDATE_SHUT);
+}
+
+/* The nearest that is not done, which then is; its node, or UINT32_MAX when all are. */
+static inline uint32_t candidates_take(struct candidates *c)
+{
+    while (c->next < c->count && c->items[c->next].node & CANDIDATE_DONE) c->next++;
+    if (c->next == c->count) return UINT32_MAX;
+    struct found_node *item = &c->items[c->next++];
+    item->node |= CANDIDATE_DONE;
+    return item->node & CANDIDATE_NODE;
+}
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "index/hnsw.h"
+
+static const struct index_param params[HNSW_PARAM_COUNT] = {
+    [HNSW_M] = {"m", "", HNSW_M_MIN, HNSW_M_MAX, 16, true},
+    [HNSW_EF_CONSTRUCTION] = {"ef_construction", "efconstruction ef_c", 1, 4096, 128, true},
+    [HNSW_EF_SEARCH] = {"ef_search", "efsearch ef", 1, 4096, 50, true},
+    [HNSW_MAX_LEVEL] = {"max_level", "", 1, HNSW_LEVELS_MAX, HNSW_LEVELS_MAX, true},
+};
+
+static bool takes(const struct metric_info *metric, enum quantizer_kind quantizer)
+{
+    (void)metric;
+    return quantizer == QUANTIZER_RAW;
+}
+
+const struct index_vtab index_hnsw = {
+    .name = "hnsw",
+    .params = params,
+    .param_count = HNSW_PARAM_COUNT,
+    .effort_param = HNSW_EF_SEARCH,
+    .takes = takes,
+    .build = &hnsw_build_ops,
+    .open = hnsw_open,
+    .close = hnsw_close,
+    .oracle_bytes = hnsw_oracle_bytes,
+    .oracle_init = hnsw_oracle_init,
+    .search_bytes = hnsw_search_bytes,
+    .begin = hnsw_begin,
+    .advance = hnsw_advance,
+    .check = hnsw_check,
+};

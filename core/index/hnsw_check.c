@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hnsw_check.c — whether a graph is one that a search can trust: `lynse verify --level=deep`.
+ *
+ * WHAT        Every node is reached from node 0 on level 0; lists have no gap, no link to the node
+ *             itself and none twice; the vectors are those of the rows; and of some rows a search
+ *             by their own vector finds them.
+ * INVARIANTS  (1) Numbers are within the image, as open has seen to (hnsw_file.c).
+ * THREADS     Any.
+ * FAILURE     CORRUPT, with the node; NO_MEMORY; what the source of the vectors says.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/bitmap.h"
+#include "index/hnsw.h"
+#include "quant/quantizer.h"
+
+enum { PROBES = 128, PROBES_FOUND = 112, PROBE_EF = 64 };
+
+static int check_list(const struct hnsw *h, uint32_t level, uint32_t node, struct error *err)
+{
+    const uint32_t *links = hnsw_links(h, level, node);
+    uint32_t places = level == 0 ? h->link_places : h->upper_places, count = 0;
+
+    while (count < places && links[count] != HNSW_NONE) count++;
+    if (count > (level == 0 ? 2 * h->m : h->m))
+        return error_set(err, LYNSE_CORRUPT, "node %u of level %u has %u links", node, level,
+                         count);
+    for (uint32_t i = 0; i < places; i++) {
+        bool is_wrong = i >= count ? links[i] != HNSW_NONE : links[i] == node;
+        for (uint32_t j = 0; j < i && i < count; j++) is_wrong |= links[j] == links[i];
+        if (is_wrong)
+            return error_set(err, LYNSE_CORRUPT, "link %u of node %u of level %u is %u", i, node,
+                             level, links[i]);
+    }
+    return 0;
+}
+
+static int check_lists(const struct hnsw *h, struct error *err)
+{
+    for (uint32_t level = 0; level <= h->head->level_count; level++)
+        for (uint32_t node = 0; node < h->head->level_nodes[level]; node++)
+            if (check_list(h, level, node, err) != 0) return -1;
+    return 0;
+}
+
+static int check_reach(const struct hnsw *h, struct error *err)
+{
+    uint32_t count = h->head->row_count, reached = 1, looked_at = 0;
+    struct bitmap met = {0};
+    int rc = -1;
+
+    uint32_t *queue = (uint32_t *)mem_alloc(h->alloc, MEM_SEGMENT, count * sizeof(uint32_t));
+    if (!queue || bitmap_init(&met, h->alloc, MEM_SEGMENT, count) != 0) {
+        error_no_memory(err, count * sizeof(uint32_t));
+        goto out;
+    }
+    queue[0] = 0;
+    bitmap_set(&met, 0);
+    while (looked_at < reached) {
+        const uint32_t *links = hnsw_links(h, 0, queue[looked_at++]);
+        for (uint32_t i = 0; i < h->link_places && links[i] != HNSW_NONE; i++) {
+            if (bitmap_get(&met, links[i])) continue;
+            bitmap_set(&met, links[i]);
+            queue[reached++] = links[i];
+        }
+    }
+    if (reached < count)
+        error_set(err, LYNSE_CORRUPT, "%u of %u nodes cannot be reached", count - reached, count);
+    else rc = 0;
+out:
+    mem_free(h->alloc, queue);
+    bitmap_deinit(&met);
+    return rc;
+}
+
+/* The index's vectors against the segment's. */
+static int check_vectors(const struct hnsw *h, const struct vector_source *vectors,
+                         struct error *err)
+{
+    bool is_angle = metric_find(h->metric)->value == METRIC_VALUE_ANGLE;
+
+    for (uint32_t node = 0; node < h->head->row_count; node++) {
+        struct vector_run run;
+        if (vectors->run(vectors, h->rows[node], 1, &run, err) != 0) return -1;
+        float factor = !is_angle ? 1 : *run.norms > 0 ? 1 / *run.norms : 0;
+        const float *own = hnsw_vector(h, node);
+        for (uint32_t i = 0; i < h->dim; i++)
+            if (own[i] != run.vectors[i] * factor)
+                return error_set(err, LYNSE_CORRUPT,
+                                 "component %u of node %u is not that of row %u", i, node,
+                                 h->rows[node]);
+    }
+    return 0;
+}
+
+static int row_order(void *ctx, const struct candidate *a, const struct candidate *b)
+{
+    (void)ctx;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* What a search by the vector of a row is to do: find something no farther than the row. */
+static int probe(const struct hnsw *h, const struct vector_source *vectors, uint32_t row,
+                 uint8_t *memory, bool *is_found, struct error *err)
+{
+    struct candidate found;
+    struct topk best;
+    struct vector_run run;
+    float own;
+    size_t own_bytes = hnsw_oracle_bytes(&h->base, h->dim);
+
+    if (vectors->run(vectors, row, 1, &run, err) != 0) return -1;
+    struct oracle_desc oracle = {.kernels = h->kernels,
+                                 .query = {run.vectors, *run.norms},
+                                 .vectors = vectors,
+                                 .metric = h->metric};
+    struct index_query query = {
+        .oracle = hnsw_oracle_init(&h->base, memory, &oracle),
+        .exact = quantizer_raw.oracle_init(memory + own_bytes, &oracle),
+        .best = &best,
+        .distance_max = INFINITY,
+    };
+    struct index_search_desc desc = {.index = &h->base,
+                                     .queries = &query,
+                                     .query_count = 1,
+                                     .options = {.effort = PROBE_EF},
+                                     .row_end = h->head->row_count};
+    void *search = memory + own_bytes + quantizer_raw.oracle_bytes(h->dim);
+    topk_init_at(&best, &found, 1, row_order, NULL);
+    hnsw_begin(search, &desc);
+    if (hnsw_advance(search, UINT64_MAX, err) != INDEX_DONE ||
+        oracle_gather(query.exact, &row, 1, &own, err) != 0)
+        return -1;
+    *is_found = best.count == 1 && !(found.distance > own);
+    return 0;
+}
+
+static int check_recall(const struct hnsw *h, const struct vector_source *vectors,
+                        struct error *err)
+{
+    struct index_options options = {.effort = PROBE_EF};
+    size_t bytes = hnsw_oracle_bytes(&h->base, h->dim) + quantizer_raw.oracle_bytes(h->dim) +
+                   hnsw_search_bytes(&h->base, &options, 1, 1);
+    uint32_t count = h->head->row_count, found_count = 0;
+    int rc = 0;
+
+    uint8_t *memory = (uint8_t *)mem_alloc_aligned(h->alloc, MEM_SEGMENT, bytes, 64);
+    if (!memory) return error_no_memory(err, bytes);
+    for (uint32_t i = 0; i < PROBES && rc == 0; i++) {
+        bool is_found = false;
+        rc = probe(h, vectors, (uint32_t)((uint64_t)i * count / PROBES), memory, &is_found, err);
+        found_count += is_found;
+    }
+    mem_free(h->alloc, memory);
+    if (rc == 0 && found_count < PROBES_FOUND)
+        return error_set(err, LYNSE_CORRUPT, "of %u rows, only %u are found by their own vectors",
+                         (unsigned)PROBES, found_count);
+    return rc;
+}
+
+int hnsw_check(const struct index *index, const struct vector_source *vectors, struct error *err)
+{
+    const struct hnsw *h = (const struct hnsw *)index;
+
+    if (check_lists(h, err) != 0 || check_reach(h, err) != 0 || check_vectors(h, vectors, err) != 0)
+        return -1;
+    /* Under a product a row's own vector need not be near to it. */
+    if (metric_find(h->metric)->value == METRIC_VALUE_PRODUCT) return 0;
+    return check_recall(h, vectors, err);
+}

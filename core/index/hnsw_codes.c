@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "index/hnsw_codes.h"
+
+#include <string.h>
+
+/* Whose codes mean something: what code_pack takes. */
+#define NORM_MIN 1e-12f
+#define NORM_MAX 1e12f
+
+void hnsw_codes_encode(struct hnsw_codes *c, uint32_t node, const float *centered)
+{
+    uint8_t *codes = c->codes + node * c->stride;
+    struct code_fit fit = {0};
+    float square = c->kernels->dense_dot_f32(centered, centered, c->dim);
+
+    memset(codes, CODE_ZERO, c->stride);
+    if (square >= NORM_MIN * NORM_MIN && square <= NORM_MAX * NORM_MAX)
+        c->kernels->code_pack(centered, c->dim, codes, &fit);
+    c->rests[node] = (struct hnsw_code_rest){fit.scale, c->is_product ? 0 : square};
+}
+
+/* The nearest integer of one below 2^22; without a branch. */
+static inline int32_t nearest(float x)
+{
+    const float shift = 0x1.8p23f;
+    return (int32_t)((x + shift) - shift);
+}
+
+void hnsw_codes_ask(const struct hnsw_codes *c, const float *vector, int8_t *digits,
+                    struct hnsw_code_query *out)
+{
+    float square = c->kernels->dense_dot_f32(vector, vector, c->dim);
+    float most = 0, largest = (float)code_digits_max(c->dim);
+    int32_t sum = 0;
+
+    for (uint32_t i = 0; i < c->dim; i++) {
+        float size = vector[i] < 0 ? -vector[i] : vector[i];
+        most = size > most ? size : most;
+    }
+    bool is_plain = square >= NORM_MIN * NORM_MIN && square <= NORM_MAX * NORM_MAX;
+    float inverse = is_plain ? largest / most : 0;
+    memset(digits, 0, 2 * c->stride);
+    for (uint32_t first = 0; first < c->dim; first += CODE_CHUNK) {
+        uint32_t count = c->dim - first < CODE_CHUNK ? c->dim - first : CODE_CHUNK;
+        int8_t *restrict high = digits + 2 * (size_t)first, *restrict low = high + CODE_CHUNK;
+        const float *restrict from = vector + first;
+        for (uint32_t i = 0; is_plain && i < count; i++) {
+            int32_t number = nearest(from[i] * inverse);
+            int32_t upper = (number + CODE_BASE / 2) >> 7;
+            high[i] = (int8_t)upper;
+            low[i] = (int8_t)(number - upper * CODE_BASE);
+            sum += number;
+        }
+    }
+    *out = (struct hnsw_code_query){
+        .digits = {digits, c->stride, (uint32_t)sum * CODE_ZERO},
+        .step = is_plain ? most / largest : 0,
+        .square = c->is_product ? 0 : square,
+    };
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Graphs: the same bytes however they are built, whole at every size, refused when damaged. */
+#include <math.h>
+
+#include "index/hnsw.h"
+#include "index/visited.h"
+#include "support/built_index.h"
+#include "support/oom_sweep.h"
+#include "support/test.h"
+
+struct setting {
+    uint32_t rows, dim, groups;
+    double m, ef_construction;
+    unsigned metric;
+};
+
+static struct index_build_desc desc_of(const struct setting *s, struct alloc *a,
+                                       const struct test_vectors *v, struct index_params *params)
+{
+    index_params_init(&index_hnsw, params);
+    if (s->m > 0) params->values[HNSW_M] = s->m;
+    if (s->ef_construction > 0) params->values[HNSW_EF_CONSTRUCTION] = s->ef_construction;
+    return (struct index_build_desc){.alloc = a,
+                                     .kernels = kernels_active(),
+                                     .vectors = &v->source,
+                                     .params = params,
+                                     .metric = (enum metric)s->metric,
+                                     .row_count = v->row_count,
+                                     .seed = 9};
+}
+
+static void build(const struct setting *s, const struct test_vectors *v, enum piece_order order,
+                  struct built_index *out)
+{
+    struct index_params params;
+    struct error err = {0};
+    struct index_build_desc desc = desc_of(s, alloc_libc(), v, &params);
+    assert_ok(built_index_make(out, &index_hnsw, &desc, order, &err), &err);
+}
+
+static double recall_of(const struct built_index *b, uint32_t effort)
+{
+    enum { QUERIES = 50, K = 10 };
+    struct topk *found = built_lists_make(QUERIES, K), *truth = built_lists_make(QUERIES, K);
+    struct error err = {0};
+    uint32_t dim = b->vectors->source.dim;
+    float *queries = (float *)malloc(QUERIES * dim * sizeof(float));
+    struct rng r;
+    assert_non_null(queries);
+    rng_init(&r, 31);
+    for (size_t i = 0; i < QUERIES * dim; i++)
+        queries[i] = b->vectors->vectors[i / dim * 41 * dim + i % dim] + 0.3f * rng_normal(&r);
+    struct built_search search = {.queries = queries,
+                                  .query_count = QUERIES,
+                                  .k = K,
+                                  .options = {.effort = effort},
+                                  .distance_max = INFINITY};
+    assert_int_equal(built_index_search(b, &search, found, &err), INDEX_DONE);
+    search.is_exact = true;
+    assert_int_equal(built_index_search(b, &search, truth, &err), INDEX_DONE);
+    double recall = built_lists_recall(found, truth, QUERIES);
+    mem_free(alloc_libc(), found);
+    mem_free(alloc_libc(), truth);
+    free(queries);
+    return recall;
+}
+
+static void most_of_the_nearest_are_found(void **state)
+{
+    (void)state;
+    const struct setting settings[] = {
+        {4000, 96, 40, 0, 0, METRIC_L2},     {4000, 96, 40, 0, 0, METRIC_IP},
+        {4000, 65, 40, 0, 0, METRIC_COSINE}, {4000, 3, 40, 4, 40, METRIC_L2},
+        {4000, 96, 40, 64, 40, METRIC_L2},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        struct test_vectors v;
+        struct built_index b;
+        struct error err = {0};
+        struct rng r;
+        rng_init(&r, test_seed(i + 1));
+        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
+        build(&settings[i], &v, PIECES_FORWARDS, &b);
+        double recall = recall_of(&b, 80);
+        if (recall < 0.93) fail_msg("setting %zu: recall %.3f", i, recall);
+        assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
+        built_index_drop(&b);
+        test_vectors_drop(&v);
+    }
+}
+
+static void assert_same_image(const struct built_index *a, const struct built_index *b)
+{
+    assert_int_equal(a->image.section_count, b->image.section_count);
+    for (size_t i = 0; i < a->image.section_count; i++) {
+        assert_int_equal(a->sections[i].kind, b->sections[i].kind);
+        assert_int_equal(a->sections[i].bytes, b->sections[i].bytes);
+        assert_memory_equal(a->sections[i].data, b->sections[i].data, a->sections[i].bytes);
+    }
+}
+
+/* Pieces in any order, vectors at one place or in runs. */
+static void a_build_has_one_result(void **state)
+{
+    (void)state;
+    const struct setting settings[] = {{3000, 70, 10, 8, 40, METRIC_COSINE},
+                                       {3000, 8, 10, 8, 40, METRIC_IP}};
+    for (size_t i = 0; i < 2; i++) {
+        struct test_vectors v;
+        struct built_index first, other;
+        struct rng r;
+        rng_init(&r, 4);
+        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
+        build(&settings[i], &v, PIECES_FORWARDS, &first);
+        build(&settings[i], &v, PIECES_BACKWARDS, &other);
+        assert_same_image(&first, &other);
+        built_index_drop(&other);
+        test_vectors_scatter(&v);
+        build(&settings[i], &v, PIECES_AT_RANDOM, &other);
+        assert_same_image(&first, &other);
+        built_index_drop(&other);
+        built_index_drop(&first);
+        test_vectors_drop(&v);
+    }
+}
+
+/* From a row alone, over sizes at which a level comes or goes, to rows that are all alike. */
+static void graphs_of_any_size_are_whole(void **state)
+{
+    (void)state;
+    const uint32_t sizes[] = {1, 2, 3, 4, 5, 16, 17, 33, 64, 300, 1500};
+    for (size_t i = 0; i < 3 * sizeof sizes / sizeof *sizes; i++) {
+        struct setting s = {sizes[i / 3], i % 2 ? 64 : 4, 0, i % 3 ? 2 : 16, 10, METRIC_L2};
+        struct test_vectors v;
+        struct built_index b;
+        struct error err = {0};
+        struct rng r;
+        rng_init(&r, i);
+        test_vectors_make(&v, &r, s.rows, s.dim, 0);
+        if (i % 3 == 2)
+            for (size_t j = 0; j < (size_t)s.rows * s.dim; j++) v.vectors[j] = 0.25f;
+        test_vectors_measure(&v);
+        build(&s, &v, PIECES_FORWARDS, &b);
+        assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
+        built_index_drop(&b);
+        test_vectors_drop(&v);
+    }
+}
+
+/* Values at the ends of what a float can be make no graph that is not whole. */
+static void extreme_vectors_are_rows_too(void **state)
+{
+    (void)state;
+    const float sizes[] = {0, 1e-30f, 1e-20f, 1, 1e18f, 3e38f};
+    for (unsigned metric = METRIC_IP; metric <= METRIC_COSINE; metric++) {
+        struct setting s = {600, 64, 0, 8, 20, metric};
+        struct test_vectors v;
+        struct built_index b;
+        struct error err = {0};
+        struct rng r;
+        rng_init(&r, metric);
+        test_vectors_make(&v, &r, s.rows, s.dim, 0);
+        for (size_t j = 0; j < (size_t)s.rows * s.dim; j++) {
+            float value = v.vectors[j] * sizes[j / s.dim % 6];
+            v.vectors[j] = isfinite(value) ? value : 3e38f;
+        }
+        test_vectors_measure(&v);
+        build(&s, &v, PIECES_FORWARDS, &b);
+        struct topk *list = built_lists_make(1, 600);
+        struct built_search search = {
+            .queries = v.vectors + 64, .query_count = 1, .k = 600, .distance_max = INFINITY};
+        assert_int_equal(built_index_search(&b, &search, list, &err), INDEX_DONE);
+        assert_int_equal(list[0].count, 600);
+        mem_free(alloc_libc(), list);
+        built_index_drop(&b);
+        test_vectors_drop(&v);
+    }
+}
+
+struct sweep {
+    struct alloc *alloc;
+    struct test_vectors vectors;
+    struct setting setting;
+};
+
+static int build_and_check(void *ctx, struct error *err)
+{
+    const struct sweep *s = (const struct sweep *)ctx;
+    struct built_index b;
+    struct index_params params;
+    struct index_build_desc desc = desc_of(&s->setting, s->alloc, &s->vectors, &params);
+    if (built_index_make(&b, &index_hnsw, &desc, PIECES_FORWARDS, err) != 0) return -1;
+    int rc = index_hnsw.check(b.index, &s->vectors.source, err);
+    built_index_drop(&b);
+    return rc;
+}
+
+static void running_out_of_memory_leaves_nothing(void **state)
+{
+    (void)state;
+    struct sweep s = {.alloc = alloc_create(NULL, 0), .setting = {90, 64, 0, 4, 8, METRIC_COSINE}};
+    struct rng r;
+    rng_init(&r, 8);
+    test_vectors_make(&s.vectors, &r, s.setting.rows, s.setting.dim, 0);
+    oom_sweep(s.alloc, build_and_check, &s);
+    test_vectors_scatter(&s.vectors);
+    oom_sweep(s.alloc, build_and_check, &s);
+    test_vectors_drop(&s.vectors);
+    alloc_destroy(s.alloc);
+}
+
+/* ---- Damage ---- */
+
+static void damaged_numbers_are_refused(void **state)
+{
+    (void)state;
+    struct setting s = {500, 8, 0, 4, 10, METRIC_L2};
+    struct test_vectors v;
+    struct built_index b;
+    struct error err = {0};
+    struct rng r;
+    rng_init(&r, 8);
+    test_vectors_make(&v, &r, s.rows, s.dim, 0);
+    build(&s, &v, PIECES_FORWARDS, &b);
+    index_hnsw.close(b.index);
+    for (size_t i = 0; i < b.image.section_count; i++) {
+        uint32_t *words = (uint32_t *)b.memory[i];
+        if (b.sections[i].kind == HNSW_SECTION_VECTORS) continue;
+        for (size_t j = 0; j < b.sections[i].bytes / 4; j += 37 * test_stride()) {
+            uint32_t old = words[j];
+            bool is_reserved =
+                b.sections[i].kind == HNSW_SECTION_HEAD && (j == 5 || j > 6u + 4u /* levels */);
+            words[j] = b.sections[i].kind == HNSW_SECTION_ROWS ? words[(j + 1) % 500] : 0xfffffffe;
+            b.index = NULL;
+            if (is_reserved) {
+                words[j] = old;
+                continue;
+            }
+            assert_fails(built_index_open(&b, alloc_libc(), &err), &err, LYNSE_CORRUPT);
+            words[j] = old;
+        }
+        b.sections[i].bytes -= 4;
+        assert_fails(built_index_open(&b, alloc_libc(), &err), &err, LYNSE_CORRUPT);
+        b.sections[i].bytes += 4;
+    }
+    assert_ok(built_index_open(&b, alloc_libc(), &err), &err);
+    built_index_drop(&b);
+    test_vectors_drop(&v);
+}
+
+static struct index_section *section_of(struct built_index *b, uint32_t kind)
+{
+    size_t i = 0;
+    while (b->sections[i].kind != kind) i++;
+    return &b->sections[i];
+}
+
+/* What open lets pass, for no search goes astray by it. */
+static void a_check_finds_what_is_lost(void **state)
+{
+    (void)state;
+    struct setting s = {500, 8, 0, 4, 10, METRIC_L2};
+    struct test_vectors v;
+    struct built_index b;
+    struct error err = {0};
+    struct rng r;
+    rng_init(&r, 8);
+    test_vectors_make(&v, &r, s.rows, s.dim, 0);
+    build(&s, &v, PIECES_FORWARDS, &b);
+    assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
+    const struct index_section *section = section_of(&b, HNSW_SECTION_LINKS);
+    uint32_t *links = (uint32_t *)(uintptr_t)section->data;
+    size_t places = section->bytes / 4 / s.rows, words = section->bytes / 4;
+
+    links[7 * places] = 7;
+    assert_fails(index_hnsw.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
+    links[7 * places] = links[7 * places + 1];
+    assert_fails(index_hnsw.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
+    for (size_t i = 0; i < words; i++) /* nothing leads to node 9 */
+        if (links[i] == 9) links[i] = HNSW_NONE;
+    assert_fails(index_hnsw.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
+    built_index_drop(&b);
+
+    build(&s, &v, PIECES_FORWARDS, &b);
+    ((float *)(uintptr_t)section_of(&b, HNSW_SECTION_VECTORS)->data)[16 * 11 + 3] += 1;
+    assert_fails(index_hnsw.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
+    built_index_drop(&b);
+    test_vectors_drop(&v);
+}
+
+/* ---- Parts ---- */
+
+static void a_walk_meets_each_node_once(void **state)
+{
+    (void)state;
+    enum { NODES = 200000 };
+    uint8_t *met = (uint8_t *)malloc(NODES);
+    const uint32_t expected[] = {10, 1000, 100000};
+    for (size_t i = 0; i < 3; i++) {
+        struct visited v;
+        struct rng r;
+        void *memory = malloc(visited_bytes(NODES, expected[i]));
+        assert_true(memory && met);
+        rng_init(&r, i);
+        visited_init(&v, memory, NODES, expected[i]);
+        for (int walk = 0; walk < 4; walk++) {
+            visited_clear(&v);
+            memset(met, 0, NODES);
+            for (int step = 0; step < (walk % 2 ? 100 : 50000); step++) {
+                uint32_t node = (uint32_t)rng_below(&r, walk < 2 ? NODES : 300);
+                assert_int_equal(visited_has(&v, node), met[node]);
+                assert_int_equal(visited_add(&v, node), !met[node]);
+                met[node] = 1;
+            }
+        }
+        free(memory);
+    }
+    free(met);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(most_of_the_nearest_are_found),
+        cmocka_unit_test(a_build_has_one_result),
+        cmocka_unit_test(graphs_of_any_size_are_whole),
+        cmocka_unit_test(extreme_vectors_are_rows_too),
+        cmocka_unit_test(running_out_of_memory_leaves_nothing),
+        cmocka_unit_test(damaged_numbers_are_refused),
+        cmocka_unit_test(a_check_finds_what_is_lost),
+        cmocka_unit_test(a_walk_meets_each_node_once),
+    };
+    return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every index kind that is built must do, through the vtab alone, against brute force: find
+ * most of the nearest, never fewer than k if there are k, never a row that is shut, with the exact
+ * distances.  A kind joins by its line in index_kinds.h. */
+#include <math.h>
+
+#include "support/built_index.h"
+#include "support/metric_distance.h"
+#include "support/test.h"
+
+enum { ROWS = 6000, DIM = 16, QUERIES = 20, K = 10, GROUPS = 30 };
+
+static const struct index_vtab *const kinds[] = {
+#define KIND(name, number, kind) &index_##kind,
+    INDEX_KINDS(KIND)
+#undef KIND
+};
+enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
+
+struct fixture {
+    struct test_vectors vectors;
+    struct built_index built;
+    float queries[QUERIES * DIM];
+    uint64_t shut[(ROWS + 63) / 64];
+    struct topk *found, *truth;
+};
+
+static bool can_be(const struct index_vtab *kind, unsigned metric)
+{
+    return kind->build && (!kind->takes || kind->takes(metric_find(metric), QUANTIZER_RAW));
+}
+
+/* Components are 0 or more where the metric wants that; queries are like rows. */
+static void set_up(struct fixture *f, const struct index_vtab *kind, unsigned metric)
+{
+    struct rng r;
+    struct error err = {0};
+    struct index_params params;
+    memset(f, 0, sizeof *f);
+    rng_init(&r, test_seed(11));
+    test_vectors_make(&f->vectors, &r, ROWS, DIM, GROUPS);
+    for (size_t i = 0; i < (size_t)ROWS * DIM; i++)
+        f->vectors.vectors[i] = fabsf(f->vectors.vectors[i]);
+    test_vectors_measure(&f->vectors);
+    for (size_t q = 0; q < QUERIES; q++)
+        for (size_t i = 0; i < DIM; i++)
+            f->queries[q * DIM + i] =
+                fabsf(f->vectors.vectors[q * 97 * DIM + i] + 0.3f * rng_normal(&r));
+    index_params_init(kind, &params);
+    struct index_build_desc desc = {.alloc = alloc_libc(),
+                                    .kernels = kernels_active(),
+                                    .vectors = &f->vectors.source,
+                                    .params = &params,
+                                    .metric = (enum metric)metric,
+                                    .row_count = ROWS,
+                                    .seed = 3};
+    assert_ok(built_index_make(&f->built, kind, &desc, PIECES_FORWARDS, &err), &err);
+    f->found = built_lists_make(QUERIES, ROWS);
+    f->truth = built_lists_make(QUERIES, ROWS);
+}
+
+static void tear_down(struct fixture *f)
+{
+    built_index_drop(&f->built);
+    test_vectors_drop(&f->vectors);
+    mem_free(alloc_libc(), f->found);
+    mem_free(alloc_libc(), f->truth);
+}
+
+static bool is_shut(const struct fixture *f, uint32_t row)
+{
+    return f->shut[row / 64] >> (row % 64) & 1;
+}
+
+/* Search and compare; the mean recall. */
+static double compare(struct fixture *f, struct built_search *search)
+{
+    struct error err = {0};
+    for (size_t i = 0; i < QUERIES; i++) {
+        f->found[i].capacity = search->k;
+        f->truth[i].capacity = search->k;
+    }
+    search->queries = f->queries;
+    search->query_count = QUERIES;
+    assert_int_equal(built_index_search(&f->built, search, f->found, &err), INDEX_DONE);
+    search->is_exact = true;
+    assert_int_equal(built_index_search(&f->built, search, f->truth, &err), INDEX_DONE);
+    search->is_exact = false;
+    for (size_t q = 0; q < QUERIES; q++) {
+        if (search->distance_max == INFINITY)
+            assert_int_equal(f->found[q].count, f->truth[q].count);
+        for (size_t i = 0; i < f->found[q].count; i++) {
+            const struct candidate *c = &f->found[q].heap[i];
+            float distance = metric_distance(f->built.metric, f->queries + q * DIM,
+                                             f->vectors.vectors + (size_t)c->row * DIM, DIM);
+            assert_true(c->row < ROWS);
+            if (search->gate.shut_word) assert_false(is_shut(f, c->row));
+            assert_memory_equal(&c->distance, &distance, sizeof distance);
+            assert_true(c->distance <= search->distance_max);
+            for (size_t j = 0; j < i; j++) assert_true(f->found[q].heap[j].row != c->row);
+        }
+    }
+    return built_lists_recall(f->found, f->truth, QUERIES);
+}
+
+/* ---- Gates ---- */
+
+enum pattern { SCATTERED, NEAR_QUERIES, FAR_FROM_QUERIES, PATTERNS };
+
+static int by_distance(const void *a, const void *b)
+{
+    const struct candidate *x = (const struct candidate *)a, *y = (const struct candidate *)b;
+    return x->distance < y->distance ? -1 : x->distance > y->distance;
+}
+
+/* A share of the rows is open: of all, or of those that are nearest to, or farthest from, the first
+ * query. */
+static void shut_all_but(struct fixture *f, double share, enum pattern pattern)
+{
+    static struct candidate order[ROWS];
+    struct rng r;
+    rng_init(&r, 17);
+    memset(f->shut, 0xff, sizeof f->shut);
+    for (uint32_t row = 0; row < ROWS; row++) {
+        float distance = metric_distance(f->built.metric, f->queries,
+                                         f->vectors.vectors + (size_t)row * DIM, DIM);
+        if (pattern == SCATTERED) distance = (float)rng_unit(&r);
+        if (pattern == FAR_FROM_QUERIES) distance = -distance;
+        order[row] = (struct candidate){distance, 0, row};
+    }
+    qsort(order, ROWS, sizeof *order, by_distance);
+    for (uint32_t i = 0; i < share * ROWS; i++)
+        f->shut[order[i].row / 64] &= ~(1ull << (order[i].row % 64));
+}
+
+static void for_each(void (*test)(struct fixture *f, const struct index_vtab *kind,
+                                  unsigned metric))
+{
+    static struct fixture f;
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
+            if (!can_be(kinds[i], metric)) continue;
+            set_up(&f, kinds[i], metric);
+            test(&f, kinds[i], metric);
+            tear_down(&f);
+        }
+    }
+}
+
+static void check_plain(struct fixture *f, const struct index_vtab *kind, unsigned metric)
+{
+    struct error err = {0};
+    const size_t ks[] = {1, K, 100, ROWS, ROWS + 5};
+    for (size_t i = 0; i < 5; i++) {
+        struct built_search search = {.k = ks[i] < ROWS ? ks[i] : ROWS, .distance_max = INFINITY};
+        double recall = compare(f, &search);
+        if (recall < 0.93)
+            fail_msg("%s, metric %u, k %zu: recall %.3f", kind->name, metric, ks[i], recall);
+    }
+    if (kind->check) assert_ok(kind->check(f->built.index, &f->vectors.source, &err), &err);
+}
+
+static void most_of_the_nearest_are_found(void **state)
+{
+    (void)state;
+    for_each(check_plain);
+}
+
+static void check_gates(struct fixture *f, const struct index_vtab *kind, unsigned metric)
+{
+    const double shares[] = {1, 0.9, 0.5, 0.3, 0.1, 0.01, 0.001, 0};
+    for (int pattern = 0; pattern < PATTERNS; pattern++) {
+        for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+            shut_all_but(f, shares[i], (enum pattern)pattern);
+            for (int first = 0; first < 2; first++) {
+                struct built_search search = {.k = K,
+                                              .gate = {built_shut_word, f->shut, first != 0},
+                                              .distance_max = INFINITY};
+                double recall = compare(f, &search);
+                if (recall < 0.9)
+                    fail_msg("%s, metric %u, pattern %d, %g open, first %d: recall %.3f",
+                             kind->name, metric, pattern, shares[i], first, recall);
+            }
+        }
+    }
+}
+
+static void gates_cost_no_answer(void **state)
+{
+    (void)state;
+    for_each(check_gates);
+}
+
+static void check_ranges(struct fixture *f, const struct index_vtab *kind, unsigned metric)
+{
+    for (size_t i = 0; i < 8; i++) {
+        /* The distance of the 3rd, the 30th, the 300th row, and the nearest one's. */
+        const size_t ranks[] = {0, 2, 29, 299};
+        struct built_search search = {.k = ROWS, .distance_max = INFINITY};
+        compare(f, &search);
+        search.distance_max = f->truth[0].heap[ranks[i / 2]].distance;
+        if (i % 2) {
+            shut_all_but(f, 0.5, SCATTERED);
+            search.gate = (struct index_gate){built_shut_word, f->shut, true};
+        }
+        search.k = 1000;
+        double recall = compare(f, &search);
+        if (recall < 0.9)
+            fail_msg("%s, metric %u, range of rank %zu: recall %.3f", kind->name, metric,
+                     ranks[i / 2], recall);
+    }
+}
+
+static void ranges_are_filled(void **state)
+{
+    (void)state;
+    for_each(check_ranges);
+}
+
+/* The same lists, however a search is cut and with whom it shares its advances. */
+static void check_cuts(struct fixture *f, const struct index_vtab *kind, unsigned metric)
+{
+    struct error err = {0};
+    struct topk *other = built_lists_make(QUERIES, K);
+    (void)kind, (void)metric;
+    for (int i = 0; i < 6; i++) {
+        struct built_search search = {.k = K, .distance_max = INFINITY};
+        shut_all_but(f, i % 2 ? 0.6 : 0.3, SCATTERED);
+        if (i >= 2) search.gate = (struct index_gate){built_shut_word, f->shut, i >= 4};
+        compare(f, &search);
+        search.budget = 1;
+        assert_int_equal(built_index_search(&f->built, &search, other, &err), INDEX_DONE);
+        for (size_t q = 0; q < QUERIES; q++) {
+            assert_int_equal(other[q].count, f->found[q].count);
+            assert_memory_equal(other[q].heap, f->found[q].heap,
+                                other[q].count * sizeof(struct candidate));
+        }
+        for (size_t q = 0; q < QUERIES; q++) {
+            search.queries = f->queries + q * DIM;
+            search.query_count = 1;
+            search.budget = 50;
+            assert_int_equal(built_index_search(&f->built, &search, other, &err), INDEX_DONE);
+            assert_memory_equal(other[0].heap, f->found[q].heap,
+                                other[0].count * sizeof(struct candidate));
+        }
+    }
+    mem_free(alloc_libc(), other);
+}
+
+static void cuts_change_nothing(void **state)
+{
+    (void)state;
+    for_each(check_cuts);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(most_of_the_nearest_are_found),
+        cmocka_unit_test(gates_cost_no_answer),
+        cmocka_unit_test(ranges_are_filled),
+        cmocka_unit_test(cuts_change_nothing),
+    };
+    return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
+}
