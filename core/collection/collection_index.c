@@ -29,7 +29,8 @@ bool collection_plan_of(const struct manifest_field *f, struct index_plan *out)
 {
     const struct index_vtab *kind = index_find(f->index_kind);
 
-    if (!kind || !kind->build || !quantizer_find(f->index.quantizer)) return false; /* (5) */
+    if (!kind || !quantizer_find(f->index.quantizer)) return false; /* (5) */
+    if (!index_is_built(kind, (enum quantizer_kind)f->index.quantizer)) return false;
     if (f->index.value_count > kind->param_count) return false;
     *out = (struct index_plan){
         .kind = (enum index_kind)f->index_kind,
@@ -51,7 +52,7 @@ static void keep_plan(const struct index_plan *plan, struct manifest_field *f)
 
     f->index_kind = (uint8_t)plan->kind;
     f->index = (struct manifest_index){0};
-    if (!kind || !kind->build) return;
+    if (!kind || !index_is_built(kind, plan->quantizer.kind)) return;
     f->index.quantizer = (uint8_t)plan->quantizer.kind;
     f->index.quantizer_number = plan->quantizer.number;
     f->index.value_count = (uint8_t)kind->param_count;

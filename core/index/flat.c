@@ -399,6 +399,7 @@ const struct index_vtab index_flat = {
     .effort_param = -1,
     .takes = flat_codes_takes,
     .build = &flat_codes_build_ops,
+    .is_of_codes = true,
     .open = flat_codes_open,
     .close = flat_codes_close,
     .oracle_bytes = flat_codes_oracle_bytes,

@@ -83,9 +83,10 @@ struct index_vtab {
     int effort_param;
     /* Does it make sense?  NULL: with every metric, and with raw vectors alone. */
     bool (*takes)(const struct metric_info *metric, enum quantizer_kind quantizer);
-    /* NULL: the kind needs none, nor the next five.  Flat has them for quantizers that are trained,
-     * and neither index nor image for RAW. */
+    /* NULL: the kind needs none, nor the next five.  is_of_codes: with raw vectors neither, and then
+     * its index pointers are NULL. */
     const struct index_build_ops *build;
+    bool is_of_codes;
     /* Sections that stay in the file: bit i is section INDEX_SECTION_FIRST + i.  With any, the
      * vectors stay there too: vector_source.all is not set for the kind. */
     uint64_t file_sections;
@@ -118,6 +119,12 @@ struct index_vtab {
 #define INDEX_DECLARE(KIND, number, name) extern const struct index_vtab index_##name;
 INDEX_KINDS(INDEX_DECLARE)
 #undef INDEX_DECLARE
+
+/* Is there anything to build, to keep and to open? */
+static inline bool index_is_built(const struct index_vtab *kind, enum quantizer_kind quantizer)
+{
+    return kind->build && !(kind->is_of_codes && quantizer == QUANTIZER_RAW);
+}
 
 /* By number; NULL for one that is none, as a damaged file may hold, and for INDEX_NONE. */
 const struct index_vtab *index_find(unsigned kind);

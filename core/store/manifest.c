@@ -163,7 +163,7 @@ static const char *check_parts(const struct manifest *m, const struct manifest_s
         const struct manifest_part *p = &s->parts[i];
         if (p->kind < PART_IDS || p->kind > PART_INDEX) return "has a file of an unknown kind";
         bool has_field = p->kind == PART_VECTORS || p->kind == PART_INDEX;
-        if ((p->kind == PART_INDEX) != (p->index_kind > MANIFEST_INDEX_FLAT))
+        if ((p->kind == PART_INDEX) != (p->index_kind >= MANIFEST_INDEX_FLAT))
             return "has an index of no kind";
         if (p->field != 0 && (!has_field || p->field >= m->field_count))
             return "has a file of a field that does not exist";

@@ -45,8 +45,9 @@ struct manifest_segment {
     struct manifest_part parts[SEGMENT_PARTS_MAX];
 };
 enum { MANIFEST_INDEX_VALUES_MAX = 16, MANIFEST_INDEX_FLAT = 1 };
-/* What else belongs to a kind of index above MANIFEST_INDEX_FLAT; numbers and places are those of
- * the layer above, which knows what they mean.  All zero for other kinds. */
+/* What else belongs to a kind of index above MANIFEST_INDEX_FLAT, or to that one with a quantizer;
+ * numbers and places are those of the layer above, which knows what they mean.  All zero for
+ * others. */
 struct manifest_index {
     uint8_t quantizer;
     uint8_t value_count;

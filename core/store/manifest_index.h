@@ -22,10 +22,11 @@ enum manifest_tag {
     TAG_SEGMENT_INDEX = 8
 };
 
-/* Is the field's index of a kind that the first releases did not know? */
+/* Is the field's index one that the first releases did not know? */
 static inline bool manifest_index_has_plan(const struct manifest_field *f)
 {
-    return f->index_kind > MANIFEST_INDEX_FLAT;
+    return f->index_kind > MANIFEST_INDEX_FLAT ||
+           (f->index_kind == MANIFEST_INDEX_FLAT && f->index.quantizer != 0);
 }
 bool manifest_index_is_valid(const struct manifest_field *f);
 uint32_t manifest_index_count(const struct manifest_segment *s); /* of its parts */

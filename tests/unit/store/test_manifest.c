@@ -367,6 +367,24 @@ static void a_manifest_is_synced_before_its_name_and_the_name_before_success(voi
     assert_string_equal(f->ops, "create:tmp- write:0+8192 sync rename:tmp->manifest-2 dirsync ");
 }
 
+/* Flat, of which nothing is built, has an index of codes where there is a quantizer. */
+static void a_flat_index_with_a_quantizer_is_kept(void **state)
+{
+    struct log_fixture *f = *state;
+    struct sample s;
+    struct manifest m;
+    struct error err = {0};
+    bool renamed;
+    make_sample(&s, f->alloc);
+    s.fields[1].index_kind = 1;
+    s.segments[0].parts[4].index_kind = 1;
+    make_parts(f, &s.m);
+    assert_ok(manifest_publish(&s.m, f->dir, &f->owner, &f->rng, &renamed, &err), &err);
+    assert_ok(try_load(f, &m, &err), &err);
+    assert_same(&m, &s.m);
+    manifest_deinit(&m);
+}
+
 static void there_is_no_falling_back_to_an_older_epoch(void **state)
 {
     struct log_fixture *f = *state;
@@ -501,6 +519,7 @@ static const struct CMUnitTest tests[] = {
     CASE(unknown_fields_are_skipped_unless_required),
     CASE(state_and_options_stand_once),
     CASE(the_highest_epoch_rules),
+    CASE(a_flat_index_with_a_quantizer_is_kept),
     CASE(a_manifest_is_synced_before_its_name_and_the_name_before_success),
     CASE(there_is_no_falling_back_to_an_older_epoch),
     CASE(each_file_that_is_named_must_be_there_in_full),
