@@ -5,6 +5,7 @@
  *                 l2       |q - x| >= |q - c| - r
  *                 ip       <q, x>  <= <q, c> + |q| * r
  *                 cosine   as l2 of directions, of which a distance d is |u - v|^2 / 2
+ *                 others   nothing is known
  *             Everything is then moved a thousandth to the safe side, which is far more than
  *             roundings of floats are.
  */
@@ -26,6 +27,8 @@ static bool takes(const struct metric_info *metric, enum quantizer_kind quantize
 {
     const struct quantizer_vtab *vtab = quantizer_find(quantizer);
 
+    if (metric->metric == METRIC_HAMMING || metric->metric == METRIC_JACCARD)
+        return quantizer == QUANTIZER_RAW;
     if (metric->metric != METRIC_IP && metric->metric != METRIC_L2 &&
         metric->metric != METRIC_COSINE)
         return false;
@@ -42,7 +45,7 @@ void ivf_centroid_distances(const struct ivf_oracle *o, uint32_t first, uint32_t
 {
     const struct ivf *v = o->ivf;
 
-    metric_kernels(v->metric, v->kernels)
+    metric_kernels(v->route, v->kernels)
         .many(o->query.vector, ivf_centroid(v, first), v->dim * sizeof(float), count, v->dim, out);
     if (v->value == METRIC_VALUE_PRODUCT)
         for (uint32_t i = 0; i < count; i++) out[i] = -out[i];
@@ -57,6 +60,7 @@ float ivf_list_bound(const struct ivf_oracle *o, uint32_t list, float centroid_d
     const struct ivf *v = o->ivf;
     float radius = v->radii[list] * (1 + SLACK), left;
 
+    if (v->route != v->metric) return -INFINITY;
     switch (v->value) {
     case METRIC_VALUE_PRODUCT:
         return centroid_distance -
@@ -64,6 +68,8 @@ float ivf_list_bound(const struct ivf_oracle *o, uint32_t list, float centroid_d
     case METRIC_VALUE_DISTANCE:
         left = sqrtf(centroid_distance) * (1 - SLACK) - radius;
         return left > 0 ? left * left * (1 - SLACK) : 0;
+    case METRIC_VALUE_MEASURE:
+        break;
     case METRIC_VALUE_ANGLE:
         left = sqrtf(2 * centroid_distance) * (1 - SLACK) - radius - SLACK;
         return left > 0 ? left * left / 2 * (1 - SLACK) : 0;

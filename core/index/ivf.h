@@ -6,10 +6,11 @@
  *             place is a number in this order.  A search reads the lists whose centroids are
  *             nearest to the query, nearest first.
  * VECTORS     Raw: those of all places once more, so that a list is read at the speed of the
- *             memory, and the segment's may stay on the disk.  Codes: blocks of BLOCK_CODES, centred
- *             on the centroid; each list begins a block.  What they nominate is measured exactly.
+ *             memory, and the segment's may stay on the disk.  Codes: blocks of BLOCK_CODES, around
+ *             the centroid; each list begins a block.  What they nominate is measured exactly.
  * CENTERS     ip and l2: means; clusters are those of the Euclidean distance.  cosine: of length 1,
  *             clusters of directions.
+ *             Other metrics, of bits: clusters and routes are those of l2.
  * RADII       No row of a list is farther from its center than its radius (for a cosine: its
  *             direction), so lists that are too far away can be passed over.
  * THREADS     An opened index is immutable.
@@ -51,8 +52,8 @@ struct ivf {
     struct alloc *alloc;
     const struct simd_kernels *kernels;
     uint32_t dim, list_count, nprobe;
-    enum metric metric;
-    enum metric_value value;
+    enum metric metric, route;
+    enum metric_value value; /* of the route */
     const float *centroids;
     float *centroid_norms; /* its own */
     const uint32_t *starts, *rows;
@@ -70,6 +71,12 @@ static inline uint32_t ivf_block_count(uint32_t row_count)
     return row_count / BLOCK_CODES + (row_count % BLOCK_CODES != 0);
 }
 
+/* By which metric lists are chosen. */
+static inline enum metric ivf_route(enum metric metric)
+{
+    return metric == METRIC_IP || metric == METRIC_COSINE ? metric : METRIC_L2;
+}
+
 /* What a query walks by: its own vector, and an oracle over places or blocks. */
 struct ivf_oracle {
     struct oracle base; /* first; nobody but the search of this kind may ask it */
@@ -78,7 +85,7 @@ struct ivf_oracle {
     struct oracle *inner;
 };
 
-/* out[i] = distance of the query from the centroid first + i, as the metric has it. */
+/* out[i] = distance of the query from the centroid first + i, as the route has it. */
 void ivf_centroid_distances(const struct ivf_oracle *o, uint32_t first, uint32_t count, float *out);
 /* No row of the list is nearer than this. */
 float ivf_list_bound(const struct ivf_oracle *o, uint32_t list, float centroid_distance);

@@ -88,7 +88,7 @@ static int build_create(const struct index_build_desc *desc, struct index_build 
 
     if (!b) return error_set(err, LYNSE_NO_MEMORY, "no memory to build lists");
     b->desc = *desc;
-    b->value = metric_find(desc->metric)->value;
+    b->value = metric_find(ivf_route(desc->metric))->value;
     b->dim = desc->vectors->dim;
     b->list_count = choose_list_count(desc);
     b->nprobe = (uint32_t)desc->params->values[IVF_NPROBE];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ivf_file.c — lists as sections of an image, and back; and what must hold of them.
  *
+ * WHAT        See ivf.h.
  * INVARIANTS  (1) After open every number of the image that a search follows is within it: starts
  *                 ascend to the number of rows, and rows are a permutation.  Centroids, radii and
  *                 vectors may be any floats: then the wrong rows are found, and nothing else.
@@ -238,7 +239,8 @@ int ivf_open(const struct index_open_desc *desc, struct index **out, struct erro
     v->kernels = desc->kernels;
     v->dim = desc->dim;
     v->metric = desc->metric;
-    v->value = metric_find(desc->metric)->value;
+    v->route = ivf_route(desc->metric);
+    v->value = metric_find(v->route)->value;
     v->list_count = head.list_count;
     v->nprobe = head.nprobe;
     v->vtab = quantizer_find(head.quantizer);
@@ -288,24 +290,24 @@ static int check_place(const struct ivf *v, const struct vector_source *source, 
     return 0;
 }
 
+/* How far the route has it from a row to a list; of an angle what is ordered alike. */
+static float route_distance(const struct ivf *v, const float *vector, uint32_t list)
+{
+    const float *center = ivf_centroid(v, list);
+    return v->value == METRIC_VALUE_ANGLE ? -v->kernels->dense_dot_f32(vector, center, v->dim)
+                                          : v->kernels->dense_l2_f32(vector, center, v->dim);
+}
+
 /* How many centroids are nearer to the place's row than that of its list. */
 static int count_nearer(const struct ivf *v, const struct vector_source *source, uint32_t list,
                         uint32_t place, uint32_t *out, struct error *err)
 {
     struct vector_run run;
-    float own = INFINITY;
 
     if (source->run(source, v->rows[place], 1, &run, err) != 0) return -1;
+    float own = route_distance(v, run.vectors, list);
     *out = 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (uint32_t i = pass == 0 ? list : 0; i < (pass == 0 ? list + 1 : v->list_count); i++) {
-            const float *center = ivf_centroid(v, i);
-            float distance = v->value == METRIC_VALUE_ANGLE
-                                 ? -v->kernels->dense_dot_f32(run.vectors, center, v->dim)
-                                 : v->kernels->dense_l2_f32(run.vectors, center, v->dim);
-            if (pass == 0) own = distance;
-            else *out += distance < own;
-        }
+    for (uint32_t i = 0; i < v->list_count; i++) *out += route_distance(v, run.vectors, i) < own;
     return 0;
 }
 

@@ -8,6 +8,10 @@
  *             be measured, the best are kept in a pool and measured in the end.
  * THE GATE    Where it comes first, a block's open rows are known before any distance; with few of
  *             them only theirs are computed.  Otherwise it is asked about rows that are near.
+ * INVARIANTS  (1) A row that is left out where codes have bounds has one over the limit, and limits
+ *                 only fall.
+ * THREADS     One at a time.
+ * FAILURE     What the exact oracle says.
  */
 #include <math.h>
 #include <string.h>

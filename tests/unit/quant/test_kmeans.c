@@ -59,15 +59,15 @@ static int run_all(const struct kmeans_desc *desc, bool backwards, struct kmeans
     if (kmeans_create(desc, &k, err) != 0) return -1;
     while ((count = kmeans_piece_count(k)) > 0) {
         for (uint32_t i = 0; i < count; i++)
-            if (kmeans_run(k, backwards ? count - 1 - i : i, err) != 0) goto fail;
-        if (kmeans_turn(k, err) != 0) goto fail;
+            if (kmeans_run(k, backwards ? count - 1 - i : i, err) != 0) goto out;
+        if (kmeans_turn(k, err) != 0) goto out;
         assert_true(kmeans_progress(k) >= progress);
         progress = kmeans_progress(k);
     }
     assert_true(progress == 1);
     *out = k;
     return 0;
-fail:
+out:
     kmeans_destroy(k);
     return -1;
 }
