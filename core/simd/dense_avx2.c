@@ -226,5 +226,6 @@ void dense_l2_many_f32_avx2(const float *query, const float *rows, size_t row_st
             dense_##kernel##_many_f32_avx2(queries[q], rows, row_stride_bytes, row_count, dim,     \
                                            out[q]);                                                \
     }
-DENSE_F32_AVX2(AVX2_BLOCKS)
+AVX2_BLOCKS(dot)
+AVX2_BLOCKS(l2)
 #endif

@@ -77,8 +77,12 @@ typedef void dense_block_f32_fn(const float *const *queries, size_t query_count,
 #define DENSE_F32_OWN_DISTANCE(...) __VA_ARGS__
 #define DENSE_F32_OWN_MEASURE(...) __VA_ARGS__
 #define DENSE_F32_OWN_ANGLE(...)
-#define DENSE_F32_AVX2(_) _(dot) _(l2)
-#define DENSE_F32_AVX512(_) _(dot) _(l2)
+#define DENSE_F32_SUMS(_) _(l1) _(canberra) _(bray_curtis) _(hamming) _(jaccard) _(dice)
+#define DENSE_F32_MASSES(_) _(hellinger) _(wasserstein) _(jensen_shannon)
+#define DENSE_F32_MEASURES(_)                                                                      \
+    DENSE_F32_SUMS(_) DENSE_F32_MASSES(_) _(chebyshev) _(correlation) _(haversine)
+#define DENSE_F32_AVX2(_) _(dot) _(l2) DENSE_F32_MEASURES(_)
+#define DENSE_F32_AVX512(_) _(dot) _(l2) DENSE_F32_MEASURES(_)
 #define DENSE_F32_NEON(_) _(dot) _(l2)
 
 struct simd_kernels {

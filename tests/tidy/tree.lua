@@ -316,6 +316,10 @@ return {
          "f32 dot and squared distance in plain C: the reference, and the last resort",
       ["kernels.h"] =
          "data sheet and signatures of the kernels; the table through which they are called",
+      ["measure_avx2.c"] = "the distances that are no products, with AVX2 and FMA",
+      ["measure_avx512.c"] = "the distances that are no products, with AVX-512",
+      ["measure_lanes.h"] =
+         "the distances that are no products, over lanes of any width: the code of measure_<isa>.c",
       ["measure_serial.c"] = "the distances that are no products, in plain C: the reference",
       ["measures.h"] =
          "data sheet of the distances that are no products, and the last step of some",
@@ -335,6 +339,8 @@ return {
       ["nearest_avx512.c"] = "which centroids are nearest, with AVX-512",
       ["nearest_kernels.h"] = "data sheet of the kernel that finds the nearest centroids",
       ["nearest_serial.c"] = "which centroids are nearest, in plain C",
+      ["place_lanes.h"] =
+         "metres between places, for as many rows at once as a register has doubles",
       ["select.c"] = "fills the kernel table level by level, once",
       ["sums_neon.h"] = "dot and squared distance with NEON, for whatever numbers of rows",
    },
