@@ -62,6 +62,7 @@ struct oracle *hnsw_oracle_init(const struct index *index, void *memory,
     };
     switch (metric_find(h->metric)->value) {
     case METRIC_VALUE_DISTANCE:
+    case METRIC_VALUE_MEASURE:
         break;
     case METRIC_VALUE_PRODUCT:
         o->turn.factor = -1;
