@@ -61,7 +61,7 @@ struct thread_scheduler_desc {
     struct alloc *alloc;
     unsigned actor_threads_max; /* 0: as many as cores */
     unsigned search_threads;    /* 0: as many as cores */
-    unsigned job_threads;       /* 0: half as many as cores, one at least */
+    unsigned job_threads;       /* 0: as many as cores */
     size_t queue_max;           /* tasks waiting, per class; 0: TASK_QUEUE_MAX */
     int32_t spin_us;            /* of workers after work, at most; 0: WORKER_SPIN_US; -1: never */
     int32_t wait_spin_us;       /* of requesters, at most; 0: WAIT_SPIN_US; -1: never */

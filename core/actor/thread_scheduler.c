@@ -211,7 +211,7 @@ static int create_pools(struct thread_scheduler *ts, const struct thread_schedul
     unsigned cores = machine_core_count();
     unsigned threads[TASK_CLASS_COUNT] = {
         [TASK_SEARCH] = desc->search_threads ? desc->search_threads : cores,
-        [TASK_JOB] = desc->job_threads ? desc->job_threads : (cores + 1) / 2,
+        [TASK_JOB] = desc->job_threads ? desc->job_threads : cores,
     };
 
     for (int i = 0; i < TASK_CLASS_COUNT; i++) {

@@ -178,7 +178,7 @@ int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct ly
         .low_water_bytes = d.low_water_bytes,
         .actor_threads = d.actor_threads,
         .search_threads = d.search_threads,
-        .job_threads = d.job_threads ? d.job_threads : 1,
+        .job_threads = d.job_threads,
         .seed = d.seed,
     };
     const struct alloc_hooks hooks = {d.allocator.alloc, d.allocator.free, d.allocator.ctx};

@@ -107,6 +107,7 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
     r.score = s->score;
     r.rerank = s->rerank;
     if (engine_view(c->host, &view, err) != 0) return -1;
+    engine_want_indexes(c->host, view);
     if (view->hooks.count > 0 && !(d->flags & LYNSE_NO_HOOKS) &&
         take_installed(s, view, &r, err) != 0) {
         view_release(view);

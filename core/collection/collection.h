@@ -289,6 +289,8 @@ bool collection_plan_of(const struct manifest_field *f, struct index_plan *out);
  * its id. */
 int collection_set_index(struct collection *c, const struct index_plan *plan, uint8_t metric,
                          struct error *err);
+/* Is it what the manifest has? */
+bool collection_has_plan(const struct collection *c, const struct index_plan *plan, uint8_t metric);
 /* A segment lacks its index, and none is being built. */
 bool collection_wants_index(const struct collection *c);
 /* Begin to build it: c->index_build is to be worked on, on any threads, until finish. */
@@ -302,6 +304,7 @@ int collection_drop_index(struct collection *c, const struct segment_index *inde
 
 struct collection_index_count {
     uint32_t wanted, built; /* segments that are to have an index, and that have it */
+    uint32_t loaded;        /* of these: or cannot be */
     uint64_t indexed_rows;
     size_t memory_bytes; /* of what is loaded */
 };

@@ -37,13 +37,8 @@ bool collection_plan_of(const struct manifest_field *f, struct index_plan *out)
         .quantizer = {(enum quantizer_kind)f->index.quantizer, f->index.quantizer_number},
     };
     index_params_init(kind, &out->params);
-    for (size_t i = 0; i < f->index.value_count; i++) {
-        const struct index_param *p = &kind->params[i];
-        double value = f->index.values[i];
-        if (!(value >= p->low && value <= p->high)) return false;
-        out->params.values[i] = value;
-    }
-    return true;
+    for (size_t i = 0; i < f->index.value_count; i++) out->params.values[i] = f->index.values[i];
+    return index_params_check(kind, &out->params, NULL) == 0;
 }
 
 static void keep_plan(const struct index_plan *plan, struct manifest_field *f)
@@ -73,14 +68,19 @@ static bool is_same_plan(const struct manifest_field *a, const struct manifest_f
     return true;
 }
 
+bool collection_has_plan(const struct collection *c, const struct index_plan *plan, uint8_t metric)
+{
+    struct manifest_field f = c->manifest.fields[0];
+
+    keep_plan(plan, &f);
+    f.metric = metric;
+    return is_same_plan(&f, &c->manifest.fields[0]);
+}
+
 /* What is built was asked for as it is asked for now (4). */
 static bool is_wanted(const struct collection *c, const struct index_builder *b)
 {
-    struct manifest_field was = c->manifest.fields[0];
-
-    keep_plan(index_builder_plan(b), &was);
-    was.metric = (uint8_t)index_builder_metric(b);
-    return is_same_plan(&was, &c->manifest.fields[0]);
+    return collection_has_plan(c, index_builder_plan(b), (uint8_t)index_builder_metric(b));
 }
 
 /* ---- parts ---- */
@@ -152,6 +152,7 @@ void collection_count_indexes(const struct collection *c, uint64_t lsn,
         out->built += p->index != NULL;
         out->wanted += p->index || lacks_index(p);
         if (!p->index) continue;
+        out->loaded += segment_index_state(p->index) >= SEGMENT_INDEX_READY;
         out->indexed_rows += p->row_count;
         out->memory_bytes += segment_index_memory_bytes(p->index);
     }
@@ -321,6 +322,7 @@ static int publish_index(struct collection *c, struct collection_part *p,
     if (end_change(c, &change, err) != 0) goto failed;
     p->info = with.info;
     p->index = with.index;
+    (void)segment_index_want(p->index); /* its owner loads it while it is warm */
     show(c, &change);
     return 0;
 failed:

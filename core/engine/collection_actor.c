@@ -37,7 +37,7 @@ static bool base_may_sync(const struct host *h)
     return !h->engine->desc.is_inline || h->engine->desc.poll_may_sync;
 }
 
-static void set_may_sync(struct host *h, bool may_sync)
+void engine_set_may_sync(struct host *h, bool may_sync)
 {
     if (!h->collection) return;
     h->collection->desc.may_sync = may_sync;
@@ -59,12 +59,11 @@ static int prepare_log(struct host *h, int rc, struct error *err)
         rc = engine_try_surely(h->engine, try_prepare, c->wal, err);
         if (rc != 0) error_wrap(err, "done, but there is no log file for the next writes");
     }
-    set_may_sync(h, false);
+    engine_set_may_sync(h, false);
     return rc;
 }
 
-/* The host's own call, which could wait for the disk, is over. */
-static int end_host_call(struct host *h, int rc, struct error *err)
+int engine_end_host_call(struct host *h, int rc, struct error *err)
 {
     rc = prepare_log(h, rc, err);
     if (rc == 0) engine_keep_reserve(h);
@@ -203,13 +202,13 @@ static void write_run(struct host *h, struct actor *a, struct message **run, siz
     CHECK(count <= ACTOR_BATCH_MAX);
     for (size_t i = 0; i < count; i++) levels |= 1u << level_of(h, run[i]);
     if (!base_may_sync(h) && (levels & 1u << SYNC_ALWAYS)) {
-        set_may_sync(h, true);
+        engine_set_may_sync(h, true);
         make_room(h);
     }
     count = engine_refuse_without_room(h, run, count);
     for (size_t i = 0; i < count; i++) writes[i] = &((struct write_message *)run[i])->write;
     if (count > 0) engine_write_batch(h, writes, count);
-    if (!base_may_sync(h)) set_may_sync(h, false);
+    if (!base_may_sync(h)) engine_set_may_sync(h, false);
     arm_timers(h, a, levels);
     engine_seal_if_due(h);
 }
@@ -230,7 +229,7 @@ void order_message_drop(struct message *base, int code)
     order_free((struct order_message *)base);
 }
 
-static void order_answer(struct order_message *m, int rc, const struct error *err)
+void engine_answer_order(struct order_message *m, int rc, const struct error *err)
 {
     if (rc == 0) message_answer_code(&m->base, LYNSE_OK);
     else message_answer_error(&m->base, err);
@@ -245,63 +244,57 @@ static void on_sync(struct host *h, struct order_message *m)
 
     /* R4b: full tails waited for this call.  Where they cannot be sealed the log still has them. */
     if (!base_may_sync(h) && collection_wants_seal(h->collection)) {
-        set_may_sync(h, true);
+        engine_set_may_sync(h, true);
         rc = engine_flush_surely(h, false, &err);
         if (h->collection->manifest.sync_level != SYNC_NONE) rc = 0;
     }
-    set_may_sync(h, true);
+    engine_set_may_sync(h, true);
+    engine_save_index(h);
     if (rc == 0) rc = collection_sync(h->collection, &durable, &err);
-    rc = end_host_call(h, rc, &err);
+    rc = engine_end_host_call(h, rc, &err);
     engine_name_collection(h, &err);
-    order_answer(m, rc, &err);
+    engine_answer_order(m, rc, &err);
 }
 
 static void on_flush(struct host *h, struct order_message *m)
 {
     struct error err = {0};
 
-    set_may_sync(h, true);
+    engine_set_may_sync(h, true);
     int rc = engine_flush_surely(h, m->retire_log, &err);
-    rc = end_host_call(h, rc, &err);
+    engine_save_index(h);
+    rc = engine_end_host_call(h, rc, &err);
     engine_name_collection(h, &err);
-    order_answer(m, rc, &err);
-}
-
-static void on_set_index(struct host *h, struct order_message *m)
-{
-    struct error err = {0};
-    uint8_t metric = m->metric ? m->metric : h->collection->manifest.fields[0].metric;
-
-    order_answer(m, collection_set_index(h->collection, &m->plan, metric, &err), &err);
+    engine_answer_order(m, rc, &err);
 }
 
 static void on_set_sync(struct host *h, struct order_message *m)
 {
     struct error err = {0};
 
-    set_may_sync(h, true);
+    engine_set_may_sync(h, true);
     int rc = engine_set_sync_surely(h, m->level, m->interval_ms, &err);
-    rc = end_host_call(h, rc, &err);
+    rc = engine_end_host_call(h, rc, &err);
     engine_name_collection(h, &err);
-    order_answer(m, rc, &err);
+    engine_answer_order(m, rc, &err);
 }
 
 static void on_describe(struct host *h, struct order_message *m)
 {
     struct error err = {0};
-    order_answer(m, collection_set_description(h->collection, m->text, &err), &err);
+    engine_answer_order(m, collection_set_description(h->collection, m->text, &err), &err);
 }
 
 static void on_set_hook(struct host *h, struct order_message *m)
 {
     struct error err = {0};
-    order_answer(m, collection_set_hook(h->collection, m->hook, &err), &err);
+    engine_answer_order(m, collection_set_hook(h->collection, m->hook, &err), &err);
 }
 
 static void on_check(struct host *h, struct order_message *m)
 {
     struct error err = {0};
-    order_answer(m, collection_check(h->collection, &err), &err);
+    engine_answer_order(m, collection_check(h->collection, &err), &err);
 }
 
 static void on_info(struct host *h, struct order_message *m)
@@ -310,7 +303,7 @@ static void on_info(struct host *h, struct order_message *m)
     struct answer answer;
 
     if (engine_fill_status(h, m->status, &err) != 0) {
-        order_answer(m, -1, &err);
+        engine_answer_order(m, -1, &err);
         return;
     }
     answer_init(&answer, LYNSE_OK);
@@ -340,14 +333,14 @@ static void on_open(struct host *h, struct order_message *m)
             engine_keep_reserve(h);
         }
     }
-    order_answer(m, rc, &err);
+    engine_answer_order(m, rc, &err);
     engine_seal_if_due(h);
 }
 
 static void on_refresh(struct host *h, struct order_message *m)
 {
     struct error err = {0};
-    order_answer(m, engine_refresh_collection(h, &err), &err);
+    engine_answer_order(m, engine_refresh_collection(h, &err), &err);
 }
 
 static int try_settle(void *ctx, struct error *err)
@@ -358,9 +351,12 @@ static int try_settle(void *ctx, struct error *err)
 static void on_close(struct host *h, struct order_message *m)
 {
     struct error err = {0};
-    struct collection *c = h->collection;
     int rc = 0;
 
+    if (h->collection && m->is_drop) engine_cancel_index(h);
+    if (h->collection) engine_save_index(h);
+    struct collection *c = h->collection;
+    engine_drop_index_waiters(h, LYNSE_SHUTTING_DOWN);
     h->collection = NULL;
     h->is_closed = true;
     if (c && m->is_drop) collection_abandon(c);
@@ -380,7 +376,7 @@ static void on_close(struct host *h, struct order_message *m)
     view_slot_publish(&h->slot, NULL);
     if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
     h->pinned_epoch = 0;
-    order_answer(m, rc, &err);
+    engine_answer_order(m, rc, &err);
 }
 
 /* ---- the batch ---- */
@@ -402,17 +398,27 @@ static void on_segment_ready(struct host *h, struct segment_ready_message *m)
               h->entry.name, err.text);
 }
 
-/* Must this message wait for the seal that is under way? */
+/* Sent by what is under way: it waits for nothing. */
+static bool is_of_task(const struct message *m)
+{
+    return m->kind == KIND_SEGMENT_READY || m->kind == KIND_INDEX_READY ||
+           m->kind == KIND_INDEX_LOADED || m->kind == KIND_LOAD_INDEXES;
+}
+
+/* Must this message wait for the seal that is under way, or for the last task to come back? */
 static bool must_wait(const struct host *h, const struct message *m)
 {
-    if (m->kind == KIND_SEGMENT_READY) return false;
+    if (is_of_task(m)) return false;
+    if ((m->kind == KIND_CLOSE || m->kind == KIND_REFRESH) && (engine_index_is_out(h) || h->load))
+        return true;
     if (m->kind == KIND_WRITE && h->collection && !base_may_sync(h) &&
         h->engine->waiting_calls == 0 && level_of(h, m) == SYNC_ALWAYS)
         return true; /* a poll syncs only if it may (R4b) */
     if (!h->seal) return false;
     if (m->kind == KIND_WRITE) return h->collection && collection_is_stalled(h->collection);
     return m->kind == KIND_FLUSH || m->kind == KIND_SET_SYNC || m->kind == KIND_CLOSE ||
-           m->kind == KIND_REFRESH;
+           m->kind == KIND_REFRESH ||
+           (m->kind == KIND_SET_INDEX && engine_index_needs_seal((const struct order_message *)m));
 }
 
 static void defer(struct host *h, struct message *m)
@@ -432,8 +438,7 @@ static void defer(struct host *h, struct message *m)
 
 static void handle(struct host *h, struct message *m)
 {
-    if (!h->collection && m->kind != KIND_OPEN && m->kind != KIND_CLOSE &&
-        m->kind != KIND_SEGMENT_READY) {
+    if (!h->collection && m->kind != KIND_OPEN && m->kind != KIND_CLOSE && !is_of_task(m)) {
         message_drop(m, LYNSE_SHUTTING_DOWN);
         return;
     }
@@ -448,7 +453,7 @@ static void handle(struct host *h, struct message *m)
         on_flush(h, (struct order_message *)m);
         break;
     case KIND_SET_INDEX:
-        on_set_index(h, (struct order_message *)m);
+        engine_set_index(h, (struct order_message *)m);
         break;
     case KIND_SET_SYNC:
         on_set_sync(h, (struct order_message *)m);
@@ -471,12 +476,31 @@ static void handle(struct host *h, struct message *m)
     case KIND_SEGMENT_READY:
         on_segment_ready(h, (struct segment_ready_message *)m);
         break;
+    case KIND_INDEX_READY:
+        engine_end_index(h, (struct index_ready_message *)m);
+        break;
+    case KIND_LOAD_INDEXES:
+        engine_load_if_wanted(h);
+        order_free((struct order_message *)m);
+        break;
+    case KIND_INDEX_LOADED:
+        engine_end_load(h, (struct index_loaded_message *)m);
+        break;
     case KIND_CLOSE:
         on_close(h, (struct order_message *)m);
         break;
     default:
         UNREACHABLE();
     }
+}
+
+/* A CLOSE has come: what it would wait for ends soon, and nothing like it is begun. */
+static void begin_end(struct host *h, const struct order_message *m)
+{
+    h->is_ending = true;
+    if (m->is_drop) engine_cancel_seal(h); /* what is dropped needs no segment any more */
+    if (engine_index_is_out(h)) engine_cancel_index(h);
+    engine_cancel_load(h);
 }
 
 /* Messages in order; the first that must wait makes all behind it wait (2). */
@@ -492,9 +516,8 @@ static void handle_all(struct host *h, struct actor *a, struct message **batch, 
             write_run(h, a, run, run_count);
             run_count = 0;
         }
-        /* What is dropped needs no segment any more. */
-        if (m->kind == KIND_CLOSE && ((struct order_message *)m)->is_drop) engine_cancel_seal(h);
-        if (m->kind != KIND_SEGMENT_READY && (h->deferred.size > 0 || must_wait(h, m))) defer(h, m);
+        if (m->kind == KIND_CLOSE) begin_end(h, (struct order_message *)m);
+        if (!is_of_task(m) && (h->deferred.size > 0 || must_wait(h, m))) defer(h, m);
         else if (is_write) run[run_count++] = m;
         else handle(h, m);
     }
@@ -529,6 +552,7 @@ static void on_batch(struct actor *a, struct message **batch, size_t count)
         buf_reset(&work);
         h->deferred_spare = work;
     }
+    engine_index_if_due(h);
 }
 
 static void on_stop(struct actor *a)
@@ -542,7 +566,8 @@ static void on_stop(struct actor *a)
     actor_timer_destroy(h->sync_timer);
     actor_timer_destroy(h->mark_timer);
     actor_timer_destroy(h->seal_timer);
-    h->sync_timer = h->mark_timer = h->seal_timer = NULL;
+    actor_timer_destroy(h->index_timer);
+    h->sync_timer = h->mark_timer = h->seal_timer = h->index_timer = NULL;
     if (h->collection) collection_abandon(h->collection);
     h->collection = NULL;
 }
@@ -559,6 +584,7 @@ int engine_start_actor(struct host *h, struct error *err)
     snprintf(name, sizeof name, "%s/%s", h->entry.database, h->entry.name);
     buf_init(&h->deferred, h->engine->alloc, MEM_MESSAGE);
     buf_init(&h->deferred_spare, h->engine->alloc, MEM_MESSAGE);
+    buf_init(&h->index_waiters, h->engine->alloc, MEM_MESSAGE);
     if (!buf_reserve(&h->deferred, sizeof(struct message *)) ||
         !buf_reserve(&h->deferred_spare, sizeof(struct message *)))
         return error_no_memory(err, sizeof(struct message *));
@@ -567,5 +593,6 @@ int engine_start_actor(struct host *h, struct error *err)
     h->sync_timer = actor_timer_create(h->actor, on_sync_timer, h, err);
     h->mark_timer = h->sync_timer ? actor_timer_create(h->actor, on_mark_timer, h, err) : NULL;
     if (h->mark_timer) h->seal_timer = actor_timer_create(h->actor, engine_on_seal_timer, h, err);
-    return h->seal_timer ? 0 : -1;
+    if (h->seal_timer) h->index_timer = actor_timer_create(h->actor, engine_on_index_timer, h, err);
+    return h->index_timer ? 0 : -1;
 }

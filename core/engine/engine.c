@@ -235,7 +235,7 @@ static int start_actors(struct engine *e, struct error *err)
         e->own_scheduler = e->scheduler = inline_scheduler_create(&d, err);
     } else {
         struct thread_scheduler_desc d = {
-            e->alloc, e->desc.actor_threads, e->desc.search_threads, e->desc.job_threads, 0, 0, 0};
+            e->alloc, e->desc.actor_threads, e->desc.search_threads, e->job_threads, 0, 0, 0};
         e->own_scheduler = e->scheduler = thread_scheduler_create(&d, err);
     }
     if (!e->scheduler) return -1;
@@ -314,6 +314,7 @@ int engine_open(const struct engine_desc *desc, struct engine **out, struct erro
     e->alloc = alloc;
     e->clock = desc->clock ? desc->clock : clock_system();
     e->opener_pid = (int)getpid();
+    e->job_threads = desc->job_threads ? desc->job_threads : machine_core_count();
     e->search_threads = desc->search_threads ? desc->search_threads : machine_core_count();
     mutex_init(&e->mutex);
     space_init(&e->space);

@@ -60,6 +60,7 @@ struct engine {
     struct actor *catalog_actor;
     int opener_pid;
     unsigned search_threads; /* resolved */
+    unsigned job_threads;    /* likewise */
     unsigned waiting_calls;  /* inline: the host waits for an answer now, and so for a disk */
     struct mutex mutex;      /* of all below */
     struct catalog catalog;
@@ -87,14 +88,21 @@ struct host {
     /* In the actor's turn. */
     struct collection *collection; /* NULL before open and after close */
     bool is_closed;                /* it is never opened again */
+    bool is_ending;                /* CLOSE has come: nothing is begun any more */
     struct rng rng;
     struct actor_timer *sync_timer;
     struct actor_timer *mark_timer;
     bool sync_is_armed;
     bool mark_is_armed;
     uint64_t last_write_us;
-    uint64_t pinned_epoch;          /* read-only */
-    struct seal_task *seal;         /* under way */
+    uint64_t pinned_epoch;    /* read-only */
+    struct seal_task *seal;   /* under way */
+    struct index_task *index; /* a build that is under way */
+    struct load_task *load;   /* of an index, likewise */
+    struct buf index_waiters; /* struct order_message *: for indexes to be there */
+    struct actor_timer *index_timer;
+    uint64_t index_not_before_us;
+    uint32_t index_failures;        /* in a row */
     uint64_t held_bytes;            /* of space: what the collection has on the disk */
     uint64_t waiting_bytes;         /* of space: what it still has to write there */
     struct kept_deletes *kept;      /* a batch is being written that may need the reserve */
@@ -203,6 +211,33 @@ void engine_heed_seal(struct host *h);
 timer_fn engine_on_seal_timer;
 /* Its result is not wanted any more; it comes back soon, CANCELLED. */
 void engine_cancel_seal(struct host *h);
+/* index_task.c, in the collection's turn: build what is missing of indexes, and answer who waits
+ * for them.  Start a build, when one is wanted and it is time. */
+void engine_index_if_due(struct host *h);
+/* What came back from the threads. */
+void engine_end_index(struct host *h, struct index_ready_message *m);
+/* SET_INDEX; where it is awaited, it is answered when all segments that there are have their index,
+ * loaded. */
+void engine_set_index(struct host *h, struct order_message *take_m);
+/* An index that is built is of segments: what is in memory becomes one first. */
+bool engine_index_needs_seal(const struct order_message *m);
+void engine_drop_index_waiters(struct host *h, int code);
+/* Where polls may not sync, a finished index waits for a call that may (R4b): this one. */
+void engine_save_index(struct host *h);
+/* Its result is not wanted any more; it comes back soon. */
+void engine_cancel_index(struct host *h);
+bool engine_index_is_out(const struct host *h); /* threads work on one */
+timer_fn engine_on_index_timer;
+/* index_load.c.  Any thread: have the view's indexes loaded that are not.  Else in the turn. */
+void engine_want_indexes(struct host *h, const struct view *v);
+void engine_load_if_wanted(struct host *h);
+void engine_cancel_load(struct host *h);
+void engine_end_load(struct host *h, struct index_loaded_message *m);
+/* collection_actor.c: a call of the host, which may wait for the disk, and its end. */
+void engine_set_may_sync(struct host *h, bool may_sync);
+int engine_end_host_call(struct host *h, int rc, struct error *err);
+/* And free it. */
+void engine_answer_order(struct order_message *m, int rc, const struct error *err);
 /* collection_room.c, in the collection's turn.  Put its name before an error of a disk or of a
  * queue. */
 void engine_name_collection(const struct host *h, struct error *err);

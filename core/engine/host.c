@@ -203,6 +203,7 @@ void engine_free_host(struct host *h)
     if (h->pinned_epoch) dir_lock_unpin(&h->engine->lock, h->entry.number, h->pinned_epoch);
     buf_deinit(&h->deferred);
     buf_deinit(&h->deferred_spare);
+    buf_deinit(&h->index_waiters);
     view_slot_deinit(&h->slot);
     mem_free(h->engine->alloc, h);
 }

@@ -28,6 +28,9 @@ struct host;
     _(REFRESH, refresh, CONTROL)                                                                   \
     _(CHECK, check, CONTROL)                                                                       \
     _(SEGMENT_READY, segment_ready, SYSTEM)                                                        \
+    _(INDEX_READY, index_ready, SYSTEM)                                                            \
+    _(LOAD_INDEXES, load_indexes, SYSTEM)                                                          \
+    _(INDEX_LOADED, index_loaded, SYSTEM)                                                          \
     _(CLOSE, close, SYSTEM)
 
 #define CATALOG_MESSAGES(_)                                                                        \
@@ -114,6 +117,17 @@ struct segment_ready_message {
     struct message base; /* first */
     struct segment_build build;
     struct error error; /* of the build; code 0: none */
+};
+
+/* Nobody works on the index any more; embedded in its task. */
+struct index_ready_message {
+    struct message base; /* first */
+};
+
+/* An index is loaded, or is not going to be; embedded in its task. */
+struct index_loaded_message {
+    struct message base; /* first */
+    struct error error;  /* why not; code 0: it is, or nobody wants it any more */
 };
 
 #endif

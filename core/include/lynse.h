@@ -154,7 +154,7 @@ struct lynse_open_desc {
     uint32_t sync_interval_ms;        /* for INTERVAL, 1..1000; 0: 100 */
     uint32_t actor_threads;           /* 0: one per core; 1..256 */
     uint32_t search_threads;          /* 0: one per core */
-    uint32_t job_threads;             /* 0: one */
+    uint32_t job_threads;             /* 0: one per core */
     struct lynse_allocator allocator; /* all zero: libc */
     uint64_t memory_budget_bytes;     /* 0: none; beyond it calls answer NO_MEMORY */
     uint64_t seed;                    /* of UUIDs and placement; 0: from the system */

@@ -147,7 +147,6 @@ static void make_oracles(struct indexed_scan *s, size_t place, const struct orac
     const struct exact_desc *d = &s->desc.scan;
     const struct index *index = segment_index_get(s->index);
     uint8_t *memory = s->oracles + place * s->oracle_bytes;
-    bool walks = s->kind != d->method->index;
     struct oracle_desc desc = {
         .kernels = d->kernels,
         .query = *query,
@@ -155,7 +154,7 @@ static void make_oracles(struct indexed_scan *s, size_t place, const struct orac
         .metric = (enum metric)d->view->metric,
     };
 
-    if (!walks) {
+    if (s->is_scanned) {
         desc.shadow = segment_shadow(part_of(s)->segment, d->shadows, part_of(s)->row_count);
         s->targets[place].oracle = d->method->quantizer->oracle_init(memory, &desc);
         s->targets[place].exact = s->targets[place].oracle;
@@ -166,13 +165,15 @@ static void make_oracles(struct indexed_scan *s, size_t place, const struct orac
     s->targets[place].oracle = s->kind->oracle_init(index, memory + exact_bytes, &desc);
 }
 
-/* Search the part for queries from query_first on by `kind`. */
-static void begin_search(struct indexed_scan *s, const struct index_vtab *kind, size_t query_first,
+/* Search the part for queries from query_first on. */
+static void begin_search(struct indexed_scan *s, bool is_scanned, size_t query_first,
                          size_t query_count)
 {
     const struct exact_desc *d = &s->desc.scan;
+    const struct index *index = segment_index_get(s->index);
 
-    s->kind = kind;
+    s->is_scanned = is_scanned;
+    s->kind = is_scanned ? d->method->index : index->kind;
     for (size_t i = 0; i < query_count; i++) {
         size_t query = query_first + i;
         s->targets[i].best = &d->best[query];
@@ -180,7 +181,7 @@ static void begin_search(struct indexed_scan *s, const struct index_vtab *kind, 
         make_oracles(s, i, &d->queries[query]);
     }
     const struct index_search_desc search = {
-        .index = kind == d->method->index ? NULL : segment_index_get(s->index),
+        .index = is_scanned ? NULL : index,
         .queries = s->targets,
         .query_count = query_count,
         .gate = s->gate,
@@ -188,19 +189,17 @@ static void begin_search(struct indexed_scan *s, const struct index_vtab *kind, 
         .part = (uint32_t)s->part,
         .row_end = part_of(s)->row_count,
     };
-    kind->begin(s->search, &search);
+    s->kind->begin(s->search, &search);
 }
 
 /* It is known which rows may be found (2). */
 static void choose(struct indexed_scan *s)
 {
-    const struct exact_desc *d = &s->desc.scan;
     uint32_t row_count = part_of(s)->row_count;
     bool is_scanned = s->open_count <= larger(SCANNED_ROWS, s->desc.k * SCANNED_ROWS_OF_K);
 
     s->gate.comes_first = row_count - s->open_count > row_count / SHUT_SHARE;
-    begin_search(s, is_scanned ? d->method->index : segment_index_get(s->index)->kind, 0,
-                 d->query_count);
+    begin_search(s, is_scanned, 0, s->desc.scan.query_count);
     s->stage = INDEXED_WALK;
 }
 
@@ -286,7 +285,7 @@ static bool search_again(struct indexed_scan *s)
         struct topk *best = &d->best[s->query];
         if (best->count >= best->capacity || found_count(best, s->part) >= s->open_count) continue;
         take_back(best, s->part);
-        begin_search(s, d->method->index, s->query++, 1);
+        begin_search(s, true, s->query++, 1);
         return true;
     }
     return false;
@@ -298,9 +297,9 @@ static enum index_state search_part(struct indexed_scan *s, uint64_t distance_ma
     enum index_state state = s->kind->advance(s->search, distance_max, err);
 
     if (state != INDEX_DONE) return state;
-    if (s->stage == INDEXED_WALK) s->query = s->kind == s->desc.scan.method->index ? SIZE_MAX : 0;
+    if (s->stage == INDEXED_WALK) s->query = s->is_scanned ? s->desc.scan.query_count : 0;
     s->stage = INDEXED_AGAIN;
-    if (s->query == SIZE_MAX || !search_again(s)) close_part(s);
+    if (!search_again(s)) close_part(s);
     return INDEX_MORE;
 }
 

@@ -41,6 +41,7 @@ struct indexed_scan {
     const struct segment_index *index;
     /* What is being searched by, and for which of the queries. */
     const struct index_vtab *kind;
+    bool is_scanned; /* by looking at every row that may be found */
     size_t query;
     uint32_t open_count; /* rows that may be found */
     uint32_t row;        /* MATCH: those before it are matched */

@@ -81,7 +81,7 @@ int index_builder_create(const struct index_builder_desc *desc, struct index_bui
         (struct index_builder *)mem_zalloc(desc->alloc, MEM_SEGMENT, sizeof *b);
 
     if (!b) return error_no_memory(err, sizeof *b);
-    CHECK(kind && kind->build && desc->row_count > 0);
+    CHECK(kind && index_is_built(kind, desc->plan.quantizer.kind) && desc->row_count > 0);
     b->desc = *desc;
     b->ops = kind->build;
     b->writer.base = (struct index_writer){begin_section, write_section, end_section};

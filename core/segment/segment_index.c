@@ -59,7 +59,7 @@ int segment_index_create(const struct segment_index_desc *desc, struct segment_i
     if (!s) return error_no_memory(err, sizeof *s);
     s->desc = *desc;
     s->kind = index_find(desc->plan.kind);
-    CHECK(s->kind && s->kind->build);
+    CHECK(s->kind && index_is_built(s->kind, desc->plan.quantizer.kind));
     vfs_dir_acquire(desc->dir);
     segment_acquire(desc->segment);
     atomic_init(&s->reference_count, 1u);

@@ -135,6 +135,8 @@ return {
          "the handle of an open root: its lock, its catalog, its collections and their actors",
       ["host.c"] =
          "collections that are open in this process: found or started, counted, read, ended",
+      ["index_load.c"] = "indexes that a search wanted are loaded by a job",
+      ["index_task.c"] = "segments get their indexes, built by all job threads",
       ["messages.h"] = "everything that is sent to the actors of an engine",
       ["seal_task.c"] =
          "a frozen tail becomes a segment on a job thread, while its actor goes on",

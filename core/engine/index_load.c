@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* index_load.c — indexes that a search wanted are loaded by a job, one after the other.
+ *
+ * WHAT        A search marks what it could have used and was not loaded, and sends the actor a
+ *             message; the actor hands one index after the other to a task.  What is loaded is
+ *             found by the next search in the same view: nothing is published.
+ * INVARIANTS  (1) What is wanted is loaded soon, or unwanted again.
+ *             (2) At most one is loaded at a time for a collection; the actor is stopped only after
+ *                 it came back.
+ * THREADS     engine_want_indexes: any; the steps, of one task one at a time, on any thread; else
+ *             the collection's turn.
+ * FAILURE     An index whose file is no use is dropped and built again.  For want of memory it
+ *             stays on the disk, and searches do without it until the collection is opened again.
+ */
+#include "base/atomic.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "engine/engine.h"
+
+struct load_task {
+    struct task task; /* first */
+    struct host *host;
+    struct segment_index *index; /* a reference */
+    _Atomic(bool) is_cancelled;
+    struct index_loaded_message ready;
+};
+
+/* ---- any thread ---- */
+
+static void unwant(const struct view *v)
+{
+    for (size_t i = 0; i < v->part_count; i++)
+        if (v->parts[i].index) segment_index_unwant(v->parts[i].index);
+}
+
+void engine_want_indexes(struct host *h, const struct view *v)
+{
+    bool wants = false;
+
+    for (size_t i = 0; i < v->part_count; i++)
+        if (v->parts[i].index && segment_index_want(v->parts[i].index)) wants = true;
+    if (!wants) return;
+    struct order_message *m = engine_order(h->engine, KIND_LOAD_INDEXES, NULL);
+    if (!m) {
+        unwant(v); /* (1) */
+        return;
+    }
+    m->base.class = MESSAGE_SYSTEM;
+    actor_send(h->actor, &m->base);
+}
+
+/* ---- the task ---- */
+
+static void task_free(struct load_task *t)
+{
+    segment_index_release(t->index);
+    mem_free(t->host->engine->alloc, t);
+}
+
+static void drop_ready(struct message *m, int code)
+{
+    struct index_loaded_message *ready = (struct index_loaded_message *)m;
+
+    (void)code;
+    task_free((struct load_task *)(void *)((char *)ready - offsetof(struct load_task, ready)));
+}
+
+static bool load_step(struct task *task, uint64_t budget_us)
+{
+    struct load_task *t = (struct load_task *)task;
+    const struct scheduler *s = t->host->engine->scheduler;
+    uint64_t began_us = scheduler_now_us(s);
+    int rc = 0;
+
+    for (uint64_t steps = 1; !atomic_load_relaxed(&t->is_cancelled); steps++) {
+        rc = segment_index_load_step(t->index, &t->ready.error);
+        if (rc != 0) break;
+        uint64_t used_us = scheduler_now_us(s) - began_us;
+        if ((used_us > steps ? used_us : steps) >= budget_us) return false;
+    }
+    actor_send(t->host->actor, &t->ready.base); /* which may free t */
+    return true;
+}
+
+static void load_drop(struct task *task, int code)
+{
+    struct load_task *t = (struct load_task *)task;
+
+    error_set(&t->ready.error, code, "the loading of an index was dropped");
+    actor_send(t->host->actor, &t->ready.base);
+}
+
+/* ---- the actor's side ---- */
+
+static struct segment_index *next_wanted(const struct collection *c)
+{
+    for (size_t i = 0; i < c->part_count; i++) {
+        struct segment_index *index = c->parts[i].index;
+        if (index && segment_index_state(index) == SEGMENT_INDEX_WANTED) return index;
+    }
+    return NULL;
+}
+
+static int start(struct host *h, struct segment_index *index, struct error *err)
+{
+    struct load_task *t = mem_zalloc(h->engine->alloc, MEM_GENERAL, sizeof *t);
+
+    if (!t) return error_no_memory(err, sizeof *t);
+    t->host = h;
+    t->index = segment_index_acquire(index);
+    t->task.step = load_step;
+    t->task.drop = load_drop;
+    t->ready.base.kind = KIND_INDEX_LOADED;
+    t->ready.base.class = MESSAGE_SYSTEM;
+    t->ready.base.bytes = sizeof t->ready;
+    t->ready.base.drop = drop_ready;
+    h->load = t;
+    if (scheduler_submit(h->engine->scheduler, TASK_JOB, &t->task, err) == 0) return 0;
+    h->load = NULL;
+    task_free(t);
+    return -1;
+}
+
+void engine_load_if_wanted(struct host *h)
+{
+    struct error err = {0};
+    struct segment_index *index;
+
+    if (!h->collection || h->is_ending || h->load || (index = next_wanted(h->collection)) == NULL)
+        return;
+    if (start(h, index, &err) == 0) return;
+    segment_index_unwant(index); /* (1) */
+    log_event(LOG_WARN, "index_not_loaded collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
+              h->entry.name, err.text);
+}
+
+void engine_cancel_load(struct host *h)
+{
+    /* Relaxed: a flag alone, it publishes nothing. */
+    if (h->load) atomic_store_relaxed(&h->load->is_cancelled, true);
+}
+
+void engine_end_load(struct host *h, struct index_loaded_message *m)
+{
+    struct load_task *t = h->load;
+    struct error *why = &m->error, failed = {0};
+
+    CHECK(t && &t->ready == m);
+    h->load = NULL;
+    bool is_useless = why->code == LYNSE_CORRUPT || why->code == LYNSE_IO ||
+                      why->code == LYNSE_FORMAT_TOO_NEW || why->code == LYNSE_NOT_FOUND;
+    if (why->code)
+        log_event(LOG_WARN, "index_not_loaded collection=\"%s/%s\" reason=\"%s\"",
+                  h->entry.database, h->entry.name, why->text);
+    if (is_useless && h->collection &&
+        collection_drop_index(h->collection, t->index, why, &failed) != 0)
+        log_event(LOG_ERROR, "index_not_dropped collection=\"%s/%s\" reason=\"%s\"",
+                  h->entry.database, h->entry.name, failed.text);
+    task_free(t);
+    engine_load_if_wanted(h);
+    engine_index_if_due(h);
+}
