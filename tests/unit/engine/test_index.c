@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_index.c — an index from the order to the answer: built while others go on, found again after
+ * a close, a crash, damage, and gone with its plan; in each kind of root, and of each kind. */
+#include <time.h>
+
+#include "api/handles.h"
+#include "base/limits.h"
+#include "support/test.h"
+#include "support/vfs_faulty.h"
+
+enum { DIM = 4, K = 5, ROWS = 6 * SEAL_ROWS };
+
+struct fixture {
+    struct alloc *disk;
+    struct vfs *memory;
+    struct vfs *fs; /* a faulty one over it */
+    struct manual_clock clock;
+    struct lynse *db;
+    struct lynse_collection *docs;
+    struct lynse_error err;
+    uint64_t next;
+};
+
+#define assert_done(call, f)                                                                       \
+    do {                                                                                           \
+        if ((call) != LYNSE_OK) fail_msg("%s", (f)->err.text);                                     \
+    } while (0)
+
+static const struct engine_desc roots[] = {
+    {.actor_threads = 1, .job_threads = 3, .seed = 1},
+    {.is_inline = true, .poll_may_sync = true, .seed = 1},
+    {.is_inline = true, .seed = 1},
+};
+enum { THREADS, FRAMES, INLINE, ROOT_COUNT };
+
+static const char *const modes[] = {"FLAT-L2-SQ8", "IVF-L2", "HNSW-L2"};
+enum { MODE_COUNT = sizeof modes / sizeof *modes };
+
+static void open_root(struct fixture *f, const struct engine_desc *how)
+{
+    struct engine_desc desc = *how;
+    struct error err = {0};
+    struct lynse_collection_desc docs = {.name = "notes/docs", .dim = DIM, .metric = LYNSE_L2};
+    desc.path = "/root";
+    desc.vfs = f->fs;
+    if (desc.is_inline) desc.clock = &f->clock.base;
+    assert_ok(api_open(&desc, alloc_create(NULL, 0), &f->db, &err), &err);
+    assert_done(lynse_collection_require(f->db, &docs, &f->docs, &f->err), f);
+}
+
+static void close_root(struct fixture *f)
+{
+    assert_done(lynse_close(f->db, &f->err), f);
+    f->db = NULL;
+}
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){.disk = alloc_create(NULL, 0)};
+    f.memory = vfs_memory_create(f.disk);
+    f.fs = vfs_faulty_create(f.disk, f.memory);
+    manual_clock_init(&f.clock, 1000000);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    if (f->db) close_root(f);
+    vfs_faulty_destroy(f->fs);
+    vfs_memory_destroy(f->memory);
+    assert_int_equal(alloc_used_bytes(f->disk), 0);
+    alloc_destroy(f->disk);
+    return 0;
+}
+
+static void add_rows(struct fixture *f, size_t count)
+{
+    struct rng rng;
+    rng_init(&rng, f->next + 1);
+    while (count > 0) {
+        float vectors[8 * DIM];
+        uint64_t numbers[8];
+        size_t n = count < 8 ? count : 8;
+        for (size_t i = 0; i < n * DIM; i++) vectors[i] = rng_normal(&rng);
+        for (size_t i = 0; i < n; i++) numbers[i] = f->next++;
+        struct lynse_rows rows = {.dim = DIM, .count = n, .vectors = vectors, .numbers = numbers};
+        struct lynse_write_options options = {.sync = LYNSE_SYNC_OS};
+        int rc = lynse_add(f->docs, &rows, &options, NULL, &f->err);
+        if (rc == LYNSE_BUSY) {
+            assert_done(lynse_sync(f->db, &f->err), f);
+            rc = lynse_add(f->docs, &rows, &options, NULL, &f->err);
+        }
+        assert_done(rc, f);
+        count -= n;
+    }
+}
+
+/* All jobs of the collection are done, as far as they can be. */
+static void settle(struct fixture *f)
+{
+    for (int i = 0; i < 20000; i++) {
+        struct collection_status *status;
+        struct error err = {0};
+        assert_ok(engine_host_status(f->docs->host, &status, &err), &err);
+        bool is_done = status->index_progress >= 1;
+        collection_status_destroy(status);
+        if (is_done) return;
+        if (f->db->engine->desc.is_inline) {
+            manual_clock_advance(&f->clock, 1000);
+            lynse_poll(f->db, 100);
+        } else {
+            struct timespec ms = {.tv_nsec = 1000000};
+            nanosleep(&ms, NULL);
+        }
+    }
+    fail_msg("the indexes are never all there");
+}
+
+static struct collection_status status_of(struct fixture *f)
+{
+    struct collection_status *status, copy;
+    struct error err = {0};
+    assert_ok(engine_host_status(f->docs->host, &status, &err), &err);
+    copy = *status;
+    copy.description = NULL;
+    collection_status_destroy(status);
+    return copy;
+}
+
+static struct collection *state_of(struct fixture *f)
+{
+    return f->docs->host->collection;
+}
+
+/* Looked up as hard as can be, an index finds what looking at every row finds. */
+static void assert_finds_all(struct fixture *f)
+{
+    struct engine *e = f->db->engine;
+    struct rng rng;
+    rng_init(&rng, 77);
+    for (int round = 0; round < 10; round++) {
+        float query[DIM];
+        struct result results[2];
+        for (size_t i = 0; i < DIM; i++) query[i] = rng_normal(&rng);
+        for (int is_exact = 0; is_exact < 2; is_exact++) {
+            struct view *view;
+            struct search *s;
+            struct error err = {0};
+            struct search_request r = {
+                .vectors = query,
+                .query_count = 1,
+                .dim = DIM,
+                .k = K,
+                .fields = e->fields,
+                .options = {.effort = 1000, .oversample = 1000},
+                .is_exact = is_exact,
+            };
+            assert_ok(engine_view(f->docs->host, &view, &err), &err);
+            engine_want_indexes(f->docs->host, view);
+            assert_ok(search_create(e->alloc, view, &r, e->clock, &s, &err), &err);
+            assert_int_equal(search_advance(s, 0, 0), SEARCH_DONE);
+            assert_ok(search_finish(s, &results[is_exact], &err), &err);
+            search_destroy(s);
+        }
+        assert_int_equal(results[0].count, results[1].count);
+        for (size_t i = 0; i < results[0].count; i++) {
+            assert_int_equal(results[0].ids[i].number, results[1].ids[i].number);
+            assert_true(results[0].scores[i] == results[1].scores[i]);
+        }
+        result_deinit(&results[0]);
+        result_deinit(&results[1]);
+    }
+}
+
+static size_t ready_count(struct fixture *f)
+{
+    struct view *view;
+    struct error err = {0};
+    size_t count = 0;
+    assert_ok(engine_view(f->docs->host, &view, &err), &err);
+    for (size_t i = 0; i < view->part_count; i++)
+        if (view->parts[i].index && segment_index_get(view->parts[i].index)) count++;
+    view_release(view);
+    return count;
+}
+
+/* ---- the cases ---- */
+
+static void all_that_was_there_is_indexed_when_it_answers(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ROOT_COUNT * MODE_COUNT; i++) {
+        open_root(f, &roots[i % ROOT_COUNT]);
+        add_rows(f, ROWS + 7); /* the last few are in memory */
+        assert_done(lynse_build_index(f->docs, modes[i / ROOT_COUNT], &f->err), f);
+        struct collection_status s = status_of(f);
+        assert_true(s.indexed_segment_count > 0);
+        assert_true(s.index_progress >= 1);
+        assert_int_equal(ready_count(f), s.indexed_segment_count);
+        assert_int_equal(s.tail_count, 0);
+        assert_true(s.index_bytes > 0);
+        assert_finds_all(f);
+        struct error err = {0};
+        assert_ok(collection_check(state_of(f), &err), &err);
+        assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
+        lynse_collection_close(f->docs);
+        close_root(f);
+    }
+}
+
+static void what_is_sealed_later_is_indexed_by_itself(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < MODE_COUNT; i++) {
+        open_root(f, &roots[i % INLINE]);
+        assert_done(lynse_build_index(f->docs, modes[i], &f->err), f);
+        add_rows(f, ROWS);
+        assert_finds_all(f);
+        assert_done(lynse_flush(f->docs, &f->err), f);
+        settle(f);
+        assert_true(status_of(f).indexed_segment_count > 0);
+        assert_finds_all(f);
+        assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
+        lynse_collection_close(f->docs);
+        close_root(f);
+    }
+}
+
+static void it_is_loaded_when_a_search_wants_it(void **state)
+{
+    struct fixture *f = *state;
+    open_root(f, &roots[THREADS]);
+    add_rows(f, ROWS);
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    uint32_t count = status_of(f).indexed_segment_count;
+    for (size_t i = 0; i < ROOT_COUNT; i++) {
+        lynse_collection_close(f->docs);
+        close_root(f);
+        open_root(f, &roots[i]);
+        assert_int_equal(ready_count(f), 0);
+        assert_int_equal(status_of(f).indexed_segment_count, count);
+        assert_finds_all(f);
+        for (int tries = 0; tries < 10000 && ready_count(f) < count; tries++) {
+            manual_clock_advance(&f->clock, 1000);
+            if (i != THREADS) lynse_poll(f->db, 100);
+            else nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        assert_int_equal(ready_count(f), count);
+        assert_finds_all(f);
+    }
+    lynse_collection_close(f->docs);
+}
+
+static void a_damaged_file_is_built_again(void **state)
+{
+    struct fixture *f = *state;
+    open_root(f, &roots[THREADS]);
+    add_rows(f, ROWS);
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    uint32_t count = status_of(f).indexed_segment_count;
+    /* A bit of the first index's, in the middle. */
+    char name[PART_NAME_BYTES];
+    const struct manifest_segment *s = &state_of(f)->manifest.segments[0];
+    const struct manifest_part *p = manifest_find_index(s, 0);
+    part_name(name, &s->uuid, PART_INDEX, manifest_part_number(s, p));
+    struct vfs_file *file;
+    struct error err = {0};
+    uint8_t byte;
+    size_t got;
+    assert_ok(vfs_open(state_of(f)->dir, name, VFS_READ, &file, &err), &err);
+    assert_ok(vfs_read(file, 150, &byte, 1, &got, &err), &err);
+    assert_ok(vfs_close(file, &err), &err);
+    assert_ok(vfs_open(state_of(f)->dir, name, VFS_WRITE, &file, &err), &err);
+    byte ^= 4;
+    assert_ok(vfs_write(file, 150, &byte, 1, &err), &err);
+    assert_ok(vfs_close(file, &err), &err);
+    lynse_collection_close(f->docs);
+    close_root(f);
+    open_root(f, &roots[THREADS]);
+    assert_finds_all(f);
+    for (int tries = 0; tries < 10000 && ready_count(f) < count; tries++) {
+        assert_finds_all(f);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    assert_int_equal(ready_count(f), count);
+    assert_ok(collection_check(state_of(f), &err), &err);
+    lynse_collection_close(f->docs);
+}
+
+static void it_goes_with_its_plan(void **state)
+{
+    struct fixture *f = *state;
+    open_root(f, &roots[THREADS]);
+    add_rows(f, ROWS);
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    assert_done(lynse_remove_index(f->docs, &f->err), f);
+    assert_int_equal(ready_count(f), 0);
+    assert_int_equal(status_of(f).index_bytes, 0);
+    struct error err = {0};
+    for (uint32_t i = 0; i < state_of(f)->manifest.segment_count; i++)
+        assert_null(manifest_find_index(&state_of(f)->manifest.segments[i], 0));
+    assert_finds_all(f);
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    assert_true(ready_count(f) > 0);
+    assert_ok(collection_check(state_of(f), &err), &err);
+    lynse_collection_close(f->docs);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+static const struct CMUnitTest tests[] = {
+    CASE(all_that_was_there_is_indexed_when_it_answers),
+    CASE(what_is_sealed_later_is_indexed_by_itself),
+    CASE(it_is_loaded_when_a_search_wants_it),
+    CASE(a_damaged_file_is_built_again),
+    CASE(it_goes_with_its_plan),
+};
+TEST_MAIN(tests)
