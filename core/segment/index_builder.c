@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/thread.h"
 #include "index/index_build.h"
+#include "os/path.h"
 #include "segment/whole_rows.h"
 #include "store/part_file.h"
 
@@ -36,6 +37,7 @@ struct index_builder {
     struct whole_rows rows;
     struct index_build *build; /* NULL before STAGE_PIECES */
     struct manifest_part part; /* in STAGE_DONE */
+    char temporary[TEMPORARY_NAME_BYTES];
     char name[PART_NAME_BYTES];
     bool has_file; /* of that name, and nobody took it */
     struct mutex mutex;
@@ -92,6 +94,7 @@ int index_builder_create(const struct index_builder_desc *desc, struct index_bui
         return -1;
     }
     part_name(b->name, &desc->segment->uuid, PART_INDEX, index_part_number(0, b->part.index_kind));
+    memcpy(b->temporary, part_writer_temporary(b->writer.part), sizeof b->temporary);
     segment_acquire(desc->segment);
     whole_rows_init(&b->rows, desc->segment, desc->row_count);
     mutex_init(&b->mutex);
@@ -278,7 +281,7 @@ enum metric index_builder_metric(const struct index_builder *b)
 
 const char *index_builder_temporary(const struct index_builder *b)
 {
-    return b->writer.part ? part_writer_temporary(b->writer.part) : b->name;
+    return b->temporary;
 }
 
 const char *index_builder_name(const struct index_builder *b)
