@@ -68,6 +68,7 @@ enum {
     CHECKSUM_BLOCK_BYTES = 512,
     CLOSE_FLUSH_BYTES = 16 << 10, /* close() flushes when more log than this would be replayed */
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
+    MERGE_ROWS_MAX = 1 << 10,     /* of a merged segment */
     BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
     BUILD_STEP_BYTES = 512,
     INDEX_ROWS_MIN = 4, /* of a segment, to be indexed */
@@ -88,6 +89,7 @@ enum {
     LIMIT_REQUESTS = 65536,
     SEAL_ROWS = 131072,
     SEAL_BYTES = 64 << 20,
+    MERGE_ROWS_MAX = 64 << 20,
     SMALL_SEGMENT_ROWS = 16384,
     TAIL_CHUNK_ROWS = 4096,
     WAL_FIRST_BYTES = 32 << 10,

@@ -102,9 +102,10 @@ struct collection_part {
     enum part_state state;
     struct segment *segment;
     struct tombstones *dead;
-    struct tombstones *saved;     /* sealed: the version that its delete map on disk holds */
-    uint32_t row_count;           /* committed */
-    uint64_t last_lsn;            /* frozen: F of its freeze */
+    struct tombstones *saved; /* sealed: the version that its delete map on disk holds */
+    uint32_t row_count;       /* committed */
+    uint32_t kept_dead_count; /* sealed: deleted rows that its build had to keep; 0: not known */
+    uint64_t last_lsn;        /* frozen: F of its freeze */
     struct manifest_segment info; /* sealed */
     struct segment_index *index;  /* sealed: that of its index's file; NULL: it has none */
     bool is_not_indexed;          /* its rows cannot be read: no index is built any more */
@@ -151,14 +152,16 @@ struct collection_batch {
     bool needs_overlay; /* another group follows */
 };
 
-/* A seal under way: what was frozen at F, and every part's tombstones as of F. */
-struct collection_seal {
-    bool is_active;
-    uint64_t flushed_lsn;
-    size_t first_part; /* inputs: parts [first_part, first_part + part_count) */
+/* A seal or a merge under way: parts that were lent to a build, and what was deleted of them then.
+ */
+struct collection_rewrite {
+    bool is_active, is_merge;
+    uint64_t flushed_lsn; /* of a seal: F */
+    size_t first_part;    /* inputs: parts [first_part, first_part + part_count) */
     size_t part_count;
-    struct view *inputs; /* the input parts, as of F */
-    struct view *as_of;  /* all parts as of F (level `none`: maps may hold nothing later) */
+    struct view *inputs; /* the input parts; of a seal as of F */
+    struct view *as_of;  /* all parts as of then (a seal in `none`: maps may hold nothing later; a
+                            merge: where newer versions of its rows may be) */
 };
 
 struct collection {
@@ -180,7 +183,7 @@ struct collection {
     struct error poison;            /* why */
     struct request_window requests; /* applied, and of the batch under way */
     struct collection_batch batch;
-    struct collection_seal seal;
+    struct collection_rewrite seal, merge;
     struct index_builder *index_build; /* of an index that is being built; NULL: none is */
     uint32_t seal_failures;            /* in a row, of what still waits to be sealed */
     struct error seal_failure;         /* the last one of them */
@@ -266,6 +269,18 @@ void collection_seal_cancel(struct collection *c);
 void collection_seal_fail(struct collection *c, const struct error *why);
 /* Freeze and seal everything, on this thread.  On failure the tail is as it was. */
 int collection_flush(struct collection *c, bool retire_log, struct error *err);
+
+/* ---- collection_merge.c ---- */
+
+/* Would a merge of sealed segments be worth its work, and may one begin? */
+bool collection_wants_merge(const struct collection *c);
+/* Begin: *out_desc is what a segment_builder needs, on any thread, until finish or cancel.  Reads
+ * go on meanwhile, and so do writes, seals and builds of indexes.  NO_MEMORY. */
+int collection_merge_begin(struct collection *c, struct segment_build_desc *out_desc,
+                           struct error *err);
+/* Publish a finished build: one segment, or none, in the place of those that were merged. */
+int collection_merge_finish(struct collection *c, struct segment_build *build, struct error *err);
+void collection_merge_cancel(struct collection *c);
 
 /* ---- collection_options.c ---- */
 
@@ -363,6 +378,18 @@ struct file_gc_keep collection_files_kept(const struct collection *c);
  * UNSUPPORTED: another number of vector fields than one, or one that is not of dense f32 vectors.
  */
 int collection_check_fields(const struct manifest *m, int code, struct error *err);
+
+/* collection_rewrite.c */
+int collection_publish_rewrite(struct collection *c, const struct collection_rewrite *r,
+                               const struct segment_build *build, bool retire_log,
+                               struct error *err);
+void collection_rewrite_reset(struct collection_rewrite *r);
+struct view *collection_view_of_parts(struct collection *c, size_t first, size_t count,
+                                      struct error *err);
+static inline bool collection_is_rewritten(const struct collection_rewrite *r, size_t part)
+{
+    return r->is_active && part >= r->first_part && part < r->first_part + r->part_count;
+}
 
 /* collection_options.c: publish manifest `next` as the ruling one; takes it. */
 int collection_swap_manifest(struct collection *c, struct manifest *take_next, struct error *err);

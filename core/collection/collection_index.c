@@ -118,16 +118,14 @@ static struct collection_part *find_part(struct collection *c, const struct uuid
     return NULL;
 }
 
-/* The next one to be built; NULL: none.  A seal may take the last one in: it waits for that. */
+/* The next one to be built; NULL: none.  A seal may take the last one in, a merge some: it
+ * waits for that. */
 static struct collection_part *next_part(const struct collection *c)
 {
-    const struct collection_seal *s = &c->seal;
-
-    for (size_t i = 0; i < c->part_count; i++) {
-        bool is_sealed_again =
-            s->is_active && i >= s->first_part && i < s->first_part + s->part_count;
-        if (lacks_index(&c->parts[i]) && !is_sealed_again) return &c->parts[i];
-    }
+    for (size_t i = 0; i < c->part_count; i++)
+        if (lacks_index(&c->parts[i]) && !collection_is_rewritten(&c->seal, i) &&
+            !collection_is_rewritten(&c->merge, i))
+            return &c->parts[i];
     return NULL;
 }
 
@@ -379,7 +377,8 @@ int collection_drop_index(struct collection *c, const struct segment_index *inde
 
 struct file_gc_keep collection_files_kept(const struct collection *c)
 {
-    struct file_gc_keep keep = {.spare = wal_spare_name(c->wal), .is_building = c->seal.is_active};
+    struct file_gc_keep keep = {.spare = wal_spare_name(c->wal),
+                                .is_building = c->seal.is_active || c->merge.is_active};
 
     if (!c->index_build) return keep;
     keep.index_temporary = index_builder_temporary(c->index_build);

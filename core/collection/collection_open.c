@@ -204,7 +204,7 @@ void collection_abandon(struct collection *c)
 {
     struct alloc *a = c->desc.alloc;
 
-    CHECK(!c->batch.edits && !c->seal.is_active);
+    CHECK(!c->batch.edits && !c->seal.is_active && !c->merge.is_active);
     index_builder_destroy(c->index_build); /* it was only begun */
     wal_destroy(c->wal);
     for (size_t i = 0; i < c->part_count; i++) collection_part_deinit(&c->parts[i]);

@@ -92,8 +92,8 @@ int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_m
     /* What was written in `none` is in no log: it becomes durable before anything is logged again.
      * And what other levels have promised is kept, since in `none` nobody will sync the log. */
     bool was_none = c->manifest.sync_level == SYNC_NONE;
-    /* A seal that is under way was begun by the rules of the level that it finishes in. */
-    if (c->seal.is_active && was_none != (level == SYNC_NONE))
+    /* A seal or merge that is under way was begun by the rules of the level that it finishes in. */
+    if ((c->seal.is_active || c->merge.is_active) && was_none != (level == SYNC_NONE))
         return error_set(err, LYNSE_BUSY, "a segment is being written");
     bool must_flush = was_none && level != SYNC_NONE && !FAULT(NONE_LEAVE_WITHOUT_FLUSH);
     if (must_flush && collection_flush(c, false, err) != 0) return -1;

@@ -147,32 +147,15 @@ bool collection_is_stalled(const struct collection *c)
            active_segment_is_full(c->tail);
 }
 
-static struct view *view_of_parts(struct collection *c, size_t first, size_t count,
-                                  struct error *err)
-{
-    struct view *v;
-
-    if (view_create(c->desc.alloc, count, &v, err) != 0) return NULL;
-    for (size_t i = 0; i < count; i++) {
-        const struct collection_part *p = &c->parts[first + i];
-        v->parts[i] = (struct view_part){.segment = segment_acquire(p->segment),
-                                         .dead = tombstones_acquire(p->dead),
-                                         .row_count = p->row_count};
-    }
-    return v;
-}
-
 static void seal_reset(struct collection *c)
 {
-    view_release(c->seal.inputs);
-    view_release(c->seal.as_of);
-    memset(&c->seal, 0, sizeof c->seal);
+    collection_rewrite_reset(&c->seal);
 }
 
 int collection_seal_begin(struct collection *c, bool force, struct segment_build_desc *out_desc,
                           struct error *err)
 {
-    struct collection_seal *s = &c->seal;
+    struct collection_rewrite *s = &c->seal;
 
     CHECK(!s->is_active);
     if (c->is_poisoned || !c->wal) {
@@ -187,15 +170,16 @@ int collection_seal_begin(struct collection *c, bool force, struct segment_build
     s->flushed_lsn = tail_is_empty ? c->applied_lsn
                      : count > 0   ? c->parts[first + count - 1].last_lsn
                                    : c->manifest.flushed_lsn;
-    if (count > 0 && first > 0 && c->parts[first - 1].row_count < SMALL_SEGMENT_ROWS) {
+    if (count > 0 && first > 0 && c->parts[first - 1].row_count < SMALL_SEGMENT_ROWS &&
+        !collection_is_rewritten(&c->merge, first - 1)) {
         first--;
         count++;
         REACHED(SEAL_SMALL_REWRITTEN);
     }
     s->first_part = first;
     s->part_count = count;
-    s->inputs = view_of_parts(c, first, count, err);
-    s->as_of = s->inputs ? view_of_parts(c, 0, c->part_count, err) : NULL;
+    s->inputs = collection_view_of_parts(c, first, count, err);
+    s->as_of = s->inputs ? collection_view_of_parts(c, 0, c->part_count, err) : NULL;
     if (!s->as_of) {
         seal_reset(c);
         return -1;
@@ -227,268 +211,13 @@ void collection_seal_fail(struct collection *c, const struct error *why)
     note_failure(c, &copy);
 }
 
-/* The new segment's tombstones with everything that has happened since F. */
-static int replay_late_marks(struct collection *c, const struct segment_build *build,
-                             struct tombstones **out, struct error *err)
-{
-    const struct collection_seal *s = &c->seal;
-    struct tombstones_edit *e;
-
-    if (FAULT(SEAL_FORGETS_LATE_DELETES)) {
-        *out = tombstones_acquire(build->dead);
-        return 0;
-    }
-    if (tombstones_edit_begin(build->dead, &e, err) != 0) return -1;
-    for (size_t i = 0; i < s->part_count; i++) {
-        const struct tombstones *then = s->inputs->parts[i].dead,
-                                *now = c->parts[s->first_part + i].dead;
-        uint32_t row_count = s->inputs->parts[i].row_count;
-        for (uint32_t row = 0; row < row_count; row += 64) {
-            uint64_t changed = tombstones_word(then, row) ^ tombstones_word(now, row);
-            for (; changed; changed &= changed - 1) {
-                uint32_t old = row + (uint32_t)__builtin_ctzll(changed);
-                uint32_t new_row = old < row_count ? build->row_map[i][old] : UINT32_MAX;
-                if (new_row == UINT32_MAX) continue;
-                REACHED(SEAL_LATE_CHANGE);
-                if (tombstones_edit_reserve(e, new_row, err) != 0) {
-                    tombstones_edit_abort(e);
-                    return -1;
-                }
-                if (tombstones_get(now, old)) tombstones_edit_set(e, new_row);
-                else tombstones_edit_clear(e, new_row);
-            }
-        }
-    }
-    *out = tombstones_edit_finish(e);
-    return 0;
-}
-
-/* Bring one segment's map up to date: a new file when its deletions changed since the last one. */
-static int save_map(struct collection *c, struct collection_part *p, struct tombstones *want,
-                    uint64_t lsn, struct error *err)
-{
-    bool is_saved = p->saved ? tombstones_equal(p->saved, want) : tombstones_count(want) == 0;
-    struct manifest_part map;
-
-    if (!is_saved && !FAULT(RETIRE_BEFORE_MAPS)) {
-        if (tombstones_write(want, c->desc.alloc, c->dir, &c->desc.owner, &p->info.uuid,
-                             p->row_count, lsn, c->desc.rng, &map, err) != 0)
-            return -1;
-        uint32_t i = 0;
-        while (i < p->info.part_count && p->info.parts[i].kind != PART_DELETES) i++;
-        CHECK(i < SEGMENT_PARTS_MAX);
-        p->info.parts[i] = map;
-        if (i == p->info.part_count) p->info.part_count++;
-        p->info.del_lsn = lsn;
-        tombstones_release(p->saved);
-        p->saved = tombstones_acquire(want);
-        REACHED(SEAL_MAP_WRITTEN);
-    }
-    if (p->info.map_lsn < lsn) p->info.map_lsn = lsn;
-    return 0;
-}
-
-/* The sealed parts after the swap, in a list of their own, maps written. */
-struct next_parts {
-    struct collection_part *parts;
-    size_t count;
-};
-
-static void next_parts_deinit(struct collection *c, struct next_parts *n)
-{
-    for (size_t i = 0; i < n->count; i++) collection_part_deinit(&n->parts[i]);
-    mem_free(c->desc.alloc, n->parts);
-}
-
-static struct collection_part copy_part(const struct collection_part *p)
-{
-    struct collection_part copy = *p;
-
-    copy.segment = segment_acquire(p->segment);
-    copy.dead = tombstones_acquire(p->dead);
-    copy.saved = p->saved ? tombstones_acquire(p->saved) : NULL;
-    copy.index = p->index ? segment_index_acquire(p->index) : NULL;
-    return copy;
-}
-
-static int open_built(struct collection *c, const struct segment_build *build,
-                      struct collection_part *out, struct error *err)
-{
-    memset(out, 0, sizeof *out);
-    out->state = PART_SEALED;
-    out->info = build->segment;
-    out->row_count = (uint32_t)build->segment.row_count;
-    if (sealed_segment_open(c->desc.alloc, c->dir, &c->desc.owner, &build->segment, c->dim,
-                            c->desc.cache, &out->segment, err) != 0)
-        return -1;
-    if (replay_late_marks(c, build, &out->dead, err) == 0) return 0;
-    collection_part_deinit(out);
-    return -1;
-}
-
-/* Sealed parts, the built one in the place of its inputs, then whatever was not an input. */
-static int make_next_parts(struct collection *c, const struct segment_build *build,
-                           struct next_parts *n, struct error *err)
-{
-    const struct collection_seal *s = &c->seal;
-
-    n->parts = mem_zalloc(c->desc.alloc, MEM_SEGMENT, (c->part_count + 1) * sizeof *n->parts);
-    if (!n->parts) return error_no_memory(err, (c->part_count + 1) * sizeof *n->parts);
-    for (size_t i = 0; i < s->first_part; i++) n->parts[n->count++] = copy_part(&c->parts[i]);
-    if (build && build->segment.row_count > 0) {
-        if (open_built(c, build, &n->parts[n->count], err) != 0) return -1;
-        n->count++;
-    }
-    for (size_t i = s->first_part + s->part_count; i < c->part_count; i++)
-        n->parts[n->count++] = copy_part(&c->parts[i]);
-    return 0;
-}
-
-/* Delete maps of all sealed parts, complete to `lsn`. */
-static int save_maps(struct collection *c, const struct segment_build *build, struct next_parts *n,
-                     uint64_t lsn, struct error *err)
-{
-    bool is_none = c->manifest.sync_level == SYNC_NONE;
-    size_t built = c->seal.first_part;
-
-    for (size_t i = 0; i < n->count && n->parts[i].state == PART_SEALED; i++) {
-        struct collection_part *p = &n->parts[i];
-        bool is_built = build && build->segment.row_count > 0 && i == built;
-        struct tombstones *want = !is_none || FAULT(NONE_LATE_DELETES) ? p->dead
-                                  : is_built                           ? build->dead
-                                             : c->seal.as_of->parts[i].dead;
-        if (FAULT(NONE_MAPS_LAG) && is_none && !is_built) continue;
-        if (save_map(c, p, want, lsn, err) != 0) return -1;
-    }
-    return 0;
-}
-
-static bool does_without_log(const struct manifest *m)
-{
-    return m->sync_level == SYNC_NONE && !FAULT(NONE_KEEP_LOG);
-}
-
-/* Does the log's current file end with this manifest? */
-static bool closes_log(const struct collection *c, const struct manifest *m, bool retire_log)
-{
-    return does_without_log(m) || (retire_log && manifest_replay_from(m) == c->applied_lsn);
-}
-
-static int make_manifest(struct collection *c, const struct next_parts *n, bool retire_log,
-                         struct manifest *out, struct error *err)
-{
-    size_t count = 0;
-
-    manifest_init(out, c->desc.alloc);
-    if (manifest_copy(out, &c->manifest, err) != 0) return -1;
-    while (count < n->count && n->parts[count].state == PART_SEALED) count++;
-    if (count > LIMIT_SEGMENTS)
-        return error_set(err, LYNSE_LIMIT, "segments: %zu, at most %d a collection", count,
-                         LIMIT_SEGMENTS);
-    struct manifest_segment *segments =
-        mem_zalloc(c->desc.alloc, MEM_SEGMENT, (count + 1) * sizeof *segments);
-    if (!segments) return error_no_memory(err, (count + 1) * sizeof *segments);
-    for (size_t i = 0; i < count; i++) {
-        segments[i] = n->parts[i].info;
-        if (FAULT(MAP_STARTS_AT_ZERO) && segments[i].del_lsn == 0) segments[i].map_lsn = 0;
-    }
-    mem_free(c->desc.alloc, out->segments);
-    out->segments = segments;
-    out->segment_count = (uint32_t)count;
-    out->epoch++;
-    out->flushed_lsn = c->seal.flushed_lsn;
-    out->durable_lsn = out->flushed_lsn;
-    for (size_t i = 0; i < count; i++)
-        if (segments[i].map_lsn > out->durable_lsn) out->durable_lsn = segments[i].map_lsn;
-    if (out->durable_lsn < c->manifest.durable_lsn) out->durable_lsn = c->manifest.durable_lsn;
-    out->max_int_id = c->max_int_id;
-    out->has_int_id = c->has_int_id;
-    out->fields[0].dim = c->dim;
-    uint64_t upto = does_without_log(out) ? UINT64_MAX : manifest_replay_from(out);
-    out->wal_first = closes_log(c, out, retire_log) ? wal_first_after_close(c->wal, upto)
-                                                    : wal_first_needed(c->wal, upto);
-    return 0;
-}
-
-/* Nothing can fail any more: the collection's parts become `n`. */
-static void take_next_parts(struct collection *c, struct next_parts *n, struct view *take_view)
-{
-    for (size_t i = 0; i < c->part_count; i++) collection_part_deinit(&c->parts[i]);
-    if (n->count > 0) memcpy(c->parts, n->parts, n->count * sizeof *n->parts);
-    c->part_count = n->count;
-    mem_free(c->desc.alloc, n->parts);
-    *n = (struct next_parts){0};
-    view_slot_publish(c->desc.slot, collection_fill_view(c, take_view));
-}
-
-static void release_files(struct collection *c)
-{
-    struct error err = {0};
-    bool is_pinned = false;
-
-    /* Recycling counts as deletion (R8): not while a reader may still replay it. */
-    if (file_gc_is_pinned(c->desc.lock_file, c->manifest.number, c->manifest.epoch, &is_pinned,
-                          &err) == 0 &&
-        !is_pinned)
-        wal_retire(c->wal, c->manifest.wal_first);
-    /* What was being built is named by now. */
-    struct file_gc_keep keep = collection_files_kept(c);
-    keep.is_building = false;
-    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, &keep, &err) != 0)
-        log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
-}
-
-/* Planted mutants of (1). */
-static bool skips_log_sync(const struct collection *c)
-{
-    if (c->manifest.sync_level == SYNC_NONE) return false;
-    return FAULT(SEAL_NO_WAL_SYNC) ||
-           (FAULT(SEAL_WAL_SYNC_TO_F) && c->log->ops->durable_lsn(c->log) >= c->seal.flushed_lsn);
-}
-
-static int publish_seal(struct collection *c, struct segment_build *build, bool retire_log,
-                        struct error *err)
-{
-    bool is_none = c->manifest.sync_level == SYNC_NONE;
-    uint64_t complete_lsn = is_none ? c->seal.flushed_lsn : c->applied_lsn, durable;
-    struct next_parts next = {0};
-    struct manifest manifest = {0};
-    struct view *view = NULL;
-    int rc = -1;
-
-    if (!skips_log_sync(c) && collection_sync(c, &durable, err) != 0) goto out; /* (1) */
-    if (make_next_parts(c, build, &next, err) != 0 ||
-        save_maps(c, build, &next, complete_lsn, err) != 0)
-        goto out;
-    if (collection_reserve_parts(c, next.count, err) != 0) goto out;
-    if (view_create(c->desc.alloc, next.count, &view, err) != 0) goto out;
-    if (!FAULT(SEGMENT_SKIP_DIRSYNC) && vfs_dir_sync(c->dir, err) != 0) goto out; /* R5, R10 */
-    if (make_manifest(c, &next, retire_log, &manifest, err) != 0) goto out;
-    bool is_closed = closes_log(c, &manifest, retire_log);
-    if (FAULT(EARLY_UNLINK)) {
-        if (is_closed) wal_close_current(c->wal);
-        wal_retire(c->wal, manifest.wal_first);
-    }
-    if (collection_swap_manifest(c, &manifest, err) != 0) goto out;
-    if (is_closed) wal_close_current(c->wal); /* (6) */
-    take_next_parts(c, &next, view);
-    view = NULL;
-    release_files(c);
-    rc = 0;
-out:
-    next_parts_deinit(c, &next);
-    manifest_deinit(&manifest);
-    view_release(view);
-    return rc;
-}
-
 int collection_seal_finish(struct collection *c, struct segment_build *build, bool retire_log,
                            struct error *err)
 {
     struct error failed = {0};
 
     CHECK(c->seal.is_active);
-    int rc = publish_seal(c, build, retire_log, &failed);
+    int rc = collection_publish_rewrite(c, &c->seal, build, retire_log, &failed);
     if (rc != 0 && build && !c->is_poisoned) segment_build_remove_files(build, c->dir);
     seal_reset(c);
     if (rc == 0) forget_failures(c);

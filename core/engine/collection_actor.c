@@ -335,6 +335,7 @@ static void on_open(struct host *h, struct order_message *m)
     }
     engine_answer_order(m, rc, &err);
     engine_seal_if_due(h);
+    engine_merge_if_due(h);
 }
 
 static void on_refresh(struct host *h, struct order_message *m)
@@ -390,6 +391,7 @@ static void on_segment_ready(struct host *h, struct segment_ready_message *m)
     if (rc == 0) {
         engine_note_held(h, h->collection);
         engine_seal_if_due(h);
+        engine_merge_if_due(h);
         return;
     }
     if (err.code == LYNSE_CANCELLED) return;
@@ -398,17 +400,33 @@ static void on_segment_ready(struct host *h, struct segment_ready_message *m)
               h->entry.name, err.text);
 }
 
+static void on_merge_ready(struct host *h, struct segment_ready_message *m)
+{
+    if (engine_end_merge(h, m) != 0) return;
+    engine_note_held(h, h->collection);
+    engine_merge_if_due(h);
+    engine_index_if_due(h);
+}
+
 /* Sent by what is under way: it waits for nothing. */
 static bool is_of_task(const struct message *m)
 {
-    return m->kind == KIND_SEGMENT_READY || m->kind == KIND_INDEX_READY ||
-           m->kind == KIND_INDEX_LOADED || m->kind == KIND_LOAD_INDEXES;
+    return m->kind == KIND_SEGMENT_READY || m->kind == KIND_MERGE_READY ||
+           m->kind == KIND_INDEX_READY || m->kind == KIND_INDEX_LOADED ||
+           m->kind == KIND_LOAD_INDEXES;
+}
+
+/* What a merge must be over for. */
+static bool ends_merge(const struct message *m)
+{
+    return m->kind == KIND_CLOSE || m->kind == KIND_SET_SYNC;
 }
 
 /* Must this message wait for the seal that is under way, or for the last task to come back? */
 static bool must_wait(const struct host *h, const struct message *m)
 {
     if (is_of_task(m)) return false;
+    if (h->merge && ends_merge(m)) return true;
     if ((m->kind == KIND_CLOSE || m->kind == KIND_REFRESH) && (engine_index_is_out(h) || h->load))
         return true;
     if (m->kind == KIND_WRITE && h->collection && !base_may_sync(h) &&
@@ -476,6 +494,9 @@ static void handle(struct host *h, struct message *m)
     case KIND_SEGMENT_READY:
         on_segment_ready(h, (struct segment_ready_message *)m);
         break;
+    case KIND_MERGE_READY:
+        on_merge_ready(h, (struct segment_ready_message *)m);
+        break;
     case KIND_INDEX_READY:
         engine_end_index(h, (struct index_ready_message *)m);
         break;
@@ -517,6 +538,7 @@ static void handle_all(struct host *h, struct actor *a, struct message **batch, 
             run_count = 0;
         }
         if (m->kind == KIND_CLOSE) begin_end(h, (struct order_message *)m);
+        if (ends_merge(m)) engine_cancel_merge(h);
         if (!is_of_task(m) && (h->deferred.size > 0 || must_wait(h, m))) defer(h, m);
         else if (is_write) run[run_count++] = m;
         else handle(h, m);

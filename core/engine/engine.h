@@ -95,11 +95,13 @@ struct host {
     bool sync_is_armed;
     bool mark_is_armed;
     uint64_t last_write_us;
-    uint64_t pinned_epoch;    /* read-only */
-    struct seal_task *seal;   /* under way */
-    struct index_task *index; /* a build that is under way */
-    struct load_task *load;   /* of an index, likewise */
-    struct buf index_waiters; /* struct order_message *: for indexes to be there */
+    uint64_t pinned_epoch;        /* read-only */
+    struct segment_task *seal;    /* under way */
+    struct segment_task *merge;   /* likewise */
+    uint64_t merge_not_before_us; /* after one that failed */
+    struct index_task *index;     /* a build that is under way */
+    struct load_task *load;       /* of an index, likewise */
+    struct buf index_waiters;     /* struct order_message *: for indexes to be there */
     struct actor_timer *index_timer;
     uint64_t index_not_before_us;
     uint32_t index_failures;        /* in a row */
@@ -200,6 +202,12 @@ void engine_mark_idle(struct engine *e, uint32_t number);
 int engine_start_actor(struct host *h, struct error *err); /* collection_actor.c */
 /* collection_status.c, in the collection's turn.  NO_MEMORY. */
 int engine_fill_status(const struct host *h, struct collection_status *s, struct error *err);
+/* merge_task.c, in the collection's turn: begin a merge that is worth it; take in what came back;
+ * let one under way end soon. */
+void engine_merge_if_due(struct host *h);
+int engine_end_merge(struct host *h, struct segment_ready_message *m); /* -1: nothing changed */
+void engine_cancel_merge(struct host *h);
+
 /* seal_task.c, in the collection's turn: hand what is frozen to a job thread; take in what came
  * back, or say why it did not. */
 int engine_start_seal(struct host *h, struct error *err);

@@ -31,6 +31,7 @@ struct host;
     _(INDEX_READY, index_ready, SYSTEM)                                                            \
     _(LOAD_INDEXES, load_indexes, SYSTEM)                                                          \
     _(INDEX_LOADED, index_loaded, SYSTEM)                                                          \
+    _(MERGE_READY, merge_ready, SYSTEM)                                                            \
     _(CLOSE, close, SYSTEM)
 
 #define CATALOG_MESSAGES(_)                                                                        \
@@ -112,7 +113,7 @@ struct collection_status {
 };
 void collection_status_destroy(void *status);
 
-/* A build is done; embedded in the seal's task. */
+/* A build is done; embedded in the seal's or merge's task. */
 struct segment_ready_message {
     struct message base; /* first */
     struct segment_build build;

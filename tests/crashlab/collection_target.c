@@ -11,7 +11,8 @@ struct alone {
     struct manual_clock clock;
     struct rng rng;
     struct doc_cache *cache;
-    struct segment_build_desc desc; /* of the seal under way */
+    struct segment_build_desc desc;
+    struct segment_build_desc merge_desc;
     struct segment_build build;
     bool is_built;
     struct batch *batch; /* being written */
@@ -208,6 +209,31 @@ static void seal_cancel(struct alone *s)
     seal_forget(s);
 }
 
+static int merge_begin(struct target *t, struct error *err)
+{
+    struct alone *s = t->state;
+
+    if (!collection_wants_merge(s->c)) return 0;
+    return collection_merge_begin(s->c, &s->merge_desc, err);
+}
+
+/* Promises nothing: what was there before is there after. */
+static int merge_finish(struct target *t, struct error *err)
+{
+    struct alone *s = t->state;
+    struct segment_build build = {0};
+
+    if (!s->c->merge.is_active && merge_begin(t, err) != 0) return -1;
+    if (!s->c->merge.is_active) return 0;
+    if (segment_build_run(&s->merge_desc, &build, err) != 0) {
+        collection_merge_cancel(s->c);
+        return -1;
+    }
+    int rc = collection_merge_finish(s->c, &build, err);
+    segment_build_deinit(&build);
+    return rc != 0 && err->code == LYNSE_BUSY ? 0 : rc; /* beside a seal in `none` */
+}
+
 static int checkpoint(struct target *t, struct error *err)
 {
     struct alone *s = t->state;
@@ -223,6 +249,7 @@ static int close_and_open(struct target *t, struct error *err)
     struct lab_oracle *o = oracle_of(t);
 
     if (s->c->seal.is_active && seal_finish(t, false, err) != 0) return -1;
+    collection_merge_cancel(s->c);
     struct collection *c = s->c;
     int rc = close_collection(c, err);
     s->c = NULL;
@@ -249,6 +276,7 @@ static int set_level(struct target *t, uint8_t level, struct error *err)
     bool was_none = s->c->manifest.sync_level == SYNC_NONE;
 
     if (s->c->seal.is_active && seal_finish(t, false, err) != 0) return -1;
+    collection_merge_cancel(s->c);
     if (collection_set_sync(s->c, level, 10, err) != 0) return -1;
     o->level = level;
     if (was_none && level != SYNC_NONE) promise_all(o, o->lsn);
@@ -306,6 +334,8 @@ static int perform(struct target *t, const char *word)
     else if (strcmp(word, "build") == 0) rc = seal_build(t, &err);
     else if (strcmp(word, "seal") == 0 || strcmp(word, "seal0") == 0)
         rc = seal_finish(t, false, &err);
+    else if (strcmp(word, "merge0") == 0) rc = merge_begin(t, &err);
+    else if (strcmp(word, "merge") == 0) rc = merge_finish(t, &err);
     else if (strcmp(word, "cancel") == 0) rc = (seal_cancel(s), 0);
     else if (strcmp(word, "ckpt") == 0) rc = checkpoint(t, &err);
     else if (strcmp(word, "sync") == 0 || strcmp(word, "sync1") == 0) rc = sync_word(t, &err);
@@ -341,6 +371,7 @@ static void abandon(struct target *t)
     if (!s) return;
     if (s->c) {
         collection_seal_cancel(s->c);
+        collection_merge_cancel(s->c);
         collection_abandon(s->c);
     }
     seal_forget(s);

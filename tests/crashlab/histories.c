@@ -47,6 +47,13 @@ const char *const lab_histories[] = {
     "mode:os q:a1 q1:b2 q:c3 sync q:d4 again ckpt q:e5",
     "mode:none q:a1 freeze q:b2 seal q:c3 describe q:d4 mode:always again q:e5",
     "mode:interval q:a1 q:b2 seal q:#3 again ckpt q:=b3 q:!c4 again",
+    "w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal merge w:-a close w:e5",
+    "w:a1,b2,c3,d4 seal w:a5,b6,c7,e8 seal w:-b merge0 w:-d w:+b w:-e merge w:+d ckpt w:f6",
+    "w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal merge0 w:e1,f2,g3,h4 seal w:a7 merge close w:-b",
+    "w:a1,b2,c3,d4 seal w:e1,f2,g3,h4 seal w:i1,j2,k3,l4 seal w:m1,n2,o3,p4 seal merge0 w:-a w:-e "
+    "freeze w:-i merge w:+a seal w:b9 close",
+    "mode:none w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal w:-a merge w:-b seal merge w:e5 mode:always",
+    "mode:os w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal w:-a merge0 w:e5 merge sync w:+a ckpt",
     "q:a1 q:b2 q:c3 q:d4 q:e5 q:f6 q:g7 q:h8 q:i9 q:j1 q:k2 q:l3 again q:m4 q:n5 seal again",
     NULL,
 };
@@ -106,6 +113,8 @@ enum word_kind {
     WORD_BUILD,
     WORD_SEAL,
     WORD_CANCEL,
+    WORD_MERGE_BEGIN,
+    WORD_MERGE,
     WORD_CHECKPOINT,
     WORD_SYNC,
     WORD_MARK,
@@ -211,10 +220,11 @@ static void append_word(struct maker *m, enum word_kind kind)
 {
     static const char *const levels[] = {"always", "interval", "os", "none"};
     static const char *const plain[WORD_KINDS] = {
-        [WORD_FREEZE] = " freeze",     [WORD_BUILD] = " build",     [WORD_SEAL] = " seal",
-        [WORD_CANCEL] = " cancel",     [WORD_CHECKPOINT] = " ckpt", [WORD_SYNC] = " sync",
-        [WORD_MARK] = " mark",         [WORD_CLOSE] = " close",     [WORD_INDEX] = " index",
-        [WORD_DESCRIBE] = " describe", [WORD_TICK] = " tick",       [WORD_POLL] = " poll",
+        [WORD_FREEZE] = " freeze",   [WORD_BUILD] = " build",        [WORD_SEAL] = " seal",
+        [WORD_CANCEL] = " cancel",   [WORD_MERGE_BEGIN] = " merge0", [WORD_MERGE] = " merge",
+        [WORD_CHECKPOINT] = " ckpt", [WORD_SYNC] = " sync",          [WORD_MARK] = " mark",
+        [WORD_CLOSE] = " close",     [WORD_INDEX] = " index",        [WORD_DESCRIBE] = " describe",
+        [WORD_TICK] = " tick",       [WORD_POLL] = " poll",
     };
 
     if (plain[kind]) append(m, "%s", plain[kind]);
@@ -240,12 +250,12 @@ static void append_word(struct maker *m, enum word_kind kind)
 static void choose_weights(struct maker *m, bool is_root)
 {
     static const unsigned base[WORD_KINDS] = {
-        [WORD_PUT] = 10,     [WORD_GROUP] = 6,   [WORD_BATCH] = 8,      [WORD_LARGE] = 3,
-        [WORD_DELETE] = 5,   [WORD_RESTORE] = 4, [WORD_KEEP] = 3,       [WORD_ADD] = 2,
-        [WORD_AUTO] = 2,     [WORD_LEVEL] = 4,   [WORD_FREEZE] = 3,     [WORD_BUILD] = 2,
-        [WORD_SEAL] = 4,     [WORD_CANCEL] = 1,  [WORD_CHECKPOINT] = 2, [WORD_SYNC] = 2,
-        [WORD_MARK] = 2,     [WORD_CLOSE] = 3,   [WORD_MODE] = 2,       [WORD_INDEX] = 1,
-        [WORD_DESCRIBE] = 1, [WORD_HOOK] = 1,
+        [WORD_PUT] = 10,       [WORD_GROUP] = 6,   [WORD_BATCH] = 8,       [WORD_LARGE] = 3,
+        [WORD_DELETE] = 5,     [WORD_RESTORE] = 4, [WORD_KEEP] = 3,        [WORD_ADD] = 2,
+        [WORD_AUTO] = 2,       [WORD_LEVEL] = 4,   [WORD_FREEZE] = 3,      [WORD_BUILD] = 2,
+        [WORD_SEAL] = 4,       [WORD_CANCEL] = 1,  [WORD_MERGE_BEGIN] = 1, [WORD_MERGE] = 2,
+        [WORD_CHECKPOINT] = 2, [WORD_SYNC] = 2,    [WORD_MARK] = 2,        [WORD_CLOSE] = 3,
+        [WORD_MODE] = 2,       [WORD_INDEX] = 1,   [WORD_DESCRIBE] = 1,    [WORD_HOOK] = 1,
     };
     static const unsigned root[WORD_KINDS] = {
         [WORD_CREATE] = 4, [WORD_DROP] = 2, [WORD_USE] = 4, [WORD_TICK] = 3, [WORD_POLL] = 4};

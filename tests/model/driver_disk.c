@@ -89,6 +89,7 @@ void driver_abandon(struct driver *d)
 {
     if (!d->c) return;
     collection_seal_cancel(d->c);
+    collection_merge_cancel(d->c);
     collection_abandon(d->c);
     if (d->is_built) segment_build_deinit(&d->build);
     d->is_built = false;
@@ -158,6 +159,7 @@ int driver_reopen(struct driver *d)
     int rc = 0;
 
     if (d->c) {
+        collection_merge_cancel(d->c);
         if (d->c->seal.is_active) {
             collection_seal_cancel(d->c);
             if (d->is_built && d->build_desc.part_count > 0) {

@@ -40,6 +40,8 @@ enum operation {
     OP_SEAL_BEGIN,
     OP_SEAL_BUILD,
     OP_SEAL_FINISH,
+    OP_MERGE_BEGIN,
+    OP_MERGE_FINISH,
     OP_SYNC,
     OP_MARK,
     OP_LEVEL,
@@ -51,13 +53,14 @@ enum operation {
     OP_KINDS,
 };
 static const unsigned base_weights[OP_KINDS] = {
-    [OP_ADD] = 6,          [OP_ADD_AUTO] = 4,   [OP_UPSERT] = 20,    [OP_UPSERT_KEEP] = 8,
-    [OP_DELETE] = 12,      [OP_RESTORE] = 8,    [OP_BATCH] = 16,     [OP_WRONG_DIM] = 1,
-    [OP_SEARCH] = 24,      [OP_RANGE] = 10,     [OP_FETCH] = 8,      [OP_WALK] = 1,
-    [OP_WALK_DELETED] = 1, [OP_COUNT] = 4,      [OP_COMPARE] = 1,    [OP_FLUSH] = 2,
-    [OP_CHECKPOINT] = 1,   [OP_SEAL_BEGIN] = 3, [OP_SEAL_BUILD] = 3, [OP_SEAL_FINISH] = 3,
-    [OP_SYNC] = 3,         [OP_MARK] = 2,       [OP_LEVEL] = 2,      [OP_INDEX] = 1,
-    [OP_DESCRIBE] = 1,     [OP_REOPEN] = 2,     [OP_KILL] = 1,       [OP_POWER] = 1,
+    [OP_ADD] = 6,          [OP_ADD_AUTO] = 4,     [OP_UPSERT] = 20,    [OP_UPSERT_KEEP] = 8,
+    [OP_DELETE] = 12,      [OP_RESTORE] = 8,      [OP_BATCH] = 16,     [OP_WRONG_DIM] = 1,
+    [OP_SEARCH] = 24,      [OP_RANGE] = 10,       [OP_FETCH] = 8,      [OP_WALK] = 1,
+    [OP_WALK_DELETED] = 1, [OP_COUNT] = 4,        [OP_COMPARE] = 1,    [OP_FLUSH] = 2,
+    [OP_CHECKPOINT] = 1,   [OP_SEAL_BEGIN] = 3,   [OP_SEAL_BUILD] = 3, [OP_SEAL_FINISH] = 3,
+    [OP_MERGE_BEGIN] = 3,  [OP_MERGE_FINISH] = 3, [OP_SYNC] = 3,       [OP_MARK] = 2,
+    [OP_LEVEL] = 2,        [OP_INDEX] = 1,        [OP_DESCRIBE] = 1,   [OP_REOPEN] = 2,
+    [OP_KILL] = 1,         [OP_POWER] = 1,
 };
 
 /* Of those that measure whatever there is. */
@@ -208,6 +211,31 @@ static int seal_finish(struct driver *d)
     return result(d, "seal finish", rc, &err);
 }
 
+static int merge_begin(struct driver *d)
+{
+    struct error err = {0};
+
+    if (!collection_wants_merge(d->c)) return 0;
+    return result(d, "merge begin", collection_merge_begin(d->c, &d->merge_desc, &err), &err);
+}
+
+static int merge_finish(struct driver *d)
+{
+    struct error err = {0};
+    struct segment_build build = {0};
+
+    if (!d->c->merge.is_active) return 0;
+    if (segment_build_run(&d->merge_desc, &build, &err) != 0) {
+        collection_merge_cancel(d->c);
+        return result(d, "merge build", -1, &err);
+    }
+    int rc = collection_merge_finish(d->c, &build, &err);
+    segment_build_deinit(&build);
+    d->merges += rc == 0;
+    if (rc != 0 && err.code == LYNSE_BUSY) return 0; /* beside a seal in `none` */
+    return result(d, "merge finish", rc, &err);
+}
+
 static int flush(struct driver *d, bool retire_log)
 {
     struct error err = {0};
@@ -226,6 +254,7 @@ static int set_level(struct driver *d)
     bool was_none = d->c->manifest.sync_level == SYNC_NONE;
 
     if (d->c->seal.is_active && seal_finish(d) != 0) return -1;
+    collection_merge_cancel(d->c);
     int rc = collection_set_sync(d->c, level, 10, &err);
     if (rc == 0 && was_none != (level == SYNC_NONE)) promise_all(d);
     return result(d, "set sync", rc, &err);
@@ -284,6 +313,10 @@ static int perform(struct driver *d, enum operation op)
         return seal_build(d);
     case OP_SEAL_FINISH:
         return d->c->seal.is_active ? seal_finish(d) : 0;
+    case OP_MERGE_BEGIN:
+        return merge_begin(d);
+    case OP_MERGE_FINISH:
+        return merge_finish(d);
     case OP_SYNC:
         return sync_all(d);
     case OP_MARK:

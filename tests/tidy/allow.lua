@@ -59,6 +59,7 @@ return {
       ["core/query/row_filter.h"] = "the cancel flag of who walks over rows",
       ["core/query/row_filter.c"] = "the cancel flag of who walks over rows",
       ["core/engine/metrics.c"] = "counters",
-      ["core/engine/seal_task.c"] = "the cancel flag of a job",
+      ["core/engine/segment_task.c"] = "the cancel flag of a job",
+      ["core/engine/segment_task.h"] = "the cancel flag of a job",
    },
 }

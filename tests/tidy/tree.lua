@@ -111,10 +111,12 @@ return {
       ["collection_check.c"] = "every invariant over every file and the state; never writes",
       ["collection_fields.c"] = "may a manifest say that of its vector fields?",
       ["collection_index.c"] = "which index the segments are to have, and which they have",
+      ["collection_merge.c"] = "sealed segments become one",
       ["collection_open.c"] = "create, recover, close",
       ["collection_options.c"] =
          "what a collection is told rather than fed; each change is one manifest",
       ["collection_request.c"] = "a retried write is applied once",
+      ["collection_rewrite.c"] = "a built segment takes the place of what it was made of",
       ["collection_seal.c"] = "tail → frozen → sealed: the state's side of moving rows into files",
       ["collection_stage.c"] =
          "one group against the state: resolve, reserve, write behind what is visible",
@@ -138,8 +140,10 @@ return {
       ["index_load.c"] = "indexes that a search wanted are loaded by a job",
       ["index_task.c"] = "segments get their indexes, built by all job threads",
       ["messages.h"] = "everything that is sent to the actors of an engine",
+      ["merge_task.c"] = "sealed segments become one while their actor goes on",
       ["seal_task.c"] =
          "a frozen tail becomes a segment on a job thread, while its actor goes on",
+      ["segment_task.[ch]"] = "the build of a segment as a task that ends as a message",
       ["search_pool.c"] =
          "one search on several threads: slice 0 on the caller's, the others on the pool",
       ["space.[ch]"] =

@@ -14,6 +14,9 @@ struct history {
     bool is_sealing;
     struct model as_of; /* of the seal */
     struct segment_build_desc seal;
+    bool is_merging;
+    struct segment_build_desc merge;
+    uint32_t merged; /* times */
     uint8_t level;
 };
 
@@ -135,9 +138,42 @@ static void end_seal(struct history *h)
     if (h->level == SYNC_NONE) h->kept = h->as_of;
 }
 
+static void begin_merge(struct history *h)
+{
+    struct error err = {0};
+    if (h->is_merging || !collection_wants_merge(h->bed.c)) return;
+    assert_ok(collection_merge_begin(h->bed.c, &h->merge, &err), &err);
+    h->is_merging = true;
+}
+
+static void end_merge(struct history *h)
+{
+    struct error err = {0};
+    struct segment_build build = {0};
+    if (!h->is_merging) return;
+    h->is_merging = false;
+    if (rng_chance(&h->rng, 0.2)) {
+        collection_merge_cancel(h->bed.c);
+        return;
+    }
+    assert_ok(segment_build_run(&h->merge, &build, &err), &err);
+    bool must_fail = h->level == SYNC_NONE && h->is_sealing;
+    size_t before = h->bed.c->part_count;
+    int rc = collection_merge_finish(h->bed.c, &build, &err);
+    if (must_fail) assert_fails(rc, &err, LYNSE_BUSY);
+    else assert_ok(rc, &err);
+    if (!must_fail) assert_true(h->bed.c->part_count <= before - h->merge.part_count + 1);
+    h->merged += !must_fail;
+    segment_build_deinit(&build);
+}
+
 static void reopen(struct history *h)
 {
     struct error err = {0};
+    if (h->is_merging) {
+        h->is_merging = false;
+        collection_merge_cancel(h->bed.c);
+    }
     if (h->is_sealing) {
         h->is_sealing = false;
         collection_seal_cancel(h->bed.c);
@@ -170,7 +206,7 @@ static void set_level(struct history *h)
 {
     struct error err = {0};
     uint8_t level = (uint8_t)(SYNC_ALWAYS + rng_below(&h->rng, SYNC_NONE));
-    if (h->is_sealing) return; /* the actor lets it wait */
+    if (h->is_sealing || h->is_merging) return; /* the actor lets it wait */
     assert_ok(collection_set_sync(h->bed.c, level, 100, &err), &err);
     if (h->level != SYNC_NONE || level != SYNC_NONE) note_kept(h);
     h->level = level;
@@ -204,7 +240,7 @@ static void other_order(struct history *h)
 
 static void step(struct history *h)
 {
-    switch (rng_below(&h->rng, 20)) {
+    switch (rng_below(&h->rng, 24)) {
     case 0:
         flush(h, false);
         break;
@@ -229,13 +265,22 @@ static void step(struct history *h)
     case 9:
         other_order(h);
         break;
+    case 20:
+    case 21:
+        begin_merge(h);
+        break;
+    case 22:
+    case 23:
+        end_merge(h);
+        break;
     default:
         write_batch(h);
         break;
     }
 }
 
-static void run_history(uint64_t seed)
+/* How many merges were published. */
+static uint32_t run_history(uint64_t seed)
 {
     struct history h = {.level = SYNC_ALWAYS};
     struct error err = {0};
@@ -249,11 +294,13 @@ static void run_history(uint64_t seed)
         assert_bed_is(&h.bed, &h.model);
     }
     if (h.is_sealing) collection_seal_cancel(h.bed.c);
+    if (h.is_merging) collection_merge_cancel(h.bed.c);
     assert_ok(bed_close(&h.bed, &err), &err);
     bed_destroy(&h.bed);
     vfs_memory_destroy(fs);
     assert_int_equal(alloc_used_bytes(a), 0);
     alloc_destroy(a);
+    return h.merged;
 }
 
 static void every_history_gives_what_the_model_gives(void **state)
@@ -261,7 +308,9 @@ static void every_history_gives_what_the_model_gives(void **state)
     (void)state;
     uint64_t seed = test_seed(1);
     const uint64_t count = (uint64_t)test_rounds(HISTORIES);
-    for (uint64_t i = 0; i < count; i++) run_history(seed + i);
+    uint32_t merged = 0;
+    for (uint64_t i = 0; i < count; i++) merged += run_history(seed + i);
+    assert_true(merged > count / 20);
 }
 
 static const struct CMUnitTest tests[] = {
