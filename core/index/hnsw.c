@@ -10,8 +10,7 @@ static const struct index_param params[HNSW_PARAM_COUNT] = {
 
 static bool takes(const struct metric_info *metric, enum quantizer_kind quantizer)
 {
-    (void)metric;
-    return quantizer == QUANTIZER_RAW;
+    return quantizer == QUANTIZER_RAW && metric->is_for_graphs;
 }
 
 const struct index_vtab index_hnsw = {

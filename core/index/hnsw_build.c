@@ -110,8 +110,7 @@ static int create_parts(struct hnsw_build *b, struct error *err)
     if (b->space.value == METRIC_VALUE_ANGLE && !b->inverse)
         return error_no_memory(err, rows * sizeof(float));
     b->space.inverse = b->inverse;
-    b->has_codes = b->dim >= CODES_DIM_MIN && (b->space.value != METRIC_VALUE_DISTANCE ||
-                                               b->space.pair == d->kernels->dense_l2_f32);
+    b->has_codes = b->dim >= CODES_DIM_MIN && b->space.value != METRIC_VALUE_MEASURE;
     if (b->has_codes && create_codes(b, err) != 0) return -1;
     return create_levels(b, (uint32_t)d->params->values[HNSW_MAX_LEVEL], err);
 }

@@ -12,12 +12,12 @@
 #include "simd/metrics.h"
 
 /* What a graph is built by: the metric, or where that is no distance one that orders alike.
- *     DISTANCE   the metric's own
- *     ANGLE      1 - cos
- *     PRODUCT    the negative product, as a query has it.  Rows that are long are the neighbours of
- *                most then, as they are what most queries want.  (With a component more that makes
- *                all rows equally long it would be a true distance; a graph by that finds next to
- *                nothing where lengths differ.) */
+ *     DISTANCE, MEASURE  the metric's own
+ *     ANGLE              1 - cos
+ *     PRODUCT            the negative product, as a query has it.  Rows that are long are then the
+ *                        neighbours of most, as they are what most queries want.  (With a component
+ *                        more, which makes all rows equally long, it would be a distance; but where
+ *                        lengths differ a graph by that finds next to nothing: measured.) */
 struct hnsw_space {
     const float *vectors; /* of rows, one after another */
     const float *inverse; /* ANGLE: 1 / norm of each node, 0 where there is none */
