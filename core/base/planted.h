@@ -15,6 +15,7 @@
 #define PLANTED_DEFECTS(_)                                                                         \
     _(CATALOG_NAME_BYTES, "catalog", "a name may be a byte longer than its place")                 \
     _(FILTER_QUOTE_END, "filter", "a quoted text may end a byte behind the expression")            \
+    _(HNSW_LINK_END, "hnsw", "a link may lead to a node behind the last one")                      \
     _(HTTP_BODY_END, "http", "a piece of a body may end a byte behind what was fed")               \
     _(JSON_ESCAPE_END, "json", "an escape may end a byte behind the text")                         \
     _(LUA_PATTERN_CAPTURES, "lua", "a pattern may have a capture more than its places")            \

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "index/hnsw.h"
+#include "index/quantizer_image.h"
 
 static const struct index_param params[HNSW_PARAM_COUNT] = {
     [HNSW_M] = {"m", "", HNSW_M_MIN, HNSW_M_MAX, 16, true},
     [HNSW_EF_CONSTRUCTION] = {"ef_construction", "efconstruction ef_c", 1, 4096, 128, true},
     [HNSW_EF_SEARCH] = {"ef_search", "efsearch ef", 1, 4096, 50, true},
     [HNSW_MAX_LEVEL] = {"max_level", "", 1, HNSW_LEVELS_MAX, HNSW_LEVELS_MAX, true},
+    [HNSW_FAST] = {"fast", "", 0, 1, 0, true},
 };
 
 static bool takes(const struct metric_info *metric, enum quantizer_kind quantizer)
 {
-    return quantizer == QUANTIZER_RAW && metric->is_for_graphs;
+    return metric->is_for_graphs &&
+           (quantizer == QUANTIZER_RAW || quantizer_suits_index(metric, quantizer, false));
 }
 
 const struct index_vtab index_hnsw = {

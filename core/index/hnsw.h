@@ -9,6 +9,13 @@
  *             Within that, nodes that are near in the graph are near in number.
  * LINKS       A list of links has a fixed number of places, the nearest first, HNSW_NONE behind the
  *             last one; 2 * m of them on level 0, m above.
+ * LAYOUTS     What a search walks by:
+ *                 vectors  of the nodes, as below
+ *                 codes    of a quantizer, a row for each node, and nothing else: what is found is
+ *                          measured by the segment's vectors
+ *                 blocks   besides codes, the codes of its neighbours in each node, centred on it:
+ *                          a step reads one block, and the vector of the node, from which the
+ *                          block's estimates begin (after SymphonyQG, arXiv 2411.12229)
  * VECTORS     Each node's lie in the index once more, in the order of its nodes and on lines of
  *             their own: a search reads these alone, and the segment's may stay on the disk.  Where
  *             the metric is an angle they are normalised, and what is found is measured again.
@@ -21,7 +28,7 @@
 #include "index/index_build.h"
 #include "index/index_image.h"
 
-enum { HNSW_M, HNSW_EF_CONSTRUCTION, HNSW_EF_SEARCH, HNSW_MAX_LEVEL, HNSW_PARAM_COUNT };
+enum { HNSW_M, HNSW_EF_CONSTRUCTION, HNSW_EF_SEARCH, HNSW_MAX_LEVEL, HNSW_FAST, HNSW_PARAM_COUNT };
 enum {
     HNSW_M_MIN = 2,
     HNSW_M_MAX = 128,
@@ -37,9 +44,11 @@ enum {
     HNSW_SECTION_LINKS = 73,   /* level 0: hnsw_places(2 * m) u32 a node */
     HNSW_SECTION_UPPER = 74,   /* levels 1, 2, …: hnsw_places(m) u32 a node of the level */
     HNSW_SECTION_ROWS = 75,    /* u32, a node's row */
-    HNSW_SECTION_VECTORS = 76, /* f32, hnsw_vector_floats(dim) a node */
+    HNSW_SECTION_VECTORS = 76, /* f32, hnsw_vector_floats(dim) a node; not of codes and blocks */
 };
 enum { HNSW_VERSION = 1 };
+
+enum hnsw_layout { HNSW_BY_VECTORS, HNSW_BY_CODES, HNSW_BY_BLOCKS };
 
 struct hnsw_head {
     uint32_t version;
@@ -47,12 +56,19 @@ struct hnsw_head {
     uint32_t m, ef_search;
     uint32_t level_count; /* above level 0 */
     uint32_t level_nodes[HNSW_LEVELS_MAX + 1];
-    uint32_t reserved[8]; /* 0 */
+    uint32_t layout;      /* enum hnsw_layout */
+    uint32_t reserved[7]; /* 0 */
 };
 _Static_assert(sizeof(struct hnsw_head) == 128, "it is in files");
 
 struct hnsw {
     struct index base; /* first */
+    enum hnsw_layout layout;
+    struct quantizer *quantizer; /* of codes and blocks */
+    struct code_rows codes;      /* of nodes */
+    const uint8_t *blocks;       /* block_count a node */
+    size_t block_bytes;
+    uint32_t block_count;
     struct alloc *alloc;
     const struct simd_kernels *kernels;
     const struct hnsw_head *head;
@@ -81,6 +97,12 @@ static inline const uint32_t *hnsw_links(const struct hnsw *h, uint32_t level, u
 {
     return level == 0 ? h->links + (size_t)node * h->link_places
                       : h->upper[level] + (size_t)node * h->upper_places;
+}
+
+/* Blocks of a node that may have so many links. */
+static inline uint32_t hnsw_block_count(uint32_t m)
+{
+    return (2 * m + BLOCK_CODES - 1) / BLOCK_CODES;
 }
 
 static inline const float *hnsw_vector(const struct hnsw *h, uint32_t node)

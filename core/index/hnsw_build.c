@@ -112,7 +112,8 @@ static int create_parts(struct hnsw_build *b, struct error *err)
     b->space.inverse = b->inverse;
     b->has_codes = b->dim >= CODES_DIM_MIN && b->space.value != METRIC_VALUE_MEASURE;
     if (b->has_codes && create_codes(b, err) != 0) return -1;
-    return create_levels(b, (uint32_t)d->params->values[HNSW_MAX_LEVEL], err);
+    if (create_levels(b, (uint32_t)d->params->values[HNSW_MAX_LEVEL], err) != 0) return -1;
+    return hnsw_pack_create(b, err);
 }
 
 static void destroy(struct index_build *base)
@@ -124,8 +125,9 @@ static void destroy(struct index_build *base)
     for (uint32_t level = 0; level <= HNSW_LEVELS_MAX; level++) mem_free(a, b->levels.links[level]);
     void *const parts[] = {b->rows,        b->copy,        b->norms,      b->inverse,
                            b->codes.codes, b->codes.rests, b->codes.mean, b->tree.parents,
-                           b->tree.order,  b->tree.heirs};
+                           b->tree.order,  b->tree.heirs,  b->numbers,    b->nodes};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) mem_free(a, parts[i]);
+    hnsw_pack_destroy(b);
     mem_free(a, b);
 }
 
@@ -238,7 +240,11 @@ static uint32_t piece_count(const struct index_build *base)
     case HNSW_TRIM:
         return share_of(b->row_count, TRIM_NODES);
     case HNSW_CONNECT:
-        return b->tree.looked_at < b->row_count;
+        return 1;
+    case HNSW_PACK:
+        return hnsw_pack_pieces(b);
+    case HNSW_DONE:
+        return 0;
     }
     UNREACHABLE();
 }
@@ -272,6 +278,11 @@ static int run(struct index_build *base, uint32_t piece, struct error *err)
     case HNSW_CONNECT:
         (void)hnsw_tree_step(b);
         return 0;
+    case HNSW_PACK:
+        hnsw_pack_piece(b, piece);
+        return 0;
+    case HNSW_DONE:
+        break;
     }
     UNREACHABLE();
 }
@@ -310,7 +321,14 @@ static int turn(struct index_build *base, struct error *err)
         b->phase = HNSW_CONNECT;
         return hnsw_tree_create(b, err);
     case HNSW_CONNECT:
+        if (b->tree.looked_at < b->row_count) return 0;
+        b->phase = HNSW_PACK;
+        return hnsw_pack_begin(b, err);
+    case HNSW_PACK:
+        b->phase = HNSW_DONE;
         return 0;
+    case HNSW_DONE:
+        break;
     }
     UNREACHABLE();
 }
@@ -320,7 +338,8 @@ static float progress(const struct index_build *base)
     const struct hnsw_build *b = (const struct hnsw_build *)(const void *)base;
     float inserted = (float)b->done / (float)b->row_count;
 
-    return b->phase < HNSW_TRIM ? 0.96f * inserted : b->phase == HNSW_TRIM ? 0.97f : 0.98f;
+    if (b->phase == HNSW_DONE) return 1;
+    return b->phase < HNSW_TRIM ? 0.94f * inserted : 0.92f + 0.01f * (float)b->phase;
 }
 
 static int save(struct index_build *base, struct index_writer *w, struct error *err)

@@ -11,14 +11,17 @@
 #include "index/hnsw.h"
 #include "index/hnsw_codes.h"
 #include "index/hnsw_neighbors.h"
+#include "quant/quantizer.h"
 
 enum hnsw_phase {
-    HNSW_COPY,   /* vectors, where their source does not have them at one place */
-    HNSW_ENCODE, /* norms and codes */
-    HNSW_SEARCH, /* the neighbours of the nodes of a batch */
-    HNSW_LINK,   /* and these nodes to them */
-    HNSW_TRIM,   /* lists to their final length */
-    HNSW_CONNECT /* nodes that cannot be reached, and the final order */
+    HNSW_COPY,    /* vectors, where their source does not have them at one place */
+    HNSW_ENCODE,  /* norms and codes */
+    HNSW_SEARCH,  /* the neighbours of the nodes of a batch */
+    HNSW_LINK,    /* and these nodes to them */
+    HNSW_TRIM,    /* lists to their final length */
+    HNSW_CONNECT, /* nodes that cannot be reached, and the final order */
+    HNSW_PACK,    /* vectors into codes and blocks */
+    HNSW_DONE
 };
 
 struct hnsw_levels {
@@ -38,6 +41,18 @@ struct hnsw_tree {
     uint32_t donor; /* in `order`: all before it have no link to spare */
 };
 
+/* What is kept in the place of vectors. */
+struct hnsw_pack {
+    enum hnsw_layout layout;
+    const struct quantizer_vtab *vtab;
+    struct quantizer *quantizer;
+    uint8_t *codes; /* of the finished graph's nodes, `stride` apart */
+    size_t stride;
+    uint8_t *blocks; /* block_count a node */
+    size_t block_bytes;
+    uint32_t block_count;
+};
+
 struct hnsw_build {
     struct index_build_desc desc; /* its params and vectors are borrowed */
     uint32_t m, ef, ef_search;
@@ -54,6 +69,9 @@ struct hnsw_build {
     bool has_codes;
     struct hnsw_codes codes;
     struct hnsw_tree tree;
+    /* Of the finished graph, once it is connected: its number for a node, and the other way round. */
+    uint32_t *numbers, *nodes;
+    struct hnsw_pack pack;
 };
 
 /* The highest level of a node. */
@@ -89,6 +107,14 @@ bool hnsw_tree_step(struct hnsw_build *b);
 /* The node of the finished graph that a node becomes, of each; nodes of a level come before those
  * that are not of it, and then as they were reached. */
 void hnsw_tree_number(const struct hnsw_build *b, uint32_t *numbers);
+
+/* hnsw_pack.c */
+int hnsw_pack_create(struct hnsw_build *b, struct error *err); /* trains */
+int hnsw_pack_begin(struct hnsw_build *b, struct error *err);  /* the final order is known */
+uint32_t hnsw_pack_pieces(const struct hnsw_build *b);
+void hnsw_pack_piece(struct hnsw_build *b, uint32_t piece);
+void hnsw_pack_destroy(struct hnsw_build *b);
+int hnsw_pack_save(const struct hnsw_build *b, struct index_writer *w, struct error *err);
 
 /* hnsw_file.c */
 int hnsw_save(struct hnsw_build *b, struct index_writer *w, struct error *err);

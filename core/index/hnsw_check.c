@@ -15,7 +15,7 @@
 #include "index/hnsw.h"
 #include "quant/quantizer.h"
 
-enum { PROBES = 128, PROBES_FOUND = 112, PROBE_EF = 64 };
+enum { PROBES = 128, PROBES_FOUND = 112, CODE_PROBES_FOUND = 64, PROBE_EF = 64 };
 
 static int check_list(const struct hnsw *h, uint32_t level, uint32_t node, struct error *err)
 {
@@ -78,6 +78,7 @@ out:
 static int check_vectors(const struct hnsw *h, const struct vector_source *vectors,
                          struct error *err)
 {
+    if (h->layout != HNSW_BY_VECTORS) return 0;
     bool is_angle = metric_find(h->metric)->value == METRIC_VALUE_ANGLE;
 
     for (uint32_t node = 0; node < h->head->row_count; node++) {
@@ -153,7 +154,7 @@ static int check_recall(const struct hnsw *h, const struct vector_source *vector
         found_count += is_found;
     }
     mem_free(h->alloc, memory);
-    if (rc == 0 && found_count < PROBES_FOUND)
+    if (rc == 0 && found_count < (h->quantizer ? CODE_PROBES_FOUND : PROBES_FOUND))
         return error_set(err, LYNSE_CORRUPT, "of %u rows, only %u are found by their own vectors",
                          (unsigned)PROBES, found_count);
     return rc;

@@ -14,7 +14,9 @@
 
 #include "base/bitmap.h"
 #include "base/limits.h"
+#include "base/planted.h"
 #include "index/hnsw_build.h"
+#include "index/quantizer_image.h"
 
 enum { PIECE_BYTES = 256 << 10 };
 
@@ -23,8 +25,6 @@ enum { PIECE_BYTES = 256 << 10 };
 struct saving {
     struct hnsw_build *b;
     struct index_writer *w;
-    uint32_t *numbers; /* of the finished graph, by node */
-    uint32_t *nodes;   /* and the other way round */
     uint8_t *piece;
 };
 
@@ -39,6 +39,7 @@ static int write_head(const struct saving *s, struct error *err)
         .m = b->m,
         .ef_search = b->ef_search,
         .level_count = b->levels.count,
+        .layout = b->pack.layout,
     };
 
     memcpy(head.level_nodes, b->levels.nodes, sizeof head.level_nodes);
@@ -55,10 +56,10 @@ static int write_level(const struct saving *s, uint32_t level, struct error *err
     uint32_t *out = (uint32_t *)(void *)s->piece;
 
     for (uint32_t node = 0; node < b->levels.nodes[level]; node++) {
-        const uint32_t *list = hnsw_list(b, level, s->nodes[node]);
+        const uint32_t *list = hnsw_list(b, level, s->b->nodes[node]);
         uint32_t *to = out + (size_t)used * places;
         for (uint32_t i = 0; i < places; i++)
-            to[i] = i < list[0] ? s->numbers[list[i + 1]] : HNSW_NONE;
+            to[i] = i < list[0] ? s->b->numbers[list[i + 1]] : HNSW_NONE;
         if (++used < most && node + 1 < b->levels.nodes[level]) continue;
         if (s->w->write(s->w, out, (size_t)used * places * sizeof *out, err) != 0) return -1;
         used = 0;
@@ -85,7 +86,7 @@ static int write_rows(const struct saving *s, struct error *err)
 
     if (s->w->begin(s->w, HNSW_SECTION_ROWS, 4, b->row_count, err) != 0) return -1;
     for (uint32_t node = 0; node < b->row_count; node++) {
-        out[used++] = b->rows[s->nodes[node]];
+        out[used++] = b->rows[s->b->nodes[node]];
         if (used < PIECE_BYTES / sizeof *out && node + 1 < b->row_count) continue;
         if (s->w->write(s->w, out, used * sizeof *out, err) != 0) return -1;
         used = 0;
@@ -102,9 +103,9 @@ static int write_vectors(const struct saving *s, struct error *err)
     memset(s->piece, 0, PIECE_BYTES);
     if (s->w->begin(s->w, HNSW_SECTION_VECTORS, 4, floats, err) != 0) return -1;
     for (uint32_t node = 0; node < b->row_count; node++) {
-        const float *from = hnsw_space_vector(&b->space, s->nodes[node]);
+        const float *from = hnsw_space_vector(&b->space, s->b->nodes[node]);
         float *to = (float *)(void *)s->piece + (size_t)used * floats;
-        float factor = b->inverse ? b->inverse[s->nodes[node]] : 1;
+        float factor = b->inverse ? b->inverse[s->b->nodes[node]] : 1;
         for (uint32_t i = 0; i < b->dim; i++) to[i] = from[i] * factor;
         if (++used < most && node + 1 < b->row_count) continue;
         if (s->w->write(s->w, s->piece, (size_t)used * floats * sizeof(float), err) != 0) return -1;
@@ -116,26 +117,13 @@ _Static_assert(PIECE_BYTES >= LIMIT_DIM * sizeof(float), "a vector fits");
 
 int hnsw_save(struct hnsw_build *b, struct index_writer *w, struct error *err)
 {
-    size_t list_bytes = (size_t)b->row_count * sizeof(uint32_t);
     struct saving s = {.b = b, .w = w};
     int rc = -1;
 
-    s.numbers = (uint32_t *)mem_alloc(b->desc.alloc, MEM_SEGMENT, list_bytes);
-    s.nodes = (uint32_t *)mem_alloc(b->desc.alloc, MEM_SEGMENT, list_bytes);
     s.piece = (uint8_t *)mem_alloc_aligned(b->desc.alloc, MEM_SEGMENT, PIECE_BYTES, ALIGN_VECTOR);
-    if (!s.numbers || !s.nodes || !s.piece) {
-        error_no_memory(err, list_bytes);
-        goto out;
-    }
-    hnsw_tree_number(b, s.numbers);
-    for (uint32_t node = 0; node < b->row_count; node++) s.nodes[s.numbers[node]] = node;
-    if (write_head(&s, err) != 0 || write_links(&s, err) != 0 || write_rows(&s, err) != 0 ||
-        write_vectors(&s, err) != 0)
-        goto out;
-    rc = 0;
-out:
-    mem_free(b->desc.alloc, s.numbers);
-    mem_free(b->desc.alloc, s.nodes);
+    if (!s.piece) return error_no_memory(err, PIECE_BYTES);
+    if (write_head(&s, err) == 0 && write_links(&s, err) == 0 && write_rows(&s, err) == 0)
+        rc = b->pack.layout == HNSW_BY_VECTORS ? write_vectors(&s, err) : hnsw_pack_save(b, w, err);
     mem_free(b->desc.alloc, s.piece);
     return rc;
 }
@@ -151,9 +139,11 @@ static int check_head(const struct hnsw_head *head, const struct index_open_desc
                          "the hnsw index is version %u of %u rows, dimension %u, metric %u",
                          head->version, head->row_count, head->dim, head->metric);
     if (head->m < HNSW_M_MIN || head->m > HNSW_M_MAX || head->ef_search < 1 ||
-        head->ef_search > INDEX_EFFORT_MAX || head->level_count > HNSW_LEVELS_MAX)
-        return error_set(err, LYNSE_CORRUPT, "the hnsw index says m %u, ef_search %u, %u levels",
-                         head->m, head->ef_search, head->level_count);
+        head->ef_search > INDEX_EFFORT_MAX || head->level_count > HNSW_LEVELS_MAX ||
+        head->layout > HNSW_BY_BLOCKS)
+        return error_set(err, LYNSE_CORRUPT,
+                         "the hnsw index says m %u, ef_search %u, %u levels, layout %u", head->m,
+                         head->ef_search, head->level_count, head->layout);
     for (uint32_t level = 0; level <= head->level_count; level++) {
         uint32_t most = level == 0 ? head->row_count : head->level_nodes[level - 1];
         if (head->level_nodes[level] == 0 || head->level_nodes[level] > most ||
@@ -169,7 +159,7 @@ static int check_links(const uint32_t *links, size_t count, uint32_t node_count,
                        struct error *err)
 {
     for (size_t i = 0; i < count; i++)
-        if (links[i] >= node_count && links[i] != HNSW_NONE)
+        if (links[i] >= node_count + PLANTED(HNSW_LINK_END) && links[i] != HNSW_NONE)
             return error_set(err, LYNSE_CORRUPT,
                              "level %u of the hnsw index links to node %u of %u", level, links[i],
                              node_count);
@@ -217,9 +207,40 @@ static int check_rows(const struct hnsw *h, const struct index_open_desc *d, str
     return rc;
 }
 
+static int open_vectors(struct hnsw *h, const struct index_open_desc *d, struct error *err)
+{
+    size_t bytes = (size_t)d->row_count * h->vector_floats * sizeof(float);
+    const void *vectors;
+
+    if (index_image_require(d->image, HNSW_SECTION_VECTORS, 4, bytes, &vectors, err) != 0)
+        return -1;
+    h->vectors = (const float *)vectors;
+    return 0;
+}
+
+static int open_codes(struct hnsw *h, const struct index_open_desc *d, struct error *err)
+{
+    size_t rows = d->row_count;
+    const void *codes, *blocks;
+
+    if (quantizer_open_section(d, h->layout == HNSW_BY_BLOCKS, &h->quantizer, err) != 0) return -1;
+    size_t stride = h->quantizer->vtab->row_bytes(h->quantizer);
+    if (index_image_require(d->image, INDEX_SECTION_CODES, 1, rows * stride, &codes, err) != 0)
+        return -1;
+    h->codes = (struct code_rows){(const uint8_t *)codes, stride, d->row_count};
+    if (h->layout != HNSW_BY_BLOCKS) return 0;
+    h->block_bytes = h->quantizer->vtab->block_bytes(h->quantizer);
+    h->block_count = hnsw_block_count(h->m);
+    if (index_image_require(d->image, INDEX_SECTION_BLOCKS, 1,
+                            rows * h->block_count * h->block_bytes, &blocks, err) != 0)
+        return -1;
+    h->blocks = (const uint8_t *)blocks;
+    return 0;
+}
+
 static int open_sections(struct hnsw *h, const struct index_open_desc *d, struct error *err)
 {
-    const void *head, *rows, *vectors;
+    const void *head, *rows;
 
     if (index_image_require(d->image, HNSW_SECTION_HEAD, 4, sizeof *h->head, &head, err) != 0)
         return -1;
@@ -232,12 +253,11 @@ static int open_sections(struct hnsw *h, const struct index_open_desc *d, struct
     h->vector_floats = hnsw_vector_floats(d->dim);
     if (open_levels(h, d->image, err) != 0) return -1;
     size_t count = d->row_count;
-    if (index_image_require(d->image, HNSW_SECTION_ROWS, 4, count * 4, &rows, err) != 0 ||
-        index_image_require(d->image, HNSW_SECTION_VECTORS, 4, count * h->vector_floats * 4,
-                            &vectors, err) != 0)
-        return -1;
+    if (index_image_require(d->image, HNSW_SECTION_ROWS, 4, count * 4, &rows, err) != 0) return -1;
     h->rows = (const uint32_t *)rows;
-    h->vectors = (const float *)vectors;
+    h->layout = (enum hnsw_layout)h->head->layout;
+    if ((h->layout == HNSW_BY_VECTORS ? open_vectors(h, d, err) : open_codes(h, d, err)) != 0)
+        return -1;
     return check_rows(h, d, err);
 }
 
@@ -252,7 +272,7 @@ int hnsw_open(const struct index_open_desc *desc, struct index **out, struct err
     h->metric = desc->metric;
     h->dim = desc->dim;
     if (open_sections(h, desc, err) != 0) {
-        mem_free(desc->alloc, h);
+        hnsw_close(&h->base);
         return -1;
     }
     *out = &h->base;
@@ -263,5 +283,7 @@ void hnsw_close(struct index *index)
 {
     struct hnsw *h = (struct hnsw *)index;
 
-    if (h) mem_free(h->alloc, h);
+    if (!h) return;
+    if (h->quantizer) h->quantizer->vtab->destroy(h->quantizer);
+    mem_free(h->alloc, h);
 }

@@ -31,68 +31,11 @@
 #include "base/limits.h"
 
 enum {
-    PREFETCH_FLOATS = 128, /* of a vector: the processor sees the stream and fetches the rest */
     POOL_MIN = 256,
     POOL_FACTOR = 4,   /* of ef, for shut nodes and ranges */
     WALK_COST = 24,    /* rows of a scan that cost what one of ef costs */
     SPARE_RESULTS = 4, /* that are measured again, where it was not in full: ties */
 };
-
-/* ---- The oracle: the vectors of the index ---- */
-
-size_t hnsw_oracle_bytes(const struct index *index, uint32_t dim)
-{
-    (void)index, (void)dim;
-    return align_up(sizeof(struct hnsw_oracle), ALIGN_VECTOR);
-}
-
-struct oracle *hnsw_oracle_init(const struct index *index, void *memory,
-                                const struct oracle_desc *desc)
-{
-    static const struct oracle_ops none = {0};
-    const struct hnsw *h = (const struct hnsw *)index;
-    struct hnsw_oracle *o = (struct hnsw_oracle *)memory;
-
-    *o = (struct hnsw_oracle){
-        .base = {&none, h->dim * (uint32_t)sizeof(float)},
-        .pair = metric_kernels(h->metric, desc->kernels).pair,
-        .query = desc->query.vector,
-        .turn = {0, 1},
-        .is_exact = true,
-    };
-    switch (metric_find(h->metric)->value) {
-    case METRIC_VALUE_DISTANCE:
-    case METRIC_VALUE_MEASURE:
-        break;
-    case METRIC_VALUE_PRODUCT:
-        o->turn.factor = -1;
-        break;
-    case METRIC_VALUE_ANGLE:
-        o->is_exact = false;
-        o->turn = (struct hnsw_turn){1, desc->query.norm > 0 ? -1 / desc->query.norm : 0};
-        break;
-    }
-    return &o->base;
-}
-
-static float measure(const struct hnsw_search *s, const struct hnsw_oracle *o, uint32_t node)
-{
-    return hnsw_distance(o->turn, o->pair(o->query, hnsw_vector(s->h, node), s->h->dim));
-}
-
-static void prefetch_vector(const struct hnsw *h, uint32_t node)
-{
-    const float *vector = hnsw_vector(h, node);
-    for (uint32_t i = 0; i < h->vector_floats && i < PREFETCH_FLOATS; i += 16)
-        __builtin_prefetch(vector + i);
-}
-
-static void prefetch_links(const struct hnsw *h, uint32_t node)
-{
-    const uint32_t *links = h->links + (size_t)node * h->link_places;
-    __builtin_prefetch(links);
-    __builtin_prefetch(links + 16);
-}
 
 /* ---- Memory ---- */
 
@@ -117,7 +60,7 @@ static uint32_t expected_of(const struct hnsw *h, uint32_t ef)
 static size_t lane_bytes(const struct hnsw *h, uint32_t ef)
 {
     return align_up(sizeof(struct hnsw_lane), ALIGN_VECTOR) +
-           align_up((pool_of(ef) + 1) * sizeof(struct found_node), ALIGN_VECTOR) +
+           2 * align_up((pool_of(ef) + 1) * sizeof(struct found_node), ALIGN_VECTOR) +
            align_up(visited_bytes(h->head->row_count, expected_of(h, ef)), ALIGN_VECTOR);
 }
 
@@ -164,12 +107,19 @@ void hnsw_begin(void *search, const struct index_search_desc *desc)
     for (uint32_t i = 0; i < s->lane_count; i++) {
         s->lanes[i].stage = HNSW_IDLE;
         candidates_init(&s->lanes[i].found, at, pool_of(s->ef));
-        visited_init(&s->lanes[i].visited, at + pool, h->head->row_count, expected);
-        at += pool + align_up(visited_bytes(h->head->row_count, expected), ALIGN_VECTOR);
+        candidates_init(&s->lanes[i].measured, at + pool, pool_of(s->ef));
+        visited_init(&s->lanes[i].visited, at + 2 * pool, h->head->row_count, expected);
+        at += 2 * pool + align_up(visited_bytes(h->head->row_count, expected), ALIGN_VECTOR);
     }
 }
 
 /* ---- What a query keeps ---- */
+
+/* Not where shut nodes are stepped over: those behind them are in no block of the node. */
+static bool is_by_blocks(const struct hnsw_search *s, const struct hnsw_lane *lane)
+{
+    return s->h->layout == HNSW_BY_BLOCKS && lane->way != HNSW_OVER;
+}
 
 static bool is_wanted(const struct hnsw_lane *lane, float distance)
 {
@@ -179,12 +129,12 @@ static bool is_wanted(const struct hnsw_lane *lane, float distance)
 }
 
 /* false: there is no room. */
-static bool keep(struct hnsw_search *s, struct hnsw_lane *lane, float distance, uint32_t node)
+static bool keep(struct hnsw_lane *lane, float distance, uint32_t node)
 {
     struct candidates *c = &lane->found;
 
     if (candidates_insert(c, distance, node) <= c->next)
-        prefetch_links(s->h, node & CANDIDATE_NODE);
+        hnsw_prefetch_links(lane->oracle, node & CANDIDATE_NODE);
     while (c->count > 0) {
         const struct found_node *last = &c->items[c->count - 1];
         bool is_spare =
@@ -210,12 +160,14 @@ static void begin_walk(struct hnsw_search *s, struct hnsw_lane *lane)
 
     candidates_clear(&lane->found);
     visited_clear(&lane->visited);
-    visited_add(&lane->visited, lane->node);
+    if (!is_by_blocks(s, lane)) visited_add(&lane->visited, lane->node);
     candidates_insert(&lane->found, lane->distance, lane->node | mark);
+    candidates_clear(&lane->measured);
+    lane->has_distances = false;
     lane->fresh_count = 0;
     for (uint32_t i = 0; lane->way == HNSW_OVER && i < s->seed_count; i++) {
         if (!visited_add(&lane->visited, s->seeds[i])) continue;
-        prefetch_vector(s->h, s->seeds[i]);
+        hnsw_prefetch(lane->oracle, s->seeds[i]);
         lane->fresh[lane->fresh_count++] = s->seeds[i];
     }
     lane->stage = HNSW_SCORE;
@@ -236,7 +188,7 @@ static void walk_over(struct hnsw_search *s, struct hnsw_lane *lane)
     begin_walk(s, lane);
 }
 
-static void begin_query(struct hnsw_search *s, struct hnsw_lane *lane)
+static int begin_query(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
 {
     const struct index_query *query = &s->desc.queries[s->next_query++];
 
@@ -252,32 +204,66 @@ static void begin_query(struct hnsw_search *s, struct hnsw_lane *lane)
     }
     if (is_scan_cheaper(s, s->open_estimate)) {
         begin_scan(lane);
-        return;
+        return 0;
     }
     lane->node = 0;
-    lane->distance = measure(s, lane->oracle, 0);
+    if (hnsw_measure(lane->oracle, &lane->node, 1, &lane->distance, err) != 0) return -1;
     lane->level = s->h->head->level_count;
     if (lane->level > 0) lane->stage = HNSW_DESCEND;
     else begin_walk(s, lane);
+    return 0;
 }
 
 /* To the nearest of the links, or down a level. */
-static uint64_t descend(struct hnsw_search *s, struct hnsw_lane *lane)
+static int descend(struct hnsw_search *s, struct hnsw_lane *lane, uint64_t *done, struct error *err)
 {
     const struct hnsw *h = s->h;
     const uint32_t *links = hnsw_links(h, lane->level, lane->node);
     uint32_t before = lane->node, count = 0;
 
-    while (count < h->upper_places && links[count] != HNSW_NONE) prefetch_vector(h, links[count++]);
+    while (count < h->upper_places && links[count] != HNSW_NONE)
+        hnsw_prefetch(lane->oracle, links[count++]);
+    if (hnsw_measure(lane->oracle, links, count, s->distances, err) != 0) return -1;
     for (uint32_t i = 0; i < count; i++) {
-        float distance = measure(s, lane->oracle, links[i]);
-        if (distance < lane->distance) {
-            lane->distance = distance;
-            lane->node = links[i];
-        }
+        if (!(s->distances[i] < lane->distance)) continue;
+        lane->distance = s->distances[i];
+        lane->node = links[i];
     }
+    *done += count;
     if (lane->node == before && --lane->level == 0) begin_walk(s, lane);
-    return count;
+    return 0;
+}
+
+/* By blocks: what is linked to is known by its codes, and measured when its turn comes.  A node that
+ * was too far by the estimate of one that links to it may still be found by that of another. */
+static int expand_block(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
+{
+    const struct hnsw *h = s->h;
+    const uint32_t *links = hnsw_links(h, 0, lane->node);
+    const uint8_t *block = h->blocks + lane->node * h->block_count * h->block_bytes;
+    uint32_t row = h->rows[lane->node];
+    float center, estimates[BLOCK_CODES];
+
+    lane->fresh_count = 0;
+    if (oracle_gather(lane->query->exact, &row, 1, &center, err) != 0) return -1;
+    if (lane->way != HNSW_THROUGH || !hnsw_is_shut(s, lane->node)) {
+        if (lane->measured.count == lane->measured.capacity) candidates_drop_last(&lane->measured);
+        candidates_insert(&lane->measured, center, lane->node);
+    }
+    for (uint32_t i = 0; i < h->link_places && links[i] != HNSW_NONE; i++) {
+        uint32_t node = links[i];
+        if (i % BLOCK_CODES == 0) {
+            struct oracle *codes = lane->oracle->codes;
+            codes->ops->score_block(codes, block, center, estimates, NULL);
+            block += h->block_bytes;
+        }
+        float distance = estimates[i % BLOCK_CODES];
+        if (!is_wanted(lane, distance) || visited_has(&lane->visited, node)) continue;
+        if (lane->way == HNSW_THROUGH && hnsw_is_shut(s, node)) node |= CANDIDATE_SHUT;
+        s->distances[lane->fresh_count] = distance;
+        lane->fresh[lane->fresh_count++] = node;
+    }
+    return 0;
 }
 
 static void expand(struct hnsw_search *s, struct hnsw_lane *lane)
@@ -290,25 +276,37 @@ static void expand(struct hnsw_search *s, struct hnsw_lane *lane)
     if (lane->way == HNSW_OVER) {
         hnsw_step_over(s, lane);
         for (uint32_t i = 0; i < lane->fresh_count; i++)
-            prefetch_vector(h, lane->fresh[i] & CANDIDATE_NODE);
+            hnsw_prefetch(lane->oracle, lane->fresh[i]);
         return;
     }
     for (uint32_t i = 0; i < h->link_places && links[i] != HNSW_NONE; i++) {
         uint32_t node = links[i];
         if (!visited_add(&lane->visited, node)) continue;
-        prefetch_vector(h, node);
+        hnsw_prefetch(lane->oracle, node);
         if (lane->way == HNSW_THROUGH && hnsw_is_shut(s, node)) node |= CANDIDATE_SHUT;
         lane->fresh[count++] = node;
     }
     lane->fresh_count = count;
 }
 
+/* How many of what was found may be results: by codes all, or as many as the caller says. */
+static size_t result_count(const struct hnsw_search *s, const struct hnsw_lane *lane, bool is_exact)
+{
+    size_t k = lane->query->best->capacity;
+
+    if (is_exact) return k;
+    if (!lane->oracle->codes) return k + SPARE_RESULTS;
+    float times = s->desc.options.oversample;
+    return times > 0 ? (size_t)((float)k * times) : lane->found.count;
+}
+
 /* Measure what is found again, where that is needed, and push it. */
 static int push_found(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
 {
     const struct index_query *q = lane->query;
-    const struct candidates *c = &lane->found;
-    size_t most = q->best->capacity + (lane->oracle->is_exact ? 0 : SPARE_RESULTS), pushed = 0;
+    bool is_exact = lane->oracle->is_exact || is_by_blocks(s, lane);
+    const struct candidates *c = is_by_blocks(s, lane) ? &lane->measured : &lane->found;
+    size_t most = result_count(s, lane, is_exact), pushed = 0;
 
     for (uint32_t at = 0; at < c->count && pushed < most;) {
         uint32_t count = 0;
@@ -317,7 +315,7 @@ static int push_found(struct hnsw_search *s, struct hnsw_lane *lane, struct erro
             s->rows[count] = s->h->rows[c->items[at].node & CANDIDATE_NODE];
             s->distances[count++] = c->items[at].distance;
         }
-        if (!lane->oracle->is_exact && count > 0 &&
+        if (!is_exact && count > 0 &&
             oracle_gather(q->exact, s->rows, count, s->distances, err) != 0)
             return -1;
         for (uint32_t i = 0; i < count; i++) {
@@ -332,10 +330,11 @@ static int push_found(struct hnsw_search *s, struct hnsw_lane *lane, struct erro
 /* The walk has come to its end. */
 static int end_walk(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
 {
+    const struct candidates *c = is_by_blocks(s, lane) ? &lane->measured : &lane->found;
     size_t least = lane->query->best->capacity;
 
     if (lane->ef < least || lane->range > -INFINITY) least = 1; /* of a range any number may be */
-    if (lane->found.open_count < least && lane->found.open_count < s->h->head->row_count) {
+    if (c->open_count < least && c->open_count < s->h->head->row_count) {
         if (lane->way == HNSW_THROUGH) walk_over(s, lane);
         else begin_scan(lane);
         return 0;
@@ -344,18 +343,42 @@ static int end_walk(struct hnsw_search *s, struct hnsw_lane *lane, struct error 
     return push_found(s, lane, err);
 }
 
-static int score(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
+/* By blocks: has another node led to it? */
+static bool is_kept(const struct candidates *c, uint32_t node)
+{
+    uint32_t same = 0;
+
+    for (uint32_t i = 0; i < c->count; i++)
+        same |= ((c->items[i].node ^ node) & CANDIDATE_NODE) == 0;
+    return same != 0;
+}
+
+/* What is fresh, with its distances, to what is kept.  false: there was no room, and the query
+ * goes another way. */
+static bool keep_fresh(struct hnsw_search *s, struct hnsw_lane *lane)
 {
     for (uint32_t i = 0; i < lane->fresh_count; i++) {
-        float distance = measure(s, lane->oracle, lane->fresh[i] & CANDIDATE_NODE);
-        if (!is_wanted(lane, distance)) continue;
-        if (keep(s, lane, distance, lane->fresh[i])) continue;
+        if (!is_wanted(lane, s->distances[i])) continue;
+        if (is_by_blocks(s, lane) && is_kept(&lane->found, lane->fresh[i])) continue;
+        if (keep(lane, s->distances[i], lane->fresh[i])) continue;
         if (lane->way == HNSW_THROUGH && lane->range == -INFINITY) walk_over(s, lane);
         else begin_scan(lane);
-        return 0;
+        return false;
     }
-    uint32_t node = candidates_take(&lane->found);
+    return true;
+}
+
+static int score(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
+{
+    uint32_t node;
+
+    if (lane->has_distances) lane->has_distances = false;
+    else if (hnsw_measure(lane->oracle, lane->fresh, lane->fresh_count, s->distances, err) != 0)
+        return -1;
+    if (!keep_fresh(s, lane)) return 0;
+    node = candidates_take(&lane->found);
     if (node == UINT32_MAX) return end_walk(s, lane, err);
+    if (is_by_blocks(s, lane)) visited_add(&lane->visited, node);
     lane->node = node;
     lane->stage = HNSW_EXPAND;
     return 0;
@@ -368,15 +391,19 @@ static int step(struct hnsw_search *s, struct hnsw_lane *lane, uint64_t *done, s
 
     switch (lane->stage) {
     case HNSW_IDLE:
-        begin_query(s, lane);
         *done += 1;
-        return 0;
+        return begin_query(s, lane, err);
     case HNSW_DESCEND:
-        *done += descend(s, lane);
-        return 0;
+        return descend(s, lane, done, err);
     case HNSW_EXPAND:
-        expand(s, lane);
-        return 0;
+        if (!is_by_blocks(s, lane)) {
+            expand(s, lane);
+            return 0;
+        }
+        *done += BLOCK_CODES;
+        if (expand_block(s, lane, err) != 0) return -1;
+        lane->has_distances = true;
+        return score(s, lane, err);
     case HNSW_SCORE:
         *done += lane->fresh_count + 1;
         return score(s, lane, err);

@@ -18,13 +18,16 @@ enum {
     HNSW_SEEDS = 32,
 };
 
-/* What a query walks by. */
+/* What a query walks by: hnsw_oracle.c. */
 struct hnsw_oracle {
     struct oracle base; /* first */
+    const struct hnsw *h;
     dense_pair_f32_fn *pair;
     const float *query;
     struct hnsw_turn turn;
-    bool is_exact; /* its distances are those of the segment's rows, bit for bit */
+    struct oracle *codes; /* NULL: by vectors */
+    const float *rows;    /* of the segment, at one place, to prefetch; NULL: it has none */
+    bool is_exact;        /* its distances are those of the segment's rows, bit for bit */
 };
 
 enum hnsw_stage {
@@ -46,15 +49,17 @@ struct hnsw_lane {
     const struct hnsw_oracle *oracle;
     enum hnsw_stage stage;
     enum hnsw_way way;
-    uint32_t ef;       /* open nodes that it keeps at least */
-    float range;       /* what is nearer it keeps besides; -inf: nothing */
-    uint32_t level;    /* at which it is, and */
-    uint32_t node;     /* the node at hand */
-    float distance;    /* DESCEND: of the node */
-    uint32_t scan_row; /* SCAN: the next one */
+    uint32_t ef;        /* open nodes that it keeps at least */
+    float range;        /* what is nearer it keeps besides; -inf: nothing */
+    uint32_t level;     /* at which it is, and */
+    uint32_t node;      /* the node at hand */
+    float distance;     /* DESCEND: of the node */
+    uint32_t scan_row;  /* SCAN: the next one */
+    bool has_distances; /* SCORE: those of the fresh ones are at hand */
     uint32_t fresh_count;
     uint32_t fresh[HNSW_FRESH_MAX]; /* nodes, and whether they are shut */
     struct candidates found;
+    struct candidates measured; /* by blocks: nodes that were looked at, by their true distance */
     struct visited visited;
 };
 
@@ -80,6 +85,14 @@ static inline bool hnsw_is_shut(const struct hnsw_search *s, uint32_t node)
     uint32_t row = s->h->rows[node];
     return s->desc.gate.shut_word(s->desc.gate.ctx, row / 64 * 64) >> (row % 64) & 1;
 }
+
+/* hnsw_oracle.c */
+/* Distances of nodes, which may have marks; at most HNSW_FRESH_MAX. */
+int hnsw_measure(const struct hnsw_oracle *o, const uint32_t *nodes, uint32_t count, float *out,
+                 struct error *err);
+void hnsw_prefetch(const struct hnsw_oracle *o, uint32_t node);
+/* Links and what is beside them. */
+void hnsw_prefetch_links(const struct hnsw_oracle *o, uint32_t node);
 
 /* hnsw_gate.c */
 /* Look whether some nodes are shut: how many are open, and which of them a walk may begin at. */

@@ -68,6 +68,8 @@ float ivf_list_bound(const struct ivf_oracle *o, uint32_t list, float centroid_d
     case METRIC_VALUE_DISTANCE:
         left = sqrtf(centroid_distance) * (1 - SLACK) - radius;
         return left > 0 ? left * left * (1 - SLACK) : 0;
+    case METRIC_VALUE_MEASURE:
+        break;
     case METRIC_VALUE_ANGLE:
         left = sqrtf(2 * centroid_distance) * (1 - SLACK) - radius - SLACK;
         return left > 0 ? left * left / 2 * (1 - SLACK) : 0;

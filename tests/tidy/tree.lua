@@ -196,6 +196,8 @@ return {
       ["hnsw_gate.c"] = "searching where many rows are shut",
       ["hnsw_insert.c"] = "a batch of nodes into a graph",
       ["hnsw_neighbors.[ch]"] = "which of the rows near to one become its neighbours",
+      ["hnsw_oracle.c"] = "distances between a query and the nodes of a graph",
+      ["hnsw_pack.c"] = "the vectors of a graph as codes, and the codes of neighbours as blocks",
       ["hnsw_search.[ch]"] = "a search over a graph: some queries in flight, in turn",
       ["index_build.c"] = "all phases of a build on one thread",
       ["index_build.h"] = "an index is built in phases of pieces that any thread may run",

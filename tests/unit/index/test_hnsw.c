@@ -12,18 +12,22 @@ struct setting {
     uint32_t rows, dim, groups;
     double m, ef_construction;
     unsigned metric;
+    struct quantizer_spec quantizer;
+    double fast;
 };
 
 static struct index_build_desc desc_of(const struct setting *s, struct alloc *a,
                                        const struct test_vectors *v, struct index_params *params)
 {
     index_params_init(&index_hnsw, params);
+    params->values[HNSW_FAST] = s->fast;
     if (s->m > 0) params->values[HNSW_M] = s->m;
     if (s->ef_construction > 0) params->values[HNSW_EF_CONSTRUCTION] = s->ef_construction;
     return (struct index_build_desc){.alloc = a,
                                      .kernels = kernels_active(),
                                      .vectors = &v->source,
                                      .params = params,
+                                     .quantizer = s->quantizer,
                                      .metric = (enum metric)s->metric,
                                      .row_count = v->row_count,
                                      .seed = 9};
@@ -69,9 +73,15 @@ static void most_of_the_nearest_are_found(void **state)
 {
     (void)state;
     const struct setting settings[] = {
-        {4000, 96, 40, 0, 0, METRIC_L2},     {4000, 96, 40, 0, 0, METRIC_IP},
-        {4000, 65, 40, 0, 0, METRIC_COSINE}, {4000, 3, 40, 4, 40, METRIC_L2},
-        {4000, 96, 40, 64, 40, METRIC_L2},
+        {4000, 96, 40, 0, 0, METRIC_L2, {0}, 0},
+        {4000, 96, 40, 0, 0, METRIC_IP, {0}, 0},
+        {4000, 65, 40, 0, 0, METRIC_COSINE, {0}, 0},
+        {4000, 3, 40, 4, 40, METRIC_L2, {0}, 0},
+        {4000, 96, 40, 64, 40, METRIC_L2, {0}, 0},
+        {4000, 96, 40, 0, 0, METRIC_L2, {QUANTIZER_SQ8, 0}, 0},
+        {4000, 96, 40, 0, 0, METRIC_IP, {QUANTIZER_RABITQ, 4}, 0},
+        {4000, 100, 40, 0, 0, METRIC_COSINE, {QUANTIZER_RABITQ, 1}, 1},
+        {4000, 100, 40, 20, 0, METRIC_L2, {QUANTIZER_POLARVEC, 4}, 1},
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         struct test_vectors v;
@@ -103,9 +113,12 @@ static void assert_same_image(const struct built_index *a, const struct built_in
 static void a_build_has_one_result(void **state)
 {
     (void)state;
-    const struct setting settings[] = {{3000, 70, 10, 8, 40, METRIC_COSINE},
-                                       {3000, 8, 10, 8, 40, METRIC_IP}};
-    for (size_t i = 0; i < 2; i++) {
+    const struct setting settings[] = {
+        {3000, 70, 10, 8, 40, METRIC_COSINE, {0}, 0},
+        {3000, 8, 10, 8, 40, METRIC_IP, {0}, 0},
+        {1000, 70, 10, 8, 40, METRIC_L2, {QUANTIZER_RABITQ, 1}, 1},
+    };
+    for (size_t i = 0; i < 3; i++) {
         struct test_vectors v;
         struct built_index first, other;
         struct rng r;
@@ -130,7 +143,7 @@ static void graphs_of_any_size_are_whole(void **state)
     (void)state;
     const uint32_t sizes[] = {1, 2, 3, 4, 5, 16, 17, 33, 64, 300, 1500};
     for (size_t i = 0; i < 3 * sizeof sizes / sizeof *sizes; i++) {
-        struct setting s = {sizes[i / 3], i % 2 ? 64 : 4, 0, i % 3 ? 2 : 16, 10, METRIC_L2};
+        struct setting s = {sizes[i / 3], i % 2 ? 64 : 4, 0, i % 3 ? 2 : 16, 10, METRIC_L2, {0}, 0};
         struct test_vectors v;
         struct built_index b;
         struct error err = {0};
@@ -153,7 +166,7 @@ static void extreme_vectors_are_rows_too(void **state)
     (void)state;
     const float sizes[] = {0, 1e-30f, 1e-20f, 1, 1e18f, 3e38f};
     for (unsigned metric = METRIC_IP; metric <= METRIC_COSINE; metric++) {
-        struct setting s = {600, 64, 0, 8, 20, metric};
+        struct setting s = {600, 64, 0, 8, 20, metric, {0}, 0};
         struct test_vectors v;
         struct built_index b;
         struct error err = {0};
@@ -198,12 +211,14 @@ static int build_and_check(void *ctx, struct error *err)
 static void running_out_of_memory_leaves_nothing(void **state)
 {
     (void)state;
-    struct sweep s = {.alloc = alloc_create(NULL, 0), .setting = {90, 64, 0, 4, 8, METRIC_COSINE}};
+    struct sweep s = {.alloc = alloc_create(NULL, 0),
+                      .setting = {90, 64, 0, 4, 8, METRIC_COSINE, {QUANTIZER_SQ8, 0}, 1}};
     struct rng r;
     rng_init(&r, 8);
     test_vectors_make(&s.vectors, &r, s.setting.rows, s.setting.dim, 0);
     oom_sweep(s.alloc, build_and_check, &s);
     test_vectors_scatter(&s.vectors);
+    s.setting.quantizer.kind = QUANTIZER_RAW;
     oom_sweep(s.alloc, build_and_check, &s);
     test_vectors_drop(&s.vectors);
     alloc_destroy(s.alloc);
@@ -214,7 +229,7 @@ static void running_out_of_memory_leaves_nothing(void **state)
 static void damaged_numbers_are_refused(void **state)
 {
     (void)state;
-    struct setting s = {500, 8, 0, 4, 10, METRIC_L2};
+    struct setting s = {500, 8, 0, 4, 10, METRIC_L2, {0}, 0};
     struct test_vectors v;
     struct built_index b;
     struct error err = {0};
@@ -228,8 +243,8 @@ static void damaged_numbers_are_refused(void **state)
         if (b.sections[i].kind == HNSW_SECTION_VECTORS) continue;
         for (size_t j = 0; j < b.sections[i].bytes / 4; j += 37 * test_stride()) {
             uint32_t old = words[j];
-            bool is_reserved =
-                b.sections[i].kind == HNSW_SECTION_HEAD && (j == 5 || j > 6u + 4u /* levels */);
+            bool is_reserved = b.sections[i].kind == HNSW_SECTION_HEAD &&
+                               (j == 5 || j > 6u + 4u /* levels, layout */);
             words[j] = b.sections[i].kind == HNSW_SECTION_ROWS ? words[(j + 1) % 500] : 0xfffffffe;
             b.index = NULL;
             if (is_reserved) {
@@ -259,7 +274,7 @@ static struct index_section *section_of(struct built_index *b, uint32_t kind)
 static void a_check_finds_what_is_lost(void **state)
 {
     (void)state;
-    struct setting s = {500, 8, 0, 4, 10, METRIC_L2};
+    struct setting s = {500, 8, 0, 4, 10, METRIC_L2, {0}, 0};
     struct test_vectors v;
     struct built_index b;
     struct error err = {0};

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hnsw_oracle.c — distances between a query and the nodes of a graph: by the vectors that the index
+ * has, or by its codes. */
+#include <math.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "index/hnsw_search.h"
+#include "quant/quantizer.h"
+
+enum {
+    VECTOR_FLOATS =
+        128, /* prefetched of one: the processor sees the stream, and fetches the rest */
+    CODE_BYTES = 512,
+    LINE_FLOATS = 16,
+    LINE_BYTES = 64,
+};
+
+size_t hnsw_oracle_bytes(const struct index *index, uint32_t dim)
+{
+    const struct hnsw *h = (const struct hnsw *)index;
+    size_t codes = h->quantizer ? h->quantizer->vtab->oracle_bytes(dim) : 0;
+    return align_up(sizeof(struct hnsw_oracle), ALIGN_VECTOR) + align_up(codes, ALIGN_VECTOR);
+}
+
+static void begin_vectors(struct hnsw_oracle *o, const struct oracle_desc *desc)
+{
+    o->pair = metric_kernels(o->h->metric, desc->kernels).pair;
+    o->turn = (struct hnsw_turn){0, 1};
+    switch (metric_find(o->h->metric)->value) {
+    case METRIC_VALUE_DISTANCE:
+    case METRIC_VALUE_MEASURE:
+        break;
+    case METRIC_VALUE_PRODUCT:
+        o->turn.factor = -1;
+        break;
+    case METRIC_VALUE_ANGLE:
+        o->is_exact = false;
+        o->turn = (struct hnsw_turn){1, desc->query.norm > 0 ? -1 / desc->query.norm : 0};
+        break;
+    }
+}
+
+struct oracle *hnsw_oracle_init(const struct index *index, void *memory,
+                                const struct oracle_desc *desc)
+{
+    static const struct oracle_ops none = {0};
+    const struct hnsw *h = (const struct hnsw *)index;
+    struct hnsw_oracle *o = (struct hnsw_oracle *)memory;
+    uint8_t *room = (uint8_t *)memory + align_up(sizeof *o, ALIGN_VECTOR);
+    struct oracle_desc codes = *desc;
+
+    *o = (struct hnsw_oracle){
+        .base = {&none, h->dim * (uint32_t)sizeof(float)},
+        .h = h,
+        .query = desc->query.vector,
+        .rows = desc->vectors->all,
+        .is_exact = h->layout == HNSW_BY_VECTORS,
+    };
+    if (h->layout == HNSW_BY_VECTORS) {
+        begin_vectors(o, desc);
+        return &o->base;
+    }
+    codes.quantizer = h->quantizer;
+    codes.codes = h->codes;
+    o->codes = h->quantizer->vtab->oracle_init(room, &codes);
+    o->base.row_bytes = o->codes->row_bytes;
+    return &o->base;
+}
+
+void hnsw_prefetch(const struct hnsw_oracle *o, uint32_t node)
+{
+    const struct hnsw *h = o->h;
+
+    node &= CANDIDATE_NODE;
+    if (o->codes) {
+        const uint8_t *code = h->codes.codes + node * h->codes.stride;
+        for (size_t i = 0; i < h->codes.stride && i < CODE_BYTES; i += LINE_BYTES)
+            __builtin_prefetch(code + i);
+        return;
+    }
+    const float *vector = hnsw_vector(h, node);
+    for (uint32_t i = 0; i < h->vector_floats && i < VECTOR_FLOATS; i += LINE_FLOATS)
+        __builtin_prefetch(vector + i);
+}
+
+void hnsw_prefetch_links(const struct hnsw_oracle *o, uint32_t node)
+{
+    const struct hnsw *h = o->h;
+    const uint32_t *links = h->links + (size_t)node * h->link_places;
+
+    __builtin_prefetch(links);
+    __builtin_prefetch(links + LINE_FLOATS);
+    if (h->layout != HNSW_BY_BLOCKS) return;
+    const uint8_t *block = h->blocks + node * h->block_count * h->block_bytes;
+    for (size_t i = 0; i < h->block_bytes && i < CODE_BYTES; i += LINE_BYTES)
+        __builtin_prefetch(block + i);
+    if (!o->rows) return;
+    const float *row = o->rows + (size_t)h->rows[node] * h->dim;
+    for (uint32_t i = 0; i < h->dim && i < VECTOR_FLOATS; i += LINE_FLOATS)
+        __builtin_prefetch(row + i);
+}
+
+int hnsw_measure(const struct hnsw_oracle *o, const uint32_t *nodes, uint32_t count, float *out,
+                 struct error *err)
+{
+    uint32_t plain[HNSW_FRESH_MAX];
+
+    if (!o->codes) {
+        for (uint32_t i = 0; i < count; i++) {
+            const float *vector = hnsw_vector(o->h, nodes[i] & CANDIDATE_NODE);
+            out[i] = hnsw_distance(o->turn, o->pair(o->query, vector, o->h->dim));
+        }
+        return 0;
+    }
+    CHECK(count <= HNSW_FRESH_MAX);
+    for (uint32_t i = 0; i < count; i++) plain[i] = nodes[i] & CANDIDATE_NODE;
+    return oracle_gather(o->codes, plain, count, out, err);
+}
