@@ -97,13 +97,18 @@ void coded_encode(const struct quantizer *q, const float *vectors, const float *
 size_t coded_block_bytes(const struct quantizer *q);
 void coded_pack_block(const struct quantizer *q, const float *center, const float *const *vectors,
                       uint32_t count, uint8_t *block);
+uint32_t coded_turned_floats(const struct quantizer *q);
+void coded_turn(const struct quantizer *q, const float *vector, float *turned);
+void coded_pack_turned(const struct quantizer *q, const float *center, const float *const *turned,
+                       uint32_t count, uint8_t *block);
 size_t coded_oracle_bytes(uint32_t dim);
 struct oracle *coded_oracle_init(void *memory, const struct oracle_desc *desc);
 
 #define CODED_VTAB_REST                                                                            \
     .takes = coded_takes, .destroy = coded_destroy, .save = coded_save, .center = coded_center,    \
     .row_bytes = coded_row_bytes, .encode = coded_encode, .block_bytes = coded_block_bytes,        \
-    .pack_block = coded_pack_block, .oracle_bytes = coded_oracle_bytes,                            \
+    .pack_block = coded_pack_block, .turned_floats = coded_turned_floats, .turn = coded_turn,      \
+    .pack_turned = coded_pack_turned, .oracle_bytes = coded_oracle_bytes,                          \
     .oracle_init = coded_oracle_init
 
 /* A vector as codes tell of it: out[i] = vector[i] * factor, 0 from dim up to width. */

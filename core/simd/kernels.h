@@ -102,6 +102,7 @@ struct simd_kernels {
     quant_dot_fn *quant_dot;
     quant_scan_fn *quant_scan;
     quant_rotate_fn *quant_rotate;
+    quant_sign_fn *quant_sign;
 #define BYTES_SLOTS(op, OP, type, TYPE) struct bytes_forms bytes_##op##_##type;
     BYTES_KERNELS(BYTES_SLOTS)
 #undef BYTES_SLOTS

@@ -227,4 +227,31 @@ void quant_rotate_avx2(float *vector, size_t dim, const uint64_t *signs, size_t 
     }
     if (span < dim) scale_by(vector, dim, 1 / quant_rotate_excess(round_count));
 }
+
+INLINE float sum_floats(__m256 x)
+{
+    __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+}
+
+void quant_sign_avx2(const float *vector, const float *center, size_t dim, uint64_t *bits,
+                     struct quant_signs *out)
+{
+    const __m256 minus = _mm256_set1_ps(-0.0f), zero = _mm256_setzero_ps();
+    __m256 square = zero, length = zero, part = zero, sign = zero;
+
+    for (size_t i = 0; i < dim; i += LANES) {
+        __m256 c = _mm256_loadu_ps(center + i), r = _mm256_sub_ps(_mm256_loadu_ps(vector + i), c);
+        __m256 up = _mm256_cmp_ps(r, zero, _CMP_GE_OQ);
+        uint64_t byte = (uint64_t)_mm256_movemask_ps(up);
+        bits[i / 64] = i % 64 ? bits[i / 64] | byte << (i % 64) : byte;
+        square = _mm256_fmadd_ps(r, r, square);
+        length = _mm256_add_ps(length, _mm256_andnot_ps(minus, r));
+        part = _mm256_fmadd_ps(c, r, part);
+        sign = _mm256_add_ps(sign, _mm256_xor_ps(c, _mm256_andnot_ps(up, minus)));
+    }
+    *out = (struct quant_signs){sum_floats(square), sum_floats(length), sum_floats(part),
+                                sum_floats(sign)};
+}
 #endif

@@ -159,4 +159,23 @@ void quant_rotate_avx512(float *vector, size_t dim, const uint64_t *signs, size_
     }
     if (span < dim) scale_by(vector, dim, 1 / quant_rotate_excess(round_count));
 }
+
+void quant_sign_avx512(const float *vector, const float *center, size_t dim, uint64_t *bits,
+                       struct quant_signs *out)
+{
+    const __m512 minus = _mm512_set1_ps(-0.0f), zero = _mm512_setzero_ps();
+    __m512 square = zero, length = zero, part = zero, sign = zero;
+
+    for (size_t i = 0; i < dim; i += LANES) {
+        __m512 c = _mm512_loadu_ps(center + i), r = _mm512_sub_ps(_mm512_loadu_ps(vector + i), c);
+        __mmask16 up = _mm512_cmp_ps_mask(r, zero, _CMP_GE_OQ);
+        bits[i / 64] = i % 64 ? bits[i / 64] | (uint64_t)up << (i % 64) : (uint64_t)up;
+        square = _mm512_fmadd_ps(r, r, square);
+        length = _mm512_add_ps(length, _mm512_abs_ps(r));
+        part = _mm512_fmadd_ps(c, r, part);
+        sign = _mm512_add_ps(sign, _mm512_mask_xor_ps(c, (__mmask16)~up, c, minus));
+    }
+    *out = (struct quant_signs){_mm512_reduce_add_ps(square), _mm512_reduce_add_ps(length),
+                                _mm512_reduce_add_ps(part), _mm512_reduce_add_ps(sign)};
+}
 #endif

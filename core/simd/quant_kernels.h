@@ -21,6 +21,8 @@
  *             turned by 45 degrees against its fellow of the second (a step of Kac's walk), whose
  *             length is mended at the very end.  Additions, and products with one number, in a
  *             fixed order: the same bits at every level.
+ * SIGNS       What a 1-bit code of the residual r = x - c is made of: bit i is r_i >= 0; with sums as
+ *             dense_f32_error_factor counts their roundings.
  * ARGUMENTS   Tables and digits are aligned to 64; rows, codes and vectors need no alignment.
  *             Counts may be 0.
  * THREADS     Kernels are pure.
@@ -59,6 +61,16 @@ typedef void quant_scan_fn(const uint8_t *tables, const uint8_t *codes, size_t g
 /* A vector of dim components, in place; signs: bits of dim / 64 words a round, 1 = flip. */
 typedef void quant_rotate_fn(float *vector, size_t dim, const uint64_t *signs, size_t round_count);
 
+struct quant_signs {
+    float square;      /* sum of r_i * r_i */
+    float length;      /* sum of |r_i| */
+    float center_part; /* sum of c_i * r_i */
+    float center_sign; /* sum of c_i, or -c_i where the bit is 0 */
+};
+/* dim / 64 words of bits. */
+typedef void quant_sign_fn(const float *vector, const float *center, size_t dim, uint64_t *bits,
+                           struct quant_signs *out);
+
 /* The components that a round's transform takes: the largest power of two. */
 static inline size_t quant_rotate_span(size_t dim)
 {
@@ -79,10 +91,12 @@ static inline float quant_rotate_excess(size_t round_count)
 quant_dot_fn quant_dot_serial;
 quant_scan_fn quant_scan_serial;
 quant_rotate_fn quant_rotate_serial;
+quant_sign_fn quant_sign_serial;
 #if defined(__x86_64__)
 quant_dot_fn quant_dot_avx2, quant_dot_vnni;
 quant_scan_fn quant_scan_avx2, quant_scan_avx512;
 quant_rotate_fn quant_rotate_avx2, quant_rotate_avx512;
+quant_sign_fn quant_sign_avx2, quant_sign_avx512;
 #endif
 
 #endif

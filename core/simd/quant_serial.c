@@ -30,16 +30,16 @@ void quant_dot_serial(const struct code_query *query, unsigned bits, const uint8
 {
     for (size_t r = 0; r < row_count; r++) {
         const uint8_t *chunk = rows + r * row_stride;
-        int32_t high = 0, low = 0;
+        uint32_t high = 0, low = 0;
         for (size_t i = 0; i < query->stride; i += QUANT_CHUNK, chunk += 8 * (size_t)bits) {
             const int8_t *digits = query->digits + 2 * i;
             for (size_t j = 0; j < QUANT_CHUNK; j++) {
                 int32_t code = (int32_t)code_at(chunk, bits, j);
-                high += code * digits[j];
-                low += code * digits[QUANT_CHUNK + j];
+                high += (uint32_t)(code * digits[j]);
+                low += (uint32_t)(code * digits[QUANT_CHUNK + j]);
             }
         }
-        out[r] = high * CODE_BASE + low;
+        out[r] = (int32_t)(high * CODE_BASE + low);
     }
 }
 
@@ -84,4 +84,29 @@ void quant_rotate_serial(float *vector, size_t dim, const uint64_t *signs, size_
     }
     const float mend = 1 / quant_rotate_excess(round_count);
     for (size_t i = 0; span < dim && i < dim; i++) vector[i] *= mend;
+}
+
+/* Eight lanes, as dense_f32_error_factor allows. */
+void quant_sign_serial(const float *vector, const float *center, size_t dim, uint64_t *bits,
+                       struct quant_signs *out)
+{
+    float square[8] = {0}, length[8] = {0}, part[8] = {0}, sign[8] = {0};
+
+    memset(bits, 0, dim / 8);
+    for (size_t i = 0; i < dim; i++) {
+        float c = center[i], r = vector[i] - c;
+        uint64_t bit = r >= 0;
+        bits[i / 64] |= bit << (i % 64);
+        square[i % 8] += r * r;
+        length[i % 8] += fabsf(r);
+        part[i % 8] += c * r;
+        sign[i % 8] += bit ? c : -c;
+    }
+    *out = (struct quant_signs){0};
+    for (size_t i = 0; i < 8; i++) {
+        out->square += square[i];
+        out->length += length[i];
+        out->center_part += part[i];
+        out->center_sign += sign[i];
+    }
 }

@@ -289,6 +289,38 @@ static void rows_are_the_same_however_they_are_read(void **state)
     }
 }
 
+/* Who packs many blocks turns its vectors once: the same blocks. */
+static void blocks_of_turned_vectors_are_the_same(void **state)
+{
+    static float turned[BLOCK_CODES + 1][DIM_MAX];
+    static _Alignas(64) uint8_t block[BLOCK_CODES * STRIDE_MAX + 512];
+    struct fixture *t = fixture;
+    struct rng r;
+    (void)state;
+    rng_init(&r, 28);
+    t->kernels = *kernels_active();
+    for (size_t i = 0; i < SPEC_COUNT * 3; i++) {
+        const float *vectors[BLOCK_CODES];
+        uint32_t count = i % 2 ? BLOCK_CODES : 21;
+        draw_rows(t, &r, metrics[i % 3], 200);
+        for (uint32_t j = 0; j < 200; j++) t->values[j] = i % 4 ? 0 : 1e30f;
+        set_up(t, specs[i / 3]);
+        const struct quantizer_vtab *v = t->quantizer->vtab;
+        assert_true(v->turned_floats(t->quantizer) <= DIM_MAX);
+        for (uint32_t row = 0; row < BLOCK_CODES; row++) {
+            vectors[row] = vector_at(t, row);
+            v->turn(t->quantizer, vectors[row], turned[row]);
+        }
+        v->pack_block(t->quantizer, t->center, vectors, count, t->blocks);
+        for (uint32_t row = 0; row < BLOCK_CODES; row++) vectors[row] = turned[row];
+        v->turn(t->quantizer, t->center, turned[BLOCK_CODES]);
+        v->pack_turned(t->quantizer, turned[BLOCK_CODES], vectors, count, block);
+        assert_memory_equal(block + 64, t->blocks + 64, v->block_bytes(t->quantizer) - 64);
+        assert_memory_equal(block + 4, t->blocks + 4, 60); /* but for the center's norm */
+        tear_down(t);
+    }
+}
+
 /* A row that cannot be told of comes first, and who looks closer finds it. */
 static void odd_rows_and_queries_are_told_of_safely(void **state)
 {
@@ -511,6 +543,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(estimates_have_no_bias_and_keep_their_bounds),
     cmocka_unit_test(every_level_tells_the_same),
     cmocka_unit_test(rows_are_the_same_however_they_are_read),
+    cmocka_unit_test(blocks_of_turned_vectors_are_the_same),
     cmocka_unit_test(odd_rows_and_queries_are_told_of_safely),
     cmocka_unit_test(the_nearest_are_among_the_first),
     cmocka_unit_test(saved_and_opened_it_is_the_same),

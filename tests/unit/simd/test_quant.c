@@ -190,10 +190,56 @@ static void rotation_keeps_lengths_and_angles(void **state)
     for_each_level(check_all_rotations);
 }
 
+static void check_signs(const struct simd_kernels *k, struct rng *r, size_t dim)
+{
+    float *x = malloc(dim * sizeof *x), *c = malloc(dim * sizeof *c);
+    uint64_t *bits = malloc(dim / 8);
+    struct quant_signs out;
+    double square = 0, length = 0, part = 0, sign = 0, parts = 0, centers = 0;
+    assert_true(x && c && bits);
+    for (size_t i = 0; i < dim; i++) {
+        c[i] = rng_normal(r);
+        x[i] = i % 7 ? c[i] + rng_normal(r) : c[i];
+    }
+    k->quant_sign(x, c, dim, bits, &out);
+    for (size_t i = 0; i < dim; i++) {
+        float rest = x[i] - c[i];
+        assert_int_equal(bits[i / 64] >> (i % 64) & 1, rest >= 0);
+        square += (double)rest * (double)rest;
+        length += fabs((double)rest);
+        part += (double)c[i] * (double)rest;
+        parts += fabs((double)c[i] * (double)rest);
+        sign += rest >= 0 ? (double)c[i] : -(double)c[i];
+        centers += fabs((double)c[i]);
+    }
+    double factor = dense_f32_error_factor(dim);
+    assert_true(fabs((double)out.square - square) <= factor * square);
+    assert_true(fabs((double)out.length - length) <= factor * length);
+    assert_true(fabs((double)out.center_part - part) <= factor * parts);
+    assert_true(fabs((double)out.center_sign - sign) <= factor * centers);
+    free(x);
+    free(c);
+    free(bits);
+}
+
+static void check_all_signs(const struct simd_kernels *k)
+{
+    struct rng r;
+    rng_init(&r, 10);
+    for (size_t i = 0; i < DIM_COUNT; i++) check_signs(k, &r, dims[i]);
+}
+
+static void signs_are_those_of_the_residual(void **state)
+{
+    (void)state;
+    for_each_level(check_all_signs);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(products_are_exact_integers),
     cmocka_unit_test(sums_of_tables_are_exact_integers),
     cmocka_unit_test(rotation_keeps_lengths_and_angles),
+    cmocka_unit_test(signs_are_those_of_the_residual),
 };
 
 TEST_MAIN(tests)
