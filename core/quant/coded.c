@@ -164,7 +164,7 @@ static int draw_sample(struct sample *s, const struct coded *q,
 /* How many deviations from the mean are worth a code of so many bits. */
 static double deviations_of(uint32_t bits)
 {
-    return bits >= 8 ? 6 : 1 + 0.5 * bits;
+    return bits >= 8 ? 5 : 1 + 0.5 * bits;
 }
 
 static void learn(struct coded *q, const struct sample *s)

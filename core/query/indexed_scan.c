@@ -62,6 +62,10 @@ double indexed_cost_us(const struct indexed_parts *p, const struct view *v,
         if (!p->list[i]) continue;
         double steps = effort_of(p->list[i], options, k) * WALK_STEPS;
         double rows = v->parts[i].row_count;
+        if (segment_index_get(p->list[i])->kind->is_of_codes) {
+            cost += rows * v->dim / STEP_BYTES_PER_US; /* all codes, one after another */
+            continue;
+        }
         cost += (steps < rows ? steps : rows) * step_us;
     }
     return cost;

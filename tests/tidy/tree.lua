@@ -179,7 +179,6 @@ return {
       ["candidates.h"] = "the nodes that a walk over a graph has found, nearest first",
       ["flat.c"] = "every row, by its exact distance",
       ["index_auto.[ch]"] = "which index suits so many vectors, where nobody wants to choose",
-      ["flat_codes.[ch]"] = "a flat index with a quantizer: every row, told of by codes first",
       ["ivf.c"] = "the kind ivf, and distances between queries and lists",
       ["ivf.h"] = "what the files of the kind ivf share: rows in lists around centroids",
       ["ivf_build.[ch]"] = "centroids, every row to its list, what is kept of each list",
