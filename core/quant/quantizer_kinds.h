@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quantizer_kinds.h — the list of quantizers.  To add one: a file, and a line here. */
+/* quantizer_kinds.h — the list of quantizers.  To add one: a file, and a name at the end here: the
+ * places are in files (docs/FORMAT.md). */
 #ifndef QUANT_QUANTIZER_KINDS_H
 #define QUANT_QUANTIZER_KINDS_H
 
