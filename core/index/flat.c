@@ -13,7 +13,8 @@
  *             measured first.  Data of which too many rows come through (all alike, or a list
  *             that is nearly as long as the block) are scanned, and so are the next blocks, twice
  *             as many each time that this happens again.  Built with a quantizer (flat_codes.c), it
- *             is the same search, by an oracle that nominates out of codes.
+ *             is the same search, by an oracle that nominates out of codes; or flat_ranked.c's,
+ *             where the caller says how many rows are measured.
  * INVARIANTS  (1) The state is a block and the first query whose turn it is; how the block is read
  *                 is decided with its first query.
  *             (2) A row's distance is the same bits however it is read.
@@ -26,6 +27,7 @@
 #include <math.h>
 
 #include "index/flat_codes.h"
+#include "index/flat_ranked.h"
 
 enum {
     BLOCK_ROWS_MAX = 1024,
@@ -43,7 +45,7 @@ enum {
 };
 
 struct flat_search {
-    struct index_search_desc desc;
+    struct index_search_desc desc;   /* first, as in flat_ranked.c */
     uint32_t block_rows;             /* of a full block */
     uint32_t sift_rows;              /* of a full block that is sifted */
     uint32_t row;                    /* the first of the block in work */
@@ -65,7 +67,7 @@ _Static_assert((int)QUERY_GROUP <= (int)ORACLE_BLOCK_MAX, "an oracle takes a gro
 static size_t flat_search_bytes(const struct index *index, const struct index_options *options,
                                 size_t k, size_t query_count)
 {
-    (void)index, (void)options, (void)k, (void)query_count;
+    if (flat_is_ranked(index, options)) return flat_ranked_bytes(index, options, k, query_count);
     return sizeof(struct flat_search);
 }
 
@@ -76,6 +78,11 @@ static void flat_begin(void *search, const struct index_search_desc *desc)
     uint32_t bytes = is_batch ? BATCH_BLOCK_BYTES : BLOCK_BYTES;
     uint32_t rows = bytes / desc->queries[0].oracle->row_bytes;
     uint32_t most = is_batch ? BATCH_ROWS_MAX : BLOCK_ROWS_MAX;
+
+    if (flat_is_ranked(desc->index, &desc->options)) {
+        flat_ranked_begin(search, desc);
+        return;
+    }
     s->desc = *desc;
     s->block_rows = rows < 1 ? 1 : rows > most ? most : rows;
     s->row = desc->row_first;
@@ -378,6 +385,9 @@ static enum index_state flat_advance(void *search, uint64_t distance_max, struct
 {
     struct flat_search *s = (struct flat_search *)search;
     uint64_t done = 0;
+
+    if (flat_is_ranked(s->desc.index, &s->desc.options))
+        return flat_ranked_advance(search, distance_max, err);
     while (s->row < s->desc.row_end) {
         if (done > 0 && done >= distance_max) return INDEX_MORE;
         if (s->query == 0) begin_block(s);

@@ -3,7 +3,8 @@
  *
  * WHAT        Turned: the grid of odd halves is laid over the residual in a few sizes around the
  *             one that is best for normal numbers, and the size at the smallest angle is kept.  For
- *             one bit any size gives the signs, and their sums are all that is needed.  Scaled: each component to the nearest step.
+ *             one bit any size gives the signs, and a few sums are all that is needed.  Scaled:
+ *             each component to the nearest step.
  * WHY SO      All sizes would be tried by sorting where components cross to the next code; a few
  *             come as near as a thousandth of the angle, at a tenth of the time.
  * INVARIANTS  (1) A row's codes, adds, muls and spread depend on the row, the center and the level

@@ -21,8 +21,8 @@
  *             turned by 45 degrees against its fellow of the second (a step of Kac's walk), whose
  *             length is mended at the very end.  Additions, and products with one number, in a
  *             fixed order: the same bits at every level.
- * SIGNS       What a 1-bit code of the residual r = x - c is made of: bit i is r_i >= 0; with sums as
- *             dense_f32_error_factor counts their roundings.
+ * SIGNS       What a 1-bit code of the residual r = x - c is made of: bit i is r_i >= 0; and sums,
+ *             with roundings as dense_f32_error_factor counts them.
  * ARGUMENTS   Tables and digits are aligned to 64; rows, codes and vectors need no alignment.
  *             Counts may be 0.
  * THREADS     Kernels are pure.

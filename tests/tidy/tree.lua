@@ -178,6 +178,9 @@ return {
    ["core/index"] = {
       ["candidates.h"] = "the nodes that a walk over a graph has found, nearest first",
       ["flat.c"] = "every row, by its exact distance",
+      ["flat_codes.[ch]"] = "a flat index with a quantizer: every row, told of by codes first",
+      ["flat_ranked.[ch]"] =
+         "every row by its codes, and as many as the caller says by their exact distances",
       ["index_auto.[ch]"] = "which index suits so many vectors, where nobody wants to choose",
       ["ivf.c"] = "the kind ivf, and distances between queries and lists",
       ["ivf.h"] = "what the files of the kind ivf share: rows in lists around centroids",

@@ -375,6 +375,83 @@ static void nonsense_in_blocks_is_survived(void **state)
     }
 }
 
+/* Two queries from `query` on, ranked by codes, or scanned. */
+static void search_two(struct fixture *t, bool by_codes, size_t query, float oversample,
+                       uint64_t step, struct topk best[2])
+{
+    static _Alignas(64) uint8_t memory[2][2][ROOM], object[ROOM * 4];
+    struct index_options options = {.oversample = oversample};
+    struct index_query queries[2];
+    struct error err = {0};
+    enum index_state state = INDEX_MORE;
+
+    for (size_t j = 0; j < 2; j++) {
+        const float *vector = t->queries + (query + j) * DIM;
+        struct oracle_desc desc = {
+            .kernels = &t->kernels,
+            .query = {vector, dense_norm_f32(&t->kernels, vector, DIM)},
+            .vectors = &t->vectors,
+            .metric = t->metric,
+        };
+        struct oracle *exact = quantizer_raw.oracle_init(memory[j][0], &desc);
+        queries[j] = (struct index_query){exact, exact, &best[j], INFINITY};
+        if (by_codes) queries[j].oracle = index_flat.oracle_init(t->index, memory[j][1], &desc);
+    }
+    struct index_search_desc desc = {.index = by_codes ? t->index : NULL,
+                                     .queries = queries,
+                                     .query_count = 2,
+                                     .gate = {shut_word, t->shut, false},
+                                     .options = options,
+                                     .row_end = ROWS};
+    assert_true(index_flat.search_bytes(t->index, &options, K, 2) <= sizeof object);
+    index_flat.begin(object, &desc);
+    while (state == INDEX_MORE) state = index_flat.advance(object, step, &err);
+    assert_int_equal(state, INDEX_DONE);
+    for (size_t j = 0; j < 2; j++) topk_sort(&best[j]);
+}
+
+/* How many of what a scan finds are found; in small steps the same as at once, and none that is
+ * shut. */
+static size_t compare_two(struct fixture *t, size_t query, float oversample)
+{
+    struct candidate kept[3][2][K];
+    struct topk best[3][2]; /* in steps, at once, by a scan */
+    size_t same = 0;
+
+    for (size_t i = 0; i < 6; i++)
+        topk_init_at(&best[i / 2][i % 2], kept[i / 2][i % 2], K, by_row, NULL);
+    search_two(t, true, query, oversample, 1, best[0]);
+    search_two(t, true, query, oversample, UINT64_MAX, best[1]);
+    search_two(t, false, query, oversample, UINT64_MAX, best[2]);
+    assert_memory_equal(kept[0], kept[1], sizeof kept[0]);
+    for (size_t i = 0; i < 2 * K; i++) {
+        const struct candidate *found = &kept[0][i / K][i % K];
+        assert_int_not_equal(found->row / 64, 1);
+        for (size_t j = 0; j < K; j++)
+            same += memcmp(found, &kept[2][i / K][j], sizeof *found) == 0;
+    }
+    return same;
+}
+
+/* The more of the rows that codes rank, the more of the nearest; each by its exact distance. */
+static void the_caller_may_say_how_many_are_measured(void **state)
+{
+    static const float oversamples[] = {1, 2.5f, 1000};
+    struct fixture *t = fixture;
+    (void)state;
+    for (size_t i = 0; i < SPEC_COUNT; i++) {
+        size_t same[3] = {0};
+        set_up(t, specs[i], metrics[i % 3]);
+        memset(t->shut, 0, sizeof t->shut);
+        t->shut[1] = UINT64_MAX;
+        for (size_t o = 0; o < 3; o++)
+            for (size_t q = 0; q < QUERIES; q += 2) same[o] += compare_two(t, q, oversamples[o]);
+        assert_true(same[0] > QUERIES * K / 4 && same[0] <= same[1]);
+        assert_int_equal(same[2], QUERIES * K); /* that is all rows */
+        tear_down(t);
+    }
+}
+
 static int build_and_open(void *ctx, struct error *err)
 {
     struct fixture *t = fixture;
@@ -432,6 +509,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(any_order_of_pieces_gives_the_same_bytes),
     cmocka_unit_test(damaged_images_are_refused),
     cmocka_unit_test(nonsense_in_blocks_is_survived),
+    cmocka_unit_test(the_caller_may_say_how_many_are_measured),
     cmocka_unit_test(without_memory_nothing_is_left),
     cmocka_unit_test(it_says_what_it_can_be_built_with),
 };
