@@ -20,22 +20,18 @@
 #include "base/suggest.h"
 #include "codec/quote.h"
 
-#define CORE_METRICS "IP L2 COS COSINE"
-
 enum { LIST_BYTES = 160 }; /* what an error says there is */
 
 /* Words separated by one space, each kind with each metric, alone or with a quantizer. */
 static const struct {
     const char *kinds, *metrics, *quantizers;
 } planned[] = {
-    {"FLAT HNSW IVF SPANN DISKANN", CORE_METRICS, "SQ8 SQ4 PQ RABITQ POLARVEC"},
-    {"FLAT IVF", "HAMMING JACCARD", "BINARY"},
-    {"FLAT", "TANIMOTO DICE SORENSEN SORENSEN-DICE", "BINARY"},
-    {"FLAT HNSW",
+    {"FLAT HNSW IVF SPANN DISKANN", "IP L2 COS COSINE", "SQ8 SQ4 PQ RABITQ POLARVEC"},
+    {"IVF", "HAMMING HAMMING-BINARY JACCARD JACCARD-BINARY", ""},
+    {"HNSW",
      "L1 MANHATTAN CITYBLOCK HAVERSINE HAVERSINE-M GEO CORRELATION PEARSON HELLINGER WASSERSTEIN "
      "WASSERSTEIN-1D WASSERSTEIN1D EMD JENSEN-SHANNON JENSENSHANNON JS CHEBYSHEV CHEBYCHEV LINF",
      ""},
-    {"FLAT", "CANBERRA BRAY-CURTIS BRAYCURTIS", ""},
 };
 enum { PLANNED_COUNT = sizeof planned / sizeof *planned };
 
@@ -85,13 +81,6 @@ void index_mode_format(const struct index_mode *mode, char *out, size_t size)
 }
 
 /* ---- What is planned ---- */
-
-static bool is_planned_metric(struct slice word)
-{
-    for (size_t i = 0; i < PLANNED_COUNT; i++)
-        if (slice_is_word_of(word, planned[i].metrics)) return true;
-    return false;
-}
 
 /* "PQ" of "PQ16", but SQ8 as it is. */
 static bool is_planned_quantizer(struct slice word, const char *words)
@@ -237,8 +226,7 @@ static struct mode_words split(struct slice all)
     if (!dash) return w;
     w.kind.size = (size_t)(dash - all.data);
     w.metric = slice_of(dash + 1, all.size - w.kind.size - 1);
-    if (metric_find_mode((const char *)w.metric.data, w.metric.size) || is_planned_metric(w.metric))
-        return w;
+    if (metric_find_mode((const char *)w.metric.data, w.metric.size)) return w;
     size_t last = w.metric.size;
     while (last > 0 && w.metric.data[last - 1] != '-') last--;
     if (last == 0) return w;
@@ -247,8 +235,6 @@ static struct mode_words split(struct slice all)
     return w;
 }
 
-/* The quantizer's word.  Of 0 and 1, as metrics that count bits compare, "BINARY" is how they are
- * kept, and no quantizer of its own unless there is one. */
 static int read_quantizer(const struct mode_words *w, struct index_mode *mode, struct error *err)
 {
     struct quantizer_spec *spec = &mode->quantizer;
@@ -259,10 +245,7 @@ static int read_quantizer(const struct mode_words *w, struct index_mode *mode, s
         (spec->number < q->number_low || spec->number > q->number_high))
         return error_set(err, LYNSE_LIMIT, "index_mode: %s: %u, allowed are %u to %u", q->mode_word,
                          spec->number, q->number_low, q->number_high);
-    if (is_found && index_mode_makes_sense(mode)) return 0;
-    *spec = (struct quantizer_spec){QUANTIZER_RAW, 0};
-    if (slice_is_word_of(w->quantizer, "BINARY") && is_planned(w)) return 0;
-    return refuse(w, mode, err);
+    return is_found && index_mode_makes_sense(mode) ? 0 : refuse(w, mode, err);
 }
 
 int index_mode_parse(const char *text, struct index_mode *out, struct error *err)

@@ -44,7 +44,7 @@ static void a_memory_cap_shrinks_what_is_kept_in_memory(void **state)
     struct index_mode roomy = choose(METRIC_L2, 1000000, 768, 16ull << 30);
     struct index_mode tight = choose(METRIC_L2, 1000000, 768, 3ull << 30);
     struct index_mode full = choose(METRIC_L2, 1000000, 768, 1 << 20);
-    struct index_mode codes = roomy;
+    struct index_mode codes = {.kind = index_find_name("hnsw", 4), .metric = METRIC_L2};
     assert_int_equal(roomy.quantizer.kind, QUANTIZER_RAW);
     if (quantizer_find_word(slice_of_text("SQ8"), &codes.quantizer) &&
         index_mode_makes_sense(&codes))
