@@ -41,27 +41,24 @@ void engine_call_drop(struct engine_call *call)
     call->drop = NULL;
 }
 
-/* What nobody waits for any more is not begun. */
-static bool is_in_vain(struct engine_call *call)
+bool engine_call_is_in_vain(struct engine_call *call, const char *if_cancelled, const char *if_late)
 {
     const struct request *r = call->request;
-    struct error err = {0};
+    bool is_cancelled = __atomic_load_n(&r->is_cancelled, __ATOMIC_RELAXED);
 
-    if (__atomic_load_n(&r->is_cancelled, __ATOMIC_RELAXED))
-        error_set(&err, LYNSE_CANCELLED, "cancelled before it began");
-    else if (clock_now_us(clock_system()) >= r->deadline_us)
-        error_set(&err, LYNSE_DEADLINE, "its time was over before it began");
-    if (!err.code) return false;
-    call->code = err.code;
-    call->error.code = err.code;
-    snprintf(call->error.text, sizeof call->error.text, "%s", err.text);
+    if (!is_cancelled && clock_now_us(clock_system()) < r->deadline_us) return false;
+    call->code = call->error.code = is_cancelled ? LYNSE_CANCELLED : LYNSE_DEADLINE;
+    snprintf(call->error.text, sizeof call->error.text, "%s",
+             is_cancelled ? if_cancelled : if_late);
     return true;
 }
 
 static void run_job(uv_work_t *job)
 {
     struct engine_call *call = job->data;
-    if (!is_in_vain(call)) call->work(call);
+    if (!engine_call_is_in_vain(call, "cancelled before it began",
+                                "its time was over before it began"))
+        call->work(call);
 }
 
 static void finish_job(uv_work_t *job, int status)

@@ -49,6 +49,10 @@ int engine_call_run(lua_State *L, struct engine_call *call, bool is_small);
 int engine_call_wait(lua_State *L, struct engine_call *call);
 /* Any thread, once: code and error are set. */
 void engine_call_done(struct engine_call *call);
+/* Does nobody wait for it any more?  Then its code and error say so: CANCELLED or DEADLINE with its
+ * text.  Any thread. */
+bool engine_call_is_in_vain(struct engine_call *call, const char *if_cancelled,
+                            const char *if_late);
 /* Free what it owns, once. */
 void engine_call_drop(struct engine_call *call);
 /* Microseconds up to the request's deadline, at least 1: for timeout_us. */

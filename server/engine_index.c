@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine_index.c — indexes of collections: asked for, removed.  Both wait for the collection's
- * actor, and so run on a worker. */
+/* engine_index.c — indexes of collections: asked for, removed, waited for.  The first two wait for
+ * the collection's actor, and so run on a worker; a build takes longer than a worker can be spared,
+ * so that a method looks at how far it is and pauses in between. */
 #include "lua/module/failure.h"
 #include "lua/module/index_table.h"
 #include "server/engine_natives.h"
+#include "server/loop.h"
 
 struct index_call {
     struct engine_call base;
@@ -34,7 +36,7 @@ static void work_build(struct engine_call *base)
     base->code = lynse_index_set(call->collection, &call->desc, &base->error);
 }
 
-/* build_index(collection, mode, params or nil, wait) */
+/* build_index(collection, mode, params or nil): begun, not done */
 static int build_index(lua_State *L)
 {
     struct index_call *call = index_call_new(L, work_build, push_done);
@@ -49,7 +51,7 @@ static int build_index(lua_State *L)
     d->struct_bytes = sizeof *d;
     d->params = call->params;
     d->mode = engine_keep_text(L, r, engine_text(L, 2));
-    if (!lua_toboolean(L, 4)) d->flags |= LYNSE_INDEX_NO_WAIT;
+    d->flags = LYNSE_INDEX_NO_WAIT;
     return engine_call_run(L, &call->base, false);
 }
 
@@ -64,5 +66,45 @@ static int remove_index(lua_State *L)
     return engine_call_run(L, &index_call_new(L, work_remove, push_done)->base, false);
 }
 
-const luaL_Reg engine_natives_index[] = {
-    {"build_index", build_index}, {"remove_index", remove_index}, {NULL, NULL}};
+/* ---- Pauses ---- */
+
+struct pause_call {
+    struct engine_call base;
+    uv_timer_t timer;
+    const char *what; /* is waited for */
+};
+
+/* The request may go from now on: nothing of the call is in the loop any more. */
+static void on_closed(uv_handle_t *timer)
+{
+    struct pause_call *call = timer->data;
+
+    (void)engine_call_is_in_vain(&call->base, call->what, call->what);
+    engine_call_done(&call->base);
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    uv_close((uv_handle_t *)timer, on_closed);
+}
+
+/* pause(ms, what) → true; CANCELLED, DEADLINE, with `what` as the text, when the request is over.
+ */
+static int pause_for(lua_State *L)
+{
+    uint64_t ms = (uint64_t)luaL_checkinteger(L, 1);
+    struct pause_call *call = engine_call_new(L, sizeof *call, NULL, push_done);
+    struct request *r = call->base.request;
+    uint64_t left_ms = engine_call_timeout_us(r) / 1000 + 1;
+
+    call->what = engine_keep_text(L, r, engine_text(L, 2));
+    call->timer.data = call;
+    uv_timer_init(&r->loop->uv, &call->timer);
+    uv_timer_start(&call->timer, on_time, ms < left_ms ? ms : left_ms, 0);
+    return engine_call_wait(L, &call->base);
+}
+
+const luaL_Reg engine_natives_index[] = {{"build_index", build_index},
+                                         {"remove_index", remove_index},
+                                         {"pause", pause_for},
+                                         {NULL, NULL}};

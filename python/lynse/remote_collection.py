@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from . import _answers, _wire
 from ._marshal import c_text, join_hits
 from ._requests import ID_BYTES, id_of_group
-from .errors import Deadline, LynseError, ShuttingDown
+from .errors import Cancelled, Deadline, LynseError, ShuttingDown
 from .transport import Transport
 from .types import (
     CollectionInfo,
@@ -28,6 +28,7 @@ from .types import (
 T = TypeVar("T")
 IDS_PER_CALL = 100_000
 QUERIES_PER_CALL = 1_000
+LONGEST_PAUSE_S = 0.5
 LONGEST_SEARCH_S = 600.0  # what a search gets that was given no time-out
 LARGEST = 3.4028234663852886e38  # of float32; the wire has no infinite thresholds
 
@@ -172,8 +173,22 @@ class RemoteCollection:
 
     def build_index(self, index_mode: str, params: dict[str, float], wait: bool) -> None:
         self._write(
-            "build_index", _answers.nothing, index_mode=index_mode, params=params, wait=wait
+            "build_index", _answers.nothing, index_mode=index_mode, params=params, wait=False
         )
+        if wait:
+            self._await_index()
+
+    def _await_index(self) -> None:
+        """Until the segments that are there now have it.  A build may take longer than a request
+        may: it is asked for how far it is."""
+        asked = info = self.info()
+        pause = 0.002
+        while info.indexed_segment_count < min(asked.segment_count, info.segment_count):
+            if info.index_mode != asked.index_mode:
+                raise Cancelled("another index was asked for, or none any more")
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+            info = self.info()
 
     def remove_index(self) -> None:
         self._write("remove_index", _answers.nothing)

@@ -22,6 +22,23 @@ local function params_of(context, a)
    return params
 end
 
+local NOT_YET = "the index is not built yet; it goes on, and index_status says how far it is"
+local PAUSE_MS_MAX = 200
+
+-- Until the segments that are there now have it; others are built while this waits.
+local function wait_for(context, collection)
+   local asked, ms = collection:info(), 1
+   local info = asked
+   while info.indexed_segment_count < math.min(asked.segment_count, info.segment_count) do
+      if info.index_mode ~= asked.index_mode then
+         context.engine.refuse("CANCELLED", "another index was asked for, or none any more")
+      end
+      context.engine.pause(ms, NOT_YET)
+      ms = math.min(2 * ms, PAUSE_MS_MAX)
+      info = collection:info()
+   end
+end
+
 return {
    summary = "Search with this index from now on; answers when it is built.",
    mutates = true,
@@ -39,7 +56,9 @@ return {
       params = shapes.nullable(shapes.object),
    },
    run = function(context, a)
-      context:collection(a):build_index(a.index_mode, params_of(context, a), a.wait)
+      local collection = context:collection(a)
+      collection:build_index(a.index_mode, params_of(context, a))
+      if a.wait then wait_for(context, collection) end
       return context.answer(a, {
          index_mode = a.index_mode, n_clusters = a.n_clusters or lynse.null,
          params = a.params or lynse.null,
