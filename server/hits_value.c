@@ -235,7 +235,7 @@ static void write_documents(const struct lynse_hits *hits, struct buf *out)
 static void write_raw(const struct hits_value *h, struct buf *out)
 {
     const struct lynse_hits *hits = h->hits;
-    uint32_t count = 6;
+    uint32_t count = 7;
 
     if (hits->scores) count++;
     if (hits->fields) count++;
@@ -251,6 +251,8 @@ static void write_raw(const struct hits_value *h, struct buf *out)
     msgpack_write_uint(out, hits->as_of_lsn);
     write_key(out, "metric");
     write_key(out, metric_word(hits->metric));
+    write_key(out, "index_kind");
+    write_key(out, hits->index_kind);
     write_skipped(hits->skipped_hooks, out);
     if (hits->scores) {
         write_key(out, "scores");

@@ -11,6 +11,7 @@
 #include "api/handles.h"
 
 #include "base/limits.h"
+#include "index/index.h"
 #include "os/path.h"
 
 enum {
@@ -172,6 +173,7 @@ static int fill_hits(struct hits *h)
         has_text |= id->is_text;
         if (fields) fields[i] = (struct lynse_bytes){r->documents[i].data, r->documents[i].size};
     }
+    const struct index_vtab *kind = index_find(r->index_kind);
     h->base = (struct lynse_hits){
         .count = r->count,
         .query_count = r->query_count,
@@ -183,6 +185,7 @@ static int fill_hits(struct hits *h)
         .vectors = r->vectors,
         .dim = r->dim,
         .metric = r->metric,
+        .index_kind = kind ? kind->name : index_flat.name,
         .as_of_lsn = r->as_of_lsn,
     };
     return 0;

@@ -106,7 +106,8 @@ static int make_columns(struct alloc *a, const struct hook_hits *hits, struct hi
         if (has_vectors) memcpy(c->vectors + i * hits->dim, h->vector, vector_bytes);
     }
     c->query_end = count;
-    c->hits = (struct lynse_hits){.count = count,
+    c->hits = (struct lynse_hits){.index_kind = "",
+                                  .count = count,
                                   .query_count = 1,
                                   .query_ends = &c->query_end,
                                   .ids = c->ids,

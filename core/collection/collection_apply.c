@@ -76,6 +76,7 @@ struct view *collection_fill_view(struct collection *c, struct view *take_v)
     v->lsn = c->applied_lsn;
     v->dim = c->dim;
     v->metric = c->manifest.fields[0].metric;
+    v->index_kind = c->manifest.fields[0].index_kind;
     v->hooks = c->manifest.hooks;
     installed_hooks_acquire(&v->hooks);
     v->live_count = v->dead_count = 0;

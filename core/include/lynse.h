@@ -441,6 +441,7 @@ struct lynse_hits {
     uint64_t as_of_lsn;     /* the version that was read */
     uint32_t skipped_hooks; /* enum lynse_hook_bits: installed ones that failed; see on_failure */
     uint32_t reserved;
+    const char *index_kind; /* "flat", "hnsw": what the collection is searched by; "" in a rerank */
 };
 LYNSE_API void lynse_hits_free(struct lynse_hits *hits); /* NULL is allowed */
 

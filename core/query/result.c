@@ -36,6 +36,7 @@ int result_init(struct result *r, struct alloc *a, const struct view *v, size_t 
                          .query_count = query_count,
                          .dim = v->dim,
                          .metric = v->metric,
+                         .index_kind = v->index_kind,
                          .as_of_lsn = v->lsn};
     arena_init(&r->arena, a, MEM_SEARCH);
     uint8_t *block = (uint8_t *)arena_alloc(&r->arena, total);

@@ -25,6 +25,7 @@ struct result {
     float *vectors;          /* count x dim; NULL unless RESULT_VECTORS */
     uint32_t dim;
     uint8_t metric;
+    uint8_t index_kind; /* of the view */
     uint64_t as_of_lsn;
 };
 

@@ -22,8 +22,9 @@ struct view {
     uint64_t lsn;        /* applied up to here (P6: as_of_lsn) */
     uint64_t live_count; /* rows that are not deleted */
     uint64_t dead_count;
-    uint32_t dim;   /* 0: not known yet */
-    uint8_t metric; /* enum metric of simd/metrics.h */
+    uint32_t dim;       /* 0: not known yet */
+    uint8_t metric;     /* enum metric of simd/metrics.h */
+    uint8_t index_kind; /* enum index_kind: what was asked for */
     struct installed_hooks hooks;
     size_t part_count;
     struct view_part parts[]; /* oldest first; the tail last */

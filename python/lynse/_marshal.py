@@ -174,9 +174,10 @@ def copy_hits(hits: Any, *, with_fields: bool, with_vectors: bool) -> list[Hits]
         vectors = _copy(hits.vectors, "float", count * hits.dim, np.float32)
         vectors = vectors.reshape(count, hits.dim)
     metric = METRICS[hits.metric - 1] if hits.metric else METRICS[0]
+    kind = ffi.string(hits.index_kind).decode()
     skipped = tuple(word for bit, word in HOOK_BITS if hits.skipped_hooks & bit)
     if hits.query_count <= 1:
-        return [Hits(ids, scores, fields, vectors, metric, skipped)]
+        return [Hits(ids, scores, fields, vectors, metric, skipped, kind)]
     parts = []
     start = 0
     for i in range(hits.query_count):
@@ -189,6 +190,7 @@ def copy_hits(hits: Any, *, with_fields: bool, with_vectors: bool) -> list[Hits]
                 None if vectors is None else vectors[start:stop],
                 metric,
                 skipped,
+                kind,
             )
         )
         start = stop

@@ -179,7 +179,13 @@ def read_hits(answer: Mapping[str, Any], *, with_fields: bool, with_vectors: boo
         flat = _floats_of(answer["vectors"]) if len(ids) else np.empty(0, np.float32)
         vectors = flat.reshape(shape)
     whole = Hits(
-        ids, scores, fields, vectors, answer["metric"] or "ip", tuple(answer["skipped_hooks"])
+        ids,
+        scores,
+        fields,
+        vectors,
+        answer["metric"] or "ip",
+        tuple(answer["skipped_hooks"]),
+        str(answer.get("index_kind", "flat")),
     )
     ends: Sequence[int] = answer["ends"]
     if len(ends) <= 1:

@@ -53,7 +53,7 @@ from .types import (
 
 
 def _search_view(hits: Hits, k: int) -> ResultView:
-    family, metric = _parse_index_mode(f"FLAT-{hits.metric.replace('_', '-')}")
+    family, metric = _parse_index_mode(f"{hits.index_kind}-{hits.metric.replace('_', '-')}")
     return ResultView(
         ids=hits.ids,
         distances=hits.scores,

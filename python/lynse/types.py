@@ -73,6 +73,7 @@ class Hits(NamedTuple):
     vectors: FloatArray | None
     metric: str
     skipped_hooks: tuple[str, ...] = ()
+    index_kind: str = "flat"
 
 
 class InstalledHook(NamedTuple):

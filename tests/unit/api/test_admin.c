@@ -400,6 +400,12 @@ static void an_index_says_what_it_was_asked_for_and_how_far_it_is(void **state)
     assert_int_equal(info.metric, LYNSE_COSINE);
     assert_int_equal(info.indexed_segment_count, info.segment_count);
     assert_true(info.index_progress == 1);
+    float query[] = {1, 0, 0};
+    struct lynse_hits *hits;
+    struct lynse_search_desc search = {.vector = query, .dim = 3, .error = &f->err};
+    assert_done(lynse_search(f->docs, &search, &hits), f);
+    assert_string_equal(hits->index_kind, "flat");
+    lynse_hits_free(hits);
     assert_int_equal(info.index_param_count, 0);
     assert_done(lynse_index_metric("auto", &metric, &f->err), f);
     assert_int_equal(metric, LYNSE_METRIC_DEFAULT);
