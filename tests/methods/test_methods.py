@@ -342,6 +342,20 @@ def test_index_modes_and_parameters(rpc, web, docs):
     assert (info["index_mode"], info["index_params"], info["index_progress"]) == ("FLAT-COS", {}, 1)
 
 
+def test_an_index_is_waited_for(rpc, web, docs):
+    given = {"index_mode": "hnsw-cosine", "params": {"m": 8, "ef_construction": 50}}
+    assert web.params("/build_index", **given, **docs)["params"] == given["params"]
+    status = rpc("index_status", **docs)
+    assert within({"index_mode": "HNSW-COS", "is_ready": True, "progress": 1,
+                   "params": {"m": 8, "ef_construction": 50, "ef_search": 50}}, status)
+    query = {"vector": [1, 0.5, 0], "k": 2, **docs}
+    assert rpc("search", **query)["items"]["ids"] == [1, 2]
+    assert rpc("search", raw=True, **query)["items"]["index_kind"] == "hnsw"
+    assert web.params("/search", nprobe=10, **query)["items"]["ids"] == [1, 2]
+    rpc("build_index", index_mode="IVF-L2", n_clusters=2, **docs)
+    assert rpc("collection_info", **docs)["index_params"] == {"n_clusters": 2, "nprobe": 32}
+
+
 def test_how_hard_an_index_looks(rpc, docs):
     query = {"vector": [1, 0.5, 0], "k": 2, **docs}
     for given in (

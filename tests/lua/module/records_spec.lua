@@ -219,6 +219,14 @@ served.places("records", function(open, place)
       assert.are.same({}, info.index_params)
       assert.are.equal(1, info.index_progress)
       assert.are.equal(info.segment_count, info.indexed_segment_count)
+      assert.is_true(docs:build_index("hnsw-l2", { m = 8 }))
+      info = docs:info()
+      assert.are.equal("HNSW-L2", info.index_mode)
+      assert.are.equal(8, info.index_params.m)
+      assert.are.equal(50, info.index_params.ef_search)
+      assert.are.equal(1, assert(docs:search { vector = { 1, 2, 3 }, ef = 7 }).count)
+      assert.are.equal("LIMIT", select(2, docs:build_index("HNSW-L2", { m = 1 })).code)
+      assert.is_true(docs:build_index "FLAT-COS")
       for _, given in ipairs {
          { "FLAT-XY" }, { "FLAT" }, { "FLAT-L2", { speed = 1 } }, { "FLAT-L2", { m = "16" } },
          { "FLAT-L2", { 16 } }, { "FLAT-L2", 16 }, { "FLAT-L2", {}, "soon" },
