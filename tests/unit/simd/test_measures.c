@@ -140,7 +140,7 @@ static struct judged judge(enum metric metric, const float *a, const float *b, s
     case METRIC_JENSEN_SHANNON:
         return judge_masses(metric, a, b, dim);
     default:
-        fail_msg("metric %d is no measure", (int)metric);
+        fail_msg("metric %d: say here what it is, and its bound in measures.h", (int)metric);
         return (struct judged){0};
     }
 }
