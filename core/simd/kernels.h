@@ -83,7 +83,7 @@ typedef void dense_block_f32_fn(const float *const *queries, size_t query_count,
     DENSE_F32_SUMS(_) DENSE_F32_MASSES(_) _(chebyshev) _(correlation) _(haversine)
 #define DENSE_F32_AVX2(_) _(dot) _(l2) DENSE_F32_MEASURES(_)
 #define DENSE_F32_AVX512(_) _(dot) _(l2) DENSE_F32_MEASURES(_)
-#define DENSE_F32_NEON(_) _(dot) _(l2)
+#define DENSE_F32_NEON(_) _(dot) _(l2) DENSE_F32_MEASURES(_)
 
 struct simd_kernels {
     enum simd_level level; /* the highest whose kernels may be in the slots; no slot is NULL */

@@ -330,6 +330,7 @@ return {
       ["measure_avx512.c"] = "the distances that are no products, with AVX-512",
       ["measure_lanes.h"] =
          "the distances that are no products, over lanes of any width: the code of measure_<isa>.c",
+      ["measure_neon.c"] = "the distances that are no products, with NEON",
       ["measure_serial.c"] = "the distances that are no products, in plain C: the reference",
       ["measures.h"] =
          "data sheet of the distances that are no products, and the last step of some",
