@@ -101,6 +101,12 @@ LYNSE_API uint32_t lynse_abi_version(void);       /* raised when a binary must b
 LYNSE_API const char *lynse_error_name(int code); /* "NOT_FOUND"; "unknown" */
 LYNSE_API const char *lynse_simd_level(void);     /* "avx2", "serial", …: docs/EMBEDDING.md */
 
+/* The score of two vectors, as a search says it, by a metric's name or another name of it
+ * (docs/DISTANCES.md): "l2", "euclidean".  INVALID: there is no such metric, or it cannot measure a
+ * vector; DIMENSION: or this dimension.  Any thread. */
+LYNSE_API int lynse_compute_distance(const char *metric, const float *a, const float *b,
+                                     uint32_t dim, float *out, struct lynse_error *err);
+
 enum lynse_log_level { LYNSE_LOG_DEBUG, LYNSE_LOG_INFO, LYNSE_LOG_WARN, LYNSE_LOG_ERROR };
 /* Where log lines go; NULL: nowhere (the default).  Any thread may call it. */
 LYNSE_API void lynse_set_log(void (*sink)(void *ctx, int level, const char *line), void *ctx,

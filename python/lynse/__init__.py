@@ -22,6 +22,7 @@ from . import errors, rerank, types  # noqa: E402
 from .aio import AsyncVectorDBClient  # noqa: E402
 from .client import Database, VectorDBClient  # noqa: E402
 from .collection import Collection  # noqa: E402
+from .distance import compute_distance  # noqa: E402
 from .errors import LynseError  # noqa: E402
 from .local import library_version  # noqa: E402
 from .result_view import ResultView  # noqa: E402
@@ -37,6 +38,7 @@ __all__ = [
     "ResultView",
     "VectorDBClient",
     "__version__",
+    "compute_distance",
     "errors",
     "rerank",
     "types",

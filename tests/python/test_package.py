@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import lynse
+import numpy as np
 import pytest
 from lynse import _neighbour, errors
 from lynse._native import ffi, lib
@@ -97,6 +98,17 @@ def test_public_things_are_documented():
         if not inspect.isclass(thing):
             continue
         assert inspect.getdoc(thing), name
+
+
+def test_two_vectors_have_a_distance():
+    assert lynse.compute_distance([0, 0], [3, 4], "l2") == 25
+    assert lynse.compute_distance(np.array([3, 4]), [3, 4]) == 25
+    assert lynse.compute_distance([1, 1, 0], [1, 0, 1], metric="tanimoto") == np.float32(2 / 3)
+    assert abs(lynse.compute_distance([1, 0], [0, 1], "js") - np.sqrt(np.log(2))) < 1e-6
+    with pytest.raises(errors.Invalid, match="'mahalanobis' is unknown; there are ip, l2"):
+        lynse.compute_distance([1], [2], "mahalanobis")
+    with pytest.raises(errors.Dimension, match="a has 2 components, b has 3"):
+        lynse.compute_distance([1, 2], [1, 2, 3])
 
 
 def test_lynsedb_among_our_files_is_refused(tmp_path, monkeypatch):

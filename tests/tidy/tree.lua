@@ -35,6 +35,7 @@ return {
       ["open.c"] = "the library and its roots",
       ["admin.c"] = "orders to a collection, and what it says of itself",
       ["collections.c"] = "databases and collections: made, opened, listed, dropped",
+      ["distance.c"] = "the score of two vectors without a root",
       ["installed_hooks.c"] =
          "hooks that a collection keeps: set, dropped, listed, taken by searches",
       ["hooks.c"] = "hooks of a search: source text for the root's host, or the caller's functions",
@@ -624,6 +625,7 @@ return {
       ["_records.py"] = "checks what a caller hands in: ids, vectors, fields, counts",
       ["_requests.py"] = "ids of requests, with which a write that is sent again is applied once",
       ["_wire.py"] = "params and answers of a server as msgpack",
+      ["distance.py"] = "the score of two vectors, by any metric",
       ["address.py"] = "where a server listens: what a uri says",
       ["aio.py"] = "AsyncVectorDBClient: the methods as coroutines",
       ["pipelined.py"] = "calls over one connection, many under way at once",

@@ -143,10 +143,56 @@ static void a_metric_is_not_set_over_vectors_that_are_none_of_it(void **state)
     assert_count(f, f->docs, 3);
 }
 
+static float distance(const char *metric, const float *a, const float *b, uint32_t dim)
+{
+    struct lynse_error err = {0};
+    float out = -1;
+    if (lynse_compute_distance(metric, a, b, dim, &out, &err) != LYNSE_OK) fail_msg("%s", err.text);
+    return out;
+}
+
+static void two_vectors_have_a_distance(void **state)
+{
+    struct fixture *f = *state;
+    const float zero[] = {0, 0}, right[] = {3, 4}, place[] = {121.4737f, 31.2304f},
+                other[] = {116.4074f, 39.9042f}, first[] = {1, 0, 0}, last[] = {0, 0, 1},
+                bits[] = {1, 1, 0}, more[] = {1, 0, 1}, endless[] = {1, INFINITY};
+    float out;
+
+    assert_true(distance("l2", zero, right, 2) == 25);
+    assert_true(distance("Euclidean", zero, right, 2) == 25);
+    assert_true(distance("inner", right, right, 2) == 25);
+    assert_true(distance("cos", right, right, 2) == 0);
+    assert_true(fabsf(distance("geo", place, other, 2) - 1067000) < 10000);
+    assert_true(distance("wasserstein", first, last, 3) == 2);
+    assert_true(fabs((double)distance("js", first, last, 3) - 0.8325546) < 1e-6);
+    assert_true(distance("dice", bits, more, 3) == 0.5f);
+    assert_true(distance("tanimoto", bits, more, 3) == 2.0f / 3);
+    assert_refused(lynse_compute_distance("mahalanobis", zero, right, 2, &out, &f->err), f,
+                   LYNSE_INVALID, "'mahalanobis'", "ip, l2, cosine", "and jensen_shannon");
+    assert_refused(lynse_compute_distance("geo", first, last, 3, &out, &f->err), f, LYNSE_DIMENSION,
+                   "requires dimension 2");
+    assert_refused(lynse_compute_distance("js", right, zero, 2, &out, &f->err), f, LYNSE_INVALID,
+                   "b: ", "sum of 0");
+    assert_refused(lynse_compute_distance("l1", endless, zero, 2, &out, &f->err), f, LYNSE_INVALID,
+                   "a: component 1", "inf");
+    assert_refused(lynse_compute_distance("l1", zero, zero, 0, &out, &f->err), f, LYNSE_DIMENSION,
+                   "dim: 0", "1 to 32768");
+    assert_refused(lynse_compute_distance(NULL, zero, zero, 2, &out, &f->err), f, LYNSE_INVALID,
+                   "metric: missing");
+    assert_refused(lynse_compute_distance("l1", NULL, zero, 2, &out, &f->err), f, LYNSE_INVALID,
+                   "a: missing");
+    assert_refused(lynse_compute_distance("l1", zero, NULL, 2, &out, &f->err), f, LYNSE_INVALID,
+                   "b: missing");
+    assert_refused(lynse_compute_distance("l1", zero, zero, 2, NULL, &f->err), f, LYNSE_INVALID,
+                   "out: missing");
+}
+
 #define CASES(_)                                                                                   \
     _(every_mode_answers_by_its_metric)                                                            \
     _(vectors_that_are_none_of_the_metric_are_refused)                                             \
-    _(a_metric_is_not_set_over_vectors_that_are_none_of_it)
+    _(a_metric_is_not_set_over_vectors_that_are_none_of_it)                                        \
+    _(two_vectors_have_a_distance)
 
 static const struct CMUnitTest tests[] = {API_EVERYWHERE(CASES)};
 TEST_MAIN(tests)
