@@ -266,6 +266,7 @@ int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_in
         .struct_bytes = (uint32_t)bytes,
         .dim = s->dim,
         .metric = s->metric,
+        .storage = s->storage,
         .sync = s->sync_level,
         .sync_interval_ms = s->sync_interval_ms,
         .segment_count = s->segment_count,

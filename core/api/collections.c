@@ -12,6 +12,7 @@
  */
 #include "api/handles.h"
 #include "base/limits.h"
+#include "codec/vector_types.h"
 #include "os/path.h"
 #include "simd/metrics.h"
 
@@ -177,11 +178,17 @@ static int check_creation(const struct lynse *db, const struct lynse_collection_
     if (d.sync_interval_ms > 1000)
         return error_set(err, LYNSE_INVALID, "sync_interval_ms: %u, allowed are 1 to 1000",
                          d.sync_interval_ms);
-    if (d.reserved) return error_set(err, LYNSE_INVALID, "reserved: %u, must be 0", d.reserved);
+    if (d.storage && !storage_type_is_known(d.storage))
+        return error_set(err, LYNSE_INVALID, "storage: %u, allowed are 0 to %d", d.storage,
+                         STORAGE_TYPE_MAX);
+    if (d.storage && !storage_type_is_supported(d.storage))
+        return error_set(err, LYNSE_UNSUPPORTED, "storage: %s is not there yet",
+                         storage_type_name(d.storage));
     if (collection_description_check(d.description, err) != 0) return -1;
     out->asked = d;
     out->options = (struct collection_options){
         .dim = d.dim,
+        .storage = (uint8_t)d.storage,
         .metric = (uint8_t)(d.metric ? d.metric : METRIC_DEFAULT),
         .sync_level = (uint8_t)(d.sync ? d.sync : e->sync_level),
         .sync_interval_ms = d.sync_interval_ms ? d.sync_interval_ms : e->sync_interval_ms,
@@ -242,6 +249,10 @@ static int check_existing(const struct creation *c, const struct collection_stat
     if (asked->dim && s->dim && asked->dim != s->dim)
         return error_set(err, LYNSE_DIMENSION, "dim: %u, collection '%s/%s' has %u", asked->dim,
                          c->database, c->name, s->dim);
+    if (asked->storage && asked->storage != s->storage)
+        return error_set(err, LYNSE_INVALID, "storage: %s, collection '%s/%s' has %s, for good",
+                         storage_type_name(asked->storage), c->database, c->name,
+                         storage_type_name(s->storage));
     if (asked->metric && asked->metric != s->metric) return refuse_metric(c, s->metric, err);
     if (asked->sync && sync_level_is_weaker(s->sync_level, asked->sync))
         return error_set(err, LYNSE_INVALID,

@@ -2,28 +2,21 @@
 /* vector_types.h — what a vector field may hold, by the numbers of files (FORMAT.md section 5).
  *
  * The numbers run from 1 without gaps and are never changed or used again.  All that the format
- * knows is here; what this version cannot read is UNSUPPORTED where it is met: so far everything
- * but DENSE and F32.
+ * knows is here; what this version cannot read is UNSUPPORTED where it is met: so far SPARSE
+ * and BIT.
  */
 #ifndef CODEC_VECTOR_TYPES_H
 #define CODEC_VECTOR_TYPES_H
 
 #include <stdbool.h>
 
+#include "lynse_kinds.h"
+
 #define VECTOR_KINDS(_)                                                                            \
     _(DENSE, 1)                                                                                    \
     _(SPARSE, 2)
 
-/* Of one component. */
-#define STORAGE_TYPES(_)                                                                           \
-    _(F32, 1)                                                                                      \
-    _(F16, 2)                                                                                      \
-    _(BF16, 3)                                                                                     \
-    _(I8, 4)                                                                                       \
-    _(U8, 5)                                                                                       \
-    _(BIT, 6)
-
-#define TYPE_ONE(name, number) +1
+#define TYPE_ONE(name, number, ...) +1
 
 enum vector_kind {
 #define VECTOR_KIND_NUMBER(name, number) VECTOR_##name = number,
@@ -33,11 +26,12 @@ enum vector_kind {
 enum { VECTOR_KIND_MAX = 0 VECTOR_KINDS(TYPE_ONE) };
 
 enum storage_type {
-#define STORAGE_TYPE_NUMBER(name, number) STORAGE_##name = number,
-    STORAGE_TYPES(STORAGE_TYPE_NUMBER)
+/* Of one component. */
+#define STORAGE_TYPE_NUMBER(name, number, text) STORAGE_##name = number,
+    LYNSE_STORAGES(STORAGE_TYPE_NUMBER)
 #undef STORAGE_TYPE_NUMBER
 };
-enum { STORAGE_TYPE_MAX = 0 STORAGE_TYPES(TYPE_ONE) };
+enum { STORAGE_TYPE_MAX = 0 LYNSE_STORAGES(TYPE_ONE) };
 
 #undef TYPE_ONE
 
@@ -49,6 +43,26 @@ static inline bool vector_kind_is_known(unsigned kind)
 static inline bool storage_type_is_known(unsigned type)
 {
     return type >= 1 && type <= STORAGE_TYPE_MAX;
+}
+
+/* Can this version keep vectors so? */
+static inline bool storage_type_is_supported(unsigned type)
+{
+    return storage_type_is_known(type) && type != STORAGE_BIT;
+}
+
+/* "f16"; static. */
+static inline const char *storage_type_name(unsigned type)
+{
+    switch (type) {
+#define STORAGE_TYPE_NAME(name, number, text)                                                      \
+    case number:                                                                                   \
+        return text;
+        LYNSE_STORAGES(STORAGE_TYPE_NAME)
+#undef STORAGE_TYPE_NAME
+    default:
+        return "unknown";
+    }
 }
 
 #endif

@@ -48,7 +48,7 @@ struct collection_write {
     enum write_kind kind;
     const struct record_id *ids; /* NULL with WRITE_ADD: given by the collection */
     size_t count;
-    const float *vectors; /* ADD, UPSERT: count x dim */
+    float *vectors; /* ADD, UPSERT: count x dim; rounded in place to what the collection keeps */
     /* NULL, or the block of the collection's allocator that vectors is all of: the tail may take
      * it, which sets this to NULL, and ends it if the group is refused later.  The write's owner
      * frees what is left. */
@@ -92,6 +92,7 @@ struct collection_desc {
 struct collection_options {
     uint32_t dim; /* 0: from the first vectors */
     uint8_t metric;
+    uint8_t storage; /* of its vectors, enum storage_type; 0: F32 */
     uint8_t sync_level;
     uint32_t sync_interval_ms;
     const char *description; /* NULL: none */

@@ -2,6 +2,7 @@
 /* collection_fields.c — may a manifest say that of its vector fields?  The registries decide: what
  * is in none of them can neither be published nor opened.  Nor can what the format has words for
  * and this version no code. */
+#include "codec/vector_types.h"
 #include "collection/collection.h"
 #include "simd/metrics.h"
 
@@ -9,7 +10,7 @@
 static const char *check_support(const struct manifest_field *f)
 {
     if (f->kind != VECTOR_DENSE) return "is not of dense vectors";
-    if (f->storage != STORAGE_F32) return "is not stored as f32";
+    if (!storage_type_is_supported(f->storage)) return "is stored as bits";
     return NULL;
 }
 

@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "collection/collection.h"
+#include "quant/narrow_rows.h"
 #include "simd/metrics.h"
 
 /* ---- the plan ---- */
@@ -208,33 +209,37 @@ static void forget_indexes(struct collection *c)
     }
 }
 
-static int check_plan(const struct index_plan *plan, struct error *err)
+static int check_plan(const struct collection *c, const struct index_plan *plan, struct error *err)
 {
-    if (plan->kind == INDEX_NONE || index_find(plan->kind)) return 0;
+    unsigned storage = c->manifest.fields[0].storage;
+    const struct index_vtab *kind = index_find(plan->kind);
+
+    if (kind && kind->file_sections && storage != STORAGE_F32)
+        return error_set(err, LYNSE_UNSUPPORTED,
+                         "index: a kind that reads vectors from its file is not there yet for "
+                         "vectors of %s",
+                         storage_type_name(storage));
+    if (plan->kind == INDEX_NONE || kind) return 0;
     return error_set(err, LYNSE_INTERNAL, "index: there is no kind %u", (unsigned)plan->kind);
 }
 
-/* Live rows of one part, in runs; deleted ones are checked when they are restored. */
+/* Live rows of one part; deleted ones are checked when they are restored.  vector: room
+ * for one. */
 static int check_part_vectors(const struct collection_part *p, const struct metric_info *metric,
-                              struct error *err)
+                              float *vector, struct error *err)
 {
     const struct vector_source *vectors = &p->segment->vectors;
     char text[ID_TEXT_BYTES];
 
-    for (uint32_t row = 0; row < p->row_count;) {
-        struct vector_run run;
-        if (vectors->run(vectors, row, p->row_count - row, &run, err) != 0) return -1;
-        for (uint32_t i = 0; i < run.row_count; i++, row++) {
-            struct error why = {0};
-            struct record_id id;
-            const float *vector = run.vectors + (size_t)i * vectors->dim;
-            if (tombstones_get(p->dead, row) ||
-                metric_check_vectors(metric, vector, 1, vectors->dim, "vector", &why) == 0)
-                continue;
-            if (segment_id(p->segment, row, &id, err) != 0) return -1;
-            if (err) *err = why;
-            return error_wrap(err, "id %s", id_format(&id, text));
-        }
+    for (uint32_t row = 0; row < p->row_count; row++) {
+        struct error why = {0};
+        struct record_id id;
+        if (tombstones_get(p->dead, row)) continue;
+        if (vector_source_read(vectors, row, 1, vector, NULL, err) != 0) return -1;
+        if (metric_check_vectors(metric, vector, 1, vectors->dim, "vector", &why) == 0) continue;
+        if (segment_id(p->segment, row, &id, err) != 0) return -1;
+        if (err) *err = why;
+        return error_wrap(err, "id %s", id_format(&id, text));
     }
     return 0;
 }
@@ -247,9 +252,13 @@ static int check_rows(const struct collection *c, unsigned number, struct error 
     if (!metric || metric->input == METRIC_INPUT_ANY || number == c->manifest.fields[0].metric)
         return 0; /* of one that is none the manifest says so */
     if (c->dim != 0 && metric_check_dim(metric, c->dim, err) != 0) return -1;
-    for (size_t i = 0; i < c->part_count; i++)
-        if (check_part_vectors(&c->parts[i], metric, err) != 0) return -1;
-    return 0;
+    size_t bytes = (c->dim + 1) * sizeof(float); /* dim may be 0 */
+    float *vector = mem_alloc(c->desc.alloc, MEM_GENERAL, bytes);
+    int rc = vector ? 0 : error_no_memory(err, bytes);
+    for (size_t i = 0; rc == 0 && i < c->part_count; i++)
+        rc = check_part_vectors(&c->parts[i], metric, vector, err);
+    mem_free(c->desc.alloc, vector);
+    return rc;
 }
 
 int collection_set_index(struct collection *c, const struct index_plan *plan, uint8_t metric,
@@ -257,7 +266,7 @@ int collection_set_index(struct collection *c, const struct index_plan *plan, ui
 {
     struct index_change change;
 
-    if (check_plan(plan, err) != 0 || check_rows(c, metric, err) != 0 ||
+    if (check_plan(c, plan, err) != 0 || check_rows(c, metric, err) != 0 ||
         begin_change(c, &change, err) != 0)
         return -1;
     struct manifest_field *f = &change.next.fields[0];

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "collection/collection.h"
+#include "quant/narrow_rows.h"
 #include "segment/sealed_segment.h"
 
 int collection_create(const struct collection_desc *desc, const struct collection_options *options,
@@ -32,7 +33,7 @@ int collection_create(const struct collection_desc *desc, const struct collectio
     }
     m.field_count = 1;
     m.fields[0].kind = VECTOR_DENSE;
-    m.fields[0].storage = STORAGE_F32;
+    m.fields[0].storage = options->storage ? options->storage : STORAGE_F32;
     m.fields[0].metric = options->metric;
     m.fields[0].dim = options->dim;
     memcpy(m.fields[0].name, "default", sizeof "default");
@@ -318,6 +319,7 @@ uint64_t collection_waiting_bytes(const struct collection *c)
 
     for (size_t i = 0; i < c->part_count; i++)
         if (c->parts[i].state != PART_SEALED)
-            vectors += (uint64_t)c->parts[i].row_count * c->dim * sizeof(float);
+            vectors += (uint64_t)c->parts[i].row_count *
+                       storage_row_bytes(c->manifest.fields[0].storage, c->dim);
     return logged > vectors ? logged : vectors;
 }

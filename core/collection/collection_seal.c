@@ -191,6 +191,7 @@ int collection_seal_begin(struct collection *c, bool force, struct segment_build
         .owner = c->desc.owner,
         .rng = c->desc.rng,
         .dim = c->dim,
+        .storage = c->manifest.fields[0].storage,
         .parts = s->inputs->parts,
         .part_count = count,
         .flushed_lsn = s->flushed_lsn,

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "collection/collection.h"
+#include "quant/narrow_rows.h"
 #include "simd/metrics.h"
 
 static const uint32_t no_entry = UINT32_MAX;
@@ -208,7 +209,9 @@ static int stage_rows(struct collection *c, struct collection_write *w, uint64_t
         return error_set(err, LYNSE_DIMENSION, "vectors: dimension %u, the batch began with %u",
                          w->dim, c->tail_dim);
     const struct metric_info *metric = metric_find(c->manifest.fields[0].metric);
-    if (metric_check_dim(metric, w->dim, err) != 0 ||
+    if (storage_round(kernels_active(), c->manifest.fields[0].storage, w->vectors, w->count, w->dim,
+                      err) != 0 ||
+        metric_check_dim(metric, w->dim, err) != 0 ||
         metric_check_vectors(metric, w->vectors, w->count, w->dim, "row", err) != 0)
         return -1;
     if (!w->ids && give_ids(c, w, err) != 0) return -1;
@@ -235,11 +238,12 @@ static int check_restored(struct collection *c, const struct overlay_entry *e, s
     const struct metric_info *metric = metric_find(c->manifest.fields[0].metric);
     const struct vector_source *vectors = &c->parts[e->part].segment->vectors;
     char text[ID_TEXT_BYTES];
-    struct vector_run run;
 
     if (metric->input == METRIC_INPUT_ANY) return 0;
-    if (vectors->run(vectors, e->row, 1, &run, err) != 0) return -1;
-    if (metric_check_vectors(metric, run.vectors, 1, vectors->dim, "vector", err) == 0) return 0;
+    float *vector = arena_alloc(&c->batch.arena, vectors->dim * sizeof *vector);
+    if (!vector) return error_no_memory(err, vectors->dim * sizeof *vector);
+    if (vector_source_read(vectors, e->row, 1, vector, NULL, err) != 0) return -1;
+    if (metric_check_vectors(metric, vector, 1, vectors->dim, "vector", err) == 0) return 0;
     return error_wrap(err, "id %s", id_format(&e->id, text));
 }
 

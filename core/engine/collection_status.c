@@ -43,6 +43,7 @@ int engine_fill_status(const struct host *h, struct collection_status *s, struct
 
     s->dim = c->dim ? c->dim : m->fields[0].dim;
     s->metric = m->fields[0].metric;
+    s->storage = m->fields[0].storage;
     fill_index(c, s);
     s->sync_level = m->sync_level;
     s->sync_interval_ms = m->sync_interval_ms;

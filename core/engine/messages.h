@@ -91,6 +91,7 @@ struct collection_status {
     struct alloc *alloc;
     uint32_t dim;
     uint8_t metric;
+    uint8_t storage; /* enum storage_type */
     struct index_plan plan;
     uint32_t indexed_segment_count; /* sealed segments that are searched by the plan */
     float index_progress;           /* 0 to 1, of the rows of all sealed segments */

@@ -216,6 +216,14 @@ enum lynse_metric {
 #undef LYNSE_METRIC_ENUM
 };
 
+/* LYNSE_STORAGE_F32, …: likewise. */
+enum lynse_storage {
+    LYNSE_STORAGE_DEFAULT = 0, /* F32 */
+#define LYNSE_STORAGE_ENUM(name, number, text) LYNSE_STORAGE_##name = number,
+    LYNSE_STORAGES(LYNSE_STORAGE_ENUM)
+#undef LYNSE_STORAGE_ENUM
+};
+
 struct lynse_collection_desc {
     uint32_t struct_bytes;
     uint32_t dim;     /* 1..32768; 0: taken from the first vectors */
@@ -223,7 +231,7 @@ struct lynse_collection_desc {
     uint32_t metric;  /* enum lynse_metric; default IP */
     uint32_t sync;    /* default: the root's */
     uint32_t sync_interval_ms;
-    uint32_t reserved;       /* 0 */
+    uint32_t storage;        /* enum lynse_storage, of the vectors; default F32 */
     const char *description; /* up to 4,096 bytes; NULL: none */
 };
 /* ALREADY_EXISTS.  An error that begins with "made, but not opened" is of the opening alone. */
@@ -233,8 +241,8 @@ LYNSE_API int lynse_collection_open(struct lynse *db, const char *name,
                                     struct lynse_collection **out,
                                     struct lynse_error *err); /* NOT_FOUND */
 /* Open it, or create it.  What the desc leaves 0 an existing one has as it likes; what it gives
- * must agree, or nothing is opened: DIMENSION for dim, INVALID for metric (build_index changes it)
- * and for a sync that promises more than the collection's (lynse_set_sync changes it).  A
+ * must agree, or nothing is opened: DIMENSION for dim, INVALID for storage, for metric (build_index
+ * changes it) and for a sync that promises more than the collection's (lynse_set_sync changes it).  A
  * description is that of a new one. */
 LYNSE_API int lynse_collection_require(struct lynse *db, const struct lynse_collection_desc *desc,
                                        struct lynse_collection **out, struct lynse_error *err);
@@ -275,7 +283,7 @@ struct lynse_collection_info {
     uint32_t indexed_segment_count; /* sealed ones that are searched by the index */
     float index_progress;           /* 0 to 1, of their rows; others and the tail are scanned */
     uint32_t index_param_count;     /* what it is built with, standards included */
-    uint32_t reserved;
+    uint32_t storage;               /* enum lynse_storage */
     struct lynse_index_param index_params[LYNSE_INDEX_PARAMS_MAX];
 };
 LYNSE_API int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_info *out,

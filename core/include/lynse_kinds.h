@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lynse_kinds.h — the lists that callers, files and every layer share: metrics, sync levels.
+/* lynse_kinds.h — the lists that callers, files and every layer share: metrics, types of storage, sync
+ * levels.
  *
  * Numbers run from 1 without gaps, are in files (docs/FORMAT.md), and are never changed or used
  * again: a new one is one new line at the end.  The columns are for the library; callers use the
@@ -20,6 +21,19 @@
     _(INTERVAL, 2, 3, true)                                                                        \
     _(OS, 3, 2, true)                                                                              \
     _(NONE, 4, 1, false)
+
+/* What a collection keeps a component of a vector as.
+ *
+ *    name  number  in texts
+ *
+ * Callers give and get floats; those of a narrower type are rounded when they are written. */
+#define LYNSE_STORAGES(_)                                                                          \
+    _(F32, 1, "f32")                                                                               \
+    _(F16, 2, "f16")                                                                               \
+    _(BF16, 3, "bf16")                                                                             \
+    _(I8, 4, "i8")                                                                                 \
+    _(U8, 5, "u8")                                                                                 \
+    _(BIT, 6, "bit") /* so far a number of files alone */
 
 /* How near two vectors are.  The scores: IP the dot product, L2 the squared Euclidean distance,
  * COSINE 1 - cos of the angle; docs/DISTANCES.md has all of them.

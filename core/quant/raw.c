@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* raw.c — no quantization: f32 vectors as they were given, norms beside them.
+/* raw.c — no quantization: vectors as they are kept, norms beside them.
  *
  * WHAT        A distance is the value of the one-pair kernel (kernels.h (1)), made
- *             smaller-is-nearer; for a cosine it goes through metrics.h's one formula.
+ *             smaller-is-nearer; for a cosine it goes through metrics.h's one formula.  Of rows that
+ *             are narrower than floats it is that of the floats that they mean, by kernels over
+ *             such rows where there are any, else row by row.
  * INVARIANTS  (1) Scan, block and gather give the same bits, so what a scan says is the score that
  *                 is returned, and needs no second look (P7).
  * THREADS     As oracle.h says: the oracle is its user's.
@@ -13,10 +15,12 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "quant/narrow_rows.h"
 #include "quant/raw.h"
 
 enum {
-    LINE_FLOATS = 16, /* of a cache line */
+    LINE_BYTES = 64, /* of a cache line */
+    LINE_FLOATS = LINE_BYTES / sizeof(float),
     GATHER_ROWS = 32, /* rows whose places are looked up, and prefetched, before their distances */
 };
 
@@ -49,18 +53,40 @@ static void turn_values(const struct raw_oracle *o, float *values, const float *
     UNREACHABLE();
 }
 
+static float value_of(const struct raw_oracle *o, const void *row)
+{
+    uint32_t dim = o->vectors->dim;
+    if (!o->narrow) return o->kernels.pair(o->query, (const float *)row, dim);
+    if (o->forms.pair) return o->forms.pair(o->query, row, dim);
+    CHECK(o->wide);
+    o->narrow->widen(row, dim, o->wide);
+    return o->kernels.pair(o->query, o->wide, dim);
+}
+
+static void scan_run(const struct raw_oracle *o, const struct row_run *run, float *out)
+{
+    size_t row_bytes = o->base.row_bytes;
+    uint32_t dim = o->vectors->dim;
+
+    if (!o->narrow)
+        o->kernels.many(o->query, (const float *)run->rows, row_bytes, run->row_count, dim, out);
+    else if (o->forms.many) o->forms.many(o->query, run->rows, row_bytes, run->row_count, dim, out);
+    else
+        for (uint32_t i = 0; i < run->row_count; i++)
+            out[i] = value_of(o, (const char *)run->rows + i * row_bytes);
+}
+
 int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float *out, struct error *err)
 {
     const struct raw_oracle *o = raw_of(base);
     while (row_count > 0) {
-        struct vector_run run;
-        if (o->vectors->run(o->vectors, row, row_count, &run, err) != 0) return -1;
+        struct row_run run;
+        if (vector_source_rows(o->vectors, row, row_count, &run, err) != 0) return -1;
         /* They arrive while the processor is busy with the vectors. */
         if (o->value == METRIC_VALUE_ANGLE)
             for (uint32_t i = 0; i < run.row_count; i += LINE_FLOATS)
                 __builtin_prefetch(run.norms + i);
-        o->kernels.many(o->query, run.vectors, o->vectors->dim * sizeof(float), run.row_count,
-                        o->vectors->dim, out);
+        scan_run(o, &run, out);
         turn_values(o, out, run.norms, run.row_count);
         row += run.row_count;
         row_count -= run.row_count;
@@ -83,10 +109,16 @@ int raw_scan_block(struct oracle *const *oracles, size_t count, uint32_t row, ui
         place[q] = out[q];
     }
     while (row_count > 0) {
-        struct vector_run run;
-        if (vectors->run(vectors, row, row_count, &run, err) != 0) return -1;
-        first->kernels.block(queries, count, run.vectors, vectors->dim * sizeof(float),
-                             run.row_count, vectors->dim, place);
+        struct row_run run;
+        if (vector_source_rows(vectors, row, row_count, &run, err) != 0) return -1;
+        if (!first->narrow)
+            first->kernels.block(queries, count, (const float *)run.rows, first->base.row_bytes,
+                                 run.row_count, vectors->dim, place);
+        else if (first->forms.block)
+            first->forms.block(queries, count, run.rows, first->base.row_bytes, run.row_count,
+                               vectors->dim, place);
+        else
+            for (size_t q = 0; q < count; q++) scan_run(raw_of(oracles[q]), &run, place[q]);
         for (size_t q = 0; q < count; q++) {
             turn_values(raw_of(oracles[q]), place[q], run.norms, run.row_count);
             place[q] += run.row_count;
@@ -103,21 +135,20 @@ int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_coun
                struct error *err)
 {
     const struct raw_oracle *o = raw_of(base);
-    uint32_t dim = o->vectors->dim;
     while (index_count > 0) {
         size_t count = index_count < GATHER_ROWS ? index_count : GATHER_ROWS;
-        const float *vectors[GATHER_ROWS];
+        const char *vectors[GATHER_ROWS];
         float norms[GATHER_ROWS];
         for (size_t i = 0; i < count; i++) {
-            struct vector_run run;
-            if (o->vectors->run(o->vectors, row_index[i], 1, &run, err) != 0) return -1;
-            vectors[i] = run.vectors;
+            struct row_run run;
+            if (vector_source_rows(o->vectors, row_index[i], 1, &run, err) != 0) return -1;
+            vectors[i] = (const char *)run.rows;
             norms[i] = *run.norms;
             /* The first lines; the processor sees the stream and fetches the rest. */
-            __builtin_prefetch(run.vectors);
-            if (dim > LINE_FLOATS) __builtin_prefetch(run.vectors + LINE_FLOATS);
+            __builtin_prefetch(vectors[i]);
+            if (o->base.row_bytes > LINE_BYTES) __builtin_prefetch(vectors[i] + LINE_BYTES);
         }
-        for (size_t i = 0; i < count; i++) out[i] = o->kernels.pair(o->query, vectors[i], dim);
+        for (size_t i = 0; i < count; i++) out[i] = value_of(o, vectors[i]);
         turn_values(o, out, norms, count);
         row_index += count;
         index_count -= count;
@@ -128,18 +159,32 @@ int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_coun
 
 static size_t raw_oracle_bytes(uint32_t dim)
 {
-    (void)dim;
-    return align_up(sizeof(struct raw_oracle), ALIGN_VECTOR);
+    return align_up(sizeof(struct raw_oracle) + dim * sizeof(float), ALIGN_VECTOR);
+}
+
+/* The narrow kernels that give what `pair` gives of the wide rows; none: there are none. */
+static struct narrow_forms forms_of(const struct narrow_kernels *narrow, dense_pair_f32_fn *pair,
+                                    const struct simd_kernels *kernels)
+{
+    if (narrow && pair == kernels->dense_dot_f32) return narrow->dot;
+    if (narrow && pair == kernels->dense_l2_f32) return narrow->l2;
+    return (struct narrow_forms){0};
 }
 
 void raw_oracle_begin(struct raw_oracle *o, const struct oracle_desc *desc)
 {
     static const struct oracle_ops ops = {
         .scan = raw_scan, .scan_block = raw_scan_block, .gather = raw_gather};
+    const struct vector_source *vectors = desc->vectors;
+    const struct metric_kernels kernels = metric_kernels(desc->metric, desc->kernels);
+    const struct narrow_kernels *narrow = storage_kernels(desc->kernels, vectors->storage);
+
     *o = (struct raw_oracle){
-        .base = {&ops, desc->vectors->dim * (uint32_t)sizeof(float)},
-        .vectors = desc->vectors,
-        .kernels = metric_kernels(desc->metric, desc->kernels),
+        .base = {&ops, (uint32_t)storage_row_bytes(vectors->storage, vectors->dim)},
+        .vectors = vectors,
+        .kernels = kernels,
+        .narrow = narrow,
+        .forms = forms_of(narrow, kernels.pair, desc->kernels),
         .query = desc->query.vector,
         .query_norm = desc->query.norm,
         .value = metric_find(desc->metric)->value,
@@ -150,6 +195,7 @@ static struct oracle *raw_oracle_init(void *memory, const struct oracle_desc *de
 {
     struct raw_oracle *o = (struct raw_oracle *)memory;
     raw_oracle_begin(o, desc);
+    o->wide = (float *)(void *)(o + 1);
     return &o->base;
 }
 

@@ -119,7 +119,9 @@ static void make_bounds(struct code_bounds *b, enum metric_value value, float no
 
 static size_t shadowed_oracle_bytes(uint32_t dim)
 {
-    return align_up(sizeof(struct shadowed_oracle), ALIGN_VECTOR) + 2 * code_stride(dim);
+    /* Digits of the query; or a wide row, where rows are narrow and have no shadow. */
+    return align_up(sizeof(struct shadowed_oracle), ALIGN_VECTOR) +
+           code_stride(dim) * sizeof(float);
 }
 
 static struct oracle *shadowed_oracle_init(void *memory, const struct oracle_desc *desc)
@@ -135,6 +137,8 @@ static struct oracle *shadowed_oracle_init(void *memory, const struct oracle_des
 
     *o = (struct shadowed_oracle){.shadow = desc->shadow, .kernels = desc->kernels};
     raw_oracle_begin(&o->raw, desc);
+    o->raw.wide = (float *)(void *)digits; /* of no other use where there is no shadow */
+    CHECK(!desc->shadow || !o->raw.narrow);
     /* Of a distance that is made of no product the codes say nothing. */
     if (!desc->shadow || o->raw.value == METRIC_VALUE_MEASURE) return &o->raw.base;
     float norm = dense_norm_f32(desc->kernels, desc->query.vector, dim);

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "quant/narrow_rows.h"
 
 static int fetch_ids_of(const struct view *v, const struct topk *best, struct hook_hit *hits,
                         struct error *err)
@@ -46,6 +47,23 @@ static int fetch_document(const struct view *v, const struct candidate *c, struc
     return rc;
 }
 
+/* Borrowed of the segment, or in the arena where rows are not kept as floats. */
+static int fetch_vector(const struct vector_source *vectors, uint32_t row, struct arena *arena,
+                        const float **out, struct error *err)
+{
+    struct vector_run run;
+
+    if (!vector_source_is_narrow(vectors)) {
+        if (vectors->run(vectors, row, 1, &run, err) != 0) return -1;
+        *out = run.vectors;
+        return 0;
+    }
+    float *wide = (float *)arena_alloc(arena, vectors->dim * sizeof *wide);
+    if (!wide) return error_no_memory(err, vectors->dim * sizeof *wide);
+    *out = wide;
+    return vector_source_read(vectors, row, 1, wide, NULL, err);
+}
+
 static int fetch_parts(const struct view *v, const struct topk *best, unsigned parts,
                        const struct row_limits *limits, struct arena *arena, struct hook_hit *hits,
                        struct error *err)
@@ -55,7 +73,6 @@ static int fetch_parts(const struct view *v, const struct topk *best, unsigned p
     for (size_t i = 0; i < best->count; i++) {
         const struct candidate *c = &best->heap[i];
         const struct vector_source *vectors = &v->parts[c->part].segment->vectors;
-        struct vector_run run;
         if (row_limits_check(limits, "rerank", err) != 0) return -1;
         if ((parts & HOOK_DOCUMENTS) && fetch_document(v, c, arena, &hits[i].document, err) != 0)
             return -1;
@@ -66,8 +83,7 @@ static int fetch_parts(const struct view *v, const struct topk *best, unsigned p
                              "smaller k has fewer",
                              i + 1, best->count, bytes, (unsigned long long)LIMIT_RERANK_BYTES);
         if (!(parts & HOOK_VECTORS)) continue;
-        if (vectors->run(vectors, c->row, 1, &run, err) != 0) return -1;
-        hits[i].vector = run.vectors;
+        if (fetch_vector(vectors, c->row, arena, &hits[i].vector, err) != 0) return -1;
     }
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "quant/narrow_rows.h"
 
 enum { COLUMN_ALIGN = 8 };
 
@@ -89,9 +90,8 @@ int result_add(struct result *r, const struct view *v, uint32_t part, uint32_t r
     if (id.is_text && copy_bytes(r, id.text, &id.text, err) != 0) return -1;
     if (r->documents && add_document(r, segment, row, err) != 0) return -1;
     if (r->vectors) {
-        struct vector_run run;
-        if (segment->vectors.run(&segment->vectors, row, 1, &run, err) != 0) return -1;
-        memcpy(r->vectors + r->count * r->dim, run.vectors, r->dim * sizeof(float));
+        float *vector = r->vectors + r->count * r->dim;
+        if (vector_source_read(&segment->vectors, row, 1, vector, NULL, err) != 0) return -1;
     }
     r->ids[r->count] = id;
     if (r->scores) r->scores[r->count] = score;

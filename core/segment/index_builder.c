@@ -96,7 +96,7 @@ int index_builder_create(const struct index_builder_desc *desc, struct index_bui
     part_name(b->name, &desc->segment->uuid, PART_INDEX, index_part_number(0, b->part.index_kind));
     memcpy(b->temporary, part_writer_temporary(b->writer.part), sizeof b->temporary);
     segment_acquire(desc->segment);
-    whole_rows_init(&b->rows, desc->segment, desc->row_count);
+    whole_rows_init(&b->rows, desc->alloc, desc->segment, desc->row_count);
     mutex_init(&b->mutex);
     *out = b;
     return 0;
@@ -107,6 +107,7 @@ void index_builder_destroy(struct index_builder *b)
     if (!b) return;
     CHECK(b->inside == 0);
     b->ops->destroy(b->build);
+    whole_rows_deinit(&b->rows);
     part_writer_destroy(b->writer.part);
     if (b->has_file) vfs_unlink(b->desc.dir, b->name, NULL); /* what stays is file_gc's */
     segment_release(b->desc.segment);

@@ -13,10 +13,13 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "codec/vector_types.h"
+#include "quant/narrow_rows.h"
 #include "simd/kernels.h"
 
-enum { RUN_BYTES = 16 * CHECKSUM_BLOCK_BYTES /* a megabyte */ };
+enum {
+    RUN_BYTES = 16 * CHECKSUM_BLOCK_BYTES, /* a megabyte */
+    NORM_PIECE = 1024,
+};
 
 struct sealed_segment {
     struct segment base; /* first */
@@ -69,12 +72,12 @@ static int sealed_find_older(struct segment *s, uint32_t row, uint32_t *out_row,
     return 0;
 }
 
-static int sealed_run(const struct vector_source *source, uint32_t row, uint32_t row_max,
-                      struct vector_run *out, struct error *err)
+static int sealed_rows(const struct vector_source *source, uint32_t row, uint32_t row_max,
+                       struct row_run *out, struct error *err)
 {
     const struct sealed_segment *s =
         (const struct sealed_segment *)((const char *)source - offsetof(struct segment, vectors));
-    uint64_t row_bytes = (uint64_t)source->dim * sizeof(float);
+    uint64_t row_bytes = storage_row_bytes(source->storage, source->dim);
     uint64_t count = RUN_BYTES / row_bytes > 0 ? RUN_BYTES / row_bytes : 1;
     const void *vectors, *norms;
 
@@ -84,11 +87,20 @@ static int sealed_run(const struct vector_source *source, uint32_t row, uint32_t
     if (part_file_borrow(s->vectors, s->rows, row * row_bytes, count * row_bytes, &vectors, err) ||
         part_file_borrow(s->vectors, s->norms, row * 4ull, count * 4, &norms, err))
         return -1;
-    *out = (struct vector_run){
-        .vectors = (const float *)vectors,
-        .norms = (const float *)norms,
-        .row_count = (uint32_t)count,
-    };
+    *out = (struct row_run){vectors, (const float *)norms, (uint32_t)count};
+    return 0;
+}
+
+static int sealed_run(const struct vector_source *source, uint32_t row, uint32_t row_max,
+                      struct vector_run *out, struct error *err)
+{
+    struct row_run run;
+
+    if (vector_source_is_narrow(source))
+        return error_set(err, LYNSE_INTERNAL, "rows of %s were asked for as floats",
+                         storage_type_name(source->storage));
+    if (sealed_rows(source, row, row_max, &run, err) != 0) return -1;
+    *out = (struct vector_run){(const float *)run.rows, run.norms, run.row_count};
     return 0;
 }
 
@@ -117,13 +129,19 @@ static int find_vectors(struct sealed_segment *s, uint32_t dim, struct error *er
 {
     s->rows = part_file_section(s->vectors, SECTION_VECTORS);
     s->norms = part_file_section(s->vectors, SECTION_NORMS);
-    uint64_t row_bytes = (uint64_t)dim * sizeof(float);
+    unsigned storage = s->rows ? (unsigned)(s->rows->number & UINT8_MAX) : 0;
+    if (storage == STORAGE_BIT)
+        return error_set(err, LYNSE_UNSUPPORTED, "'%s' holds vectors of bits",
+                         part_file_name(s->vectors));
+    if (!storage_type_is_supported(storage)) storage = STORAGE_F32;
+    uint64_t row_bytes = storage_row_bytes(storage, dim);
+    s->base.vectors.storage = storage;
     if (!s->rows || s->rows->element_bytes != row_bytes ||
-        s->rows->number != ((uint64_t)dim << 8 | STORAGE_F32) ||
+        s->rows->number != ((uint64_t)dim << 8 | storage) ||
         s->rows->bytes / row_bytes != s->row_count || !s->norms ||
         s->norms->element_bytes != sizeof(float) || s->norms->bytes / sizeof(float) != s->row_count)
-        return error_set(err, LYNSE_CORRUPT, "'%s' does not hold %u f32 vectors of dimension %u",
-                         part_file_name(s->vectors), s->row_count, dim);
+        return error_set(err, LYNSE_CORRUPT, "'%s' does not hold %u %s vectors of dimension %u",
+                         part_file_name(s->vectors), s->row_count, storage_type_name(storage), dim);
     return 0;
 }
 
@@ -190,7 +208,8 @@ int sealed_segment_open(struct alloc *a, struct vfs_dir *dir, const struct file_
     s->last_lsn = m->last_lsn;
     s->row_count = (uint32_t)m->row_count;
     segment_init(&s->base, &sealed_ops);
-    s->base.vectors = (struct vector_source){.run = sealed_run, .dim = dim};
+    s->base.vectors =
+        (struct vector_source){.run = sealed_run, .run_narrow = sealed_rows, .dim = dim};
     s->base.uuid = m->uuid;
     s->base.first_lsn = m->first_lsn;
     s->base.row_capacity = m->row_count;
@@ -213,15 +232,33 @@ static bool is_norm(float norm, float ours, uint32_t dim)
     return fabs((double)norm - (double)ours) <= slack * (double)ours + 1e-19;
 }
 
-static int verify_vectors(struct sealed_segment *s, struct error *err)
+static float norm_of(const struct vector_source *source, const struct row_run *run, uint32_t i)
 {
     const struct simd_kernels *kernels = kernels_active();
-    uint32_t dim = s->base.vectors.dim;
-    struct vector_run run;
+    const struct narrow_kernels *narrow = storage_kernels(kernels, source->storage);
+    float piece[NORM_PIECE], sum = 0;
+
+    if (!narrow)
+        return dense_norm_f32(kernels, (const float *)run->rows + (size_t)i * source->dim,
+                              source->dim);
+    const char *row = (const char *)run->rows + i * storage_row_bytes(source->storage, source->dim);
+    for (uint32_t at = 0; at < source->dim; at += NORM_PIECE) {
+        uint32_t left = source->dim - at, here = left < NORM_PIECE ? left : NORM_PIECE;
+        narrow->widen(row + storage_row_bytes(source->storage, at), here, piece);
+        sum += kernels->dense_dot_f32(piece, piece, here);
+    }
+    return sqrtf(sum);
+}
+
+static int verify_vectors(struct sealed_segment *s, struct error *err)
+{
+    const struct vector_source *source = &s->base.vectors;
+    uint32_t dim = source->dim;
+    struct row_run run;
     for (uint32_t row = 0; row < s->row_count; row += run.row_count) {
-        if (sealed_run(&s->base.vectors, row, s->row_count - row, &run, err) != 0) return -1;
+        if (sealed_rows(source, row, s->row_count - row, &run, err) != 0) return -1;
         for (uint32_t i = 0; i < run.row_count; i++) {
-            float norm = dense_norm_f32(kernels, run.vectors + (size_t)i * dim, dim);
+            float norm = norm_of(source, &run, i);
             if (!is_norm(run.norms[i], norm, dim))
                 return error_set(err, LYNSE_CORRUPT, "'%s': row %u has norm %g, not %g",
                                  part_file_name(s->vectors), row + i, (double)norm,

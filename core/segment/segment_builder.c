@@ -23,7 +23,7 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/limits.h"
-#include "codec/vector_types.h"
+#include "quant/narrow_rows.h"
 #include "store/ids_file.h"
 
 struct kept_row {
@@ -55,6 +55,7 @@ struct segment_builder {
     struct tombstones_edit *edit; /* ENTOMB */
     struct ids_writer *ids;
     struct part_writer *vectors;
+    void *packed; /* VECTORS, of narrow rows: as many as a step takes; else NULL */
     float *norms;
     size_t norms_written;
     struct doc_writer *documents;
@@ -255,6 +256,13 @@ static int write_ids(struct segment_builder *b, struct error *err)
     return 0;
 }
 
+/* Of vectors. */
+static uint32_t rows_of_step(const struct segment_build_desc *d)
+{
+    uint32_t fit = BUILD_STEP_BYTES / (d->dim * (uint32_t)sizeof(float));
+    return fit < 1 ? 1 : fit < BUILD_STEP_ROWS ? fit : BUILD_STEP_ROWS;
+}
+
 static int begin_vectors(struct segment_builder *b, struct error *err)
 {
     const struct segment_build_desc *d = &b->desc;
@@ -262,13 +270,37 @@ static int begin_vectors(struct segment_builder *b, struct error *err)
 
     b->norms = (float *)mem_alloc(d->alloc, MEM_GENERAL, bytes);
     if (!b->norms) return error_no_memory(err, bytes);
+    if (storage_kernels(kernels_active(), d->storage)) {
+        bytes = rows_of_step(d) * storage_row_bytes(d->storage, d->dim);
+        b->packed = mem_alloc(d->alloc, MEM_GENERAL, bytes);
+        if (!b->packed) return error_no_memory(err, bytes);
+    }
     if (part_writer_create(d->alloc, d->dir, &d->owner, &b->out.segment.uuid, PART_VECTORS, 0,
                            b->row_count, d->rng, &b->vectors, err) != 0) {
         b->vectors = NULL;
         return -1;
     }
-    return part_writer_begin(b->vectors, SECTION_VECTORS, d->dim * (uint32_t)sizeof(float),
-                             (uint64_t)d->dim << 8 | STORAGE_F32, err);
+    unsigned storage = d->storage ? d->storage : STORAGE_F32;
+    return part_writer_begin(b->vectors, SECTION_VECTORS,
+                             (uint32_t)storage_row_bytes(storage, d->dim),
+                             (uint64_t)d->dim << 8 | storage, err);
+}
+
+/* The first rows of a run as the new segment keeps them.  Floats were rounded when they were written
+ * (collection_stage.c), so that nothing is lost. */
+static const void *rows_to_write(struct segment_builder *b, const struct vector_source *source,
+                                 const struct row_run *run, uint32_t count)
+{
+    const struct narrow_kernels *narrow = storage_kernels(kernels_active(), b->desc.storage);
+
+    if (!narrow) {
+        CHECK(!vector_source_is_narrow(source));
+        return run->rows;
+    }
+    if (source->storage == b->desc.storage) return run->rows;
+    CHECK(!vector_source_is_narrow(source));
+    narrow->pack((const float *)run->rows, (size_t)count * b->desc.dim, b->packed);
+    return b->packed;
 }
 
 /* Of up to row_max rows from the current one on that are kept one after the other and lie together:
@@ -278,23 +310,23 @@ static uint32_t write_run(struct segment_builder *b, const struct view_part *p, 
 {
     const uint32_t *map = b->out.row_map[b->part] + b->row;
     struct vector_source *source = &p->segment->vectors;
-    struct vector_run run;
+    struct row_run run;
     uint32_t count = 1;
 
     CHECK(source->dim == b->desc.dim);
     if (map[0] == UINT32_MAX) return 1;
-    if (source->run(source, b->row, row_max, &run, err) != 0) return 0;
+    if (vector_source_rows(source, b->row, row_max, &run, err) != 0) return 0;
     while (count < run.row_count && map[count] != UINT32_MAX) count++;
-    size_t bytes = (size_t)count * b->desc.dim * sizeof(float);
-    if (part_writer_write(b->vectors, run.vectors, bytes, err) != 0) return 0;
+    const void *rows = rows_to_write(b, source, &run, count);
+    size_t bytes = count * storage_row_bytes(b->desc.storage, b->desc.dim);
+    if (part_writer_write(b->vectors, rows, bytes, err) != 0) return 0;
     memcpy(b->norms + map[0], run.norms, count * sizeof *b->norms);
     return count;
 }
 
 static int write_vectors(struct segment_builder *b, struct error *err)
 {
-    uint32_t fit = BUILD_STEP_BYTES / (b->desc.dim * (uint32_t)sizeof(float));
-    uint32_t left = fit < 1 ? 1 : fit < BUILD_STEP_ROWS ? fit : BUILD_STEP_ROWS;
+    uint32_t left = rows_of_step(&b->desc);
     const struct view_part *p;
 
     if (!b->vectors) return begin_vectors(b, err);
@@ -326,7 +358,9 @@ static int write_norms(struct segment_builder *b, struct error *err)
         return -1;
     part_writer_destroy(b->vectors);
     b->vectors = NULL;
+    mem_free(b->desc.alloc, b->packed);
     mem_free(b->desc.alloc, b->norms);
+    b->packed = NULL;
     b->norms = NULL;
     end_part(b, BUILD_DOCUMENTS);
     return 0;
@@ -435,6 +469,7 @@ void segment_builder_destroy(struct segment_builder *b)
     doc_writer_destroy(b->documents);
     tombstones_edit_abort(b->edit);
     bitmap_deinit(&b->dead);
+    mem_free(b->desc.alloc, b->packed);
     mem_free(b->desc.alloc, b->norms);
     mem_free(b->desc.alloc, b->rows);
     segment_build_remove_files(&b->out, b->desc.dir);

@@ -19,6 +19,7 @@ struct segment_build_desc {
     struct file_owner owner;
     struct rng *rng;
     uint32_t dim;
+    uint32_t storage;              /* of the vectors, enum storage_type; 0: F32 */
     const struct view_part *parts; /* oldest first; borrowed, with their tombstones as of F */
     size_t part_count;
     const struct view_part *newer; /* after them, oldest first: where newer versions may be too;

@@ -83,6 +83,7 @@ static void unload(struct segment_index *s)
         mem_free(s->desc.alloc, s->memory[i]);
         s->memory[i] = NULL;
     }
+    whole_rows_deinit(&s->rows);
     part_file_close(s->file);
     s->file = NULL;
     s->memory_bytes = 0;
@@ -129,7 +130,7 @@ size_t segment_index_memory_bytes(const struct segment_index *s)
 {
     const struct index *index = segment_index_get(s);
 
-    return index ? s->memory_bytes + index->memory_bytes : 0;
+    return index ? s->memory_bytes + index->memory_bytes + whole_rows_bytes(&s->rows) : 0;
 }
 
 bool segment_index_want(struct segment_index *s)
@@ -205,7 +206,7 @@ static int open_file(struct segment_index *s, struct error *err)
 static int copy_step(struct segment_index *s, struct error *err)
 {
     if (s->section == s->image.section_count) {
-        whole_rows_init(&s->rows, s->desc.segment, s->desc.row_count);
+        whole_rows_init(&s->rows, s->desc.alloc, s->desc.segment, s->desc.row_count);
         s->stage = s->kind->file_sections ? LOAD_INDEX : LOAD_VECTORS;
         return 0;
     }

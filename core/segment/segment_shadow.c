@@ -228,7 +228,9 @@ struct shadow_source *segment_shadow(struct segment *segment, struct shadow_room
     struct segment_shadow *s = atomic_load_acquire(&segment->shadow), *none = NULL;
 
     if (s) return room ? &s->base : NULL;
-    if (!room || row_count < SHADOW_ROWS_MIN || segment->vectors.dim < SHADOW_DIM_MIN) return NULL;
+    if (!room || row_count < SHADOW_ROWS_MIN || segment->vectors.dim < SHADOW_DIM_MIN ||
+        vector_source_is_narrow(&segment->vectors))
+        return NULL; /* what is narrow is read as fast as half of it and more would be */
     s = make_shadow(segment, room);
     if (!s) return NULL;
     if (atomic_cas_acq_rel(&segment->shadow, &none, s)) return &s->base;

@@ -9,6 +9,7 @@
  * FAILURE     Only what keeps it from looking on: memory, and who is asked.
  */
 #include "segment/view_verify.h"
+#include "quant/narrow_rows.h"
 
 enum { LOOK_ROWS = 4096 /* between two looks */ };
 
@@ -46,10 +47,10 @@ static int check_row(const struct view *v, size_t part, uint32_t row, uint64_t *
 static int check_vectors(const struct view_part *p, uint32_t row, uint32_t end, struct error *err)
 {
     const struct vector_source *source = &p->segment->vectors;
-    struct vector_run run;
+    struct row_run run;
 
     for (; row < end; row += run.row_count)
-        if (source->run(source, row, end - row, &run, err) != 0) return -1;
+        if (vector_source_rows(source, row, end - row, &run, err) != 0) return -1;
     return 0;
 }
 

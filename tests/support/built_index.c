@@ -47,7 +47,8 @@ void test_vectors_make(struct test_vectors *v, struct rng *r, uint32_t row_count
                                                 (group_count ? centers[group * dim + i] : 0.3f);
     }
     free(centers);
-    v->source = (struct vector_source){run_at, dim, v->vectors, v->norms};
+    v->source =
+        (struct vector_source){.run = run_at, .dim = dim, .all = v->vectors, .all_norms = v->norms};
     test_vectors_measure(v);
 }
 

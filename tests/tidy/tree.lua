@@ -239,6 +239,8 @@ return {
       ["coded_encode.c"] = "vectors to codes, as rows and as blocks",
       ["coded_oracle.c"] = "distances as codes tell them, and how far off they may be",
       ["digits.[ch]"] = "a query as integers of two digits, as kernels over codes want it",
+      ["narrow_rows.[ch]"] =
+         "rows of a type of storage: how long, which floats they mean, which ones they can hold",
       ["oracle.h"] = "distances between one query and the rows of one segment, by row number",
       ["centroids.[ch]"] =
          "points that stand for clusters, and which of them a vector is nearest to",

@@ -112,15 +112,15 @@ static void what_no_registry_knows_is_not_opened(void **state)
 }
 
 /* The format has words for them. */
-static void fields_of_other_kinds_are_not_taken_for_dense_f32(void **state)
+static void fields_of_other_kinds_are_not_taken_for_dense_ones(void **state)
 {
     (void)state;
     for (uint8_t kind = 1; vector_kind_is_known(kind); kind++) {
         for (uint8_t storage = 1; storage_type_is_known(storage); storage++) {
-            if (kind == VECTOR_DENSE && storage == STORAGE_F32) continue;
+            if (kind == VECTOR_DENSE && storage != STORAGE_BIT) continue;
             struct manifest_field f = field_of(kind, storage, METRIC_L2, INDEX_FLAT);
             assert_not_opened(&f, 1, LYNSE_UNSUPPORTED,
-                              kind == VECTOR_DENSE ? "'default' is not stored as f32"
+                              kind == VECTOR_DENSE ? "'default' is stored as bits"
                                                    : "'default' is not of dense vectors");
         }
     }
@@ -143,7 +143,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_metric_and_index_kind_outlives_the_process),
     cmocka_unit_test(what_no_registry_knows_is_not_kept),
     cmocka_unit_test(what_no_registry_knows_is_not_opened),
-    cmocka_unit_test(fields_of_other_kinds_are_not_taken_for_dense_f32),
+    cmocka_unit_test(fields_of_other_kinds_are_not_taken_for_dense_ones),
     cmocka_unit_test(a_second_field_is_not_ignored),
 };
 TEST_MAIN(tests)

@@ -28,7 +28,7 @@ struct fixture {
     float values[ROWS * DIM_MAX], norms[ROWS], query[DIM_MAX], center[DIM_MAX];
     _Alignas(64) uint8_t codes[ROWS * STRIDE_MAX];
     _Alignas(64) uint8_t blocks[BLOCKS * (BLOCK_CODES * STRIDE_MAX + 512)];
-    _Alignas(64) uint8_t memory[ORACLE_ROOM], raw_memory[512];
+    _Alignas(64) uint8_t memory[ORACLE_ROOM], raw_memory[sizeof(float) * DIM_MAX + 512];
 };
 
 static struct fixture *fixture;

@@ -20,7 +20,8 @@ static int one_row(const struct vector_source *s, uint32_t row, uint32_t row_max
     return 0;
 }
 
-static const struct vector_source at_once = {one_row, DIM, vectors, norms};
+static const struct vector_source at_once = {
+    .run = one_row, .dim = DIM, .all = vectors, .all_norms = norms};
 static const struct vector_source one_by_one = {.run = one_row, .dim = DIM};
 
 static void make_rows(float spread)

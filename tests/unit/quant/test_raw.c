@@ -7,7 +7,7 @@
 #include "support/metric_distance.h"
 #include "support/test.h"
 
-enum { DIM_MAX = 150, ROWS = 300, RUN_ROWS = 37 };
+enum { DIM_MAX = 150, ROWS = 300, RUN_ROWS = 37, ROOM = 1024 };
 
 /* Rows in runs of RUN_ROWS, each at a place of its own. */
 struct test_source {
@@ -59,14 +59,14 @@ static struct oracle *make_oracle(void *memory, const struct test_source *t, enu
         .vectors = &t->base,
         .metric = metric,
     };
-    assert_true(quantizer_raw.oracle_bytes(t->base.dim) <= 256);
+    assert_true(quantizer_raw.oracle_bytes(t->base.dim) <= ROOM);
     return quantizer_raw.oracle_init(memory, &desc);
 }
 
 static void check_metric(struct rng *r, const struct test_source *t, enum metric metric)
 {
     struct error err = {0};
-    _Alignas(64) uint8_t memory[256];
+    _Alignas(64) uint8_t memory[ROOM];
     float query[DIM_MAX], out[ROWS];
     uint32_t rows[ROWS];
     for (uint32_t i = 0; i < t->base.dim; i++) query[i] = rng_normal(r);
@@ -109,7 +109,7 @@ static void an_overflow_is_far_away_and_not_nan(void **state)
     (void)state;
     static struct test_source t;
     struct error err = {0};
-    _Alignas(64) uint8_t memory[256];
+    _Alignas(64) uint8_t memory[ROOM];
     struct rng r;
     float query[32], out[ROWS];
     const enum metric metrics[] = {METRIC_L2, METRIC_IP, METRIC_COSINE};
@@ -136,7 +136,7 @@ static void damage_is_reported(void **state)
     (void)state;
     static struct test_source t;
     struct error err = {0};
-    _Alignas(64) uint8_t memory[256];
+    _Alignas(64) uint8_t memory[ROOM];
     struct rng r;
     float query[3] = {1, 2, 3}, out[ROWS];
     const uint32_t rows[] = {1, 2, 100};

@@ -8,7 +8,7 @@
 #include "quant/quantizer.h"
 #include "support/test.h"
 
-enum { DIM_MAX = 1100, ROWS = 120, STRIDE_MAX = (DIM_MAX + 63) / 64 * 64, ROOM = 4096 };
+enum { DIM_MAX = 1100, ROWS = 120, STRIDE_MAX = (DIM_MAX + 63) / 64 * 64, ROOM = 8192 };
 
 /* Rows, and their shadow in runs of 50 of which the first row_count are made. */
 struct test_rows {
