@@ -138,6 +138,7 @@ def add_recall(
     measured = pairs_of(a, b, pairs)
     quartile = lower_quartile([x / y for x, y in measured])
     threads = f", {case.load.threads} threads" if case.load.threads > 1 else ""
+    threads += ", by processor time" if case.load.by_processor else ""
     how = "all at once" if case.load.batch == 0 else "one by one"
     what = "exact" if recall == 1 else f"recall@10 {recall}"
     effort = f", {a.recalls[1]:.2%} right" if recall == 1 else f", effort {a.efforts[1]}"
@@ -227,6 +228,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--oversample", type=float, default=0)
+    parser.add_argument(
+        "--by-processor", action="store_true", help="seconds of the processor, on a busy machine"
+    )
     parser.add_argument("--pairs", type=int, default=PAIRS)
     args = parser.parse_args()
     unknown = [c for c in args.cases if c not in CASES and c != "try"]
@@ -245,6 +249,7 @@ def main() -> int:
         return run_short()
     for name in args.cases or CASES:
         case = chosen_case(args) if name == "try" else CASES[name]
+        case = case._replace(load=case.load._replace(by_processor=args.by_processor))
         for wanted in args.data or case.data:
             data = data_set(wanted)
             if data:

@@ -48,6 +48,7 @@ class Load(NamedTuple):
     batch: int = 1
     threads: int = 1
     oversample: float = 0
+    by_processor: bool = False  # seconds of the processor, where others use it too
 
 
 class Driver:
@@ -107,7 +108,8 @@ class Driver:
     ) -> float:
         line = f"search k={k} effort={effort} first={queries.start} end={queries.stop}"
         line += f" batch={load.batch} threads={load.threads} oversample={load.oversample}"
-        return float(self.ask(f"{line} times={times} out={out}")[1])
+        _, seconds, _, processor_seconds = self.ask(f"{line} times={times} out={out}")
+        return float(processor_seconds) / load.threads if load.by_processor else float(seconds)
 
     def found(self, effort: int, queries: range, load: Load) -> np.ndarray:
         self.seconds(effort, queries, load, out=str(self.out))
