@@ -26,6 +26,8 @@
  */
 #include <math.h>
 
+#include "base/bytes.h"
+#include "base/limits.h"
 #include "index/flat_codes.h"
 #include "index/flat_ranked.h"
 
@@ -42,6 +44,15 @@ enum {
     SEEDS_MAX = 128,      /* rows that are measured first */
     CONFIRM_ROWS = 32,    /* measured before the limit is looked at again */
     SKIP_BLOCKS_MAX = 64,
+    PACK_QUERIES = 32,      /* fewer do not earn what packing costs */
+    PACK_GROUP = 6,         /* queries whose bounds are made together: what the kernels take */
+    PACK_BYTES = 256 << 10, /* of a block: stays in the second cache */
+};
+
+/* Only of searches with PACK_QUERIES. */
+struct packed_block {
+    uint8_t rows[PACK_BYTES];
+    float bounds[PACK_GROUP][BLOCK_ROWS_MAX + LANES];
 };
 
 struct flat_search {
@@ -57,18 +68,27 @@ struct flat_search {
     uint64_t sifted_count;           /* rows of the block that came through, of all queries */
     uint32_t open_count;             /* of open_rows; when it gathers or sifts */
     uint32_t open_rows[BLOCK_ROWS_MAX];
+    float *bounds;               /* of the block, for the query whose turn it is; when it sifts */
+    struct packed_block *packed; /* NULL: there are too few queries */
+    bool is_packed;              /* the block */
     float distances[QUERY_GROUP * (BATCH_ROWS_MAX + LANES)]; /* or one query's, of a full block */
     struct topk seeds;                                       /* of the query whose turn it is */
     struct candidate seed_memory[SEEDS_MAX];
 };
 _Static_assert(QUERY_GROUP *(BATCH_ROWS_MAX + LANES) >= BLOCK_ROWS_MAX + LANES, "either fits");
 _Static_assert((int)QUERY_GROUP <= (int)ORACLE_BLOCK_MAX, "an oracle takes a group");
+_Static_assert((int)PACK_GROUP <= (int)ORACLE_BLOCK_MAX, "an oracle takes a group");
+
+static size_t own_bytes(void)
+{
+    return align_up(sizeof(struct flat_search), ALIGN_VECTOR);
+}
 
 static size_t flat_search_bytes(const struct index *index, const struct index_options *options,
                                 size_t k, size_t query_count)
 {
     if (flat_is_ranked(index, options)) return flat_ranked_bytes(index, options, k, query_count);
-    return sizeof(struct flat_search);
+    return own_bytes() + (query_count >= PACK_QUERIES ? sizeof(struct packed_block) : 0);
 }
 
 static void flat_begin(void *search, const struct index_search_desc *desc)
@@ -84,6 +104,9 @@ static void flat_begin(void *search, const struct index_search_desc *desc)
         return;
     }
     s->desc = *desc;
+    s->packed = desc->query_count >= PACK_QUERIES
+                    ? (struct packed_block *)(void *)((uint8_t *)search + own_bytes())
+                    : NULL;
     s->block_rows = rows < 1 ? 1 : rows > most ? most : rows;
     s->row = desc->row_first;
     s->query = 0;
@@ -255,11 +278,11 @@ static int push_seeds(struct flat_search *s, const struct index_query *q, size_t
     topk_init_at(seeds, s->seed_memory, wanted, lower_row_first, NULL);
     float limit = q->distance_max;
     for (uint32_t i = 0; i < s->row_count; i += LANES) {
-        if (!has_near(s->distances + i, limit)) continue;
+        if (!has_near(s->bounds + i, limit)) continue;
         for (uint32_t j = i; j < i + LANES; j++) {
-            if (!(s->distances[j] <= limit) || s->distances[j] == -INFINITY) continue;
+            if (!(s->bounds[j] <= limit) || s->bounds[j] == -INFINITY) continue;
             if (!is_open(&walk, s->row + j)) continue;
-            topk_push(seeds, s->distances[j], 0, s->row + j);
+            topk_push(seeds, s->bounds[j], 0, s->row + j);
             float threshold = topk_threshold(seeds);
             limit = threshold < q->distance_max ? threshold : q->distance_max;
         }
@@ -269,7 +292,7 @@ static int push_seeds(struct flat_search *s, const struct index_query *q, size_t
         size_t count = seeds->count - i < CONFIRM_ROWS ? seeds->count - i : CONFIRM_ROWS;
         for (size_t j = 0; j < count; j++) {
             rows[j] = seeds->heap[i + j].row;
-            s->distances[rows[j] - s->row] = NAN;
+            s->bounds[rows[j] - s->row] = NAN;
         }
         if (measure(s, q, rows, count, err) != 0) return -1;
     }
@@ -284,9 +307,9 @@ static void list_near(struct flat_search *s, const struct index_query *q)
 
     s->open_count = 0;
     for (uint32_t i = 0; i < s->row_count; i += LANES) {
-        if (!has_near(s->distances + i, limit)) continue;
+        if (!has_near(s->bounds + i, limit)) continue;
         for (uint32_t j = i; j < i + LANES; j++)
-            if (s->distances[j] <= limit && is_open(&walk, s->row + j))
+            if (s->bounds[j] <= limit && is_open(&walk, s->row + j))
                 s->open_rows[s->open_count++] = s->row + j;
     }
 }
@@ -299,7 +322,7 @@ static int confirm(struct flat_search *s, const struct index_query *q, struct er
         size_t count = 0;
         float limit = limit_of(q);
         for (; i < s->open_count && count < CONFIRM_ROWS; i++)
-            if (s->distances[s->open_rows[i] - s->row] <= limit) rows[count++] = s->open_rows[i];
+            if (s->bounds[s->open_rows[i] - s->row] <= limit) rows[count++] = s->open_rows[i];
         if (count > 0 && measure(s, q, rows, count, err) != 0) return -1;
     }
     return 0;
@@ -314,13 +337,12 @@ static int scan_rest(struct flat_search *s, const struct index_query *q, struct 
     return 0;
 }
 
-static int sift_block(struct flat_search *s, struct error *err)
+/* One query's part of a block whose bounds are known. */
+static int sift_bounds(struct flat_search *s, const struct index_query *q, struct error *err)
 {
-    const struct index_query *q = &s->desc.queries[s->query];
     size_t lacks = q->best->capacity - q->best->count;
 
-    oracle_nominate(q->oracle, s->row, s->row_count, s->distances);
-    for (uint32_t i = s->row_count; i % LANES != 0; i++) s->distances[i] = NAN;
+    for (uint32_t i = s->row_count; i % LANES != 0; i++) s->bounds[i] = NAN;
     s->seeds.count = 0;
     if (lacks > 0 && lacks <= SEEDS_MAX && lacks * SIFT_SHARE < s->row_count &&
         push_seeds(s, q, lacks, err) != 0)
@@ -329,6 +351,30 @@ static int sift_block(struct flat_search *s, struct error *err)
     s->sifted_count += s->open_count;
     if (s->open_count * 2 > s->row_count) return scan_rest(s, q, err);
     return confirm(s, q, err);
+}
+
+/* The block, for the queries whose turn it is. */
+static int sift_block(struct flat_search *s, size_t query_count, struct error *err)
+{
+    const struct index_query *queries = &s->desc.queries[s->query];
+    struct oracle *oracles[PACK_GROUP];
+    float *bounds[PACK_GROUP];
+
+    if (!s->is_packed) {
+        s->bounds = s->distances;
+        oracle_nominate(queries->oracle, s->row, s->row_count, s->bounds);
+        return sift_bounds(s, queries, err);
+    }
+    for (size_t i = 0; i < query_count; i++) {
+        oracles[i] = queries[i].oracle;
+        bounds[i] = s->packed->bounds[i];
+    }
+    oracle_nominate_packed(oracles, query_count, s->packed->rows, s->row, s->row_count, bounds);
+    for (size_t i = 0; i < query_count; i++) {
+        s->bounds = bounds[i];
+        if (sift_bounds(s, &queries[i], err) != 0) return -1;
+    }
+    return 0;
 }
 
 /* Was it worth it?  If not, some blocks are scanned before it is tried again. */
@@ -362,8 +408,12 @@ static void begin_block(struct flat_search *s)
     if (s->gathers) return;
     if (tries) ready = oracle_ready(oracle, s->row, s->row_count);
     if (ready > 0) {
+        uint32_t packed =
+            s->packed ? oracle_pack(oracle, s->row, ready, s->packed->rows, sizeof s->packed->rows)
+                      : 0;
         s->sifts = true;
-        s->row_count = ready;
+        s->is_packed = packed > 0;
+        s->row_count = packed > 0 ? packed : ready;
         s->sifted_count = 0;
     } else if (s->row_count > s->block_rows) {
         s->row_count = s->block_rows;
@@ -374,10 +424,11 @@ static void begin_block(struct flat_search *s)
 static size_t search_block(struct flat_search *s, struct error *err)
 {
     size_t left = s->desc.query_count - s->query;
-    size_t group = left < QUERY_GROUP ? left : QUERY_GROUP;
+    size_t most = !s->sifts ? QUERY_GROUP : s->is_packed ? PACK_GROUP : 1;
+    size_t group = left < most ? left : most;
 
     if (s->gathers) return gather_block(s, err) == 0 ? 1 : 0;
-    if (s->sifts) return sift_block(s, err) == 0 ? 1 : 0;
+    if (s->sifts) return sift_block(s, group, err) == 0 ? group : 0;
     return scan_block(s, group, s->row_count, err) == 0 ? group : 0;
 }
 

@@ -44,6 +44,15 @@ struct oracle_ops {
      * are ready. */
     uint32_t (*ready)(struct oracle *o, uint32_t row, uint32_t row_count);
     void (*nominate)(struct oracle *o, uint32_t row, uint32_t row_count, float *out);
+    /* Both or none: to nominate the same rows for many oracles of one kind and source, faster.
+     * pack: the rows from `row` on, which are ready, into `bytes` of memory aligned to ALIGN_VECTOR;
+     * how many of them: 0 to row_count.  0: it is not worth it, or there is no room.
+     * nominate_packed: out[q][i] = what nominate of oracles[q] says of the i-th row packed; at most
+     * ORACLE_BLOCK_MAX oracles; row and row_count as they were packed. */
+    uint32_t (*pack)(struct oracle *o, uint32_t row, uint32_t row_count, void *packed,
+                     size_t bytes);
+    void (*nominate_packed)(struct oracle *const *oracles, size_t count, const void *packed,
+                            uint32_t row, uint32_t row_count, float *const *out);
     /* gather of codes, and of each how much nearer the row may be than that: exactly known, or but
      * for a chance that the quantizer states.  NULL: the bounds are not known, or distances are
      * exact. */
@@ -84,6 +93,18 @@ static inline uint32_t oracle_ready(struct oracle *o, uint32_t row, uint32_t row
 static inline void oracle_nominate(struct oracle *o, uint32_t row, uint32_t row_count, float *out)
 {
     o->ops->nominate(o, row, row_count, out);
+}
+/* 0 where the oracle cannot pack at all. */
+static inline uint32_t oracle_pack(struct oracle *o, uint32_t row, uint32_t row_count, void *packed,
+                                   size_t bytes)
+{
+    return o->ops->pack ? o->ops->pack(o, row, row_count, packed, bytes) : 0;
+}
+static inline void oracle_nominate_packed(struct oracle *const *oracles, size_t count,
+                                          const void *packed, uint32_t row, uint32_t row_count,
+                                          float *const *out)
+{
+    oracles[0]->ops->nominate_packed(oracles, count, packed, row, row_count, out);
 }
 
 #endif

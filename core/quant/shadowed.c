@@ -84,6 +84,70 @@ static void shadowed_nominate(struct oracle *base, uint32_t row, uint32_t row_co
     }
 }
 
+static uint32_t shadowed_pack(struct oracle *base, uint32_t row, uint32_t row_count, void *packed,
+                              size_t bytes)
+{
+    const struct shadowed_oracle *o = shadowed_of(base);
+    size_t stride = code_stride(o->raw.vectors->dim);
+    size_t most = bytes / code_panel_bytes(stride) * CODE_PANEL_ROWS;
+    struct shadow_run run;
+    uint32_t none = 0;
+
+    if (!o->kernels->panels_pay || most == 0) return 0;
+    o->shadow->run(o->shadow, row, row_count < most ? row_count : (uint32_t)most, &none, &run);
+    o->kernels->code_panel(run.codes, stride, run.row_count, (uint8_t *)packed);
+    return run.row_count;
+}
+
+/* The bounds of rows whose sums are known. */
+static void bound_rows(const struct shadowed_oracle *o, uint32_t row, uint32_t row_count,
+                       const int32_t *sums, float *out)
+{
+    uint32_t none = 0;
+
+    while (row_count > 0) {
+        struct shadow_run run;
+        o->shadow->run(o->shadow, row, row_count, &none, &run);
+        CHECK(run.row_count > 0); /* they are packed, and so they stay */
+        o->kernels->code_bound(&o->bounds, sums, &run.rests, run.row_count, out);
+        row += run.row_count;
+        row_count -= run.row_count;
+        sums += run.row_count;
+        out += run.row_count;
+    }
+}
+
+static void shadowed_nominate_packed(struct oracle *const *oracles, size_t count,
+                                     const void *packed, uint32_t row, uint32_t row_count,
+                                     float *const *out)
+{
+    enum { PANELS = 4, ROWS = PANELS * CODE_PANEL_ROWS };
+    int32_t sums[ORACLE_BLOCK_MAX][ROWS], *place[ORACLE_BLOCK_MAX];
+    const struct code_query *queries[ORACLE_BLOCK_MAX];
+    size_t useful[ORACLE_BLOCK_MAX], useful_count = 0;
+    size_t panel_bytes = code_panel_bytes(code_stride(shadowed_of(oracles[0])->raw.vectors->dim));
+
+    CHECK(count <= ORACLE_BLOCK_MAX);
+    for (size_t q = 0; q < count; q++) {
+        const struct shadowed_oracle *o = shadowed_of(oracles[q]);
+        for (uint32_t i = 0; !o->is_useful && i < row_count; i++) out[q][i] = -INFINITY;
+        if (!o->is_useful) continue;
+        place[useful_count] = sums[useful_count];
+        queries[useful_count] = &o->codes;
+        useful[useful_count++] = q;
+    }
+    for (uint32_t at = 0; useful_count > 0 && at < row_count; at += ROWS) {
+        uint32_t rows = row_count - at < ROWS ? row_count - at : ROWS;
+        const struct simd_kernels *kernels = shadowed_of(oracles[0])->kernels;
+        const uint8_t *panels = (const uint8_t *)packed + at / CODE_PANEL_ROWS * panel_bytes;
+        kernels->code_dot_panels(queries, useful_count, panels,
+                                 (rows + CODE_PANEL_ROWS - 1) / CODE_PANEL_ROWS, place);
+        for (size_t i = 0; i < useful_count; i++)
+            bound_rows(shadowed_of(oracles[useful[i]]), row + at, rows, sums[i],
+                       out[useful[i]] + at);
+    }
+}
+
 /* The numbers of the bound, in double: what is cut off when they become floats is within the
  * roundings that they allow for. */
 static void make_bounds(struct code_bounds *b, enum metric_value value, float norm, uint32_t dim)
@@ -130,7 +194,9 @@ static struct oracle *shadowed_oracle_init(void *memory, const struct oracle_des
                                           .scan_block = raw_scan_block,
                                           .gather = raw_gather,
                                           .ready = shadowed_ready,
-                                          .nominate = shadowed_nominate};
+                                          .nominate = shadowed_nominate,
+                                          .pack = shadowed_pack,
+                                          .nominate_packed = shadowed_nominate_packed};
     struct shadowed_oracle *o = (struct shadowed_oracle *)memory;
     int8_t *digits = (int8_t *)memory + align_up(sizeof *o, ALIGN_VECTOR);
     uint32_t dim = desc->vectors->dim;

@@ -22,10 +22,10 @@ uint64_t exact_row_count(const struct view *v, const struct segment_index *const
     return count;
 }
 
-static size_t search_bytes(const struct exact_method *m)
+static size_t search_bytes(const struct exact_method *m, size_t query_count)
 {
     static const struct index_options none = {0};
-    return align_up(m->index->search_bytes(NULL, &none, 0, 0), ALIGN_VECTOR);
+    return align_up(m->index->search_bytes(NULL, &none, 0, query_count), ALIGN_VECTOR);
 }
 
 static size_t targets_bytes(size_t query_count)
@@ -35,7 +35,7 @@ static size_t targets_bytes(size_t query_count)
 
 size_t exact_memory_bytes(const struct exact_method *m, uint32_t dim, size_t query_count)
 {
-    return search_bytes(m) + targets_bytes(query_count) +
+    return search_bytes(m, query_count) + targets_bytes(query_count) +
            query_count * m->quantizer->oracle_bytes(dim);
 }
 
@@ -45,8 +45,9 @@ void exact_begin(struct exact_scan *s, const struct exact_desc *desc, void *memo
     *s = (struct exact_scan){
         .desc = *desc,
         .search = at,
-        .targets = (struct index_query *)(at + search_bytes(desc->method)),
-        .oracles = at + search_bytes(desc->method) + targets_bytes(desc->query_count),
+        .targets = (struct index_query *)(at + search_bytes(desc->method, desc->query_count)),
+        .oracles =
+            at + search_bytes(desc->method, desc->query_count) + targets_bytes(desc->query_count),
     };
 }
 

@@ -52,6 +52,18 @@ struct code_query {
 typedef void code_dot_fn(const struct code_query *query, const uint8_t *rows, size_t row_count,
                          int32_t *out);
 
+enum { CODE_PANEL_ROWS = 32 };
+static inline size_t code_panel_bytes(size_t stride)
+{
+    return CODE_PANEL_ROWS * stride;
+}
+/* row_count rows into as many panels as they need; what is left of the last is zeros.  Panels are
+ * aligned to CODE_CHUNK. */
+typedef void code_panel_fn(const uint8_t *rows, size_t stride, size_t row_count, uint8_t *panels);
+/* out[q][i] = what dot says of queries[q] and row i of panel_count panels; all of one stride. */
+typedef void code_dot_panels_fn(const struct code_query *const *queries, size_t query_count,
+                                const uint8_t *panels, size_t panel_count, int32_t *const *out);
+
 struct code_fit {
     float scale;
     float error; /* norm of x - scale * c */
@@ -89,9 +101,13 @@ typedef void code_bound_fn(const struct code_bounds *bounds, const int32_t *prod
     code_bound_fn code_bound_##isa;                                                                \
     code_pack_fn code_pack_##isa;
 CODE_DECLARE(serial)
+code_panel_fn code_panel_serial;
+code_dot_panels_fn code_dot_panels_serial;
 #if defined(__x86_64__)
 CODE_DECLARE(avx2)
 CODE_DECLARE(vnni)
+code_panel_fn code_panel_vnni;
+code_dot_panels_fn code_dot_panels_vnni;
 #elif defined(__aarch64__)
 CODE_DECLARE(neon)
 code_dot_fn code_dot_dotprod;

@@ -4,6 +4,7 @@
 
 #include "simd/code_kernels.h"
 
+enum { WORD = 4 };   /* codes of a row that stand together in a panel */
 enum { LANES = 16 }; /* partial sums of a packed row, as dense_f32_error_factor allows */
 
 void code_dot_serial(const struct code_query *query, const uint8_t *rows, size_t row_count,
@@ -19,6 +20,43 @@ void code_dot_serial(const struct code_query *query, const uint8_t *rows, size_t
             }
         }
         out[r] = (int32_t)(high * CODE_BASE + low - query->zero_sum);
+    }
+}
+
+void code_panel_serial(const uint8_t *rows, size_t stride, size_t row_count, uint8_t *panels)
+{
+    size_t row_end = (row_count + CODE_PANEL_ROWS - 1) / CODE_PANEL_ROWS * CODE_PANEL_ROWS;
+
+    for (size_t row = 0; row < row_end; row++) {
+        uint8_t *to = panels + row / CODE_PANEL_ROWS * code_panel_bytes(stride) +
+                      row % CODE_PANEL_ROWS * WORD;
+        for (size_t i = 0; i < stride; i += WORD, to += CODE_PANEL_ROWS * WORD)
+            for (size_t j = 0; j < WORD; j++)
+                to[j] = row < row_count ? rows[row * stride + i + j] : 0;
+    }
+}
+
+void code_dot_panels_serial(const struct code_query *const *queries, size_t query_count,
+                            const uint8_t *panels, size_t panel_count, int32_t *const *out)
+{
+    size_t stride = query_count > 0 ? queries[0]->stride : 0;
+    uint8_t row[CODE_CHUNK];
+
+    for (size_t q = 0; q < query_count; q++) {
+        for (size_t r = 0; r < panel_count * CODE_PANEL_ROWS; r++) {
+            const uint8_t *from = panels + r / CODE_PANEL_ROWS * code_panel_bytes(stride) +
+                                  r % CODE_PANEL_ROWS * WORD;
+            uint32_t sum = 0;
+            for (size_t i = 0; i < stride; i += CODE_CHUNK) {
+                const struct code_query chunk = {queries[q]->digits + 2 * i, CODE_CHUNK, 0};
+                int32_t part;
+                for (size_t j = 0; j < CODE_CHUNK; j++)
+                    row[j] = from[(i + j) / WORD * CODE_PANEL_ROWS * WORD + j % WORD];
+                code_dot_serial(&chunk, row, 1, &part);
+                sum += (uint32_t)part;
+            }
+            out[q][r] = (int32_t)(sum - queries[q]->zero_sum);
+        }
     }
 }
 

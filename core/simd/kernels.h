@@ -96,6 +96,9 @@ struct simd_kernels {
     code_dot_fn *code_dot;
     code_pack_fn *code_pack;
     code_bound_fn *code_bound;
+    code_panel_fn *code_panel;
+    code_dot_panels_fn *code_dot_panels;
+    bool panels_pay; /* with many queries panels are faster than code_dot */
 #define NARROW_SLOTS(type, bytes, TYPE) struct narrow_kernels narrow_##type;
     NARROW_TYPES(NARROW_SLOTS)
 #undef NARROW_SLOTS

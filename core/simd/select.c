@@ -64,6 +64,9 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     kernels->level = level;
     LYNSE_METRICS(USE_SERIAL)
     USE_CODES(serial)
+    kernels->code_panel = code_panel_serial;
+    kernels->code_dot_panels = code_dot_panels_serial;
+    kernels->panels_pay = false;
     NARROW_TYPES(USE_NARROW_SERIAL)
     USE_QUANT_BLOCKS(serial)
     kernels->quant_dot = quant_dot_serial;
@@ -89,6 +92,9 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     }
     if (level >= SIMD_VNNI) {
         USE_CODES(vnni)
+        kernels->code_panel = code_panel_vnni;
+        kernels->code_dot_panels = code_dot_panels_vnni;
+        kernels->panels_pay = true;
         kernels->quant_dot = quant_dot_vnni;
         BYTES_KERNELS(USE_BYTES_VNNI)
     }

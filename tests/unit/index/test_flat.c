@@ -6,7 +6,7 @@
 #include "index/index.h"
 #include "support/test.h"
 
-enum { ROWS = 5000, QUERIES = 6, K = 40 };
+enum { ROWS = 5000, QUERIES = 6, QUERIES_MANY = 40, K = 40 };
 
 struct test_oracle {
     struct oracle base; /* first */
@@ -66,6 +66,31 @@ static void nominate(struct oracle *base, uint32_t row, uint32_t row_count, floa
     o->nominated += row_count;
 }
 
+enum { PACKED_ROWS = 333 };
+
+/* What is packed is who it was packed by. */
+static uint32_t pack(struct oracle *base, uint32_t row, uint32_t row_count, void *packed,
+                     size_t bytes)
+{
+    uint32_t count = row_count < PACKED_ROWS ? row_count : PACKED_ROWS;
+    uint32_t what[] = {row, count};
+    assert_true(bytes >= 1024);
+    assert_int_equal((uintptr_t)packed % 64, 0);
+    assert_in_range(row_count, 1, ready(base, row, row_count));
+    memset(packed, 0xee, bytes);
+    memcpy(packed, what, sizeof what);
+    return count;
+}
+
+static void nominate_packed(struct oracle *const *oracles, size_t count, const void *packed,
+                            uint32_t row, uint32_t row_count, float *const *out)
+{
+    const uint32_t what[] = {row, row_count};
+    assert_in_range(count, 1, ORACLE_BLOCK_MAX);
+    assert_memory_equal(packed, what, sizeof what);
+    for (size_t i = 0; i < count; i++) nominate(oracles[i], row, row_count, out[i]);
+}
+
 static int by_row(void *ctx, const struct candidate *a, const struct candidate *b)
 {
     (void)ctx;
@@ -73,11 +98,11 @@ static int by_row(void *ctx, const struct candidate *a, const struct candidate *
 }
 
 struct fixture {
-    float distances[QUERIES][ROWS];
+    float distances[QUERIES_MANY][ROWS];
     uint64_t shut[ROWS / 64 + 1];
-    struct test_oracle oracles[QUERIES];
-    struct topk best[QUERIES];
-    struct index_query queries[QUERIES];
+    struct test_oracle oracles[QUERIES_MANY];
+    struct topk best[QUERIES_MANY];
+    struct index_query queries[QUERIES_MANY];
     struct index_search_desc desc;
     void *search;
 };
@@ -116,13 +141,14 @@ static void set_up(struct fixture *f, uint64_t seed, size_t query_count, uint32_
     };
     for (size_t q = 0; q < query_count; q++) f->oracles[q].ready_rows = 1000;
     static const struct index_options none = {0};
-    f->search = mem_alloc(alloc_libc(), MEM_SEARCH, index_flat.search_bytes(NULL, &none, 0, 0));
+    size_t bytes = index_flat.search_bytes(NULL, &none, 0, query_count);
+    f->search = mem_alloc_aligned(alloc_libc(), MEM_SEARCH, bytes, 64);
     assert_non_null(f->search);
 }
 
 static void tear_down(struct fixture *f)
 {
-    for (size_t q = 0; q < QUERIES; q++) topk_deinit(&f->best[q]);
+    for (size_t q = 0; q < f->desc.query_count; q++) topk_deinit(&f->best[q]);
     mem_free(alloc_libc(), f->search);
 }
 
@@ -353,6 +379,35 @@ static void bounds_serve_gates_and_ranges(void **state)
     }
 }
 
+/* Many queries have their block packed, where that can be done, and find the same. */
+static void a_block_is_packed_for_many_queries(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    static const struct oracle_ops ops = {.scan = scan,
+                                          .scan_block = scan_block,
+                                          .gather = gather,
+                                          .ready = ready,
+                                          .nominate = nominate,
+                                          .pack = pack,
+                                          .nominate_packed = nominate_packed};
+    for (int i = 0; i < 8; i++) {
+        size_t query_count = i % 2 ? QUERIES_MANY : QUERIES_MANY - 3;
+        set_up(&f, 110 + (uint64_t)i, query_count, 1024);
+        let_nominate(&f, i < 6 ? 3 : INFINITY);
+        for (size_t q = 0; q < query_count; q++) {
+            f.oracles[q].base.ops = &ops;
+            if (i == 5) f.oracles[q].ready_rows = 400;
+        }
+        f.desc.gate.comes_first = i == 3;
+        if (i == 4) f.queries[2].distance_max = 5;
+        run_to_the_end(&f);
+        if (i < 5) assert_int_equal(f.oracles[query_count - 1].nominated, ROWS);
+        if (i < 5) assert_int_equal(f.oracles[query_count - 1].scanned, 0);
+        tear_down(&f);
+    }
+}
+
 /* The other way round than rows are met, so that a tie has to be looked at. */
 static int by_row_backwards(void *ctx, const struct candidate *a, const struct candidate *b)
 {
@@ -444,6 +499,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(useless_bounds_are_left_alone),
     cmocka_unit_test(rows_that_cannot_be_told_of_are_scanned),
     cmocka_unit_test(bounds_serve_gates_and_ranges),
+    cmocka_unit_test(a_block_is_packed_for_many_queries),
     cmocka_unit_test(bounds_serve_lists_of_any_length),
     cmocka_unit_test(sifting_goes_in_steps_and_may_fail),
     cmocka_unit_test(kinds_are_found_by_number_and_name),

@@ -277,6 +277,42 @@ static void what_is_not_known_is_not_told(void **state)
     }
 }
 
+/* Rows packed for many queries are told of as they are for each alone; a query that is out of range
+ * knows nothing among others. */
+static void packed_rows_have_the_same_bounds(void **state)
+{
+    enum { ORACLES = ORACLE_BLOCK_MAX, PACKED_BYTES = 64 << 10 };
+    (void)state;
+    static struct test_rows t;
+    static _Alignas(64) uint8_t memory[ORACLES][ROOM], packed[PACKED_BYTES];
+    static float queries[ORACLES][200];
+    struct oracle *oracles[ORACLES];
+    float bounds[ORACLES][ROWS], alone[ROWS], *place[ORACLES];
+    const uint32_t dims[] = {1, 64, 130, 200};
+    struct rng r;
+    rng_init(&r, test_seed(35));
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        set_up(&t, &r, kernels_active()->level, NORMAL, dims[i]);
+        t.made_count = 110;
+        for (size_t q = 0; q < ORACLES; q++) {
+            for (uint32_t j = 0; j < dims[i]; j++) queries[q][j] = q == 3 ? 0 : 1 + rng_normal(&r);
+            oracles[q] = make_oracle(memory[q], &t, 1 + (unsigned)q % 3, queries[q]);
+            place[q] = bounds[q];
+        }
+        uint32_t first = 7 * (uint32_t)i;
+        uint32_t count = oracle_pack(oracles[0], first, 110 - first, packed, PACKED_BYTES);
+        if (!t.kernels.panels_pay) assert_int_equal(count, 0);
+        if (count == 0) continue;
+        assert_int_equal(count, 50 - first);
+        oracle_nominate_packed(oracles, ORACLES, packed, first, count, place);
+        for (size_t q = 0; q < ORACLES; q++) {
+            oracle_nominate(oracles[q], first, count, alone);
+            assert_memory_equal(bounds[q], alone, count * sizeof(float));
+        }
+        assert_int_equal(oracle_pack(oracles[0], 0, 50, packed, 32 * 63), 0); /* no room */
+    }
+}
+
 static void without_a_shadow_it_is_an_oracle_like_any(void **state)
 {
     (void)state;
@@ -305,6 +341,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(bounds_are_near_to_their_distances),
     cmocka_unit_test(measures_are_scanned),
     cmocka_unit_test(what_is_not_known_is_not_told),
+    cmocka_unit_test(packed_rows_have_the_same_bounds),
     cmocka_unit_test(without_a_shadow_it_is_an_oracle_like_any),
 };
 

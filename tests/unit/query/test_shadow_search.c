@@ -15,7 +15,7 @@
 #include "support/test.h"
 #include "support/test_view.h"
 
-enum { DIM = 80, PART_ROWS = 2 * SHADOW_ROWS_MIN + 150, PARTS = 3, QUERIES = 5, SLICES = 3 };
+enum { DIM = 80, PART_ROWS = 2 * SHADOW_ROWS_MIN + 150, PARTS = 3, QUERIES = 37, SLICES = 3 };
 
 enum kind {
     NORMAL,

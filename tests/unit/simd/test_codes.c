@@ -90,6 +90,59 @@ static void products_are_exact_integers(void **state)
     for_each_level(check_all_products);
 }
 
+/* What dot says, of panels of any number of rows and any number of queries. */
+static void check_panels(const struct simd_kernels *k, struct rng *r, size_t dim)
+{
+    enum { QUERIES = 11, PANEL_ROWS_MAX = 70, OUT = 3 * CODE_PANEL_ROWS };
+    size_t stride = code_stride(dim);
+    uint8_t *rows = malloc(PANEL_ROWS_MAX * stride);
+    uint8_t *panels = aligned_alloc(CODE_CHUNK, 3 * code_panel_bytes(stride));
+    int8_t *digits = aligned_alloc(CODE_CHUNK, QUERIES * 2 * stride);
+    int32_t *numbers = malloc(dim * sizeof *numbers);
+    static int32_t out[QUERIES][OUT], expected[PANEL_ROWS_MAX];
+    struct code_query queries[QUERIES];
+    const struct code_query *list[QUERIES];
+    int32_t *place[QUERIES];
+    assert_true(rows && panels && digits && numbers);
+    for (size_t i = 0; i < PANEL_ROWS_MAX * stride; i++)
+        rows[i] = (uint8_t)(1 + rng_below(r, 2 * CODE_MAX + 1));
+    for (size_t q = 0; q < QUERIES; q++) {
+        for (size_t i = 0; i < dim; i++) numbers[i] = draw(r, code_digits_max(dim), 0);
+        queries[q] = make_query(dim, numbers, digits + q * 2 * stride);
+        list[q] = &queries[q];
+        place[q] = out[q];
+    }
+    for (size_t row_count = 1; row_count <= PANEL_ROWS_MAX; row_count += 1 + row_count / 5) {
+        size_t panel_count = (row_count + CODE_PANEL_ROWS - 1) / CODE_PANEL_ROWS;
+        size_t query_count = 1 + row_count % QUERIES;
+        memset(panels, 0xee, 3 * code_panel_bytes(stride));
+        k->code_panel(rows, stride, row_count, panels);
+        k->code_dot_panels(list, query_count, panels, panel_count, place);
+        for (size_t q = 0; q < query_count; q++) {
+            k->code_dot(&queries[q], rows, row_count, expected);
+            assert_memory_equal(out[q], expected, row_count * sizeof *expected);
+        }
+    }
+    free(rows);
+    free(panels);
+    free(digits);
+    free(numbers);
+}
+
+static void check_all_panels(const struct simd_kernels *k)
+{
+    struct rng r;
+    rng_init(&r, 7);
+    for (size_t i = 0; i < DIM_COUNT; i++)
+        if (dims[i] <= 1000) check_panels(k, &r, dims[i]);
+}
+
+static void panels_give_the_products_of_their_rows(void **state)
+{
+    (void)state;
+    for_each_level(check_all_panels);
+}
+
 static void check_packing(const struct simd_kernels *k, struct rng *r, size_t dim, float unit)
 {
     float *row = malloc(dim * sizeof *row);
@@ -137,6 +190,7 @@ static void packed_rows_are_near_and_say_how_near(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(products_are_exact_integers),
+    cmocka_unit_test(panels_give_the_products_of_their_rows),
     cmocka_unit_test(packed_rows_are_near_and_say_how_near),
 };
 
