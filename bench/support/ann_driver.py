@@ -7,6 +7,7 @@ found here, by the true distances of what it returned, so that ties count as fou
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
@@ -83,16 +84,15 @@ class Driver:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and said why
+            self.process.stdin.close()
         self.process.wait()
         self.out.unlink(missing_ok=True)
 
     def ask(self, line: str) -> list[str]:
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
         words = self.process.stdout.readline().split()
         if not words:
             raise RuntimeError(f"{self.system.label()} ended at: {line}")
