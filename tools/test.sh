@@ -2,10 +2,10 @@
 # test.sh — `./dev test`.  Sourced by ./dev.  Each suite adds "name passed failed skipped" to
 # build/test-counts; the last line of the output is their sum.
 
-suites_push="tidy release where symbols examples lua python remote methods server docs asan \
-core-only install tsan"
-suites_all="tidy release where symbols examples lua python remote methods server openapi docs tiny \
-faults asan asan-full core-only install tsan tsan-full neon"
+suites_push="tidy release where symbols examples lua python remote methods server docs bench \
+asan core-only install tsan"
+suites_all="tidy release where symbols examples lua python remote methods server openapi docs bench \
+tiny faults asan asan-full core-only install tsan tsan-full neon"
 counts=$root/build/test-counts
 
 verb_test() {
@@ -36,7 +36,7 @@ verb_test() {
     for suite in $suites; do
         case $suite in
         tidy | where | symbols | examples | lua | python | remote | methods | server | openapi | \
-            docs | install | neon)
+            docs | bench | install | neon)
             "suite_$suite"
             ;;
         *)
@@ -144,6 +144,16 @@ suite_docs() {
     if [ -f pyproject.toml ] && (need_lynse_python); then python=$venv/bin/python; fi
     suite_cases readme "$(system_python)" tests/readme/run_blocks.py build/release \
         ${python:+"$python"}
+}
+
+# That indexes can be measured: built and searched by kind alone, with a recall above a floor.
+suite_bench() {
+    if ! configure release -DLYNSE_BENCH=ON || ! compile release bench_ann || ! (need_venv); then
+        say "bench: 'release' does not build"
+        count bench 0 1 0
+        return 0
+    fi
+    suite_cases bench "$venv/bin/python" bench/ann.py --short
 }
 
 suite_python() {

@@ -59,7 +59,7 @@ def sift_like(rng: np.random.Generator) -> tuple[Draw, Draw]:
 
     def draw(rng: np.random.Generator, count: int) -> np.ndarray:
         own = centres[rng.choice(centre_count, count, p=weights)]
-        z = own + 0.8 * rng.standard_normal((count, latent), dtype=np.float32)
+        z = own + 0.92 * rng.standard_normal((count, latent), dtype=np.float32)
         x = z @ lift + 0.15 * rng.standard_normal((count, dim), dtype=np.float32)
         return np.clip(np.rint(50 * (x + 0.3)), 0, 218)
 
