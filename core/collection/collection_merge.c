@@ -3,7 +3,9 @@
  *
  * WHAT        Which ones is compaction_policy.h's to say.  They are lent to the same build that
  *             seals tails, with the parts behind them to look for newer versions of their rows;
- *             what comes back takes their place (collection_rewrite.c).
+ *             what comes back takes their place (collection_rewrite.c). The result has no index
+ *             until one is built for it.  So where there are indexes nothing is merged to more rows
+ *             than a tail has: so many are scanned at any time.
  * INVARIANTS  (1) Only sealed parts are merged, and none that a seal under way takes in.
  *             (2) A row is left out only for a newer version in a sealed part: in no level is that
  *                 one lost by a crash that keeps the merge.
@@ -50,10 +52,13 @@ static bool choose(const struct collection *c, struct merge_choice *out)
 {
     struct segment_size sizes[LIMIT_SEGMENTS];
     size_t count = mergeable_count(c);
+    struct index_plan plan;
+    bool is_indexed = collection_plan_of(&c->manifest.fields[0], &plan);
 
     if (count > LIMIT_SEGMENTS) count = LIMIT_SEGMENTS;
     for (size_t i = 0; i < count; i++) sizes[i] = size_of(&c->parts[i]);
-    return compaction_choose(sizes, count, small_rows(c), MERGE_ROWS_MAX, out);
+    return compaction_choose(sizes, count, small_rows(c), is_indexed ? SEAL_ROWS : MERGE_ROWS_MAX,
+                             out);
 }
 
 bool collection_wants_merge(const struct collection *c)

@@ -402,9 +402,10 @@ static void on_segment_ready(struct host *h, struct segment_ready_message *m)
 
 static void on_merge_ready(struct host *h, struct segment_ready_message *m)
 {
-    if (engine_end_merge(h, m) != 0) return;
-    engine_note_held(h, h->collection);
-    engine_merge_if_due(h);
+    if (engine_end_merge(h, m) == 0) {
+        engine_note_held(h, h->collection);
+        engine_merge_if_due(h);
+    }
     engine_index_if_due(h);
 }
 

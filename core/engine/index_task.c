@@ -197,7 +197,8 @@ static void answer_waiters(struct host *h, const struct error *why)
         struct order_message *m = waiters[i];
         struct collection_index_count there;
         collection_count_indexes(h->collection, m->wait_lsn, &there);
-        if (!why && there.loaded < there.wanted) waiters[left++] = m;
+        /* A merge would take what is indexed away again. */
+        if (!why && (there.loaded < there.wanted || h->merge)) waiters[left++] = m;
         else engine_answer_order(m, why ? -1 : 0, why);
     }
     h->index_waiters.size = left * sizeof *waiters;

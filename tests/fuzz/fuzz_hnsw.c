@@ -82,7 +82,8 @@ static void make_rows(struct rows *r)
 {
     struct rng rng;
     rng_init(&rng, 1);
-    r->source = (struct vector_source){run_at, DIM, r->vectors, r->norms};
+    r->source =
+        (struct vector_source){.run = run_at, .dim = DIM, .all = r->vectors, .all_norms = r->norms};
     for (size_t i = 0; i < ROWS_END * DIM; i++) r->vectors[i] = rng_normal(&rng);
     for (size_t i = 0; i < ROWS_END; i++)
         r->norms[i] = dense_norm_f32(kernels_active(), r->vectors + i * DIM, DIM);
