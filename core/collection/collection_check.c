@@ -44,6 +44,8 @@ int collection_check(struct collection *c, struct error *err)
         if (c->parts[i].state == PART_SEALED &&
             sealed_segment_verify(c->parts[i].segment, err) != 0)
             goto out;
+    for (size_t i = 0; i < c->part_count; i++)
+        if (c->parts[i].index && segment_index_check(c->parts[i].index, err) != 0) goto out;
     for (size_t i = 0; i < v->part_count; i++)
         if (view_verify_rows(v, i, err) != 0) goto out;
     rc = 0;

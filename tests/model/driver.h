@@ -67,6 +67,7 @@ struct driver {
     bool has_failed;
     char why[DRIVER_WHY_BYTES];
     uint64_t crashes, faults, refusals; /* that happened */
+    uint64_t indexes;                   /* that were loaded */
 };
 
 struct driver_write {
@@ -100,6 +101,16 @@ int driver_retry(struct driver *d);
 void driver_write_make(struct driver *d, struct driver_write *out, const struct ref_group *g);
 void driver_write_deinit(struct driver *d, struct driver_write *w);
 void driver_written(void *ctx, struct collection_write *w);
+
+/* driver_index.c: another metric, and any plan that suits it; some of a build, or its end; what is
+ * there is loaded. */
+int driver_set_index(struct driver *d, uint8_t metric);
+int driver_build_index(struct driver *d);
+int driver_load_indexes(struct driver *d);
+struct result;
+/* `count` found of those that are live, which are all of `hits`. */
+int driver_compare_found(struct driver *d, const struct result *r, const struct ref_hit *hits,
+                         size_t live_count, size_t count);
 
 /* driver_read.c: what is read is what the reference says, while nothing fails. */
 int driver_compare(struct driver *d); /* all of it */

@@ -46,6 +46,8 @@ enum operation {
     OP_MARK,
     OP_LEVEL,
     OP_INDEX,
+    OP_INDEX_BUILD,
+    OP_INDEX_LOAD,
     OP_DESCRIBE,
     OP_REOPEN,
     OP_KILL,
@@ -53,14 +55,14 @@ enum operation {
     OP_KINDS,
 };
 static const unsigned base_weights[OP_KINDS] = {
-    [OP_ADD] = 6,          [OP_ADD_AUTO] = 4,     [OP_UPSERT] = 20,    [OP_UPSERT_KEEP] = 8,
-    [OP_DELETE] = 12,      [OP_RESTORE] = 8,      [OP_BATCH] = 16,     [OP_WRONG_DIM] = 1,
-    [OP_SEARCH] = 24,      [OP_RANGE] = 10,       [OP_FETCH] = 8,      [OP_WALK] = 1,
-    [OP_WALK_DELETED] = 1, [OP_COUNT] = 4,        [OP_COMPARE] = 1,    [OP_FLUSH] = 2,
-    [OP_CHECKPOINT] = 1,   [OP_SEAL_BEGIN] = 3,   [OP_SEAL_BUILD] = 3, [OP_SEAL_FINISH] = 3,
-    [OP_MERGE_BEGIN] = 3,  [OP_MERGE_FINISH] = 3, [OP_SYNC] = 3,       [OP_MARK] = 2,
-    [OP_LEVEL] = 2,        [OP_INDEX] = 1,        [OP_DESCRIBE] = 1,   [OP_REOPEN] = 2,
-    [OP_KILL] = 1,         [OP_POWER] = 1,
+    [OP_ADD] = 6,          [OP_ADD_AUTO] = 4,     [OP_UPSERT] = 20,     [OP_UPSERT_KEEP] = 8,
+    [OP_DELETE] = 12,      [OP_RESTORE] = 8,      [OP_BATCH] = 16,      [OP_WRONG_DIM] = 1,
+    [OP_SEARCH] = 24,      [OP_RANGE] = 10,       [OP_FETCH] = 8,       [OP_WALK] = 1,
+    [OP_WALK_DELETED] = 1, [OP_COUNT] = 4,        [OP_COMPARE] = 1,     [OP_FLUSH] = 2,
+    [OP_CHECKPOINT] = 1,   [OP_SEAL_BEGIN] = 3,   [OP_SEAL_BUILD] = 3,  [OP_SEAL_FINISH] = 3,
+    [OP_MERGE_BEGIN] = 3,  [OP_MERGE_FINISH] = 3, [OP_SYNC] = 3,        [OP_MARK] = 2,
+    [OP_LEVEL] = 2,        [OP_INDEX] = 1,        [OP_INDEX_BUILD] = 6, [OP_INDEX_LOAD] = 2,
+    [OP_DESCRIBE] = 1,     [OP_REOPEN] = 2,       [OP_KILL] = 1,        [OP_POWER] = 1,
 };
 
 /* Of those that measure whatever there is. */
@@ -260,16 +262,6 @@ static int set_level(struct driver *d)
     return result(d, "set sync", rc, &err);
 }
 
-static int set_metric(struct driver *d)
-{
-    struct error err = {0};
-    uint8_t metric = choose_metric(&d->rng);
-
-    int rc = collection_set_index(d->c, &(struct index_plan){.kind = INDEX_FLAT}, metric, &err);
-    if (rc == 0) d->ref.metric = metric;
-    return result(d, "set index", rc, &err);
-}
-
 static int sync_all(struct driver *d)
 {
     struct error err = {0};
@@ -324,7 +316,11 @@ static int perform(struct driver *d, enum operation op)
     case OP_LEVEL:
         return set_level(d);
     case OP_INDEX:
-        return set_metric(d);
+        return driver_set_index(d, choose_metric(&d->rng));
+    case OP_INDEX_BUILD:
+        return driver_build_index(d);
+    case OP_INDEX_LOAD:
+        return driver_load_indexes(d);
     case OP_DESCRIBE:
         return result(d, "describe", collection_set_description(d->c, "model", &err), &err);
     case OP_REOPEN:
@@ -393,7 +389,7 @@ static int step(struct driver *d)
 }
 
 struct totals {
-    uint64_t operations, crashes, faults, refusals, failed, runs;
+    uint64_t operations, crashes, faults, refusals, indexes, failed, runs;
 };
 
 static void run(uint64_t seed, uint64_t operations, struct totals *sum)
@@ -422,6 +418,7 @@ static void run(uint64_t seed, uint64_t operations, struct totals *sum)
     sum->crashes += d->crashes;
     sum->faults += d->faults;
     sum->refusals += d->refusals;
+    sum->indexes += d->indexes;
     sum->failed += d->has_failed;
     sum->runs++;
     free(d);
@@ -446,10 +443,11 @@ int main(int argc, char **argv)
         run(seed++, length, &sum);
     printf(
         "%llu operations in %llu runs, %llu crashes, %llu operations on a failing disk or memory, "
-        "%llu refusals, %llu mismatches\n",
+        "%llu refusals, %llu indexes loaded, %llu mismatches\n",
         (unsigned long long)sum.operations, (unsigned long long)sum.runs,
         (unsigned long long)sum.crashes, (unsigned long long)sum.faults,
-        (unsigned long long)sum.refusals, (unsigned long long)sum.failed);
+        (unsigned long long)sum.refusals, (unsigned long long)sum.indexes,
+        (unsigned long long)sum.failed);
     printf("cases: %llu passed, %llu failed\n", (unsigned long long)(sum.runs - sum.failed),
            (unsigned long long)sum.failed);
     return sum.failed != 0;

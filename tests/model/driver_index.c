@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver_index.c — indexes are asked for, built piece by piece between other operations, loaded and
+ * lost, while the reference knows nothing of them. */
+#include "base/check.h"
+#include "index/index.h"
+#include "model/driver.h"
+#include "query/search.h"
+
+static int result(struct driver *d, const char *what, int rc, const struct error *err)
+{
+    if (rc == 0) return 0;
+    if (d->expects_errors) {
+        d->refusals++;
+        return 0;
+    }
+    return driver_fail(d, "%s: %s: %s", what, error_name(err->code), err->text);
+}
+
+/* Any kind, with any quantizer, that the metric can be searched by. */
+static struct index_plan choose_plan(struct rng *rng, const struct metric_info *metric)
+{
+    struct index_plan plan;
+    const struct index_vtab *kind;
+
+    do {
+        plan.kind = (enum index_kind)(1 + rng_below(rng, INDEX_KIND_MAX));
+        plan.quantizer = (struct quantizer_spec){.kind = QUANTIZER_RAW};
+        if (rng_chance(rng, 0.3))
+            plan.quantizer.kind = (enum quantizer_kind)rng_below(rng, QUANTIZER_COUNT);
+        kind = index_find(plan.kind);
+    } while (kind->takes ? !kind->takes(metric, plan.quantizer.kind)
+                         : plan.quantizer.kind != QUANTIZER_RAW);
+    index_params_init(kind, &plan.params);
+    return plan;
+}
+
+int driver_set_index(struct driver *d, uint8_t metric)
+{
+    struct error err = {0};
+    struct index_plan plan = choose_plan(&d->rng, metric_find(metric));
+
+    int rc = collection_set_index(d->c, &plan, metric, &err);
+    if (rc == 0) d->ref.metric = metric;
+    return result(d, "set index", rc, &err);
+}
+
+int driver_build_index(struct driver *d)
+{
+    struct error err = {0};
+    enum index_work state = INDEX_WORKED;
+    uint64_t most = rng_chance(&d->rng, 0.3) ? rng_below(&d->rng, 20) : UINT64_MAX;
+
+    if (!d->c->index_build) {
+        if (!collection_wants_index(d->c)) return 0;
+        if (collection_index_begin(d->c, &err) != 0) return result(d, "index begin", -1, &err);
+    }
+    for (uint64_t i = 0; i < most && state == INDEX_WORKED; i++)
+        state = index_builder_work(d->c->index_build, true);
+    if (state == INDEX_WORKED) return 0;
+    return result(d, "index finish", collection_index_finish(d->c, &err), &err);
+}
+
+static int load(struct driver *d, struct segment_index *index)
+{
+    struct error why = {0}, err = {0};
+
+    segment_index_acquire(index);
+    int rc = segment_index_load(index, &why);
+    if (rc != 0 && why.code == LYNSE_CORRUPT) rc = collection_drop_index(d->c, index, &why, &err);
+    else err = why;
+    d->indexes += segment_index_get(index) != NULL;
+    segment_index_release(index);
+    return result(d, "index load", rc, &err);
+}
+
+int driver_load_indexes(struct driver *d)
+{
+    for (size_t i = 0; i < d->c->part_count; i++) {
+        struct segment_index *index = d->c->parts[i].index;
+        if (!index || segment_index_state(index) > SEGMENT_INDEX_WANTED) continue;
+        if (load(d, index) != 0) return -1;
+    }
+    return 0;
+}
+
+/* What an index finds is so, and as many as there are; it need not be the nearest. */
+int driver_compare_found(struct driver *d, const struct result *r, const struct ref_hit *hits,
+                         size_t live_count, size_t count)
+{
+    char text[ID_TEXT_BYTES];
+    size_t nearest = 0;
+
+    if (r->count != count) return driver_fail(d, "%zu found, want %zu", r->count, count);
+    for (size_t i = 0; i < count; i++) {
+        size_t place = 0;
+        for (; place < live_count; place++) {
+            struct record_id id = reference_id(hits[place].id);
+            if (id_equal(&r->ids[i], &id)) break;
+        }
+        if (place == live_count)
+            return driver_fail(d, "found %s, which is not live", id_format(&r->ids[i], text));
+        float score = reference_score(&d->ref, hits[place].distance);
+        if (memcmp(&r->scores[i], &score, sizeof score) != 0)
+            return driver_fail(d, "found %s with %a, want %a", id_format(&r->ids[i], text),
+                               (double)r->scores[i], (double)score);
+        if (i > 0 && place <= nearest)
+            return driver_fail(d, "found %s out of order", id_format(&r->ids[i], text));
+        nearest = place;
+    }
+    return 0;
+}
