@@ -320,7 +320,7 @@ int collection_drop_index(struct collection *c, const struct segment_index *inde
 
 struct collection_index_count {
     uint32_t wanted, built; /* segments that are to have an index, and that have it */
-    uint32_t loaded;        /* of these: or cannot be */
+    uint32_t settled;       /* of these: loaded, or not going to be */
     uint64_t indexed_rows;
     size_t memory_bytes; /* of what is loaded */
 };

@@ -151,7 +151,7 @@ void collection_count_indexes(const struct collection *c, uint64_t lsn,
         out->built += p->index != NULL;
         out->wanted += p->index || lacks_index(p);
         if (!p->index) continue;
-        out->loaded += segment_index_state(p->index) >= SEGMENT_INDEX_READY;
+        out->settled += segment_index_state(p->index) != SEGMENT_INDEX_WANTED;
         out->indexed_rows += p->row_count;
         out->memory_bytes += segment_index_memory_bytes(p->index);
     }

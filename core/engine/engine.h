@@ -239,6 +239,7 @@ timer_fn engine_on_index_timer;
 /* index_load.c.  Any thread: have the view's indexes loaded that are not.  Else in the turn. */
 void engine_want_indexes(struct host *h, const struct view *v);
 void engine_load_if_wanted(struct host *h);
+void engine_want_all_indexes(struct host *h);
 void engine_cancel_load(struct host *h);
 void engine_end_load(struct host *h, struct index_loaded_message *m);
 /* collection_actor.c: a call of the host, which may wait for the disk, and its end. */

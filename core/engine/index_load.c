@@ -134,6 +134,13 @@ void engine_load_if_wanted(struct host *h)
               h->entry.name, err.text);
 }
 
+void engine_want_all_indexes(struct host *h)
+{
+    for (size_t i = 0; i < h->collection->part_count; i++)
+        if (h->collection->parts[i].index) (void)segment_index_want(h->collection->parts[i].index);
+    engine_load_if_wanted(h);
+}
+
 void engine_cancel_load(struct host *h)
 {
     /* Relaxed: a flag alone, it publishes nothing. */

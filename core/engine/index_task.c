@@ -187,7 +187,7 @@ static size_t waiter_count(const struct host *h)
     return h->index_waiters.size / sizeof(struct order_message *);
 }
 
-/* Answer all whose segments are indexed; with `why`: everybody. */
+/* Answer all whose segments are indexed, or who gave up; with `why`: everybody. */
 static void answer_waiters(struct host *h, const struct error *why)
 {
     struct order_message **waiters = (struct order_message **)(void *)h->index_waiters.data;
@@ -196,9 +196,11 @@ static void answer_waiters(struct host *h, const struct error *why)
     for (size_t i = 0; i < count; i++) {
         struct order_message *m = waiters[i];
         struct collection_index_count there;
+        int code = message_refusal(&m->base, scheduler_now_us(h->engine->scheduler));
         collection_count_indexes(h->collection, m->wait_lsn, &there);
+        if (code != LYNSE_OK) message_drop(&m->base, code);
         /* A merge would take what is indexed away again. */
-        if (!why && (there.loaded < there.wanted || h->merge)) waiters[left++] = m;
+        else if (!why && (there.settled < there.wanted || h->merge)) waiters[left++] = m;
         else engine_answer_order(m, why ? -1 : 0, why);
     }
     h->index_waiters.size = left * sizeof *waiters;
@@ -223,6 +225,7 @@ static void await_index(struct host *h, struct order_message *take_m)
         return;
     }
     buf_append(&h->index_waiters, &take_m, sizeof take_m);
+    engine_want_all_indexes(h);
     engine_index_if_due(h);
 }
 
@@ -341,7 +344,7 @@ void engine_index_if_due(struct host *h)
     if (!h->index && collection_wants_index(c) &&
         scheduler_now_us(h->engine->scheduler) >= h->index_not_before_us && start(h, &err) != 0)
         note_failure(h, &err);
-    if (waiter_count(h) > 0) answer_waiters(h, NULL);
+    if (waiter_count(h) > 0) answer_waiters(h, c->is_poisoned ? &c->poison : NULL);
 }
 
 void engine_on_index_timer(struct actor *a, void *ctx)
