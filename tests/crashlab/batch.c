@@ -304,6 +304,11 @@ static bool look_for_leak(void *ctx, const char *name)
         return true;
     if (numbered_name_parse(name, WAL_PREFIX, &number) && number >= m->wal_first) return true;
     if ((spare && strcmp(name, spare) == 0) || is_named(m, name)) return true;
+    /* An index may be under way: one that a crash took away is begun again by itself. */
+    struct index_builder *b = l->c->index_build;
+    if (b &&
+        (strcmp(name, index_builder_temporary(b)) == 0 || strcmp(name, index_builder_name(b)) == 0))
+        return true;
     size_t n = strlen(name);
     if (n >= sizeof l->name) n = sizeof l->name - 1;
     memcpy(l->name, name, n);

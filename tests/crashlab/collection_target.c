@@ -320,6 +320,31 @@ static int hook_word(struct target *t, bool is_drop, struct error *err)
     return rc;
 }
 
+static int graph_word(struct collection *c, struct error *err)
+{
+    struct index_plan plan = {.kind = INDEX_HNSW};
+
+    index_params_init(index_find(plan.kind), &plan.params);
+    return collection_set_index(c, &plan, 2, err);
+}
+
+/* An index that crashes have left is one that can be loaded, or none. */
+static int indexed_word(struct collection *c, struct error *err)
+{
+    while (collection_wants_index(c)) {
+        if (collection_index_begin(c, err) != 0) return -1;
+        while (index_builder_work(c->index_build, true) == INDEX_WORKED) continue;
+        if (collection_index_finish(c, err) != 0) return -1;
+    }
+    for (size_t i = 0; i < c->part_count; i++) {
+        struct segment_index *index = c->parts[i].index;
+        if (index && segment_index_state(index) <= SEGMENT_INDEX_WANTED &&
+            segment_index_load(index, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int perform(struct target *t, const char *word)
 {
     struct alone *s = t->state;
@@ -344,6 +369,8 @@ static int perform(struct target *t, const char *word)
     else if (strncmp(word, "mode:", 5) == 0) rc = set_level(t, word_level(word), &err);
     else if (strcmp(word, "index") == 0)
         rc = collection_set_index(s->c, &(struct index_plan){.kind = INDEX_FLAT}, 2, &err);
+    else if (strcmp(word, "graph") == 0) rc = graph_word(s->c, &err);
+    else if (strcmp(word, "indexed") == 0) rc = indexed_word(s->c, &err);
     else if (strcmp(word, "describe") == 0) rc = collection_set_description(s->c, "words", &err);
     else if (strcmp(word, "hook") == 0) rc = hook_word(t, false, &err);
     else if (strcmp(word, "unhook") == 0) rc = hook_word(t, true, &err);

@@ -55,6 +55,11 @@ const char *const lab_histories[] = {
     "mode:none w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal w:-a merge w:-b seal merge w:e5 mode:always",
     "mode:os w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal w:-a merge0 w:e5 merge sync w:+a ckpt",
     "q:a1 q:b2 q:c3 q:d4 q:e5 q:f6 q:g7 q:h8 q:i9 q:j1 q:k2 q:l3 again q:m4 q:n5 seal again",
+    /* A file that is half there is no index, and one that a crash left is garbage. */
+    "w:a1,b2,c3,d4,e5 seal graph indexed w:-a w:f6 close indexed",
+    "w:a1,b2,c3,d4,e5 graph seal indexed w:a2 index indexed graph indexed",
+    "w:a1,b2,c3,d4,e5 graph freeze w:-b seal w:a2,f6,g7,h8 seal indexed ckpt close indexed",
+    "graph w:a1,b2,c3,d4 seal indexed w:a5,b6,c7,d8 seal indexed merge w:-a indexed close indexed",
     NULL,
 };
 
@@ -66,6 +71,7 @@ const char *const lab_root_histories[] = {
     "create:0 w:a1 create:2 w:b2 close drop:0 drop:all",
     "create:0 W:a1,b2,c3 seal full w:-a seal room seal w:d4 close w:e5",
     "create:0 W:a1,b2,c3 seal close full w:-a w:-b ckpt close w:-c drop:0 room create:0 w:f6",
+    "create:0 w:a1,b2,c3,d4,e5 graph w:-a w:a2,f6,g7,h8 seal idle close idle index drop:0",
     "create:0 hook w:a1 hook ckpt create:1 unhook hook use:0 unhook close hook drop:1",
     NULL,
 };
@@ -123,6 +129,8 @@ enum word_kind {
     WORD_INDEX,
     WORD_DESCRIBE,
     WORD_HOOK,
+    WORD_GRAPH,
+    WORD_INDEXED,
     WORD_CREATE,
     WORD_DROP,
     WORD_USE,
@@ -224,7 +232,8 @@ static void append_word(struct maker *m, enum word_kind kind)
         [WORD_CANCEL] = " cancel",   [WORD_MERGE_BEGIN] = " merge0", [WORD_MERGE] = " merge",
         [WORD_CHECKPOINT] = " ckpt", [WORD_SYNC] = " sync",          [WORD_MARK] = " mark",
         [WORD_CLOSE] = " close",     [WORD_INDEX] = " index",        [WORD_DESCRIBE] = " describe",
-        [WORD_TICK] = " tick",       [WORD_POLL] = " poll",
+        [WORD_GRAPH] = " graph",     [WORD_INDEXED] = " indexed",    [WORD_TICK] = " tick",
+        [WORD_POLL] = " poll",
     };
 
     if (plain[kind]) append(m, "%s", plain[kind]);
@@ -256,6 +265,7 @@ static void choose_weights(struct maker *m, bool is_root)
         [WORD_SEAL] = 4,       [WORD_CANCEL] = 1,  [WORD_MERGE_BEGIN] = 1, [WORD_MERGE] = 2,
         [WORD_CHECKPOINT] = 2, [WORD_SYNC] = 2,    [WORD_MARK] = 2,        [WORD_CLOSE] = 3,
         [WORD_MODE] = 2,       [WORD_INDEX] = 1,   [WORD_DESCRIBE] = 1,    [WORD_HOOK] = 1,
+        [WORD_GRAPH] = 1,      [WORD_INDEXED] = 2,
     };
     static const unsigned root[WORD_KINDS] = {
         [WORD_CREATE] = 4, [WORD_DROP] = 2, [WORD_USE] = 4, [WORD_TICK] = 3, [WORD_POLL] = 4};

@@ -314,6 +314,18 @@ static int manifest_word(struct target *t, enum message_kind kind, struct error 
     return order(t, m, err);
 }
 
+static int graph_word(struct target *t, struct error *err)
+{
+    struct root *s = t->state;
+    struct order_message *m = engine_order(s->engine, KIND_SET_INDEX, err);
+
+    m->metric = 2;
+    m->plan.kind = INDEX_HNSW;
+    m->is_awaited = true;
+    index_params_init(index_find(m->plan.kind), &m->plan.params);
+    return order(t, m, err);
+}
+
 static int hook_word(struct target *t, bool is_drop, struct error *err)
 {
     struct root *s = t->state;
@@ -459,6 +471,7 @@ static int perform_word(struct target *t, const char *word, struct error *err)
     if (strncmp(word, "sync", 4) == 0) return sync_word(t, err);
     if (strncmp(word, "mode:", 5) == 0) return mode_word(t, word, err);
     if (strcmp(word, "index") == 0) return manifest_word(t, KIND_SET_INDEX, err);
+    if (strcmp(word, "graph") == 0) return graph_word(t, err);
     if (strcmp(word, "describe") == 0) return manifest_word(t, KIND_DESCRIBE, err);
     if (strcmp(word, "hook") == 0) return hook_word(t, false, err);
     if (strcmp(word, "unhook") == 0) return hook_word(t, true, err);

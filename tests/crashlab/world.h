@@ -18,6 +18,8 @@
  *              ckpt            checkpoint: seal all, retire the log
  *              sync  mark  close (and open again)  mode:always|interval|os|none
  *              index  describe  hook  unhook  one manifest each
+ *              graph           the same, and from now on segments are to have an index
+ *              indexed         build what is missing, and load it; in a root graph does that too
  *              sync0  sync1    begin and end of a background sync; here sync1 does it all
  *   root only: create:1  drop:1  drop:all (the database)  use:1
  *              tick (100 ms pass)  poll (one step)  idle (all steps)

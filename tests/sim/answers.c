@@ -12,7 +12,8 @@ static bool is_excused(const struct sim *s, const struct request *r, int code)
 {
     switch (code) {
     case LYNSE_CANCELLED:
-        return r->is_cancelled;
+        /* One that waits for its index, when another one is asked for. */
+        return r->is_cancelled || r->kind == KIND_SET_INDEX;
     case LYNSE_DEADLINE:
         return r->deadline_us != 0 && s->clock.now_us >= r->deadline_us;
     case LYNSE_SHUTTING_DOWN:

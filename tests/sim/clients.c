@@ -84,7 +84,9 @@ static bool fill_order(struct sim *s, struct request *r, struct order_message *m
         return true;
     case KIND_SET_INDEX:
         m->metric = METRIC_IP + (uint8_t)rng_below(&s->rng, 3);
-        m->plan.kind = INDEX_FLAT;
+        m->plan.kind = one_in(s, 2) ? INDEX_HNSW : INDEX_FLAT;
+        m->is_awaited = one_in(s, 2);
+        index_params_init(index_find(m->plan.kind), &m->plan.params);
         return true;
     case KIND_DESCRIBE:
         m->text = mem_copy_text(a, MEM_GENERAL, text, rng_below(&s->rng, sizeof text));
