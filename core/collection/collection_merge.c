@@ -31,9 +31,11 @@ static size_t mergeable_count(const struct collection *c)
     return count;
 }
 
-static struct segment_size size_of(const struct collection_part *p)
+/* In level `none` a merge sees deletions as the map on disk has them (3). */
+static struct segment_size size_of(const struct collection *c, const struct collection_part *p)
 {
-    uint64_t dead = tombstones_count(p->dead);
+    const struct tombstones *seen = c->manifest.sync_level == SYNC_NONE ? p->saved : p->dead;
+    uint64_t dead = seen ? tombstones_count(seen) : 0;
     uint64_t kept = p->kept_dead_count < dead ? p->kept_dead_count : dead;
 
     return (struct segment_size){p->row_count, (uint32_t)(dead - kept)};
@@ -56,7 +58,7 @@ static bool choose(const struct collection *c, struct merge_choice *out)
     bool is_indexed = collection_plan_of(&c->manifest.fields[0], &plan);
 
     if (count > LIMIT_SEGMENTS) count = LIMIT_SEGMENTS;
-    for (size_t i = 0; i < count; i++) sizes[i] = size_of(&c->parts[i]);
+    for (size_t i = 0; i < count; i++) sizes[i] = size_of(c, &c->parts[i]);
     return compaction_choose(sizes, count, small_rows(c), is_indexed ? SEAL_ROWS : MERGE_ROWS_MAX,
                              out);
 }
