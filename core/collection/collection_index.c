@@ -315,26 +315,28 @@ static int publish_index(struct collection *c, struct collection_part *p,
     struct collection_part with = {
         .info = p->info, .segment = p->segment, .row_count = p->row_count};
     struct index_change change;
+    int rc = -1;
 
     CHECK(p->info.part_count < SEGMENT_PARTS_MAX);
     with.info.parts[with.info.part_count++] = *part;
     if (collection_open_index(c, &with, err) != 0) return -1;
-    if (begin_change(c, &change, err) != 0) goto failed;
+    if (begin_change(c, &change, err) != 0) goto out;
     struct manifest_segment *s = find_segment(&change.next, &p->info.uuid);
     s->parts[s->part_count++] = *part;
     if (vfs_dir_sync(c->dir, err) != 0) { /* R5, R10 */
         abort_change(&change);
-        goto failed;
+        goto out;
     }
-    if (end_change(c, &change, err) != 0) goto failed;
+    if (end_change(c, &change, err) != 0) goto out;
     p->info = with.info;
     p->index = with.index;
     (void)segment_index_want(p->index); /* its owner loads it while it is warm */
+    with.index = NULL;
     show(c, &change);
-    return 0;
-failed:
+    rc = 0;
+out:
     segment_index_release(with.index);
-    return -1;
+    return rc;
 }
 
 int collection_index_finish(struct collection *c, struct error *err)

@@ -8,8 +8,8 @@
  *                 nobody is inside, by the caller who was last.
  *             (2) After a failure or a cancel nothing more is handed out; the build is over when
  *                 the last one has left.
- *             (3) The temporary file is there from the beginning, so that who collects garbage knows
- *                 its name.
+ *             (3) The temporary file is there from the beginning: who collects garbage knows its
+ *                 name.
  * THREADS     Any.  Nobody waits inside.
  * FAILURE     The first is kept for take.
  */

@@ -52,8 +52,8 @@ enum metric index_builder_metric(const struct index_builder *b);
 const char *index_builder_temporary(const struct index_builder *b);
 const char *index_builder_name(const struct index_builder *b);
 
-/* When it is built: the file's part of a manifest, and the file is the caller's.  -1: why it failed:
- * CORRUPT, IO, DISK_FULL, NO_MEMORY, or the code of cancel. */
+/* When it is built: the file's part of a manifest, and the file is the caller's.  -1: why it
+ * failed: CORRUPT, IO, DISK_FULL, NO_MEMORY, or the code of cancel. */
 int index_builder_take(struct index_builder *b, struct manifest_part *out, struct error *err);
 void index_builder_destroy(struct index_builder *b); /* NULL allowed */
 

@@ -26,8 +26,9 @@ struct file_gc_keep {
 /* One pass over the directory, by its writer: unlinks names of ours that `m`, the ruling manifest,
  * durable, does not name (R14).  What stays of them: manifest-<epoch> and manifest-<epoch-1> as
  * text; logs at or above wal_first; what `keep` names, and while a segment is being built, whose
- * files no manifest names yet, every tmp-<uuid> and seg-; when a reader pins an older epoch, all but tmp-<uuid>.  Every other file of this collection that bears
- * such a name is made and named within one turn of its actor, so that none is under way now.
+ * files no manifest names yet, every tmp-<uuid> and seg-; when a reader pins an older epoch, all
+ * but tmp-<uuid>.  Every other file of this collection that bears such a name is made and named
+ * within one turn of its actor, so that none is under way now.
  * Files that cannot be removed are tried again at the next pass; the first such error is returned
  * after all others were removed. */
 int file_gc_run(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* manifest_index.c — indexes in a manifest: what is asked for, what is there, and its files.
+ *
+ * WHAT        A field's kind stands in its own tag where the first releases do not know it, and so
+ *             does the file of a segment's index; both are read after what they belong to.
+ * INVARIANTS  (1) A field has one plan and a segment one index of a field.
+ *             (2) An index without its file is forgotten; any other file that is missing is damage.
+ * THREADS     Stateless.
+ * FAILURE     CORRUPT by whoever decodes the manifest.
+ */
 #include "store/manifest_index.h"
 
 #include "base/log.h"

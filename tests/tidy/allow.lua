@@ -35,6 +35,8 @@ return {
       ["core/segment/segment_shadow.c"] = "rows packed by one thread, read by all; a room's bytes",
       ["core/segment/segment_builder.h"] = "the cancel flag of a job",
       ["core/segment/segment_builder.c"] = "the cancel flag of a job",
+      ["core/segment/segment_index.c"] = "its reference count; whether it is wanted, or loaded",
+      ["core/engine/index_load.c"] = "the cancel flag of a job",
       ["core/segment/view.h"] = "the reference count of a view",
       ["core/segment/view.c"] = "the reference count of a view",
       ["core/segment/cached_column.h"] = "the length of a tail's column",
