@@ -321,7 +321,7 @@ int collection_drop_index(struct collection *c, const struct segment_index *inde
 struct collection_index_count {
     uint32_t wanted, built; /* segments that are to have an index, and that have it */
     uint32_t settled;       /* of these: loaded, or not going to be */
-    uint64_t indexed_rows;
+    uint64_t indexed_rows, wanted_rows;
     size_t memory_bytes; /* of what is loaded */
 };
 /* Of segments that begin at this LSN at the latest. */

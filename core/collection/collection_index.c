@@ -149,7 +149,9 @@ void collection_count_indexes(const struct collection *c, uint64_t lsn,
         const struct collection_part *p = &c->parts[i];
         if (p->state != PART_SEALED || p->info.first_lsn > lsn) continue;
         out->built += p->index != NULL;
-        out->wanted += p->index || lacks_index(p);
+        bool is_wanted = p->index || lacks_index(p);
+        out->wanted += is_wanted;
+        out->wanted_rows += is_wanted ? p->row_count : 0;
         if (!p->index) continue;
         out->settled += segment_index_state(p->index) != SEGMENT_INDEX_WANTED;
         out->indexed_rows += p->row_count;

@@ -16,7 +16,6 @@ static void fill_index(const struct collection *c, struct collection_status *s)
     const struct manifest_field *f = &c->manifest.fields[0];
     const struct index_vtab *kind = index_find(f->index_kind);
     struct collection_index_count count;
-    uint64_t sealed_rows = 0;
 
     if (!kind) return;
     s->plan.kind = (enum index_kind)f->index_kind;
@@ -25,14 +24,13 @@ static void fill_index(const struct collection *c, struct collection_status *s)
     s->index_progress = 1;
     if (!collection_plan_of(f, &s->plan)) return;
     collection_count_indexes(c, UINT64_MAX, &count);
-    for (uint32_t i = 0; i < c->manifest.segment_count; i++)
-        sealed_rows += c->manifest.segments[i].row_count;
     double rows = (double)count.indexed_rows;
     if (c->index_build)
         rows += (double)index_builder_progress(c->index_build) *
                 index_builder_row_count(c->index_build);
     s->indexed_segment_count = count.built;
-    s->index_progress = sealed_rows == count.indexed_rows ? 1 : (float)(rows / (double)sealed_rows);
+    s->awaited_segment_count = count.wanted - count.built;
+    if (s->awaited_segment_count > 0) s->index_progress = (float)(rows / (double)count.wanted_rows);
     s->index_bytes = count.memory_bytes;
 }
 

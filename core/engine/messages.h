@@ -94,7 +94,8 @@ struct collection_status {
     uint8_t storage; /* enum storage_type */
     struct index_plan plan;
     uint32_t indexed_segment_count; /* sealed segments that are searched by the plan */
-    float index_progress;           /* 0 to 1, of the rows of all sealed segments */
+    uint32_t awaited_segment_count; /* those that are to have it, and have it not yet */
+    float index_progress;           /* 0 to 1, of the rows that are to be indexed */
     size_t index_bytes;             /* of what is loaded of indexes */
     uint8_t sync_level;
     uint32_t sync_interval_ms;

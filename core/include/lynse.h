@@ -280,8 +280,8 @@ struct lynse_collection_info {
     uint64_t log_bytes;             /* that a replay would read */
     char index_mode[32];            /* "FLAT-IP", …; empty: none was asked for */
     char directory[48];             /* of the collection, below the root */
-    uint32_t indexed_segment_count; /* sealed ones that are searched by the index */
-    float index_progress;           /* 0 to 1, of their rows; others and the tail are scanned */
+    uint32_t indexed_segment_count; /* sealed ones that have it, or are too small to gain by it */
+    float index_progress;           /* 0 to 1, of the rows to be indexed; all others are scanned */
     uint32_t index_param_count;     /* what it is built with, standards included */
     uint32_t storage;               /* enum lynse_storage */
     struct lynse_index_param index_params[LYNSE_INDEX_PARAMS_MAX];
