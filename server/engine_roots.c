@@ -228,7 +228,8 @@ static int open_collection(lua_State *L)
     return engine_call_run(L, &call->base, false);
 }
 
-/* require_collection(database, name, dim, metric or nil, description or nil) → collection */
+/* require_collection(database, name, dim, metric or nil, description or nil, storage or nil) →
+ * collection */
 static int require_collection(lua_State *L)
 {
     static const char *const metrics[] = {
@@ -241,6 +242,11 @@ static int require_collection(lua_State *L)
         LYNSE_METRICS(METRIC_NUMBER)
 #undef METRIC_NUMBER
     };
+    static const char *const storages[] = {
+#define STORAGE_WORD(name, number, text) text,
+        LYNSE_STORAGES(STORAGE_WORD)
+#undef STORAGE_WORD
+            NULL};
     struct root_call *call = root_call_new(L, work_open, push_collection);
 
     read_full_name(L, call);
@@ -251,6 +257,8 @@ static int require_collection(lua_State *L)
         .name = call->name,
         .description = engine_keep_text(L, call->base.request, engine_text_or_null(L, 5))};
     if (!lua_isnoneornil(L, 4)) call->desc.metric = numbers[luaL_checkoption(L, 4, NULL, metrics)];
+    if (!lua_isnoneornil(L, 6)) /* their numbers run from 1 without gaps */
+        call->desc.storage = (uint32_t)luaL_checkoption(L, 6, NULL, storages) + 1;
     return engine_call_run(L, &call->base, false);
 }
 
@@ -324,6 +332,8 @@ static int push_info(lua_State *L, struct engine_call *base)
     if (i->has_int_id) set_number(L, "max_id", i->max_int_id);
     lua_pushstring(L, metric_word(i->metric));
     lua_setfield(L, -2, "metric");
+    lua_pushstring(L, storage_word(i->storage));
+    lua_setfield(L, -2, "storage");
     lua_pushstring(L, sync_word(i->sync));
     lua_setfield(L, -2, "sync");
     lua_pushstring(L, i->index_mode);

@@ -23,3 +23,16 @@ const char *metric_word(uint32_t metric)
         return "";
     }
 }
+
+const char *storage_word(uint32_t storage)
+{
+    switch (storage) {
+#define STORAGE_CASE(name, number, text)                                                           \
+    case number:                                                                                   \
+        return text;
+        LYNSE_STORAGES(STORAGE_CASE)
+#undef STORAGE_CASE
+    default:
+        return "";
+    }
+}

@@ -48,7 +48,9 @@ struct collection_write {
     enum write_kind kind;
     const struct record_id *ids; /* NULL with WRITE_ADD: given by the collection */
     size_t count;
-    float *vectors; /* ADD, UPSERT: count x dim; rounded in place to what the collection keeps */
+    /* ADD, UPSERT: count x dim; memory that is the write's own where the collection keeps another
+     * type than f32: it is rounded in place. */
+    const float *vectors;
     /* NULL, or the block of the collection's allocator that vectors is all of: the tail may take
      * it, which sets this to NULL, and ends it if the group is refused later.  The write's owner
      * frees what is left. */

@@ -209,8 +209,8 @@ static int stage_rows(struct collection *c, struct collection_write *w, uint64_t
         return error_set(err, LYNSE_DIMENSION, "vectors: dimension %u, the batch began with %u",
                          w->dim, c->tail_dim);
     const struct metric_info *metric = metric_find(c->manifest.fields[0].metric);
-    if (storage_round(kernels_active(), c->manifest.fields[0].storage, w->vectors, w->count, w->dim,
-                      err) != 0 ||
+    if (storage_round(kernels_active(), c->manifest.fields[0].storage, (float *)w->vectors,
+                      w->count, w->dim, err) != 0 ||
         metric_check_dim(metric, w->dim, err) != 0 ||
         metric_check_vectors(metric, w->vectors, w->count, w->dim, "row", err) != 0)
         return -1;

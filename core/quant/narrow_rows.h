@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* narrow_rows.h — rows of a type of storage: how long they are, which floats they mean, which floats
+/* narrow_rows.h — rows of a type of storage: how long they are, which floats they mean, which ones
  * they can hold.
  *
  * A row of f16, bf16, i8 or u8 means the floats that it is widened to, and the kernels over such

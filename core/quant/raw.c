@@ -2,9 +2,9 @@
 /* raw.c — no quantization: vectors as they are kept, norms beside them.
  *
  * WHAT        A distance is the value of the one-pair kernel (kernels.h (1)), made
- *             smaller-is-nearer; for a cosine it goes through metrics.h's one formula.  Of rows that
- *             are narrower than floats it is that of the floats that they mean, by kernels over
- *             such rows where there are any, else row by row.
+ *             smaller-is-nearer; for a cosine it goes through metrics.h's one formula.  Of rows
+ *             that are narrower than floats it is that of the floats that they mean, by kernels
+ *             over such rows where there are any, else row by row.
  * INVARIANTS  (1) Scan, block and gather give the same bits, so what a scan says is the score that
  *                 is returned, and needs no second look (P7).
  * THREADS     As oracle.h says: the oracle is its user's.

@@ -286,8 +286,8 @@ static int begin_vectors(struct segment_builder *b, struct error *err)
                              (uint64_t)d->dim << 8 | storage, err);
 }
 
-/* The first rows of a run as the new segment keeps them.  Floats were rounded when they were written
- * (collection_stage.c), so that nothing is lost. */
+/* The first rows of a run as the new segment keeps them.  Floats were rounded when they were
+ * written (collection_stage.c), so that nothing is lost. */
 static const void *rows_to_write(struct segment_builder *b, const struct vector_source *source,
                                  const struct row_run *run, uint32_t count)
 {

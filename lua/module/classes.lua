@@ -33,7 +33,7 @@ local function names_of(words)
 end
 
 local OPTIONS = {
-   create = names_of "name dim metric sync sync_interval_ms description",
+   create = names_of "name dim metric storage sync sync_interval_ms description",
    rows = names_of "ids count vectors fields dim sync timeout_us request_id wait",
    write = names_of "count sync timeout_us request_id wait",
    delete = names_of "where sync timeout_us request_id",
@@ -449,7 +449,7 @@ local root = {}
 
 local function named(desc) return type(desc) == "string" and { name = desc } or desc end
 
---- db:create{name =, dim =, metric =, sync =, sync_interval_ms =, description =} → docs
+--- db:create{name =, dim =, metric =, storage =, sync =, sync_interval_ms =, description =} → docs
 function root:create(desc)
    return native.create_collection(self, check("create", named(desc), OPTIONS.create))
 end

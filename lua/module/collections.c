@@ -41,6 +41,7 @@ static struct lynse_collection_desc read_desc(struct options *o)
         .dim = option_u32(o, "dim"),
         .name = option_text(o, "name"),
         .metric = option_metric(o),
+        .storage = option_storage(o),
         .sync = option_sync(o),
         .sync_interval_ms = option_u32(o, "sync_interval_ms"),
         .description = option_text(o, "description"),
@@ -116,6 +117,8 @@ static int describe_state(lua_State *L)
     lua_setfield(L, -2, "is_read_only");
     lua_pushstring(L, metric_text(info.metric));
     lua_setfield(L, -2, "metric");
+    lua_pushstring(L, storage_text(info.storage));
+    lua_setfield(L, -2, "storage");
     sync_push(L, info.sync);
     lua_setfield(L, -2, "sync");
     lua_pushstring(L, info.index_mode);

@@ -26,7 +26,13 @@ static const struct word metric_words[] = {
     LYNSE_METRICS(METRIC_WORD)
 #undef METRIC_WORD
 };
+static const struct word storage_words[] = {
+#define STORAGE_WORD(name, number, text) {text, "", number},
+    LYNSE_STORAGES(STORAGE_WORD)
+#undef STORAGE_WORD
+};
 enum {
+    STORAGE_WORD_COUNT = sizeof storage_words / sizeof *storage_words,
     SYNC_WORD_COUNT = sizeof sync_words / sizeof *sync_words,
     METRIC_WORD_COUNT = sizeof metric_words / sizeof *metric_words,
 };
@@ -165,6 +171,11 @@ uint32_t option_metric(struct options *o)
     return option_word(o, "metric", metric_words, METRIC_WORD_COUNT);
 }
 
+uint32_t option_storage(struct options *o)
+{
+    return option_word(o, "storage", storage_words, STORAGE_WORD_COUNT);
+}
+
 static const char *text_of(const struct word *words, size_t count, uint32_t number)
 {
     for (size_t i = 0; i < count; i++)
@@ -175,6 +186,11 @@ static const char *text_of(const struct word *words, size_t count, uint32_t numb
 const char *metric_text(uint32_t metric)
 {
     return text_of(metric_words, METRIC_WORD_COUNT, metric);
+}
+
+const char *storage_text(uint32_t storage)
+{
+    return text_of(storage_words, STORAGE_WORD_COUNT, storage);
 }
 
 void sync_push(lua_State *L, uint32_t sync)

@@ -36,6 +36,7 @@ void option_bytes(struct options *o, const char *name, uint8_t *out, size_t size
 void option_map(struct options *o, const char *name, struct buf *out);
 uint32_t option_sync(struct options *o); /* "sync": a level by its name, in any case */
 uint32_t option_metric(struct options *o);
+uint32_t option_storage(struct options *o);
 static inline bool options_failed(const struct options *o)
 {
     return o->err.code != 0;
@@ -45,6 +46,7 @@ static inline bool options_failed(const struct options *o)
  * where it is none. */
 const char *argument_text(lua_State *L, int index, const char *what, struct error *err);
 const char *metric_text(uint32_t metric);    /* "" for what is none */
+const char *storage_text(uint32_t storage);  /* likewise */
 void sync_push(lua_State *L, uint32_t sync); /* its name, as option_sync takes it */
 
 #endif

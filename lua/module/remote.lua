@@ -242,7 +242,7 @@ function remote.require_collection(self, desc)
    local collection = adopt(root, names)
    done, err = call_done(collection, "required_collection", {
       dim = plain(desc.dim), metric = desc.metric and desc.metric:lower(),
-      description = desc.description,
+      description = desc.description, dtypes = desc.storage and desc.storage:lower(),
    })
    if not done then return nil, err end
    return collection

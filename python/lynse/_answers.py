@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from . import _fields
 from ._wire import UNREADABLE, read_hits
 from .errors import Internal, LynseError
-from .types import CollectionInfo, Hits, Id
+from .types import STORAGES, CollectionInfo, Hits, Id
 
 T = TypeVar("T")
 
@@ -79,6 +79,7 @@ def info(answer: Any) -> CollectionInfo:
         index_progress=float(answer.get("index_progress", 0)),
         indexed_segment_count=_typed(answer.get("indexed_segment_count", 0), int),
         segment_count=_typed(answer.get("segment_count", 0), int),
+        dtype=STORAGES[_typed(answer.get("storage") or "f32", str)],
     )
 
 

@@ -28,7 +28,7 @@ from .errors import (
 from .local import MEMORY, LocalRoot
 from .planned import PlannedDatabaseMethods, later
 from .remote import RemoteRoot
-from .types import METRICS, Path, RootBackend
+from .types import DTYPES, METRICS, Path, RootBackend
 
 DEFAULT_ROOT = "~/.LynseDB/databases"
 DEFAULT_ROOT_VARIABLE = "LYNSE_DEFAULT_ROOT_PATH"
@@ -36,8 +36,13 @@ CONFIG_FILE = "~/.lynsedb_configs.ini"
 FOLDER_OPTIONS = (
     "read_only", "sync", "memory_budget", "threads", "low_water", "trusted_scripts",
 )  # fmt: skip
-FLOAT32_NAMES = ("float32", "f32", "float")
-FLOAT16_NAMES = ("float16", "f16", "half", "fp16")
+DTYPE_NAMES = {
+    **dict.fromkeys(("float32", "f32", "float"), "float32"),
+    **dict.fromkeys(("float16", "f16", "half", "fp16"), "float16"),
+    **dict.fromkeys(("bfloat16", "bf16"), "bfloat16"),
+    **dict.fromkeys(("int8", "i8"), "int8"),
+    **dict.fromkeys(("uint8", "u8"), "uint8"),
+}
 MAX_DIM = 32_768
 
 
@@ -74,12 +79,13 @@ def _make_parents(folder: str) -> None:
         os.close(above)
 
 
-def _check_dtype(dtypes: object) -> None:
+def _dtype_of(dtypes: object) -> str | None:
+    """One of DTYPES; None for float32: whether it was asked for or left out cannot be told."""
     name = (np.dtype(dtypes).name if isinstance(dtypes, type) else str(dtypes)).lower()
-    if name in FLOAT16_NAMES:
-        raise Unsupported("float16 collections come with a later release; use dtypes='float32'")
-    if name not in FLOAT32_NAMES:
-        raise Invalid(f"dtypes must be 'float32', not {dtypes!r}")
+    if name not in DTYPE_NAMES:
+        raise Invalid(f"dtypes must be one of {', '.join(DTYPES)}, not {dtypes!r}")
+    dtype = DTYPE_NAMES[name]
+    return None if dtype == DTYPES[0] else dtype
 
 
 def _check_dim(dim: int | None) -> int:
@@ -144,7 +150,10 @@ class Database(PlannedDatabaseMethods):
                        in the background; None: FLAT-IP's metric, and no index mode.  One that is
                        there keeps its own; "FLAT-IP" and None take it as it is, another metric
                        than the collection's is Invalid
-        dtypes         "float32"
+        dtypes         of a new one, what vectors are kept as: "float32", "float16", "bfloat16",
+                       "int8" or "uint8"; what is written is rounded to it, once.  One that is
+                       there keeps its own; "float32" takes it as it is, another than the
+                       collection's is Invalid
         description    of a new one, up to 4,096 bytes of UTF-8
 
         n_threads and warm_up are there for LynseDB's sake.
@@ -152,7 +161,7 @@ class Database(PlannedDatabaseMethods):
         check_name(collection, "collection")
         if description is not None:
             check_name(description, "description")
-        _check_dtype(dtypes)
+        dtype = _dtype_of(dtypes)
         metric = None if default_index is None else metric_of(default_index, "default_index")
         if metric == METRICS[0]:
             metric = None  # whether it was asked for or left out cannot be told
@@ -162,7 +171,7 @@ class Database(PlannedDatabaseMethods):
             self._root.collection_drop(self._name, collection)
             exists = False
         backend = self._root.collection_require(
-            self._name, collection, dim=size, metric=metric, description=description
+            self._name, collection, dim=size, metric=metric, description=description, dtype=dtype
         )
         new_index = None if exists or default_index is None else default_index.upper()
         return Collection(self._root, backend, self._name, collection, new_index)
@@ -217,7 +226,7 @@ class Database(PlannedDatabaseMethods):
                 "shape": (info.live_count + info.deleted_count, info.dim),
                 "index_mode": info.index_mode or None,
                 "dim": info.dim,
-                "dtypes": "float32",
+                "dtypes": info.dtype,
                 "description": backend.description(),
             }
         finally:

@@ -164,7 +164,8 @@ class Collection(HookMethods, PlannedCollectionMethods):
 
     @property
     def vector_dtype(self) -> str:
-        return "float32"
+        """What vectors are kept as: "float32", "float16", …"""
+        return self._backend.info().dtype
 
     def stats(self) -> dict[str, Any]:
         """n_vectors, n_live, n_tombstoned, dimension, index_mode ("none": no index), max_id."""
@@ -199,7 +200,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
                 "dimension": info.dim,
                 "metric": info.metric,
                 "index_mode": info.index_mode or None,
-                "dtypes": "float32",
+                "dtypes": info.dtype,
             }
         ]
 

@@ -23,7 +23,7 @@ from ._marshal import c_text, check, names_to_list, new_error
 from ._native import ffi, lib
 from .errors import Busy, Invalid, LynseError, NotFound, ReadOnly, ShuttingDown
 from .local_collection import LocalCollection
-from .types import METRICS, SYNC_LEVELS, CollectionBackend, Path
+from .types import DTYPES, METRICS, SYNC_LEVELS, CollectionBackend, Path
 
 MEMORY = ":memory:"
 CLOSE_WAIT_S = 60.0
@@ -352,6 +352,7 @@ class LocalRoot:
         dim: int,
         metric: str | None,
         description: str | None,
+        dtype: str | None,
     ) -> CollectionBackend:
         if self._read_only:
             return self.collection_open(database, name)
@@ -361,6 +362,7 @@ class LocalRoot:
         desc.dim = dim
         desc.name = keep[0]
         desc.metric = 0 if metric is None else METRICS.index(metric) + 1
+        desc.storage = 0 if dtype is None else DTYPES.index(dtype) + 1
         # Of collections made here: one that is there keeps its level.
         desc.sync = 0 if self.collection_exists(database, name) else self._sync
         if description is not None:

@@ -30,6 +30,7 @@ from ._native import ffi, lib
 from ._requests import id_of_group
 from .errors import LynseError, ShuttingDown
 from .types import (
+    DTYPES,
     HOOK_POLICIES,
     METRICS,
     SYNC_LEVELS,
@@ -92,6 +93,7 @@ class LocalCollection:
             index_progress=out.index_progress,
             indexed_segment_count=out.indexed_segment_count,
             segment_count=out.segment_count,
+            dtype=DTYPES[out.storage - 1] if out.storage else DTYPES[0],
         )
 
     def description(self) -> str | None:

@@ -11,7 +11,7 @@ from . import _answers, address, http, rpc
 from .errors import NotFound
 from .remote_collection import RemoteCollection
 from .transport import Transport
-from .types import CollectionBackend
+from .types import DTYPES, CollectionBackend
 
 T = TypeVar("T")
 
@@ -103,6 +103,7 @@ class RemoteRoot:
         dim: int,
         metric: str | None,
         description: str | None,
+        dtype: str | None,
     ) -> CollectionBackend:
         self._write(
             "required_collection",
@@ -111,6 +112,7 @@ class RemoteRoot:
             dim=dim,
             metric=metric,
             description=description,
+            dtypes=dtype or DTYPES[0],
         )
         return self._adopt(database, name)
 

@@ -29,6 +29,9 @@ METRICS = (
     "ip", "l2", "cosine", "l1", "chebyshev", "canberra", "bray_curtis", "hamming", "jaccard",
     "dice", "haversine", "correlation", "hellinger", "wasserstein", "jensen_shannon",
 )  # fmt: skip
+# What vectors are kept as: the library's words in the order of its numbers, and numpy's names.
+STORAGES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "uint8"}
+DTYPES = tuple(STORAGES.values())
 HOOK_POLICIES = ("fail", "skip")  # by their numbers
 
 
@@ -104,6 +107,7 @@ class CollectionInfo(NamedTuple):
     index_progress: float
     indexed_segment_count: int
     segment_count: int
+    dtype: str
 
 
 class Ranking(NamedTuple):
@@ -224,6 +228,7 @@ class RootBackend(Protocol):
         dim: int,
         metric: str | None,
         description: str | None,
+        dtype: str | None,
     ) -> CollectionBackend: ...
     def collection_drop(self, database: str, name: str) -> None: ...
     def collection_exists(self, database: str, name: str) -> bool: ...

@@ -7,7 +7,8 @@ return {
    summary = "All that a collection says of itself.",
    arguments = args.of_collection {},
    returns = shapes.of_collection {
-      dim = shapes.count, metric = shapes.one_of(native.metrics), sync = shapes.text,
+      dim = shapes.count, storage = shapes.text, metric = shapes.one_of(native.metrics),
+      sync = shapes.text,
       live_count = shapes.count, deleted_count = shapes.count, tail_count = shapes.count,
       segment_count = shapes.count, applied_lsn = shapes.count, durable_lsn = shapes.count,
       max_id = shapes.integer, index_mode = shapes.text, directory = shapes.text,

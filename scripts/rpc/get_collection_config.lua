@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 local args = require "lynse.args"
 local shapes = require "lynse.shapes"
+local dtypes = require "lynse.dtypes"
 local lynse = require "lynse"
 
 return {
@@ -14,10 +15,10 @@ return {
    },
    run = function(context, a)
       local collection = context:collection(a)
-      local description = collection:description()
+      local info, description = collection:info(), collection:description()
       return context.answer(a, {
          config = {
-            dim = collection:info().dim, chunk_size = 100000, dtypes = "float32",
+            dim = info.dim, chunk_size = 100000, dtypes = dtypes.name(info.storage),
             description = description ~= "" and description or lynse.null,
          },
       })

@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
 local args = require "lynse.args"
 local shapes = require "lynse.shapes"
+local dtypes = require "lynse.dtypes"
 
 local function describe(collection, name)
    local info, description = collection:info(), collection:description()
    return {
-      name = name, dim = info.dim, dtypes = "float32",
+      name = name, dim = info.dim, dtypes = dtypes.name(info.storage),
       shape = { info.live_count + info.deleted_count, info.dim },
       index_mode = info.index_mode ~= "" and info.index_mode or nil,
       description = description ~= "" and description or nil,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from lynse import _neighbour, errors
 from lynse._native import ffi, lib
-from lynse.types import METRICS, SYNC_LEVELS
+from lynse.types import METRICS, STORAGES, SYNC_LEVELS
 
 
 def test_version_is_the_librarys():
@@ -37,10 +37,11 @@ def test_every_error_of_the_table_has_a_class():
     ("enum", "prefix", "names"),
     [
         ("enum lynse_metric", "LYNSE_", METRICS),
+        ("enum lynse_storage", "LYNSE_STORAGE_", (*STORAGES, "bit")),
         ("enum lynse_sync_level", "LYNSE_SYNC_", SYNC_LEVELS),
     ],
 )
-def test_metrics_and_levels_are_those_of_the_library(enum, prefix, names):
+def test_words_are_those_of_the_library(enum, prefix, names):
     numbers = ffi.typeof(enum).elements
     found = tuple(numbers[number][len(prefix) :].lower() for number in sorted(numbers) if number)
     assert found == names, "say the new name in types.py, in the order of lynse_kinds.h"

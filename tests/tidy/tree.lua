@@ -512,6 +512,7 @@ return {
    },
    ["lua/lib/lynse"] = {
       ["args.lua"] = "how a method declares its arguments",
+      ["dtypes.lua"] = "types of storage by the names that callers know them by",
       ["ends.lua"] = "head and tail, each also as a block of numbers",
       ["method_table.lua"] = "what the table of a method must be, told when the server starts",
       ["own.lua"] = "methods of the operator's own, out of the files of <scripts>/rpc",

@@ -4,7 +4,7 @@
 import lynse
 import numpy as np
 import pytest
-from lynse.errors import DatabaseNotFound, Dimension, Invalid, NotFound, Unsupported
+from lynse.errors import DatabaseNotFound, Dimension, Invalid, NotFound
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 
@@ -103,11 +103,34 @@ def test_names_are_checked(client, database, name):
         client.create_database(None)
 
 
+@pytest.mark.parametrize(
+    ("given", "dtype", "bits"),
+    [("float16", "float16", 11), ("half", "float16", 11), ("bf16", "bfloat16", 8)],
+)
+def test_vectors_are_kept_as_they_were_asked_for(database, given, dtype, bits):
+    docs = database.require_collection("docs", dim=4, dtypes=given, default_index="FLAT-L2")
+    docs.add(ids=[1, 2], vectors=np.array([[0.1, 0.2, 0.3, 0.4], [1, 2, 3, 4]], dtype=np.float32))
+    assert docs.vector_dtype == dtype
+    assert docs.list_vector_fields()[0]["dtypes"] == dtype
+    vector = docs.get(1).vectors.astype(np.float64)
+    fraction, _ = np.frexp(vector)
+    assert np.all(np.ldexp(fraction, bits) % 1 == 0), "more bits than the type has"
+    assert database.require_collection("docs", dim=4).vector_dtype == dtype
+    with pytest.raises(Invalid, match="storage"):
+        database.require_collection("docs", dtypes="int8")
+
+
+def test_numbers_beyond_a_type_are_refused(database):
+    docs = database.require_collection("docs", dim=2, dtypes=np.int8)
+    docs.add(ids=[1], vectors=[[-128, 127]])
+    with pytest.raises(Invalid, match="row 1 is 128, i8 holds -128 to 127"):
+        docs.add(ids=[2, 3], vectors=[[1, 2], [3, 128]])
+    assert docs.shape[0] == 1
+
+
 def test_options_are_checked(database):
-    with pytest.raises(Unsupported, match="float16"):
-        database.require_collection("docs", dim=4, dtypes="float16")
     with pytest.raises(Invalid, match="dtypes"):
-        database.require_collection("docs", dim=4, dtypes="int8")
+        database.require_collection("docs", dim=4, dtypes="float8")
     for dim in (-1, 32_769):
         with pytest.raises(ValueError, match="dim"):
             database.require_collection("docs", dim=dim)

@@ -68,7 +68,7 @@ static int tear_down(void **state)
 
 static void add_row(struct fixture *f)
 {
-    static float vector[] = {1};
+    static const float vector[] = {1};
     struct collection_write w = {.kind = WRITE_ADD, .count = 1, .vectors = vector, .dim = 1};
     struct collection_write *writes[] = {&w};
 

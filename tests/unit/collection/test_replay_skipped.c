@@ -125,7 +125,7 @@ static void write_later_log(struct fixture *f)
 
 static uint64_t write_row(struct collection *c, uint64_t id)
 {
-    static float vector[DIM] = {1, 2};
+    static const float vector[DIM] = {1, 2};
     struct record_id ids[] = {id_of_number(id)};
     struct collection_write w = {
         .kind = WRITE_UPSERT, .ids = ids, .count = 1, .vectors = vector, .dim = DIM};
