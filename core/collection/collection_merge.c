@@ -109,6 +109,7 @@ int collection_merge_begin(struct collection *c, struct segment_build_desc *out_
         .owner = c->desc.owner,
         .rng = c->desc.rng,
         .dim = c->dim,
+        .storage = c->manifest.fields[0].storage,
         .parts = m->inputs->parts,
         .part_count = choice.count,
         .newer = m->as_of->parts + end,
