@@ -232,18 +232,20 @@ static int stage_rows(struct collection *c, struct collection_write *w, uint64_t
     return 0;
 }
 
-/* A row may have been deleted under another metric, which could measure it. */
-static int check_restored(struct collection *c, const struct overlay_entry *e, struct error *err)
+/* A row may have been deleted under another metric, which could measure it.  vector: room for one,
+ * made for the first of a group; NULL: there is none yet. */
+static int check_restored(struct collection *c, const struct overlay_entry *e, float **vector,
+                          struct error *err)
 {
     const struct metric_info *metric = metric_find(c->manifest.fields[0].metric);
     const struct vector_source *vectors = &c->parts[e->part].segment->vectors;
     char text[ID_TEXT_BYTES];
 
     if (metric->input == METRIC_INPUT_ANY) return 0;
-    float *vector = arena_alloc(&c->batch.arena, vectors->dim * sizeof *vector);
-    if (!vector) return error_no_memory(err, vectors->dim * sizeof *vector);
-    if (vector_source_read(vectors, e->row, 1, vector, NULL, err) != 0) return -1;
-    if (metric_check_vectors(metric, vector, 1, vectors->dim, "vector", err) == 0) return 0;
+    if (!*vector) *vector = arena_alloc(&c->batch.arena, vectors->dim * sizeof **vector);
+    if (!*vector) return error_no_memory(err, vectors->dim * sizeof **vector);
+    if (vector_source_read(vectors, e->row, 1, *vector, NULL, err) != 0) return -1;
+    if (metric_check_vectors(metric, *vector, 1, vectors->dim, "vector", err) == 0) return 0;
     return error_wrap(err, "id %s", id_format(&e->id, text));
 }
 
@@ -256,6 +258,7 @@ static int stage_marks(struct collection *c, struct collection_write *w, struct 
     CHECK(dead || !w->if_lsns);
     struct record_id *ids = arena_alloc(&b->arena, w->count * sizeof *ids);
     uint64_t *versions = arena_alloc(&b->arena, w->count * sizeof *versions);
+    float *vector = NULL;
     size_t count = 0;
 
     if (!ids || !versions) return error_no_memory(err, w->count * sizeof *ids);
@@ -266,7 +269,7 @@ static int stage_marks(struct collection *c, struct collection_write *w, struct 
         if (found == 0 || e.dead == dead) continue;
         if (w->if_lsns && e.lsn != w->if_lsns[i]) continue;
         e.id = w->ids[i];
-        if (!dead && check_restored(c, &e, err) != 0) return -1;
+        if (!dead && check_restored(c, &e, &vector, err) != 0) return -1;
         if (stage_mark(c, e.part, e.row, dead, err) != 0) return -1;
         e.dead = dead;
         /* Always: the same id may stand in the request twice. */
