@@ -69,7 +69,7 @@ struct hnsw_build {
     bool has_codes;
     struct hnsw_codes codes;
     struct hnsw_tree tree;
-    /* Of the finished graph, once it is connected: its number for a node, and the other way round. */
+    /* Of the finished graph, once it is connected: its number for a node, and back. */
     uint32_t *numbers, *nodes;
     struct hnsw_pack pack;
 };

@@ -25,7 +25,8 @@ enum {
     LIST_MAX = HNSW_LINKS_MAX + HNSW_LINKS_MAX / 2 + 16, /* a list while it is built */
     AHEAD = 6,                                           /* vectors prefetched before measured */
 };
-static const float slack = 1.0f; /* hnsw_choose */
+
+_Static_assert((int)HNSW_FILL_MAX >= HNSW_LINKS_MAX / 2, "half of the longest list");
 
 /* What a piece works with. */
 struct scratch {
@@ -149,8 +150,7 @@ static void insert(struct hnsw_build *b, struct scratch *s, uint32_t node)
         search_level(b, s, level, at);
         at = s->found.items[0].node & CANDIDATE_NODE;
         measure(b, s);
-        list[0] = hnsw_choose(&b->space, s->found.items, s->found.count, hnsw_degree_max(b, level),
-                              slack);
+        list[0] = hnsw_choose(&b->space, s->found.items, s->found.count, hnsw_degree_max(b, level));
         for (uint32_t i = 0; i < list[0]; i++) list[i + 1] = s->found.items[i].node;
     }
 }
@@ -219,7 +219,7 @@ void hnsw_trim_list(struct hnsw_build *b, uint32_t level, uint32_t node)
     uint32_t *list = hnsw_list(b, level, node), most = hnsw_degree_max(b, level);
     uint32_t count = measure_list(b, list, node, links);
 
-    if (count > most) count = hnsw_choose(&b->space, links, count, most, slack);
+    if (count > most) count = hnsw_choose(&b->space, links, count, most);
     list[0] = count;
     for (uint32_t i = 0; i < count; i++) list[i + 1] = links[i].node;
 }

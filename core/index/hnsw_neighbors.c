@@ -25,21 +25,31 @@ void hnsw_sort(struct found_node *nodes, uint32_t count)
     }
 }
 
-uint32_t hnsw_choose(const struct hnsw_space *s, struct found_node *nodes, uint32_t count,
-                     uint32_t limit, float slack)
+/* Is one of the chosen nearer to it than the node whose neighbours they are? */
+static bool is_hidden(const struct hnsw_space *s, const struct found_node *chosen, uint32_t count,
+                      const struct found_node *candidate)
 {
-    uint32_t chosen = 0;
+    const float *vector = hnsw_space_vector(s, candidate->node);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (hnsw_space_distance(s, candidate->node, vector, chosen[i].node,
+                                hnsw_space_vector(s, chosen[i].node)) < candidate->distance)
+            return true;
+    return false;
+}
+
+uint32_t hnsw_choose(const struct hnsw_space *s, struct found_node *nodes, uint32_t count,
+                     uint32_t limit)
+{
+    struct found_node hidden[HNSW_FILL_MAX];
+    uint32_t chosen = 0, hidden_count = 0, fill = limit / 2;
 
     for (uint32_t i = 0; i < count && chosen < limit; i++) {
         struct found_node candidate = nodes[i];
-        const float *vector = hnsw_space_vector(s, candidate.node);
-        bool is_hidden = false;
-        for (uint32_t j = 0; j < chosen && !is_hidden; j++) {
-            float between = hnsw_space_distance(s, candidate.node, vector, nodes[j].node,
-                                                hnsw_space_vector(s, nodes[j].node));
-            is_hidden = between * slack < candidate.distance;
-        }
-        if (!is_hidden) nodes[chosen++] = candidate;
+        if (!is_hidden(s, nodes, chosen, &candidate)) nodes[chosen++] = candidate;
+        else if (hidden_count < fill) hidden[hidden_count++] = candidate;
     }
+    for (uint32_t i = 0; i < hidden_count && chosen < fill; i++) nodes[chosen++] = hidden[i];
+    hnsw_sort(nodes, chosen);
     return chosen;
 }

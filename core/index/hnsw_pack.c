@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hnsw_pack.c — the vectors of a graph as codes, and the codes of neighbours as blocks.
  *
- * WHAT        A quantizer is trained first; when the graph is whole and its order known, each node's
- *             vector becomes a row of codes, and where blocks are wanted the vectors of its
+ * WHAT        A quantizer is trained first; when the graph is whole and its order known, the vector
+ *             of each node becomes a row of codes, and where blocks are wanted the vectors of its
  *             neighbours become blocks that are centred on its own.
  * INVARIANTS  (1) Code i of the blocks of a node is that of link i of its list; behind the last one
  *                 they are far from everything.

@@ -234,8 +234,9 @@ static int descend(struct hnsw_search *s, struct hnsw_lane *lane, uint64_t *done
     return 0;
 }
 
-/* By blocks: what is linked to is known by its codes, and measured when its turn comes.  A node that
- * was too far by the estimate of one that links to it may still be found by that of another. */
+/* By blocks: what is linked to is known by its codes, and measured when its turn comes.  A node
+ * that was too far by the estimate of one that links to it may still be found by that of another.
+ */
 static int expand_block(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
 {
     const struct hnsw *h = s->h;
