@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "index/hnsw.h"
+
+#include <stdio.h>
+
 #include "index/quantizer_image.h"
 
 static const struct index_param params[HNSW_PARAM_COUNT] = {
@@ -14,6 +17,15 @@ static bool takes(const struct metric_info *metric, enum quantizer_kind quantize
 {
     return metric->is_for_graphs &&
            (quantizer == QUANTIZER_RAW || quantizer_suits_index(metric, quantizer, false));
+}
+
+/* Fewer candidates than neighbours that are wanted of them. */
+static bool contradicts(const struct index_params *p, char *why, size_t why_bytes)
+{
+    if (p->values[HNSW_EF_CONSTRUCTION] >= p->values[HNSW_M]) return false;
+    snprintf(why, why_bytes, "ef_construction is %g, it must be at least m, %g",
+             p->values[HNSW_EF_CONSTRUCTION], p->values[HNSW_M]);
+    return true;
 }
 
 const struct index_vtab index_hnsw = {
@@ -31,4 +43,5 @@ const struct index_vtab index_hnsw = {
     .begin = hnsw_begin,
     .advance = hnsw_advance,
     .check = hnsw_check,
+    .contradicts = contradicts,
 };
