@@ -34,6 +34,7 @@ enum {
     POOL_MIN = 256,
     POOL_FACTOR = 4,   /* of ef, for shut nodes and ranges */
     WALK_COST = 24,    /* rows of a scan that cost what one of ef costs */
+    OVER_COST = 64,    /* likewise, where shut nodes are stepped over */
     SPARE_RESULTS = 4, /* that are measured again, where it was not in full: ties */
 };
 
@@ -77,11 +78,17 @@ size_t hnsw_search_bytes(const struct index *index, const struct index_options *
            lanes_for(query_count) * lane_bytes(h, effort_of(h, options, k));
 }
 
+static bool is_mostly_shut(const struct hnsw_search *s)
+{
+    return s->open_estimate * 3 < s->h->head->row_count;
+}
+
 /* Does a walk cost more than a scan of so many rows? */
 static bool is_scan_cheaper(const struct hnsw_search *s, uint64_t row_count)
 {
     uint64_t ef = s->ef;
-    return ef >= HNSW_POOL_MAX || row_count <= ef * WALK_COST + ef * ef / 64;
+    uint64_t cost = is_mostly_shut(s) ? OVER_COST : WALK_COST;
+    return ef >= HNSW_POOL_MAX || row_count <= ef * cost + ef * ef / 64;
 }
 
 void hnsw_begin(void *search, const struct index_search_desc *desc)
@@ -200,7 +207,7 @@ static int begin_query(struct hnsw_search *s, struct hnsw_lane *lane, struct err
     lane->fresh_count = 0;
     if (s->desc.gate.comes_first) {
         hnsw_survey(s);
-        if (s->open_estimate * 3 < s->h->head->row_count) lane->way = HNSW_OVER;
+        if (is_mostly_shut(s)) lane->way = HNSW_OVER;
     }
     if (is_scan_cheaper(s, s->open_estimate)) {
         begin_scan(lane);
