@@ -80,7 +80,8 @@ float ivf_list_bound(const struct ivf_oracle *o, uint32_t list, float centroid_d
 size_t ivf_oracle_bytes(const struct index *index, uint32_t dim)
 {
     const struct ivf *v = (const struct ivf *)index;
-    return align_up(sizeof(struct ivf_oracle), ALIGN_VECTOR) + v->vtab->oracle_bytes(dim);
+    size_t bits = v->route != v->metric ? align_up(dim * sizeof(float), ALIGN_VECTOR) : 0;
+    return align_up(sizeof(struct ivf_oracle), ALIGN_VECTOR) + bits + v->vtab->oracle_bytes(dim);
 }
 
 struct oracle *ivf_oracle_init(const struct index *index, void *memory,
@@ -96,8 +97,13 @@ struct oracle *ivf_oracle_init(const struct index *index, void *memory,
     own.codes = (struct code_rows){0};
     own.shadow = NULL;
     *o = (struct ivf_oracle){.ivf = v, .query = desc->query};
+    if (v->route != v->metric) {
+        ivf_take_bits(desc->query.vector, v->dim, (float *)(void *)inner);
+        o->query.vector = (const float *)(void *)inner;
+        inner += align_up(v->dim * sizeof(float), ALIGN_VECTOR);
+    }
     /* Only some metrics have told the norm, and bounds need it. */
-    o->query.norm = dense_norm_f32(v->kernels, desc->query.vector, v->dim);
+    o->query.norm = dense_norm_f32(v->kernels, o->query.vector, v->dim);
     o->inner = v->vtab->oracle_init(inner, &own);
     o->base.row_bytes = o->inner->row_bytes;
     return &o->base;

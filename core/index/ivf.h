@@ -10,7 +10,7 @@
  *             the centroid; each list begins a block.  What they nominate is measured exactly.
  * CENTERS     ip and l2: means; clusters are those of the Euclidean distance.  cosine: of length 1,
  *             clusters of directions.
- *             Other metrics, of bits: clusters and routes are those of l2.
+ *             Metrics of bits: clusters and routes are those of l2, over the bits as 0 and 1.
  * RADII       No row of a list is farther from its center than its radius (for a cosine: its
  *             direction), so lists that are too far away can be passed over.
  * THREADS     An opened index is immutable.
@@ -77,11 +77,17 @@ static inline enum metric ivf_route(enum metric metric)
     return metric == METRIC_IP || metric == METRIC_COSINE ? metric : METRIC_L2;
 }
 
+/* The bits of a vector as floats. */
+static inline void ivf_take_bits(const float *vector, uint32_t dim, float *out)
+{
+    for (uint32_t i = 0; i < dim; i++) out[i] = vector[i] > 0.5f ? 1 : 0;
+}
+
 /* What a query walks by: its own vector, and an oracle over places or blocks. */
 struct ivf_oracle {
     struct oracle base; /* first; nobody but the search of this kind may ask it */
     const struct ivf *ivf;
-    struct oracle_query query;
+    struct oracle_query query; /* as the route wants it */
     struct oracle *inner;
 };
 

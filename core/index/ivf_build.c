@@ -41,6 +41,32 @@ static uint32_t choose_list_count(const struct index_build_desc *d)
     return (uint32_t)count;
 }
 
+static bool has_bits(const struct ivf_build *b)
+{
+    return ivf_route(b->desc.metric) != b->desc.metric;
+}
+
+static int run_bits(const struct vector_source *source, uint32_t row, uint32_t row_max,
+                    struct vector_run *out, struct error *err)
+{
+    const struct ivf_bits *bits = (const struct ivf_bits *)source;
+
+    if (bits->rows->run(bits->rows, row, row_max, out, err) != 0) return -1;
+    ivf_take_bits(out->vectors, source->dim, bits->row);
+    out->vectors = bits->row;
+    out->row_count = 1;
+    return 0;
+}
+
+/* k-means asks for one row after another, and copies it. */
+static int make_bits(struct ivf_build *b, struct error *err)
+{
+    b->bits =
+        (struct ivf_bits){.source = {.run = run_bits, .dim = b->dim}, .rows = b->desc.vectors};
+    b->bits.row = mem_alloc(b->desc.alloc, MEM_SEGMENT, b->dim * sizeof(float));
+    return b->bits.row ? 0 : error_no_memory(err, b->dim * sizeof(float));
+}
+
 static int make_build(struct ivf_build *b, struct error *err)
 {
     struct alloc *a = b->desc.alloc;
@@ -53,10 +79,11 @@ static int make_build(struct ivf_build *b, struct error *err)
     b->radii = mem_alloc(a, MEM_SEGMENT, lists * sizeof *b->radii);
     if (!b->labels || !b->lists.order || !b->lists.starts || !b->block_starts || !b->radii)
         return error_set(err, LYNSE_NO_MEMORY, "no memory for %zu lists of %zu rows", lists, rows);
+    if (has_bits(b) && make_bits(b, err) != 0) return -1;
     const struct kmeans_desc kmeans = {
         .alloc = a,
         .kernels = b->desc.kernels,
-        .vectors = b->desc.vectors,
+        .vectors = has_bits(b) ? &b->bits.source : b->desc.vectors,
         .row_count = b->desc.row_count,
         .count = b->list_count,
         .is_spherical = b->value == METRIC_VALUE_ANGLE,
@@ -71,6 +98,7 @@ static void build_destroy(struct index_build *base)
     if (!b) return;
     struct alloc *a = b->desc.alloc;
     kmeans_destroy(b->kmeans);
+    mem_free(a, b->bits.row);
     mem_free(a, b->labels);
     mem_free(a, b->lists.order);
     mem_free(a, b->lists.starts);
@@ -148,21 +176,39 @@ static uint32_t build_piece_count(const struct index_build *base)
     return 0;
 }
 
-static int assign_rows(struct ivf_build *b, uint32_t first, struct error *err)
+static int find_rows(struct ivf_build *b, uint32_t first, uint32_t count, const float **points,
+                     struct error *err)
 {
     const struct vector_source *source = b->desc.vectors;
-    uint32_t left = b->desc.row_count - first, count = left < ASSIGN_ROWS ? left : ASSIGN_ROWS;
-    const float *points[ASSIGN_ROWS];
 
     for (uint32_t i = 0; i < count;) {
-        struct vector_run run = {source->all + (size_t)(first + i) * b->dim, NULL, count - i};
-        if (!source->all && source->run(source, first + i, count - i, &run, err) != 0) return -1;
+        struct vector_run run = {NULL, NULL, count - i};
+        if (source->all) run.vectors = source->all + (size_t)(first + i) * b->dim;
+        else if (source->run(source, first + i, count - i, &run, err) != 0) return -1;
         for (uint32_t j = 0; j < run.row_count; j++)
             points[i + j] = run.vectors + (size_t)j * b->dim;
         i += run.row_count;
     }
-    return centroids_assign(kmeans_centroids(b->kmeans), b->desc.alloc, b->desc.kernels, points,
-                            count, b->labels + first, err);
+    return 0;
+}
+
+static int assign_rows(struct ivf_build *b, uint32_t first, struct error *err)
+{
+    uint32_t left = b->desc.row_count - first, count = left < ASSIGN_ROWS ? left : ASSIGN_ROWS;
+    size_t bytes = has_bits(b) ? (size_t)count * b->dim * sizeof(float) : 0;
+    const float *points[ASSIGN_ROWS];
+
+    if (find_rows(b, first, count, points, err) != 0) return -1;
+    float *bits = bytes > 0 ? mem_alloc(b->desc.alloc, MEM_SEGMENT, bytes) : NULL;
+    if (bytes > 0 && !bits) return error_no_memory(err, bytes);
+    for (uint32_t i = 0; i < count && bits; i++) {
+        ivf_take_bits(points[i], b->dim, bits + (size_t)i * b->dim);
+        points[i] = bits + (size_t)i * b->dim;
+    }
+    int rc = centroids_assign(kmeans_centroids(b->kmeans), b->desc.alloc, b->desc.kernels, points,
+                              count, b->labels + first, err);
+    mem_free(b->desc.alloc, bits);
+    return rc;
 }
 
 static int train_quantizer(struct ivf_build *b, struct error *err)
@@ -212,7 +258,7 @@ static int pack_list(struct ivf_build *b, uint32_t list, struct error *err)
         }
         used = 0;
     }
-    b->radii[list] = radius;
+    b->radii[list] = has_bits(b) ? INFINITY : radius;
     return 0;
 }
 

@@ -9,11 +9,19 @@
 
 enum ivf_stage { IVF_TRAIN, IVF_ASSIGN, IVF_QUANTIZE, IVF_PACK, IVF_BUILT };
 
+/* The bits of rows, one row at a time. */
+struct ivf_bits {
+    struct vector_source source; /* first */
+    const struct vector_source *rows;
+    float *row;
+};
+
 struct ivf_build {
     struct index_build_desc desc;
     enum metric_value value;
     uint32_t dim, list_count, nprobe;
     enum ivf_stage stage;
+    struct ivf_bits bits; /* metrics of bits */
     struct kmeans *kmeans;
     uint32_t *labels;         /* of rows, until they are sorted */
     struct lloyd_order lists; /* places: starts of lists, and rows */

@@ -321,7 +321,7 @@ int ivf_check(const struct index *index, const struct vector_source *vectors, st
         for (uint32_t place = v->starts[list]; place < v->starts[list + 1]; place++) {
             uint32_t nearer;
             if (check_place(v, vectors, list, place, err) != 0) return -1;
-            if (place % stride != 0) continue;
+            if (place % stride != 0 || v->route != v->metric) continue;
             if (count_nearer(v, vectors, list, place, &nearer, err) != 0) return -1;
             probed++;
             found += nearer < v->nprobe;

@@ -20,6 +20,7 @@
 
 enum {
     GATHER_SHARE = 4,  /* rows are gathered when fewer than one in so many are open */
+    SAMPLE_PLACES = 4, /* one in so many is asked about where the gate does not come first */
     CONFIRM_ROWS = 32, /* measured before the limit is looked at again */
 };
 
@@ -43,19 +44,43 @@ static bool is_open(const struct ivf_search *s, uint32_t i)
     return !is_shut(&s->desc.gate, s->ivf->rows[s->place + i]);
 }
 
-/* How many rows of the block are open, as far as is known. */
+/* What the readers have seen of the gate: rows, and how many of them it lets through.  A block of
+ * which none was asked about may have open ones. */
+static void count_open(struct ivf_search *s, uint32_t asked, uint32_t open)
+{
+    bool useful = open > 0 || asked == 0;
+
+    for (size_t i = 0; i < s->reader_count; i++) {
+        struct ivf_walk *w = &s->walks[s->readers[i].query];
+        if (!useful) continue;
+        w->useful += !w->has_open;
+        w->has_open = true;
+        w->seen += asked;
+        w->open += open;
+    }
+}
+
+/* How many rows of the block are open, as far as is known.  A gate that does not come first is
+ * asked about some places, always the same. */
 static uint32_t look_at_gate(struct ivf_search *s, uint32_t count)
 {
     const uint32_t *rows = s->ivf->rows + s->place;
-    uint32_t open = 0;
+    uint32_t open = 0, asked = 0;
 
-    if (!s->desc.gate.comes_first) return count;
+    if (!s->desc.gate.shut_word) return count;
+    if (!s->desc.gate.comes_first) {
+        for (uint32_t i = (0 - s->place) % SAMPLE_PLACES; i < count; i += SAMPLE_PLACES, asked++)
+            open += !is_shut(&s->desc.gate, rows[i]);
+        count_open(s, asked, open);
+        return count;
+    }
     memset(s->open, 0, sizeof s->open);
     for (uint32_t i = 0; i < count; i++) {
         if (is_shut(&s->desc.gate, rows[i])) continue;
         s->open[i / 64] |= 1ull << (i % 64);
         s->places[open++] = s->place + i;
     }
+    count_open(s, count, open);
     return open;
 }
 
@@ -247,13 +272,6 @@ int ivf_read_block(struct ivf_search *s, struct error *err)
     uint32_t open = look_at_gate(s, count);
     int rc = 0;
 
-    for (size_t i = 0; i < s->reader_count && open > 0; i++) {
-        struct ivf_walk *w = &s->walks[s->readers[i].query];
-        w->useful += !w->has_open;
-        w->has_open = true;
-        w->seen += count;
-        w->open += open;
-    }
     if (!s->ivf->quantizer) rc = read_raw(s, count, open, err);
     else if (open > 0) rc = read_codes(s, count, err);
     s->place += count;

@@ -10,11 +10,15 @@
  *             (1) it has found fewer rows than it wants; so it never comes back with fewer than
  *                 there are; or
  *             (2) the gate lets few rows through: then only lists with an open row count, and
- *                 nprobe is divided by the root of the share of open rows in them; or
+ *                 nprobe is divided by the root of the share of open rows in them.  A gate that
+ *                 does not come first is known by a sample; or
  *             (3) it looks for all rows within a distance, and one of the last lists had some.
- * PASSED OVER A list of which no row can be near enough, by its radius, counts as read.
+ * PASSED OVER Without a gate, a list of which no row can be near enough, by its radius, counts as read.
  * INVARIANTS  (1) Lists are visited by (distance, number), so that a walk that is taken up again
  *                 begins with those that were read together.
+ *             (2) What is enough depends on the set of lists that were visited, not on their order:
+ *                 a query finds the same alone and in a batch.  So where there is a gate no list is
+ *                 passed over, for the gate would go unseen.
  * THREADS     One at a time.
  * FAILURE     What the exact oracle says.
  */
@@ -210,6 +214,7 @@ static void sort_visits(struct ivf_search *s)
 static bool may_have_near(const struct ivf_search *s, size_t query, const struct ivf_near *at)
 {
     const struct index_query *q = ivf_query(s, query);
+    if (s->desc.gate.shut_word) return true; /* (2) */
     return !(ivf_list_bound(ivf_oracle_of(q), at->list, at->distance) > ivf_limit(q));
 }
 
@@ -247,7 +252,7 @@ static bool wants_more(const struct ivf_search *s)
     if (w->visited < s->nprobe) return true;
     if (q->distance_max == INFINITY && found < q->best->capacity) return true;
     if (q->distance_max < INFINITY && w->vain <= s->nprobe / VAIN_SHARE) return true;
-    if (!s->desc.gate.comes_first) return false;
+    if (!s->desc.gate.shut_word) return false;
     if (w->open == 0) return true;
     double reached = (double)w->useful * w->useful * (double)w->open;
     return reached < (double)s->nprobe * s->nprobe * (double)w->seen;
@@ -265,7 +270,7 @@ static bool next_alone(struct ivf_search *s)
         }
         struct ivf_near nearest = pop_nearest(s);
         w->visited++;
-        w->vain = w->has_found ? 1 : w->vain + 1;
+        w->vain = w->visited <= s->nprobe ? 0 : w->has_found ? 1 : w->vain + 1;
         w->has_found = false;
         if (!may_have_near(s, s->query, &nearest)) continue;
         s->readers[0] = (struct ivf_visit){nearest, (uint32_t)s->query};

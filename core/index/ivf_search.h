@@ -27,9 +27,9 @@ struct ivf_visit {
 /* What a query has seen. */
 struct ivf_walk {
     uint32_t visited;    /* lists, those passed over too */
-    uint32_t vain;       /* of them, those since the last one that had a row within distance_max */
+    uint32_t vain;       /* beyond nprobe, those since one that had a row within distance_max */
     uint32_t useful;     /* of them, those with an open row */
-    uint64_t seen, open; /* rows of the blocks that had open ones, and those */
+    uint64_t seen, open; /* rows that the gate was asked about, where some were open; and those */
     bool has_open, has_found; /* in the list at work */
 };
 

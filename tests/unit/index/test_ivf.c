@@ -11,6 +11,7 @@
 enum { ROWS = 12000, DIM = 24, QUERIES = 60, K = 10, CENTERS = 60 };
 
 struct bed {
+    struct quantizer_spec quantizer;
     float *vectors, *queries;
     struct bed_rows rows;
     struct index_params params;
@@ -34,6 +35,7 @@ static struct index_build_desc build_desc(const struct bed *b, struct alloc *a)
                                      .kernels = kernels_active(),
                                      .vectors = &b->rows.source,
                                      .params = &b->params,
+                                     .quantizer = b->quantizer,
                                      .metric = b->metric,
                                      .row_count = b->rows.row_count,
                                      .seed = 7};
@@ -166,6 +168,18 @@ static void finds_nearest_rows_by_every_metric(void **state)
     }
 }
 
+static void set_up_codes(struct bed *b, enum metric metric, enum quantizer_kind kind)
+{
+    struct error err = {0};
+
+    set_up_rows(b, ROWS / 2, UINT32_MAX, metric);
+    b->quantizer.kind = kind;
+    const struct index_build_desc desc = build_desc(b, alloc_libc());
+    assert_ok(bed_build(&index_ivf, &desc, 1, &b->image, &err), &err);
+    assert_ok(open_image(b, alloc_libc(), &b->image.image, &b->index, &err), &err);
+    assert_ok(index_ivf.check(b->index, &b->rows.source, &err), &err);
+}
+
 struct shut_rows {
     uint64_t words[ROWS / 64 + 1];
 };
@@ -203,6 +217,31 @@ static void never_comes_back_with_fewer_than_there_are(void **state)
         search_recall(&s, true);
     }
     tear_down(&b);
+}
+
+/* By their bounds, or as many as were asked for are measured in the end. */
+static void codes_lose_nothing_that_is_measured(void **state)
+{
+    static const enum metric metrics[] = {METRIC_IP, METRIC_L2, METRIC_COSINE};
+    static const enum quantizer_kind quantizers[] = {QUANTIZER_RABITQ, QUANTIZER_SQ8};
+    static struct shut_rows shut;
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        struct bed b;
+        set_up_codes(&b, metrics[i % 3], quantizers[i / 3]);
+        struct bed_search s = search_of(&b);
+        assert_true(search_recall(&s, true) > 0.94);
+        s.options.oversample = 20;
+        assert_true(search_recall(&s, true) > 0.9);
+        s.options.oversample = 0;
+        shut_all_but(&shut, 0.03);
+        s.gate = (struct index_gate){shut_word, &shut, true};
+        assert_true(search_recall(&s, true) > 0.94);
+        s.gate.comes_first = false;
+        assert_true(search_recall(&s, true) > 0.9);
+        tear_down(&b);
+    }
 }
 
 /* Only the rows that are farthest from the query are open. */
@@ -420,6 +459,7 @@ static void gives_memory_back_when_there_is_none(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(finds_nearest_rows_by_every_metric),
     cmocka_unit_test(never_comes_back_with_fewer_than_there_are),
+    cmocka_unit_test(codes_lose_nothing_that_is_measured),
     cmocka_unit_test(follows_a_filter_that_leads_away),
     cmocka_unit_test(finds_what_is_within_a_distance),
     cmocka_unit_test(does_not_depend_on_steps),
