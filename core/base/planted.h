@@ -17,6 +17,7 @@
     _(FILTER_QUOTE_END, "filter", "a quoted text may end a byte behind the expression")            \
     _(HNSW_LINK_END, "hnsw", "a link may lead to a node behind the last one")                      \
     _(HTTP_BODY_END, "http", "a piece of a body may end a byte behind what was fed")               \
+    _(IVF_ROW_END, "ivf", "a place may have a row behind the last one")                            \
     _(JSON_ESCAPE_END, "json", "an escape may end a byte behind the text")                         \
     _(LUA_PATTERN_CAPTURES, "lua", "a pattern may have a capture more than its places")            \
     _(MANIFEST_PART_COUNT, "manifest", "a segment may have a file more than its places")           \

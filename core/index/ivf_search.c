@@ -13,7 +13,8 @@
  *                 nprobe is divided by the root of the share of open rows in them.  A gate that
  *                 does not come first is known by a sample; or
  *             (3) it looks for all rows within a distance, and one of the last lists had some.
- * PASSED OVER Without a gate, a list of which no row can be near enough, by its radius, counts as read.
+ * PASSED OVER Without a gate, a list of which no row can be near enough, by its radius, counts as
+ *             read.
  * INVARIANTS  (1) Lists are visited by (distance, number), so that a walk that is taken up again
  *                 begins with those that were read together.
  *             (2) What is enough depends on the set of lists that were visited, not on their order:

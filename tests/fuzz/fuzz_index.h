@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_index.h — the target of an index kind: an index whose bytes may be anything, searched if it
+ * opens.  The kind's own file says in a few lines how one is built, and what of it is chosen by the
+ * input.
+ *
+ * LAYOUT      byte 0      how it was built: bits 0-1 the metric, the rest the kind's affair
+ *             byte 1      rows (mod ROWS_END, at least 1)
+ *             then        edits of the good index that is built so: u8 section (mod those that
+ *                         there are; bit 7: its length is cut, by the value), u16 where, u32 what
+ * Its checksums are its container's business, and are right.
+ */
+#ifndef FUZZ_FUZZ_INDEX_H
+#define FUZZ_FUZZ_INDEX_H
+
+#include <math.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/rng.h"
+#include "fuzz/fuzz.h"
+#include "index/index_build.h"
+#include "index/index_image.h"
+#include "quant/quantizer.h"
+
+enum { ROWS_END = 400, DIM = 8, EDITS_MAX = 64, SEARCHES = 20, K = 10 };
+
+/* How the kind at hand is built where byte 0 is `how`. */
+typedef void choose_build_fn(uint8_t how, struct index_params *params,
+                             struct quantizer_spec *quantizer);
+
+struct image {
+    struct index_writer writer; /* first */
+    struct alloc *alloc;
+    struct index_image image;
+    struct index_section sections[INDEX_SECTIONS_MAX];
+    uint8_t *memory[INDEX_SECTIONS_MAX];
+    struct buf bytes;
+};
+
+static int section_begin(struct index_writer *w, uint32_t kind, uint32_t element_bytes,
+                         uint64_t number, struct error *err)
+{
+    struct image *i = (struct image *)w;
+    (void)err;
+    CHECK(i->image.section_count < INDEX_SECTIONS_MAX);
+    i->sections[i->image.section_count] =
+        (struct index_section){kind, element_bytes, number, 0, NULL};
+    buf_init(&i->bytes, i->alloc, MEM_GENERAL);
+    return 0;
+}
+
+static int section_write(struct index_writer *w, const void *data, size_t bytes, struct error *err)
+{
+    (void)err;
+    buf_append(&((struct image *)w)->bytes, data, bytes);
+    return 0;
+}
+
+static int section_end(struct index_writer *w, struct error *err)
+{
+    struct image *i = (struct image *)w;
+    struct index_section *s = &i->sections[i->image.section_count];
+    (void)err;
+    CHECK(buf_ok(&i->bytes));
+    s->bytes = i->bytes.size;
+    s->data = i->memory[i->image.section_count++] =
+        (uint8_t *)mem_alloc_aligned(i->alloc, MEM_GENERAL, s->bytes + 1, 64);
+    CHECK(s->data);
+    if (s->bytes > 0) memcpy((void *)(uintptr_t)s->data, i->bytes.data, s->bytes);
+    buf_deinit(&i->bytes);
+    return 0;
+}
+
+struct rows {
+    struct vector_source source; /* first */
+    float vectors[ROWS_END * DIM], norms[ROWS_END];
+};
+
+static int run_at(const struct vector_source *s, uint32_t row, uint32_t row_max,
+                  struct vector_run *out, struct error *err)
+{
+    const struct rows *r = (const struct rows *)(const void *)s;
+    (void)err;
+    CHECK(row < ROWS_END && row_max <= ROWS_END - row);
+    *out = (struct vector_run){r->vectors + (size_t)row * DIM, r->norms + row, row_max};
+    return 0;
+}
+
+static void make_rows(struct rows *r)
+{
+    struct rng rng;
+    rng_init(&rng, 1);
+    r->source =
+        (struct vector_source){.run = run_at, .dim = DIM, .all = r->vectors, .all_norms = r->norms};
+    for (size_t i = 0; i < ROWS_END * DIM; i++) r->vectors[i] = rng_normal(&rng);
+    for (size_t i = 0; i < ROWS_END; i++)
+        r->norms[i] = dense_norm_f32(kernels_active(), r->vectors + i * DIM, DIM);
+}
+
+static void build(struct image *i, const struct index_vtab *kind, choose_build_fn *choose,
+                  const struct rows *rows, uint8_t how, uint32_t row_count)
+{
+    struct index_params params;
+    struct index_build *b = NULL;
+    struct index_build_desc desc = {.alloc = i->alloc,
+                                    .kernels = kernels_active(),
+                                    .vectors = &rows->source,
+                                    .params = &params,
+                                    .metric = (enum metric)(how % 4 % 3 + 1),
+                                    .row_count = row_count,
+                                    .seed = how};
+    index_params_init(kind, &params);
+    choose(how, &params, &desc.quantizer);
+    CHECK(kind->build->create(&desc, &b, NULL) == 0);
+    CHECK(index_build_run_all(kind->build, b, NULL) == 0);
+    CHECK(kind->build->save(b, &i->writer, NULL) == 0);
+    kind->build->destroy(b);
+}
+
+static void edit(struct image *i, struct reader *r)
+{
+    uint8_t section;
+    uint16_t where;
+    uint32_t what;
+
+    for (int edits = 0; edits < EDITS_MAX && reader_left(r) > 0; edits++) {
+        if (!read_u8(r, &section) || !read_u16(r, &where) || !read_u32(r, &what)) return;
+        struct index_section *s = &i->sections[(section & 127) % i->image.section_count];
+        if (section & 128) s->bytes -= what < s->bytes ? what : s->bytes;
+        else if (s->bytes >= 4)
+            store_u32(i->memory[s - i->sections] + where % (s->bytes / 4) * 4, what);
+    }
+}
+
+static int lower_row(void *ctx, const struct candidate *a, const struct candidate *b)
+{
+    (void)ctx;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* Every third row. */
+static uint64_t shut_word(void *ctx, uint32_t row)
+{
+    (void)ctx;
+    CHECK(row % 64 == 0);
+    return 0x9249249249249249u << (row / 64 % 3);
+}
+
+static void search(struct alloc *a, const struct index *index, const struct rows *rows,
+                   uint32_t row_count, enum metric metric, uint32_t number)
+{
+    struct candidate places[K];
+    struct topk best;
+    struct oracle_desc oracle = {.kernels = kernels_active(),
+                                 .query = {rows->vectors + number * DIM, rows->norms[number]},
+                                 .vectors = &rows->source,
+                                 .metric = metric};
+    struct index_options options = {.effort = 1 + number % 16};
+    size_t own = index->kind->oracle_bytes(index, DIM), exact = quantizer_raw.oracle_bytes(DIM);
+    size_t bytes = own + exact + index->kind->search_bytes(index, &options, K, 1);
+    uint8_t *memory = (uint8_t *)mem_alloc_aligned(a, MEM_SEARCH, bytes, ALIGN_VECTOR);
+    struct index_query query = {.best = &best, .distance_max = number % 4 == 3 ? 4 : INFINITY};
+
+    CHECK(memory);
+    topk_init_at(&best, places, K, lower_row, NULL);
+    query.oracle = index->kind->oracle_init(index, memory, &oracle);
+    query.exact = quantizer_raw.oracle_init(memory + own, &oracle);
+    struct index_search_desc desc = {.index = index,
+                                     .queries = &query,
+                                     .query_count = 1,
+                                     .options = options,
+                                     .row_end = row_count};
+    if (number % 2) desc.gate = (struct index_gate){shut_word, NULL, number % 4 == 1};
+    index->kind->begin(memory + own + exact, &desc);
+    CHECK(index->kind->advance(memory + own + exact, UINT64_MAX, NULL) == INDEX_DONE);
+    topk_sort(&best);
+    for (size_t i = 0; i < best.count; i++) {
+        CHECK(places[i].row < row_count);
+        for (size_t j = 0; j < i; j++) CHECK(places[j].row != places[i].row);
+    }
+    mem_free(a, memory);
+}
+
+static void fuzz_index(const struct index_vtab *kind, choose_build_fn *choose, const uint8_t *data,
+                       size_t size)
+{
+    static struct rows rows;
+    struct reader r = reader_of(slice_of(data, size));
+    struct image i = {.writer = {section_begin, section_write, section_end}};
+    struct index *index = NULL;
+    uint8_t how, rows_byte;
+
+    if (!read_u8(&r, &how) || !read_u8(&r, &rows_byte)) return;
+    uint32_t row_count = 1 + rows_byte * 3u % (ROWS_END - 1);
+    if (!rows.source.run) make_rows(&rows);
+    i.alloc = alloc_create(NULL, 0);
+    CHECK(i.alloc);
+    i.image.sections = i.sections;
+    build(&i, kind, choose, &rows, how, row_count);
+    edit(&i, &r);
+    struct index_params params;
+    struct index_open_desc open = {.alloc = i.alloc,
+                                   .kernels = kernels_active(),
+                                   .image = &i.image,
+                                   .params = &params,
+                                   .metric = (enum metric)(how % 4 % 3 + 1),
+                                   .dim = DIM,
+                                   .row_count = row_count};
+    index_params_init(kind, &params);
+    if (kind->open(&open, &index, NULL) == 0) {
+        for (uint32_t n = 0; n < SEARCHES; n++)
+            search(i.alloc, index, &rows, row_count, open.metric, n);
+        (void)kind->check(index, &rows.source, NULL);
+        kind->close(index);
+    }
+    for (size_t s = 0; s < i.image.section_count; s++) mem_free(i.alloc, i.memory[s]);
+    CHECK(alloc_used_bytes(i.alloc) == 0);
+    alloc_destroy(i.alloc);
+}
+
+#endif
