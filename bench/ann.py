@@ -20,7 +20,17 @@ import sys
 from typing import NamedTuple
 
 from support.ann_data import NAMES, DataSet, data_set
-from support.ann_driver import Bracket, Driver, Load, System, curve, halves, pairs_of, save_curve
+from support.ann_driver import (
+    Bracket,
+    Driver,
+    Load,
+    System,
+    curve,
+    halves,
+    pairs_of,
+    save_curve,
+    truth_limits,
+)
 from support.peers import peer_python
 from support.results import (
     DATA,
@@ -162,22 +172,77 @@ def add_recall(
     )
 
 
-def run_case(table: Table, case: Case, data: DataSet, metric: str, pairs: int = PAIRS) -> None:
+class Kept:
+    """The last of ours and the last peer, built: cases that follow one another may share them."""
+
+    def __init__(self) -> None:
+        self.drivers: dict[bool, Driver] = {}
+        self.built: dict[bool, tuple[float, int]] = {}
+
+    def take(self, system: System, data: DataSet, metric: str) -> Driver:
+        kept = self.drivers.get(system.is_peer)
+        if kept and (kept.system, kept.data, kept.metric) == (system, data, metric):
+            return kept
+        self.drop(system.is_peer)
+        driver = self.drivers[system.is_peer] = Driver(system, data, metric)
+        self.built[system.is_peer] = driver.build()
+        return driver
+
+    def drop(self, is_peer: bool) -> None:
+        if is_peer in self.drivers:
+            self.drivers.pop(is_peer).close()
+
+    def drop_all(self) -> None:
+        for is_peer in (False, True):
+            self.drop(is_peer)
+
+
+def run_case(
+    table: Table, kept: Kept, case: Case, data: DataSet, metric: str, pairs: int = PAIRS
+) -> None:
+    peer_side = case.peer.is_peer
     try:
-        with Driver(case.ours, data, metric) as ours, Driver(case.peer, data, metric) as peer:
-            (own_seconds, own_bytes), (peer_seconds, peer_bytes) = ours.build(), peer.build()
-            for recall in case.recalls:
-                try:
-                    add_recall(table, case, recall, ours, peer, pairs)
-                except LookupError as error:
-                    table.add(f"{case.ours.label()}, {data.name}", "–", str(error), "–", "", False)
-            if not case.ours.is_exact():
-                add_build(table, data, case, own_seconds, peer_seconds)
-                add_memory(table, data, case, own_bytes, peer_bytes)
-                for driver in (ours, peer):
+        truth_limits(data, metric)
+        ours = kept.take(case.ours, data, metric)
+        peer = kept.take(case.peer, data, metric) if peer_side else Driver(case.peer, data, metric)
+        peer_built = kept.built[True] if peer_side else peer.build()
+        for recall in case.recalls:
+            try:
+                add_recall(table, case, recall, ours, peer, pairs)
+            except LookupError as error:
+                table.add(f"{case.ours.label()}, {data.name}", "–", str(error), "–", "", False)
+        if not case.ours.is_exact():
+            add_build(table, data, case, kept.built[False][0], peer_built[0])
+            add_memory(table, data, case, kept.built[False][1], peer_built[1])
+            for driver in (ours, peer):
+                if not driver.system.is_exact() and case.load.threads == 1:
                     save_curve(CURVES, driver, curve(driver, case.load))
+        if not peer_side:
+            peer.close()
     except (LookupError, RuntimeError) as error:
         say(f"LEFT OUT: {case.ours.label()} beside {case.peer.label()}: {error}")
+        kept.drop_all()
+
+
+def case_list(args: argparse.Namespace) -> list[tuple[str, Case]]:
+    """Which cases over which data sets; a data set's one after another."""
+    out = []
+    for name in args.cases or CASES:
+        case = chosen_case(args) if name == "try" else CASES[name]
+        case = case._replace(load=case.load._replace(by_processor=args.by_processor))
+        out += [(data, case) for data in args.data or case.data]
+    order = list(dict.fromkeys(data for data, _ in out))
+    return sorted(out, key=lambda pair: order.index(pair[0]))
+
+
+def keep_rows(table: Table) -> None:
+    """The rows of RESULTS.md that were not measured now, before those that were."""
+    text = (ROOT / "bench" / "RESULTS.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("<!-- ann -->")
+    section = section.partition("<!-- /ann -->")[0]
+    rows = [tuple(line[2:-2].split(" | ")) for line in section.splitlines() if line[:2] == "| "]
+    measured = {row[0] for row in table.rows}
+    table.rows[:0] = [row for row in rows[1:] if row[0] not in measured]
 
 
 def draw_plots() -> None:
@@ -225,6 +290,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="the cases and data sets")
     parser.add_argument("--short", action="store_true", help="seconds; only that it works")
     parser.add_argument("--write", action="store_true", help="into bench/RESULTS.md and plots")
+    parser.add_argument("--keep", action="store_true", help="with --write: rows not measured now")
     parser.add_argument("--data", action="append", help="NAME or NAME@ROWS; may be repeated")
     parser.add_argument("--metric", choices=["l2", "ip", "cosine"])
     parser.add_argument(
@@ -254,15 +320,16 @@ def main() -> int:
     build_program("bench_ann")
     if args.short:
         return run_short()
-    for name in args.cases or CASES:
-        case = chosen_case(args) if name == "try" else CASES[name]
-        case = case._replace(load=case.load._replace(by_processor=args.by_processor))
-        for wanted in args.data or case.data:
-            data = data_set(wanted)
-            if data:
-                say(f"{name}: {wanted}")
-                run_case(table, case, data, args.metric or metric_of(data), args.pairs)
+    kept = Kept()
+    for wanted, case in case_list(args):
+        data = data_set(wanted)
+        if data:
+            say(f"{wanted}: {case.ours.label()} beside {case.peer.label()}")
+            run_case(table, kept, case, data, args.metric or metric_of(data), args.pairs)
+    kept.drop_all()
     if args.write:
+        if args.keep:
+            keep_rows(table)
         write_results("ann", table)
         draw_plots()
     return 1 if any(row[-1] == "NOT MET" for row in table.rows) else 0

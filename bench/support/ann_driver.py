@@ -84,6 +84,9 @@ class Driver:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         with contextlib.suppress(BrokenPipeError):  # it has ended, and said why
             self.process.stdin.close()
         self.process.wait()
