@@ -229,7 +229,8 @@ def case_list(args: argparse.Namespace) -> list[tuple[str, Case]]:
     out = []
     for name in args.cases or CASES:
         case = chosen_case(args) if name == "try" else CASES[name]
-        case = case._replace(load=case.load._replace(by_processor=args.by_processor))
+        if args.by_processor:  # of one thread: those of OpenMP and BLAS spin while they wait
+            case = case._replace(load=case.load._replace(by_processor=True, threads=1))
         out += [(data, case) for data in args.data or case.data]
     order = list(dict.fromkeys(data for data, _ in out))
     return sorted(out, key=lambda pair: order.index(pair[0]))
