@@ -4,8 +4,8 @@
 
 suites_push="tidy release where symbols examples lua python remote methods server docs bench \
 asan core-only install tsan"
-suites_all="tidy release where symbols examples lua python remote methods server openapi docs bench \
-tiny faults asan asan-full core-only install tsan tsan-full neon"
+suites_all="tidy release where symbols examples lua python remote methods server openapi docs \
+bench tiny faults asan asan-full core-only install tsan tsan-full neon"
 counts=$root/build/test-counts
 
 verb_test() {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* distance.c — the score of two vectors without a root: the kernel that a search's scores are of. */
+/* distance.c — the score of two vectors without a root: the kernel that a search's scores are of.
+ */
 #include <stdio.h>
 
 #include "api/handles.h"

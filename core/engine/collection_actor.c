@@ -382,33 +382,6 @@ static void on_close(struct host *h, struct order_message *m)
 
 /* ---- the batch ---- */
 
-static void on_segment_ready(struct host *h, struct segment_ready_message *m)
-{
-    struct error err = {0};
-
-    int rc = engine_end_seal(h, m, &err);
-    engine_heed_seal(h);
-    if (rc == 0) {
-        engine_note_held(h, h->collection);
-        engine_seal_if_due(h);
-        engine_merge_if_due(h);
-        return;
-    }
-    if (err.code == LYNSE_CANCELLED) return;
-    (void)engine_frees_space(h->engine, &err); /* for the next try */
-    log_event(LOG_ERROR, "seal_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
-              h->entry.name, err.text);
-}
-
-static void on_merge_ready(struct host *h, struct segment_ready_message *m)
-{
-    if (engine_end_merge(h, m) == 0) {
-        engine_note_held(h, h->collection);
-        engine_merge_if_due(h);
-    }
-    engine_index_if_due(h);
-}
-
 /* Sent by what is under way: it waits for nothing. */
 static bool is_of_task(const struct message *m)
 {
@@ -493,10 +466,10 @@ static void handle(struct host *h, struct message *m)
         on_check(h, (struct order_message *)m);
         break;
     case KIND_SEGMENT_READY:
-        on_segment_ready(h, (struct segment_ready_message *)m);
+        engine_on_segment_ready(h, (struct segment_ready_message *)m);
         break;
     case KIND_MERGE_READY:
-        on_merge_ready(h, (struct segment_ready_message *)m);
+        engine_on_merge_ready(h, (struct segment_ready_message *)m);
         break;
     case KIND_INDEX_READY:
         engine_end_index(h, (struct index_ready_message *)m);

@@ -205,13 +205,13 @@ int engine_fill_status(const struct host *h, struct collection_status *s, struct
 /* merge_task.c, in the collection's turn: begin a merge that is worth it; take in what came back;
  * let one under way end soon. */
 void engine_merge_if_due(struct host *h);
-int engine_end_merge(struct host *h, struct segment_ready_message *m); /* -1: nothing changed */
+void engine_on_merge_ready(struct host *h, struct segment_ready_message *m);
 void engine_cancel_merge(struct host *h);
 
 /* seal_task.c, in the collection's turn: hand what is frozen to a job thread; take in what came
  * back, or say why it did not. */
 int engine_start_seal(struct host *h, struct error *err);
-int engine_end_seal(struct host *h, struct segment_ready_message *m, struct error *err);
+void engine_on_segment_ready(struct host *h, struct segment_ready_message *m);
 /* Start one, when something waits and it is time. */
 void engine_seal_if_due(struct host *h);
 /* After whatever may have sealed: one that failed is tried again later, ever later. */

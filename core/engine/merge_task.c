@@ -57,7 +57,8 @@ void engine_cancel_merge(struct host *h)
     segment_task_cancel(h->merge);
 }
 
-int engine_end_merge(struct host *h, struct segment_ready_message *m)
+/* -1: nothing has changed. */
+static int end_merge(struct host *h, struct segment_ready_message *m)
 {
     struct segment_task *t = h->merge;
     struct error err = m->error;
@@ -70,4 +71,13 @@ int engine_end_merge(struct host *h, struct segment_ready_message *m)
         note_failure(h, &err);
     segment_task_free(t);
     return err.code == LYNSE_OK ? 0 : -1;
+}
+
+void engine_on_merge_ready(struct host *h, struct segment_ready_message *m)
+{
+    if (end_merge(h, m) == 0) {
+        engine_note_held(h, h->collection);
+        engine_merge_if_due(h);
+    }
+    engine_index_if_due(h);
 }

@@ -39,7 +39,7 @@ void engine_cancel_seal(struct host *h)
     segment_task_cancel(h->seal);
 }
 
-int engine_end_seal(struct host *h, struct segment_ready_message *m, struct error *err)
+static int end_seal(struct host *h, struct segment_ready_message *m, struct error *err)
 {
     struct segment_task *t = h->seal;
     int rc = -1;
@@ -97,4 +97,22 @@ void engine_heed_seal(struct host *h)
     if (h->engine->desc.is_inline && !h->engine->desc.poll_may_sync) return;
     c->seal_retry_us = h->seal_not_before_us;
     actor_timer_start(h->seal_timer, h->seal_not_before_us, 0);
+}
+
+void engine_on_segment_ready(struct host *h, struct segment_ready_message *m)
+{
+    struct error err = {0};
+
+    int rc = end_seal(h, m, &err);
+    engine_heed_seal(h);
+    if (rc == 0) {
+        engine_note_held(h, h->collection);
+        engine_seal_if_due(h);
+        engine_merge_if_due(h);
+        return;
+    }
+    if (err.code == LYNSE_CANCELLED) return;
+    (void)engine_frees_space(h->engine, &err); /* for the next try */
+    log_event(LOG_ERROR, "seal_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
+              h->entry.name, err.text);
 }

@@ -242,8 +242,8 @@ LYNSE_API int lynse_collection_open(struct lynse *db, const char *name,
                                     struct lynse_error *err); /* NOT_FOUND */
 /* Open it, or create it.  What the desc leaves 0 an existing one has as it likes; what it gives
  * must agree, or nothing is opened: DIMENSION for dim, INVALID for storage, for metric (build_index
- * changes it) and for a sync that promises more than the collection's (lynse_set_sync changes it).  A
- * description is that of a new one. */
+ * changes it) and for a sync that promises more than the collection's (lynse_set_sync changes it).
+ * A description is that of a new one. */
 LYNSE_API int lynse_collection_require(struct lynse *db, const struct lynse_collection_desc *desc,
                                        struct lynse_collection **out, struct lynse_error *err);
 LYNSE_API void lynse_collection_close(struct lynse_collection *c); /* the handle; NULL is allowed */

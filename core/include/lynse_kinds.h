@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lynse_kinds.h — the lists that callers, files and every layer share: metrics, types of storage, sync
- * levels.
+/* lynse_kinds.h — the lists that callers, files and every layer share: metrics, types of storage,
+ * sync levels.
  *
  * Numbers run from 1 without gaps, are in files (docs/FORMAT.md), and are never changed or used
  * again: a new one is one new line at the end.  The columns are for the library; callers use the

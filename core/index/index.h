@@ -83,8 +83,8 @@ struct index_vtab {
     int effort_param;
     /* Does it make sense?  NULL: with every metric, and with raw vectors alone. */
     bool (*takes)(const struct metric_info *metric, enum quantizer_kind quantizer);
-    /* NULL: the kind needs none, nor the next five.  is_of_codes: with raw vectors neither, and then
-     * its index pointers are NULL. */
+    /* NULL: the kind needs none, nor the next five.  is_of_codes: with raw vectors neither, and
+     * then its index pointers are NULL. */
     const struct index_build_ops *build;
     bool is_of_codes;
     /* Sections that stay in the file: bit i is section INDEX_SECTION_FIRST + i.  With any, the

@@ -8,8 +8,8 @@
 
 enum { CHUNK = 64 };
 
-/* What numbers lie between.  f16 and bf16 go a little further, to what is rounded to an end: that is
- * not asked for, so that what is refused can be said in two numbers. */
+/* What numbers lie between.  f16 and bf16 go a little further, to what is rounded to an end: that
+ * is not asked for, so that what is refused can be said in two numbers. */
 struct storage_info {
     size_t bytes;
     float least, most;

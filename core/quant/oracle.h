@@ -45,10 +45,10 @@ struct oracle_ops {
     uint32_t (*ready)(struct oracle *o, uint32_t row, uint32_t row_count);
     void (*nominate)(struct oracle *o, uint32_t row, uint32_t row_count, float *out);
     /* Both or none: to nominate the same rows for many oracles of one kind and source, faster.
-     * pack: the rows from `row` on, which are ready, into `bytes` of memory aligned to ALIGN_VECTOR;
-     * how many of them: 0 to row_count.  0: it is not worth it, or there is no room.
-     * nominate_packed: out[q][i] = what nominate of oracles[q] says of the i-th row packed; at most
-     * ORACLE_BLOCK_MAX oracles; row and row_count as they were packed. */
+     * pack: the rows from `row` on, which are ready, into `bytes` of memory aligned to
+     * ALIGN_VECTOR; how many of them: 0 to row_count.  0: it is not worth it, or there is no room.
+     * nominate_packed: out[q][i] = what nominate of oracles[q] says of the i-th row packed; at
+     * most ORACLE_BLOCK_MAX oracles; row and row_count as they were packed. */
     uint32_t (*pack)(struct oracle *o, uint32_t row, uint32_t row_count, void *packed,
                      size_t bytes);
     void (*nominate_packed)(struct oracle *const *oracles, size_t count, const void *packed,

@@ -51,7 +51,7 @@ struct driver {
     struct segment_build build;
     bool is_built;
     struct segment_build_desc merge_desc;
-    uint64_t merges; /* that were published */
+    uint64_t merges;        /* that were published */
     uint64_t kill_promise;  /* LSN that a kill must leave */
     uint64_t power_promise; /* and a power cut */
     bool expects_errors;    /* the disk or the memory fails just now */

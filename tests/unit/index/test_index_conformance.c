@@ -36,7 +36,7 @@ struct fixture {
     struct topk *found, *truth;
 };
 
-/* Flat is built of codes alone (test_flat_codes.c), and without an index otherwise (test_flat.c). */
+/* Flat is built of codes alone (test_flat_codes.c), and needs no index otherwise (test_flat.c). */
 static bool can_be(const struct index_vtab *kind, unsigned metric)
 {
     return index_is_built(kind, QUANTIZER_RAW) &&
