@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* measure_neon.c — the distances that are no products, with NEON: what a register is and does; for
- * the rest see measure_lanes.h.  A pair of registers stands for one, since sums of four lanes would
- * be longer than the bounds of measures.h allow. */
+/* measure_neon.c — the distances that are no products, with NEON.
+ *
+ * WHAT        What a register is and does; for the rest see measure_lanes.h.  A pair of registers
+ *             stands for one, since sums of four lanes would be longer than the bounds of
+ *             measures.h allow.
+ */
 #include "simd/kernels.h"
 
 #if defined(__aarch64__)

@@ -150,7 +150,7 @@ static const struct {
                               "\"vectors\":[[1.0,2.0],[3.0,4.0],[5.0,6.0]],\"dim\":2}"},
     {"return hits:raw(true)",
      "{\"ids\":\"AQAAAAAAAAACAAAAAAAAAAMAAAAAAAAA\",\"ends\":[2,3],\"dim\""
-     ":2,\"as_of_lsn\":7,\"metric\":\"l2\",\"skipped_hooks\":[],\"scores\":\"AAAAPwAAgD4AAI"
+     ":2,\"as_of_lsn\":7,\"metric\":\"l2\",\"index_kind\":\"\",\"skipped_hooks\":[],\"scores\":\"AAAAPwAAgD4AAI"
      "A/\",\"fields\":[\"gaFuBw==\",\"gqJpZAmhdKF4\",\"\"],\"vectors\":\"AACAP"
      "wAAAEAAAEBAAACAQAAAoEAAAMBA\"}"},
 };
