@@ -148,11 +148,11 @@ static const struct {
     {"return hits:ids()", "[1,2,3]"},
     {"return hits:columns()", "{\"ids\":[1,2,3],\"fields\":[{\"n\":7},{\"id\":9,\"t\":\"x\"},{}],"
                               "\"vectors\":[[1.0,2.0],[3.0,4.0],[5.0,6.0]],\"dim\":2}"},
-    {"return hits:raw(true)",
-     "{\"ids\":\"AQAAAAAAAAACAAAAAAAAAAMAAAAAAAAA\",\"ends\":[2,3],\"dim\""
-     ":2,\"as_of_lsn\":7,\"metric\":\"l2\",\"index_kind\":\"\",\"skipped_hooks\":[],\"scores\":\"AAAAPwAAgD4AAI"
-     "A/\",\"fields\":[\"gaFuBw==\",\"gqJpZAmhdKF4\",\"\"],\"vectors\":\"AACAP"
-     "wAAAEAAAEBAAACAQAAAoEAAAMBA\"}"},
+    {"return hits:raw(true)", "{\"ids\":\"AQAAAAAAAAACAAAAAAAAAAMAAAAAAAAA\",\"ends\":[2,3],\"dim\""
+                              ":2,\"as_of_lsn\":7,\"metric\":\"l2\",\"index_kind\":\"\","
+                              "\"skipped_hooks\":[],\"scores\":\"AAAAPwAAgD4AAIA/\","
+                              "\"fields\":[\"gaFuBw==\",\"gqJpZAmhdKF4\",\"\"],\"vectors\":\"AACAP"
+                              "wAAAEAAAEBAAACAQAAAoEAAAMBA\"}"},
 };
 
 static void hits_have_the_shape_that_was_asked_for(void **state)
