@@ -12,16 +12,16 @@ static unsigned code_at(const uint8_t *chunk, unsigned bits, size_t j)
 
     if (bits == 8) return chunk[j];
     if (bits & 4) {
-        code = chunk[j % 32] >> (j / 32 * 4) & 15u;
+        code = (uint32_t)chunk[j % 32] >> (j / 32 * 4) & 15u;
         chunk += 32;
         low = 4;
     }
     if (bits & 2) {
-        code |= (chunk[j % 16] >> (j / 16 * 2) & 3u) << low;
+        code |= ((uint32_t)chunk[j % 16] >> (j / 16 * 2) & 3u) << low;
         chunk += 16;
         low += 2;
     }
-    if (bits & 1) code |= (chunk[j / 8] >> (j % 8) & 1u) << low;
+    if (bits & 1) code |= ((uint32_t)chunk[j / 8] >> (j % 8) & 1u) << low;
     return code;
 }
 
