@@ -37,7 +37,13 @@ def busy(tmp_path_factory):
         "160",
     ) as program:
         r = program.rpc()
-        r.call("required_collection", collection_name="large", dim=DIM)
+        # By a metric that no shadow helps: all of the numbers are looked at.
+        r.call(
+            "required_collection",
+            collection_name="large",
+            dim=DIM,
+            metric="canberra",
+        )
         block = array.array("f", [float(i % 97) for i in range(DIM * 10000)]).tobytes()
         for first in range(0, ROWS, 10000):
             r.call(
