@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collection_check.c — every invariant over every file and the state; never writes. */
 #include "collection/collection.h"
-#include "segment/sealed_segment.h"
 #include "segment/view_verify.h"
 
 static int check_order(const struct collection *c, struct error *err)
@@ -28,6 +27,14 @@ static int check_order(const struct collection *c, struct error *err)
     return 0;
 }
 
+static int keep_first(void *ctx, const struct error *finding)
+{
+    struct error *first = (struct error *)ctx;
+
+    if (first->code == LYNSE_OK) *first = *finding;
+    return 0;
+}
+
 int collection_check(struct collection *c, struct error *err)
 {
     struct view *v = view_slot_acquire(c->desc.slot);
@@ -40,15 +47,14 @@ int collection_check(struct collection *c, struct error *err)
                   (unsigned long long)v->lsn, (unsigned long long)c->applied_lsn);
         goto out;
     }
-    for (size_t i = 0; i < c->part_count; i++)
-        if (c->parts[i].state == PART_SEALED &&
-            sealed_segment_verify(c->parts[i].segment, err) != 0)
-            goto out;
-    for (size_t i = 0; i < c->part_count; i++)
-        if (c->parts[i].index && segment_index_check(c->parts[i].index, err) != 0) goto out;
-    for (size_t i = 0; i < v->part_count; i++)
-        if (view_verify_rows(v, i, err) != 0) goto out;
-    rc = 0;
+    struct error first = {0};
+    struct view_verify_desc verify = {
+        .view = v, .level = VERIFY_DEEP, .report = keep_first, .ctx = &first};
+    rc = view_verify(&verify, err);
+    if (rc == 0 && first.code != LYNSE_OK) {
+        if (err) *err = first;
+        rc = -1;
+    }
 out:
     view_release(v);
     return rc;

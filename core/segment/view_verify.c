@@ -9,6 +9,7 @@
  * FAILURE     Only what keeps it from looking on: memory, and who is asked.
  */
 #include "segment/view_verify.h"
+
 #include "quant/narrow_rows.h"
 
 enum { LOOK_ROWS = 4096 /* between two looks */ };
@@ -54,26 +55,21 @@ static int check_vectors(const struct view_part *p, uint32_t row, uint32_t end, 
     return 0;
 }
 
-static int check_rows(const struct view *v, size_t part, const struct view_verify_desc *d,
-                      struct error *err)
+/* LSNs never descend, all can be read, and every live row is what its id finds. */
+static int check_rows(const struct view_verify_desc *d, size_t part, struct error *err)
 {
-    const struct view_part *p = &v->parts[part];
+    const struct view_part *p = &d->view->parts[part];
     uint64_t last_lsn = 0;
 
     for (uint32_t first = 0; first < p->row_count; first += LOOK_ROWS) {
         uint32_t left = p->row_count - first;
         uint32_t end = first + (left < LOOK_ROWS ? left : LOOK_ROWS);
-        if (d && d->look && d->look(d->ctx, err) != 0) return -1;
+        if (d->look && d->look(d->ctx, err) != 0) return -1;
         if (check_vectors(p, first, end, err) != 0) return -1;
         for (uint32_t row = first; row < end; row++)
-            if (check_row(v, part, row, &last_lsn, err) != 0) return -1;
+            if (check_row(d->view, part, row, &last_lsn, err) != 0) return -1;
     }
     return 0;
-}
-
-int view_verify_rows(const struct view *v, size_t part, struct error *err)
-{
-    return check_rows(v, part, NULL, err);
 }
 
 /* Segments stand in LSN order, and their deletions are of rows that they have. */
@@ -118,8 +114,10 @@ static int verify_part(const struct view_verify_desc *d, size_t part, struct err
     if (check_order(d->view, part, &why) != 0 && tell(d, &why, err) != 0) return -1;
     if (d->level < VERIFY_FULL) return 0;
     if (s->ops->verify && s->ops->verify(s, &why) != 0) return tell(d, &why, err);
-    if (check_rows(d->view, part, d, &why) != 0) return tell(d, &why, err);
-    return 0;
+    if (check_rows(d, part, &why) != 0 && tell(d, &why, err) != 0) return -1;
+    struct segment_index *index = d->view->parts[part].index;
+    if (d->level < VERIFY_DEEP || !index) return 0;
+    return segment_index_check(index, &why) == 0 ? 0 : tell(d, &why, err);
 }
 
 int view_verify(const struct view_verify_desc *desc, struct error *err)

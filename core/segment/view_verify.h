@@ -26,8 +26,4 @@ struct view_verify_desc {
  * speed of the disk. */
 int view_verify(const struct view_verify_desc *desc, struct error *err);
 
-/* The rows of one part: LSNs never descend, all can be read, and every live one is what its id
- * finds.  The first thing that is wrong. */
-int view_verify_rows(const struct view *v, size_t part, struct error *err);
-
 #endif

@@ -36,6 +36,7 @@ def sealed(tmp_path_factory):
             )
         r.call("delete", collection_name="docs", ids=list(range(500)))
         r.call("checkpoint", collection_name="docs")
+        r.call("build_index", collection_name="docs", index_mode="IVF-L2")
         beside = verify(folder)  # beside the writer
         assert beside[0] == 0
         r.close()
@@ -82,6 +83,16 @@ def test_a_flipped_bit_is_found_and_its_file_named(copy, part):
     assert report["findings"] == 1
     assert path.name in docs_of(report)["findings"][0]
     assert verify(copy, "--level=quick")[0] == 0, "quick reads no rows"
+
+
+def test_a_damaged_index_is_what_deep_finds(copy):
+    (path,) = copy.glob("*/seg-*.idx-*")
+    flip(path, path.stat().st_size // 2)
+    assert verify(copy)[0] == 0, "full reads no index"
+    status, report = verify(copy, "--level=deep")
+    assert status == 1
+    assert report["findings"] == 1
+    assert path.name in docs_of(report)["findings"][0]
 
 
 def test_what_is_damaged_does_not_hide_what_else_is(copy):
