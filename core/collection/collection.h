@@ -159,7 +159,7 @@ struct collection_batch {
  */
 struct collection_rewrite {
     bool is_active, is_merge;
-    uint64_t flushed_lsn; /* of a seal: F */
+    uint64_t flushed_lsn; /* of a seal: F; of a merge: the manifest's when it began */
     size_t first_part;    /* inputs: parts [first_part, first_part + part_count) */
     size_t part_count;
     struct view *inputs; /* the input parts; of a seal as of F */
@@ -387,6 +387,9 @@ int collection_publish_rewrite(struct collection *c, const struct collection_rew
                                const struct segment_build *build, bool retire_log,
                                struct error *err);
 void collection_rewrite_reset(struct collection_rewrite *r);
+/* What its build needs, of inputs that were lent; a merge adds where newer versions may be. */
+struct segment_build_desc collection_describe_build(const struct collection *c,
+                                                    const struct collection_rewrite *r);
 struct view *collection_view_of_parts(struct collection *c, size_t first, size_t count,
                                       struct error *err);
 static inline bool collection_is_rewritten(const struct collection_rewrite *r, size_t part)

@@ -93,6 +93,7 @@ int collection_merge_begin(struct collection *c, struct segment_build_desc *out_
     CHECK(!m->is_active && choose(c, &choice));
     size_t end = choice.first + choice.count;
     m->is_merge = true;
+    m->flushed_lsn = c->manifest.flushed_lsn;
     m->first_part = choice.first;
     m->part_count = choice.count;
     m->inputs = collection_view_of_parts(c, choice.first, choice.count, err);
@@ -103,19 +104,9 @@ int collection_merge_begin(struct collection *c, struct segment_build_desc *out_
         return -1;
     }
     m->is_active = true;
-    *out_desc = (struct segment_build_desc){
-        .alloc = c->desc.alloc,
-        .dir = c->dir,
-        .owner = c->desc.owner,
-        .rng = c->desc.rng,
-        .dim = c->dim,
-        .storage = c->manifest.fields[0].storage,
-        .parts = m->inputs->parts,
-        .part_count = choice.count,
-        .newer = m->as_of->parts + end,
-        .newer_count = m->as_of->part_count - end,
-        .flushed_lsn = c->manifest.flushed_lsn,
-    };
+    *out_desc = collection_describe_build(c, m);
+    out_desc->newer = m->as_of->parts + end;
+    out_desc->newer_count = m->as_of->part_count - end;
     REACHED(MERGE_BEGUN);
     return 0;
 }

@@ -362,3 +362,19 @@ void collection_rewrite_reset(struct collection_rewrite *r)
     view_release(r->as_of);
     memset(r, 0, sizeof *r);
 }
+
+struct segment_build_desc collection_describe_build(const struct collection *c,
+                                                    const struct collection_rewrite *r)
+{
+    return (struct segment_build_desc){
+        .alloc = c->desc.alloc,
+        .dir = c->dir,
+        .owner = c->desc.owner,
+        .rng = c->desc.rng,
+        .dim = c->dim,
+        .storage = c->manifest.fields[0].storage,
+        .parts = r->inputs->parts,
+        .part_count = r->part_count,
+        .flushed_lsn = r->flushed_lsn,
+    };
+}

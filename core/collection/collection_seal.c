@@ -185,17 +185,7 @@ int collection_seal_begin(struct collection *c, bool force, struct segment_build
         return -1;
     }
     s->is_active = true;
-    *out_desc = (struct segment_build_desc){
-        .alloc = c->desc.alloc,
-        .dir = c->dir,
-        .owner = c->desc.owner,
-        .rng = c->desc.rng,
-        .dim = c->dim,
-        .storage = c->manifest.fields[0].storage,
-        .parts = s->inputs->parts,
-        .part_count = count,
-        .flushed_lsn = s->flushed_lsn,
-    };
+    *out_desc = collection_describe_build(c, s);
     return 0;
 }
 

@@ -30,7 +30,7 @@ int engine_start_seal(struct host *h, struct error *err)
     h->seal = NULL;
     collection_seal_cancel(h->collection);
 out:
-    mem_free(h->engine->alloc, t);
+    segment_task_free(t);
     return rc;
 }
 
