@@ -66,21 +66,6 @@ static uint32_t build_piece_count(const struct index_build *b)
     return b->phase == PACKING ? (b->block_count + PIECE_BLOCKS - 1) / PIECE_BLOCKS : 0;
 }
 
-static int train(struct index_build *b, struct error *err)
-{
-    const struct index_build_desc *d = &b->desc;
-    struct quantizer_train_desc desc = {
-        .alloc = d->alloc,
-        .kernels = d->kernels,
-        .vectors = d->vectors,
-        .row_count = d->row_count,
-        .metric = d->metric,
-        .number = d->quantizer.number,
-        .seed = d->seed,
-    };
-    return quantizer_find(d->quantizer.kind)->train(&desc, &b->quantizer, err);
-}
-
 static int pack(struct index_build *b, uint32_t block, struct error *err)
 {
     const struct vector_source *source = b->desc.vectors;
@@ -101,7 +86,7 @@ static int pack(struct index_build *b, uint32_t block, struct error *err)
 
 static int build_run(struct index_build *b, uint32_t piece, struct error *err)
 {
-    if (b->phase == TRAINING) return train(b, err);
+    if (b->phase == TRAINING) return quantizer_train_for(&b->desc, &b->quantizer, err);
     uint32_t first = piece * PIECE_BLOCKS, end = first + PIECE_BLOCKS;
     if (end > b->block_count) end = b->block_count;
     for (uint32_t block = first; block < end; block++)

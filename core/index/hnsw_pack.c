@@ -18,21 +18,12 @@ enum { PIECE_NODES = 128 };
 int hnsw_pack_create(struct hnsw_build *b, struct error *err)
 {
     const struct index_build_desc *d = &b->desc;
-    const struct quantizer_train_desc train = {
-        .alloc = d->alloc,
-        .kernels = d->kernels,
-        .vectors = d->vectors,
-        .row_count = d->row_count,
-        .metric = d->metric,
-        .number = d->quantizer.number,
-        .seed = d->seed,
-    };
     struct hnsw_pack *p = &b->pack;
 
     p->layout = HNSW_BY_VECTORS;
     if (d->quantizer.kind == QUANTIZER_RAW) return 0;
     p->vtab = quantizer_find(d->quantizer.kind);
-    if (p->vtab->train(&train, &p->quantizer, err) != 0) return -1;
+    if (quantizer_train_for(d, &p->quantizer, err) != 0) return -1;
     p->stride = p->vtab->row_bytes(p->quantizer);
     p->layout = HNSW_BY_CODES;
     if (d->params->values[HNSW_FAST] == 0 || !p->vtab->pack_block) return 0;

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "index/quantizer_image.h"
 
 enum {
     ASSIGN_ROWS = 2048, /* of a piece */
@@ -213,16 +214,7 @@ static int assign_rows(struct ivf_build *b, uint32_t first, struct error *err)
 
 static int train_quantizer(struct ivf_build *b, struct error *err)
 {
-    const struct quantizer_train_desc train = {
-        .alloc = b->desc.alloc,
-        .kernels = b->desc.kernels,
-        .vectors = b->desc.vectors,
-        .row_count = b->desc.row_count,
-        .metric = b->desc.metric,
-        .number = b->desc.quantizer.number,
-        .seed = b->desc.seed,
-    };
-    if (b->vtab->train(&train, &b->quantizer, err) != 0) return -1;
+    if (quantizer_train_for(&b->desc, &b->quantizer, err) != 0) return -1;
     b->block_bytes = b->vtab->block_bytes(b->quantizer);
     size_t bytes = b->block_starts[b->list_count] * b->block_bytes;
     b->blocks = mem_alloc_aligned(b->desc.alloc, MEM_SEGMENT, bytes + 1, ALIGN_VECTOR);

@@ -7,6 +7,20 @@ bool quantizer_suits_index(const struct metric_info *metric, enum quantizer_kind
     return v && v->train && (!v->takes || v->takes(metric)) && (!blocks || v->pack_block);
 }
 
+int quantizer_train_for(const struct index_build_desc *d, struct quantizer **out, struct error *err)
+{
+    const struct quantizer_train_desc train = {
+        .alloc = d->alloc,
+        .kernels = d->kernels,
+        .vectors = d->vectors,
+        .row_count = d->row_count,
+        .metric = d->metric,
+        .number = d->quantizer.number,
+        .seed = d->seed,
+    };
+    return quantizer_find(d->quantizer.kind)->train(&train, out, err);
+}
+
 int quantizer_write_section(struct index_writer *w, struct alloc *a, enum quantizer_kind kind,
                             const struct quantizer *q, struct error *err)
 {
