@@ -82,6 +82,8 @@ struct driver_write {
 };
 
 int driver_fail(struct driver *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What a call came to: 0, also for one that was refused while something fails. */
+int driver_result(struct driver *d, const char *what, int rc, const struct error *err);
 
 /* A collection in an empty file system, opened. */
 void driver_init(struct driver *d, struct alloc *a, uint64_t seed, const struct swarm *swarm);

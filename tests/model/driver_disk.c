@@ -22,6 +22,16 @@ int driver_fail(struct driver *d, const char *format, ...)
     return -1;
 }
 
+int driver_result(struct driver *d, const char *what, int rc, const struct error *err)
+{
+    if (rc == 0) return 0;
+    if (d->expects_errors) {
+        d->refusals++;
+        return 0;
+    }
+    return driver_fail(d, "%s: %s: %s", what, error_name(err->code), err->text);
+}
+
 static void lose(void *ctx, struct vfs_file *f, const char *name)
 {
     struct driver *d = ctx;

@@ -6,16 +6,6 @@
 #include "model/driver.h"
 #include "query/search.h"
 
-static int result(struct driver *d, const char *what, int rc, const struct error *err)
-{
-    if (rc == 0) return 0;
-    if (d->expects_errors) {
-        d->refusals++;
-        return 0;
-    }
-    return driver_fail(d, "%s: %s: %s", what, error_name(err->code), err->text);
-}
-
 /* Any kind, with any quantizer, that the metric can be searched by. */
 static struct index_plan choose_plan(struct rng *rng, const struct metric_info *metric)
 {
@@ -41,7 +31,7 @@ int driver_set_index(struct driver *d, uint8_t metric)
 
     int rc = collection_set_index(d->c, &plan, metric, &err);
     if (rc == 0) d->ref.metric = metric;
-    return result(d, "set index", rc, &err);
+    return driver_result(d, "set index", rc, &err);
 }
 
 int driver_build_index(struct driver *d)
@@ -52,12 +42,13 @@ int driver_build_index(struct driver *d)
 
     if (!d->c->index_build) {
         if (!collection_wants_index(d->c)) return 0;
-        if (collection_index_begin(d->c, &err) != 0) return result(d, "index begin", -1, &err);
+        if (collection_index_begin(d->c, &err) != 0)
+            return driver_result(d, "index begin", -1, &err);
     }
     for (uint64_t i = 0; i < most && state == INDEX_WORKED; i++)
         state = index_builder_work(d->c->index_build, true);
     if (state == INDEX_WORKED) return 0;
-    return result(d, "index finish", collection_index_finish(d->c, &err), &err);
+    return driver_result(d, "index finish", collection_index_finish(d->c, &err), &err);
 }
 
 static int load(struct driver *d, struct segment_index *index)
@@ -70,7 +61,7 @@ static int load(struct driver *d, struct segment_index *index)
     else err = why;
     d->indexes += segment_index_get(index) != NULL;
     segment_index_release(index);
-    return result(d, "index load", rc, &err);
+    return driver_result(d, "index load", rc, &err);
 }
 
 int driver_load_indexes(struct driver *d)

@@ -158,16 +158,6 @@ static int write_groups(struct driver *d, enum operation op)
 
 /* ---- upkeep ---- */
 
-static int result(struct driver *d, const char *what, int rc, const struct error *err)
-{
-    if (rc == 0) return 0;
-    if (d->expects_errors) {
-        d->refusals++;
-        return 0;
-    }
-    return driver_fail(d, "%s: %s: %s", what, error_name(err->code), err->text);
-}
-
 static void promise_all(struct driver *d)
 {
     d->kill_promise = d->power_promise = d->ref.lsn;
@@ -180,7 +170,7 @@ static int seal_begin(struct driver *d)
     if (d->c->seal.is_active) return 0;
     int rc = collection_freeze(d->c, &err);
     if (rc == 0) rc = collection_seal_begin(d->c, true, &d->build_desc, &err);
-    return result(d, "seal begin", rc, &err);
+    return driver_result(d, "seal begin", rc, &err);
 }
 
 static int seal_build(struct driver *d)
@@ -194,7 +184,7 @@ static int seal_build(struct driver *d)
         return 0;
     }
     collection_seal_cancel(d->c);
-    return result(d, "seal build", -1, &err);
+    return driver_result(d, "seal build", -1, &err);
 }
 
 static int seal_finish(struct driver *d)
@@ -210,7 +200,7 @@ static int seal_finish(struct driver *d)
     uint64_t flushed = d->c->manifest.flushed_lsn;
     if (rc == 0 && flushed > d->power_promise) d->power_promise = flushed;
     if (d->kill_promise < d->power_promise) d->kill_promise = d->power_promise;
-    return result(d, "seal finish", rc, &err);
+    return driver_result(d, "seal finish", rc, &err);
 }
 
 static int merge_begin(struct driver *d)
@@ -218,7 +208,8 @@ static int merge_begin(struct driver *d)
     struct error err = {0};
 
     if (!collection_wants_merge(d->c)) return 0;
-    return result(d, "merge begin", collection_merge_begin(d->c, &d->merge_desc, &err), &err);
+    return driver_result(d, "merge begin", collection_merge_begin(d->c, &d->merge_desc, &err),
+                         &err);
 }
 
 static int merge_finish(struct driver *d)
@@ -229,13 +220,13 @@ static int merge_finish(struct driver *d)
     if (!d->c->merge.is_active) return 0;
     if (segment_build_run(&d->merge_desc, &build, &err) != 0) {
         collection_merge_cancel(d->c);
-        return result(d, "merge build", -1, &err);
+        return driver_result(d, "merge build", -1, &err);
     }
     int rc = collection_merge_finish(d->c, &build, &err);
     segment_build_deinit(&build);
     d->merges += rc == 0;
     if (rc != 0 && err.code == LYNSE_BUSY) return 0; /* beside a seal in `none` */
-    return result(d, "merge finish", rc, &err);
+    return driver_result(d, "merge finish", rc, &err);
 }
 
 static int flush(struct driver *d, bool retire_log)
@@ -246,7 +237,7 @@ static int flush(struct driver *d, bool retire_log)
     if (d->c->seal.is_active) return 0;
     int rc = collection_flush(d->c, retire_log, &err);
     if (rc == 0) promise_all(d);
-    return result(d, "flush", rc, &err);
+    return driver_result(d, "flush", rc, &err);
 }
 
 static int set_level(struct driver *d)
@@ -259,7 +250,7 @@ static int set_level(struct driver *d)
     collection_merge_cancel(d->c);
     int rc = collection_set_sync(d->c, level, 10, &err);
     if (rc == 0 && was_none != (level == SYNC_NONE)) promise_all(d);
-    return result(d, "set sync", rc, &err);
+    return driver_result(d, "set sync", rc, &err);
 }
 
 static int sync_all(struct driver *d)
@@ -273,7 +264,7 @@ static int sync_all(struct driver *d)
             return driver_fail(d, "sync reached LSN %llu", (unsigned long long)durable);
         promise_all(d);
     }
-    return result(d, "sync", rc, &err);
+    return driver_result(d, "sync", rc, &err);
 }
 
 static int perform(struct driver *d, enum operation op)
@@ -312,7 +303,7 @@ static int perform(struct driver *d, enum operation op)
     case OP_SYNC:
         return sync_all(d);
     case OP_MARK:
-        return result(d, "mark", collection_mark(d->c, &err), &err);
+        return driver_result(d, "mark", collection_mark(d->c, &err), &err);
     case OP_LEVEL:
         return set_level(d);
     case OP_INDEX:
@@ -322,7 +313,7 @@ static int perform(struct driver *d, enum operation op)
     case OP_INDEX_LOAD:
         return driver_load_indexes(d);
     case OP_DESCRIBE:
-        return result(d, "describe", collection_set_description(d->c, "model", &err), &err);
+        return driver_result(d, "describe", collection_set_description(d->c, "model", &err), &err);
     case OP_REOPEN:
         return driver_reopen(d);
     case OP_KILL:
