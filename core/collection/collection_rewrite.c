@@ -221,14 +221,18 @@ static bool does_without_log(const struct manifest *m)
     return m->sync_level == SYNC_NONE && !FAULT(NONE_KEEP_LOG);
 }
 
-/* Does the log's current file end with this manifest? */
-static bool closes_log(const struct collection *c, const struct manifest *m, bool retire_log)
+/* Does the log's current file end with this manifest?  Never with that of a merge: in level `none`
+ * too the log may hold what an earlier level promised, above an F that has not moved (7). */
+static bool closes_log(const struct collection *c, const struct collection_rewrite *r,
+                       const struct manifest *m, bool retire_log)
 {
+    if (r->is_merge) return false;
     return does_without_log(m) || (retire_log && manifest_replay_from(m) == c->applied_lsn);
 }
 
-static int make_manifest(struct collection *c, const struct next_parts *n, uint64_t flushed_lsn,
-                         bool retire_log, struct manifest *out, struct error *err)
+static int make_manifest(struct collection *c, const struct collection_rewrite *r,
+                         const struct next_parts *n, bool retire_log, struct manifest *out,
+                         struct error *err)
 {
     size_t count = 0;
 
@@ -249,7 +253,7 @@ static int make_manifest(struct collection *c, const struct next_parts *n, uint6
     out->segments = segments;
     out->segment_count = (uint32_t)count;
     out->epoch++;
-    out->flushed_lsn = flushed_lsn;
+    if (!r->is_merge) out->flushed_lsn = r->flushed_lsn;
     out->durable_lsn = out->flushed_lsn;
     for (size_t i = 0; i < count; i++)
         if (segments[i].map_lsn > out->durable_lsn) out->durable_lsn = segments[i].map_lsn;
@@ -257,9 +261,10 @@ static int make_manifest(struct collection *c, const struct next_parts *n, uint6
     out->max_int_id = c->max_int_id;
     out->has_int_id = c->has_int_id;
     out->fields[0].dim = c->dim;
+    if (r->is_merge) return 0;
     uint64_t upto = does_without_log(out) ? UINT64_MAX : manifest_replay_from(out);
-    out->wal_first = closes_log(c, out, retire_log) ? wal_first_after_close(c->wal, upto)
-                                                    : wal_first_needed(c->wal, upto);
+    out->wal_first = closes_log(c, r, out, retire_log) ? wal_first_after_close(c->wal, upto)
+                                                       : wal_first_needed(c->wal, upto);
     return 0;
 }
 
@@ -334,10 +339,8 @@ int collection_publish_rewrite(struct collection *c, const struct collection_rew
 
     if (make_files(c, r, build, &next, err) != 0) goto out;
     if (view_create(c->desc.alloc, next.count, &view, err) != 0) goto out;
-    if (make_manifest(c, &next, r->is_merge ? c->manifest.flushed_lsn : r->flushed_lsn, retire_log,
-                      &manifest, err) != 0)
-        goto out;
-    bool is_closed = closes_log(c, &manifest, retire_log);
+    if (make_manifest(c, r, &next, retire_log, &manifest, err) != 0) goto out;
+    bool is_closed = closes_log(c, r, &manifest, retire_log);
     if (FAULT(EARLY_UNLINK)) {
         if (is_closed) wal_close_current(c->wal);
         wal_retire(c->wal, manifest.wal_first);

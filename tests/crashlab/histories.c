@@ -54,6 +54,9 @@ const char *const lab_histories[] = {
     "freeze w:-i merge w:+a seal w:b9 close",
     "mode:none w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal w:-a merge w:-b seal merge w:e5 mode:always",
     "mode:os w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal w:-a merge0 w:e5 merge sync w:+a ckpt",
+    /* What `always` promised stands in the log still when a merge in `none` is published. */
+    "w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal w:e1 mode:none merge w:f2",
+    "w:a1,b2,c3,d4 seal w:a5,b6,c7,d8 seal w:-b w:e1 mode:none w:f2 merge0 w:-c merge close w:g3",
     "q:a1 q:b2 q:c3 q:d4 q:e5 q:f6 q:g7 q:h8 q:i9 q:j1 q:k2 q:l3 again q:m4 q:n5 seal again",
     /* A file that is half there is no index, and one that a crash left is garbage. */
     "w:a1,b2,c3,d4,e5 seal graph indexed w:-a w:f6 close indexed",
