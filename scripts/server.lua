@@ -26,7 +26,7 @@ end
 for _, name in ipairs {
    "info", "description", "describe", "build_index", "remove_index", "sync", "flush", "checkpoint",
    "list_fields", "add", "upsert", "delete", "restore", "delete_where", "search", "get", "has",
-   "count", "walk", "set_hook", "drop_hook", "list_hooks",
+   "count", "walk", "verify", "set_hook", "drop_hook", "list_hooks",
 } do
    native.collection_methods[name] = engine[name]
 end

@@ -130,6 +130,7 @@ void engine_natives_push(lua_State *L)
     add_all(L, engine_natives_reads);
     add_all(L, engine_natives_hooks);
     add_all(L, engine_natives_index);
+    add_all(L, engine_natives_verify);
     add_all(L, engine_natives_server);
     push_metrics(L);
     lua_setfield(L, -2, "metrics");

@@ -20,6 +20,7 @@ extern const luaL_Reg engine_natives_writes[];  /* engine_writes.c */
 extern const luaL_Reg engine_natives_reads[];   /* engine_reads.c */
 extern const luaL_Reg engine_natives_hooks[];   /* engine_hooks.c */
 extern const luaL_Reg engine_natives_index[];   /* engine_index.c */
+extern const luaL_Reg engine_natives_verify[];  /* engine_verify.c */
 extern const luaL_Reg engine_natives_server[];  /* engine_server.c */
 extern const luaL_Reg engine_natives_metrics[]; /* engine_metrics.c */
 

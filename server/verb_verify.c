@@ -6,7 +6,7 @@
  * The status is 0 where nothing is wrong, 1 where something is; 2 where the command line is none; 3
  * where it could not look.  stdout is
  *     {"path": P, "level": L, "collections": [{"name": "database/collection", "records": N,
- *      "findings": [TEXT…]}…], "findings": N}
+ *      "findings": [TEXT…], "indexes": [TEXT…]}…], "findings": N}
  */
 #include <lynse.h>
 #include <stdio.h>
@@ -37,7 +37,8 @@ static int usage(FILE *to)
 {
     fputs("usage: lynse verify PATH [--level quick|full|deep]\n"
           "quick: what opening reads; full (the default): every checksum, row and id; deep: and\n"
-          "indexes.  The status is 0 where nothing is wrong, 1 where something is.\n",
+          "indexes against their rows.  The status is 0 where nothing is wrong, 1 where something "
+          "is.\n",
           to);
     return to == stdout ? SOUND : NO_COMMAND;
 }
@@ -63,24 +64,32 @@ static void report_finding(struct verification *v, size_t i, const char *text)
     v->finding_count++;
 }
 
-static void report_end(struct verification *v)
+/* indexes: what was found of those that are sound; NULL: nothing was looked at. */
+static void report_end(struct verification *v, const struct lynse_names *indexes)
 {
+    buf_append_text(&v->report, "], \"indexes\": [");
+    for (size_t i = 0; indexes && i < indexes->count; i++) {
+        buf_append_text(&v->report, "%s\n    ", i > 0 ? "," : "");
+        write_text(&v->report, indexes->names[i]);
+    }
     buf_append_text(&v->report, "]}");
 }
 
 static int verify_open(struct verification *v, struct lynse_collection *c, const char *name)
 {
-    struct lynse_verify_desc desc = {.struct_bytes = sizeof desc, .level = v->level};
+    struct lynse_names *findings = NULL, *indexes = NULL;
+    struct lynse_verify_desc desc = {
+        .struct_bytes = sizeof desc, .level = v->level, .out_indexes = &indexes};
     struct lynse_collection_info info = {.struct_bytes = sizeof info};
-    struct lynse_names *findings = NULL;
     struct lynse_error err = {0};
 
     if (lynse_collection_info(c, &info, &err) != 0 || lynse_verify(c, &desc, &findings, &err) != 0)
         return fail(&err);
     report_begin(v, name, info.live_count);
     for (size_t i = 0; i < findings->count; i++) report_finding(v, i, findings->names[i]);
-    report_end(v);
+    report_end(v, indexes);
     lynse_names_free(findings);
+    lynse_names_free(indexes);
     return 0;
 }
 
@@ -99,7 +108,7 @@ static int verify_collection(struct verification *v, const char *name)
         return fail(&err);
     report_begin(v, name, 0);
     report_finding(v, 0, err.text);
-    report_end(v);
+    report_end(v, NULL);
     return 0;
 }
 

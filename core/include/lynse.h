@@ -295,16 +295,20 @@ LYNSE_API int lynse_collection_description(struct lynse_collection *c, struct ly
 enum lynse_verify_level {
     LYNSE_VERIFY_QUICK = 1, /* what opening has read: segments, their order and sizes */
     LYNSE_VERIFY_FULL = 2,  /* every checksum, every row, every id */
-    LYNSE_VERIFY_DEEP = 3,  /* and what indexes say of their rows */
+    LYNSE_VERIFY_DEEP = 3,  /* and all that indexes hold, against their rows */
 };
 struct lynse_verify_desc {
     uint32_t struct_bytes;
     uint32_t level;         /* 0: LYNSE_VERIFY_FULL */
     const uint32_t *cancel; /* as of a search; NULL: none */
+    /* DEEP: where to a line goes for each index that is sound: its mode, its records, and how many
+     * of the 10 nearest of some of them it finds.  lynse_names_free.  NULL: not wanted. */
+    struct lynse_names **out_indexes;
 };
 /* Look at everything of the collection, as it is now, and list what is wrong with it, a sentence
  * each; nothing wrong is an empty list.  Reads all of it on the calling thread and writes nothing;
- * others may write meanwhile.  desc NULL: as if zero. */
+ * others may write meanwhile.  An index that is not in memory is loaded for the time of a DEEP
+ * look.  desc NULL: as if zero. */
 LYNSE_API int lynse_verify(struct lynse_collection *c, const struct lynse_verify_desc *desc,
                            struct lynse_names **out, struct lynse_error *err);
 

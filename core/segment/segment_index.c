@@ -294,19 +294,24 @@ int segment_index_load(struct segment_index *s, struct error *err)
     return rc > 0 ? 0 : -1;
 }
 
-int segment_index_check(struct segment_index *s, struct error *err)
+int segment_index_load_copy(const struct segment_index *s, struct segment_index **out,
+                            struct error *err)
 {
-    const struct segment_index_desc *d = &s->desc;
-    const struct index *index = segment_index_get(s);
-    struct part_file *file;
+    struct segment_index *copy;
 
-    if (index)
-        return s->kind->check ? s->kind->check((struct index *)index, &s->rows.source, err) : 0;
-    if (part_file_open(d->alloc, d->dir, &d->owner, &d->segment->uuid, &d->part,
-                       index_part_number(d->part.field, d->part.index_kind), d->row_count, &file,
-                       err) != 0)
-        return -1;
-    int rc = part_file_verify(file, err);
-    part_file_close(file);
-    return rc;
+    if (segment_index_create(&s->desc, &copy, err) != 0) return -1;
+    if (segment_index_load(copy, err) == 0) {
+        *out = copy;
+        return 0;
+    }
+    segment_index_release(copy);
+    return -1;
+}
+
+int segment_index_check(const struct segment_index *s, struct error *err)
+{
+    const struct index *index = segment_index_get(s);
+
+    CHECK(index);
+    return s->kind->check ? s->kind->check(index, &s->rows.source, err) : 0;
 }

@@ -62,8 +62,11 @@ void segment_index_unwant(struct segment_index *s);
 int segment_index_load_step(struct segment_index *s, struct error *err);
 /* All steps, wanted or not. */
 int segment_index_load(struct segment_index *s, struct error *err);
-/* Everything that must hold of it and of its rows, to the last number (index.h); of one that is not
- * loaded: that the bytes of its file are those that were written.  CORRUPT. */
-int segment_index_check(struct segment_index *s, struct error *err);
+/* The same file once more, loaded: for who looks at it and leaves s as it is. */
+int segment_index_load_copy(const struct segment_index *s, struct segment_index **out,
+                            struct error *err);
+/* Of a loaded one: everything that must hold of it and of its rows, to the last number (index.h).
+ * CORRUPT. */
+int segment_index_check(const struct segment_index *s, struct error *err);
 
 #endif

@@ -10,9 +10,16 @@
  */
 #include "segment/view_verify.h"
 
+#include "index/index_probe.h"
 #include "quant/narrow_rows.h"
 
-enum { LOOK_ROWS = 4096 /* between two looks */ };
+enum {
+    LOOK_ROWS = 4096, /* between two looks */
+    PROBE_ROWS = 100,
+    PROBE_K = 10,
+};
+/* An index that finds less of what is near is none: codes of a bit find more. */
+#define PROBE_RECALL_MIN 0.2
 
 static int check_row(const struct view *v, size_t part, uint32_t row, uint64_t *last_lsn,
                      struct error *err)
@@ -106,6 +113,53 @@ static int tell(const struct view_verify_desc *d, const struct error *why, struc
     return error_set(err, LYNSE_NO_MEMORY, "the report has no room for: %s", why->text);
 }
 
+/* A loaded index against its rows; *why: a finding, or what keeps it from looking on. */
+static int check_index(const struct view_verify_desc *d, const struct segment_index *index,
+                       struct verified_index *out, struct error *why)
+{
+    struct index_probe_desc probe = {
+        .alloc = d->alloc,
+        .kernels = kernels_active(),
+        .index = segment_index_get(index),
+        .vectors = segment_index_vectors(index),
+        .metric = segment_index_metric(index),
+        .probe_count = PROBE_ROWS,
+        .k = PROBE_K,
+        .look = d->look,
+        .ctx = d->ctx,
+    };
+    uint32_t row_count = probe.index->row_count;
+
+    *out = (struct verified_index){.index = index, .row_count = row_count};
+    if (segment_index_check(index, why) != 0 || index_probe(&probe, &out->recall, why) != 0)
+        return -1;
+    out->probe_count = PROBE_ROWS < row_count ? PROBE_ROWS : row_count;
+    if (out->recall >= PROBE_RECALL_MIN) return 0;
+    return error_set(why, LYNSE_CORRUPT,
+                     "the index finds %.0f %% of the %d nearest rows of %u of its rows",
+                     100 * out->recall, PROBE_K, out->probe_count);
+}
+
+/* One that is not in memory is loaded beside it, for this look alone. */
+static int verify_index(const struct view_verify_desc *d, size_t part, struct error *err)
+{
+    struct segment_index *shown = d->view->parts[part].index, *own = NULL;
+    struct verified_index found;
+    struct error why = {0};
+    int rc = 0;
+
+    if (!segment_index_get(shown) && segment_index_load_copy(shown, &own, &why) != 0)
+        return tell(d, &why, err);
+    if (check_index(d, own ? own : shown, &found, &why) != 0) {
+        error_wrap(&why, "part %zu", part);
+        rc = tell(d, &why, err);
+    } else if (d->report_index && d->report_index(d->ctx, &found) != 0) {
+        rc = error_set(err, LYNSE_NO_MEMORY, "the report has no room for an index");
+    }
+    segment_index_release(own);
+    return rc;
+}
+
 static int verify_part(const struct view_verify_desc *d, size_t part, struct error *err)
 {
     struct segment *s = d->view->parts[part].segment;
@@ -115,9 +169,8 @@ static int verify_part(const struct view_verify_desc *d, size_t part, struct err
     if (d->level < VERIFY_FULL) return 0;
     if (s->ops->verify && s->ops->verify(s, &why) != 0) return tell(d, &why, err);
     if (check_rows(d, part, &why) != 0 && tell(d, &why, err) != 0) return -1;
-    struct segment_index *index = d->view->parts[part].index;
-    if (d->level < VERIFY_DEEP || !index) return 0;
-    return segment_index_check(index, &why) == 0 ? 0 : tell(d, &why, err);
+    if (d->level < VERIFY_DEEP || !d->view->parts[part].index) return 0;
+    return verify_index(d, part, err);
 }
 
 int view_verify(const struct view_verify_desc *desc, struct error *err)

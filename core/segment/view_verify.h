@@ -12,11 +12,21 @@ enum verify_level {
     VERIFY_DEEP,      /* and what indexes say of their rows */
 };
 
+/* What was found of an index that is sound. */
+struct verified_index {
+    const struct segment_index *index;
+    uint32_t row_count, probe_count;
+    double recall; /* of the 10 nearest rows of so many of its rows */
+};
+
 struct view_verify_desc {
     const struct view *view; /* borrowed */
+    struct alloc *alloc;     /* DEEP: of what looking takes */
     enum verify_level level;
     /* One thing that is wrong; the rest is looked at all the same.  Not 0: NO_MEMORY. */
     int (*report)(void *ctx, const struct error *finding);
+    /* DEEP: an index, borrowed during the call.  Not 0: NO_MEMORY.  NULL: nobody wants to know. */
+    int (*report_index)(void *ctx, const struct verified_index *index);
     /* Asked once for some thousand rows: may it go on?  Not 0: why not.  NULL: it may. */
     int (*look)(void *ctx, struct error *err);
     void *ctx;

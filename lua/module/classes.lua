@@ -437,6 +437,7 @@ collection.exists = native.exists
 collection.count = native.count
 collection.describe = native.describe
 collection.list_fields = native.list_fields
+collection.verify = native.verify
 collection.flush = native.flush
 collection.checkpoint = native.checkpoint
 collection.sync = native.sync_collection

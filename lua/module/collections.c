@@ -169,6 +169,38 @@ static int list_fields(lua_State *L)
     return push_list(L, lynse_list_fields);
 }
 
+/* verify(collection, level or nil) → {findings, indexes} */
+static int verify(lua_State *L)
+{
+    static const char *const levels[] = {"quick", "full", "deep", NULL};
+    struct lynse_names *indexes = NULL;
+    struct lynse_verify_desc desc = {.struct_bytes = sizeof desc, .out_indexes = &indexes};
+    struct error wrong = {0};
+    struct lynse_error err = {0};
+    const char *level = lua_isnoneornil(L, 2) ? "full" : argument_text(L, 2, "level", &wrong);
+
+    handle_check_collection(L, 1);
+    if (!level) return failure_push_error(L, &wrong);
+    while (levels[desc.level] && strcmp(levels[desc.level], level) != 0) desc.level++;
+    if (!levels[desc.level++]) {
+        error_set(&wrong, LYNSE_INVALID, "level: must be quick, full or deep, not '%.32s'", level);
+        return failure_push_error(L, &wrong);
+    }
+    struct module_scratch *findings = handle_push_scratch(L), *found = handle_push_scratch(L);
+    if (lynse_verify(handle_check_collection(L, 1)->collection, &desc, &findings->names, &err) !=
+        LYNSE_OK)
+        return failure_push(L, &err);
+    found->names = indexes;
+    lua_createtable(L, 0, 2);
+    push_names(L, findings->names);
+    lua_setfield(L, -2, "findings");
+    push_names(L, found->names);
+    lua_setfield(L, -2, "indexes");
+    scratch_clear(findings);
+    scratch_clear(found);
+    return 1;
+}
+
 /* ---- Done to one ---- */
 
 typedef int plain_call(struct lynse_collection *c, struct lynse_error *err);
@@ -251,6 +283,7 @@ const luaL_Reg native_collections[] = {{"open_collection", open_collection},
                                        {"describe", set_description},
                                        {"description", read_description},
                                        {"list_fields", list_fields},
+                                       {"verify", verify},
                                        {"flush", flush_collection},
                                        {"checkpoint", checkpoint_collection},
                                        {"build_index", build_index},

@@ -51,6 +51,17 @@ function remote.list_fields(self)
    return setmetatable(names, nil)
 end
 
+function remote.verify(self, level)
+   local text, err = check_text(level == nil and "full" or level, "level")
+   if not text then return nil, err end
+   local report
+   report, err = call(self, "verify", { level = text })
+   if not report then return nil, err end
+   return {
+      findings = setmetatable(report.findings, nil), indexes = setmetatable(report.indexes, nil),
+   }
+end
+
 function remote.flush(self) return call_done(self, "flush") end
 function remote.checkpoint(self) return call_done(self, "checkpoint") end
 function remote.remove_index(self) return call_done(self, "remove_index") end

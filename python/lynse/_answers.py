@@ -55,6 +55,10 @@ def names(name: str) -> Callable[[Any], list[str]]:
     return lambda answer: [_typed(text, str) for text in _typed(answer[name], list)]
 
 
+def report(answer: Any) -> tuple[list[str], list[str]]:
+    return names("findings")(answer), names("indexes")(answer)
+
+
 def description(answer: Any) -> str | None:
     text = answer.get("description")
     return _typed(text, str) or None if text is not None else None

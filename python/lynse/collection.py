@@ -36,6 +36,7 @@ from .rerank import Reranker, rerank
 from .result_view import ResultView, _parse_index_mode
 from .session import DataInsertionSession
 from .types import (
+    VERIFY_LEVELS,
     CollectionBackend,
     Effort,
     Fields,
@@ -191,6 +192,24 @@ class Collection(HookMethods, PlannedCollectionMethods):
     def list_fields(self) -> list[str]:
         """The names of all fields of live records, sorted."""
         return self._backend.list_fields()
+
+    def verify(self, level: str = "full") -> dict[str, Any]:
+        """Look at everything of the collection, as it is now, and say what is wrong with it.
+
+        level  "quick": what opening reads; "full": every checksum, record and id; "deep": also all
+               that indexes hold, against their records
+
+        Answers level, is_sound, findings (a sentence each), and indexes: what each one finds of
+        what is near.  It writes nothing, and reads all of the collection."""
+        if level not in VERIFY_LEVELS:
+            raise Invalid(f"level must be one of {', '.join(VERIFY_LEVELS)}, not {level!r:.40}")
+        findings, indexes = self._backend.verify(VERIFY_LEVELS.index(level) + 1)
+        return {
+            "level": level,
+            "is_sound": not findings,
+            "findings": findings,
+            "indexes": indexes,
+        }
 
     def list_vector_fields(self) -> list[dict[str, Any]]:
         info = self._backend.info()

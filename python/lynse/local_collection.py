@@ -112,6 +112,15 @@ class LocalCollection:
         self._call(lib.lynse_list_fields, out)
         return names_to_list(out[0])
 
+    def verify(self, level: int) -> tuple[list[str], list[str]]:
+        findings, indexes = ffi.new("struct lynse_names **"), ffi.new("struct lynse_names **")
+        desc = ffi.new("struct lynse_verify_desc *")
+        desc.struct_bytes = ffi.sizeof("struct lynse_verify_desc")
+        desc.level = level
+        desc.out_indexes = indexes
+        self._call(lib.lynse_verify, desc, findings)
+        return names_to_list(findings[0]), names_to_list(indexes[0])
+
     # ---- Writing ----
 
     def _write(

@@ -15,6 +15,7 @@ from ._requests import ID_BYTES, id_of_group
 from .errors import Cancelled, Deadline, LynseError, ShuttingDown
 from .transport import Transport
 from .types import (
+    VERIFY_LEVELS,
     CollectionInfo,
     Effort,
     FloatArray,
@@ -99,6 +100,9 @@ class RemoteCollection:
 
     def list_fields(self) -> list[str]:
         return self._read("list_fields", _answers.names("fields"))
+
+    def verify(self, level: int) -> tuple[list[str], list[str]]:
+        return self._read("verify", _answers.report, level=VERIFY_LEVELS[level - 1])
 
     # ---- Writing ----
 

@@ -33,6 +33,7 @@ METRICS = (
 STORAGES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "uint8"}
 DTYPES = tuple(STORAGES.values())
 HOOK_POLICIES = ("fail", "skip")  # by their numbers
+VERIFY_LEVELS = ("quick", "full", "deep")  # from 1
 
 
 class IdBatch(NamedTuple):
@@ -202,6 +203,8 @@ class CollectionBackend(Protocol):
     def tail(self, count: int) -> Hits: ...
     def deleted_ids(self) -> list[Id]: ...
     def list_fields(self) -> list[str]: ...
+    # level: 1 to 3.  What is wrong, and what each sound index finds.
+    def verify(self, level: int) -> tuple[list[str], list[str]]: ...
 
 
 class RootBackend(Protocol):

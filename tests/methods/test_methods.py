@@ -73,6 +73,8 @@ GOOD = {
                                   {"ids": [2], "scores": [1.0], "fields": []}]}),
     "search_range": ({"vector": [1, 0, 0], "threshold": 0.5},
                      {"result": {"ids": [1], "distances": [1.0]}}),
+    "verify": ({"level": "deep"}, {"level": "deep", "is_sound": True, "findings": [],
+                                   "indexes": []}),
     "set_hook": ({"point": "rerank", "source": "boost", "options": {"field": "a"}},
                  {"version": is_count}),
     "list_hooks": ({}, {"hooks": lambda found: found[0]["source"] == "boost"

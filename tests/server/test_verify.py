@@ -61,6 +61,9 @@ def test_a_sound_folder(sealed, level):
     assert report["findings"] == 0
     assert len(report["collections"]) == 2
     assert docs_of(report)["records"] == ROWS - 500
+    indexes = docs_of(report)["indexes"]
+    assert len(indexes) == (level == "deep")
+    assert all(line.startswith(f"IVF-L2 of {ROWS} records: finds ") for line in indexes)
 
 
 @pytest.fixture

@@ -207,6 +207,7 @@ return {
       ["index_image.c"] = "sections of an index by their numbers",
       ["index_image.h"] = "an index as numbered sections of bytes, to write and to open",
       ["index_params.[ch]"] = "what a user may say when an index is built, and when it is searched",
+      ["index_probe.[ch]"] = "how much of what is near an index finds, by some of its own rows",
       ["index_plan.h"] = "what a collection is to be searched by, for those who only hand it on",
       ["index.h"] =
          "what an index kind is: a way to find the rows of one segment that are near a query",
@@ -503,6 +504,7 @@ return {
       ["tail_binary.lua"] = "The n last records; over HTTP the answer is a block of numbers",
       ["update_collection_description.lua"] = "Describe a collection anew",
       ["upsert.lua"] = "New or replaced records, all or none",
+      ["verify.lua"] = "All of a collection is looked at: what is wrong, what indexes find",
       ["upsert_records_binary.lua"] = "New or replaced records, all or none, in a binary body",
    },
    ["scripts/http"] = {
@@ -561,6 +563,7 @@ return {
       ["dispatch.[ch]"] = "a request to its method and back: key, arguments, coroutine, answer",
       ["engine_call.[ch]"] = "a call of lynse.h that a coroutine waits for",
       ["engine_hooks.c"] = "hooks that collections keep, as methods see them",
+      ["engine_verify.c"] = "natives of methods: a collection looked at",
       ["engine_index.c"] = "natives of methods: indexes of collections, asked for and removed",
       ["engine_metrics.c"] = "what the method metrics is made of",
       ["engine_natives.[ch]"] = "the engine as methods see it: collections as values of Lua",

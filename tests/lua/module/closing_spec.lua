@@ -158,6 +158,7 @@ served.places("a database that is closed in the middle of a call", function(open
       list = function() return db:list() end,
       databases = function() return db:databases() end,
       fields = function() return docs:list_fields() end,
+      verify = function() return docs:verify "deep" end,
       info = function() return docs:info() end,
       create = function() return db:create { name = "x", description = "what it is" } end,
       collection = function() return db:collection "docs" end,

@@ -98,6 +98,22 @@ def test_a_range_is_what_lies_in_it(filled, mode):
     assert len(found) >= 0.95 * len(exact)
 
 
+def test_a_sound_collection_is_told_what_its_indexes_find(filled):
+    collection, _ = filled
+    collection.build_index("HNSW-L2")
+    assert collection.verify() == {
+        "level": "full", "is_sound": True, "findings": [], "indexes": []
+    }  # fmt: skip
+    report = collection.verify(level="deep")
+    assert (report["level"], report["is_sound"], report["findings"]) == ("deep", True, [])
+    assert report["indexes"]
+    for line in report["indexes"]:
+        assert line.startswith("HNSW-L2 of ")
+        assert float(line.split("finds ")[1].split(" %")[0]) > 90
+    with pytest.raises(ValueError, match="quick, full, deep"):
+        collection.verify("deeper")
+
+
 def test_an_index_can_be_built_in_the_background_and_removed(filled):
     collection, rows = filled
     collection.build_index("HNSW-L2", wait=False, ef_construction=300)

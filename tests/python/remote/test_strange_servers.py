@@ -28,6 +28,7 @@ CALLS = {
     "show_collections": lambda client, docs: client.get_database("default").show_collections(),
     "collection_info": lambda client, docs: docs.shape,
     "list_fields": lambda client, docs: docs.list_fields(),
+    "verify": lambda client, docs: docs.verify(),
     "add": lambda client, docs: docs.add(vectors=np.ones((1, 2), np.float32)),
     "delete": lambda client, docs: docs.delete(1),
     "batch_search": lambda client, docs: docs.search(np.ones(2, np.float32), k=1),

@@ -23,6 +23,39 @@ static void a_sound_collection_has_no_findings(void **state)
     lynse_names_free(findings);
 }
 
+/* Of those that are loaded and of those that are not; quicker looks say nothing of them. */
+static void a_deep_look_says_what_each_index_finds(void **state)
+{
+    struct fixture *f = *state;
+    struct lynse_names *findings, *indexes = NULL;
+    struct lynse_verify_desc desc = {.level = LYNSE_VERIFY_DEEP, .out_indexes = &indexes};
+
+    fixture_make_docs(f);
+    for (size_t i = 0; i < 1500; i += 15) {
+        add_numbers(f, i, 15);
+        breathe(f);
+    }
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    for (int round = 0; round < 2; round++) {
+        assert_done(lynse_verify(f->docs, &desc, &findings, &f->err), f);
+        assert_int_equal(findings->count, 0);
+        assert_true(indexes->count > 0);
+        for (size_t i = 0; i < indexes->count; i++) {
+            assert_non_null(strstr(indexes->names[i], "HNSW-L2 of "));
+            assert_non_null(strstr(indexes->names[i], "finds 100.0 % of the 10 nearest"));
+        }
+        lynse_names_free(findings);
+        lynse_names_free(indexes);
+        indexes = NULL;
+        if (!f->variant->in_memory) fixture_reopen(f);
+    }
+    desc.level = LYNSE_VERIFY_FULL;
+    assert_done(lynse_verify(f->docs, &desc, &findings, &f->err), f);
+    assert_int_equal(indexes->count, 0);
+    lynse_names_free(findings);
+    lynse_names_free(indexes);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -52,6 +85,7 @@ static void the_host_can_end_it(void **state)
 
 #define CASES(_)                                                                                   \
     _(a_sound_collection_has_no_findings)                                                          \
+    _(a_deep_look_says_what_each_index_finds)                                                      \
     _(what_makes_no_sense_is_refused)                                                              \
     _(the_host_can_end_it)
 
