@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* index_kinds.h — the list of index kinds.  To add one: a file, and a line here.
  *
- * The numbers run from 1 without gaps, are in files (docs/FORMAT.md), and are never changed or used
- * again.
+ * The numbers ascend from 1, are in files (docs/FORMAT.md), and are never changed or used again.
  */
 #ifndef INDEX_INDEX_KINDS_H
 #define INDEX_INDEX_KINDS_H
@@ -15,9 +14,8 @@ enum index_kind {
 #define INDEX_NUMBER(KIND, number, name) INDEX_##KIND = number,
     INDEX_KINDS(INDEX_NUMBER)
 #undef INDEX_NUMBER
+        INDEX_KIND_END
 };
-#define INDEX_ONE(KIND, number, name) +1
-enum { INDEX_KIND_MAX = 0 INDEX_KINDS(INDEX_ONE) }; /* the highest */
-#undef INDEX_ONE
+enum { INDEX_KIND_MAX = INDEX_KIND_END - 1 }; /* the highest; there may be none of a lower number */
 
 #endif

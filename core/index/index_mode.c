@@ -133,7 +133,7 @@ static void list_add(struct word_list *list, const char *format, ...)
 static void list_kinds(struct word_list *out)
 {
     for (unsigned kind = 1; kind <= INDEX_KIND_MAX; kind++)
-        list_add(out, "%s", index_find(kind)->name);
+        if (index_find(kind)) list_add(out, "%s", index_find(kind)->name);
 }
 
 static void list_metrics(enum index_kind kind, struct word_list *out)

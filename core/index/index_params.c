@@ -103,7 +103,7 @@ static bool is_of_another(const struct index_vtab *kind, struct slice name)
     if (slice_is_word_of(name, planned_names)) return true;
     for (unsigned other = 1; other <= INDEX_KIND_MAX; other++) {
         const struct index_vtab *k = index_find(other);
-        if (find_param(k, name) < k->param_count) return true;
+        if (k && find_param(k, name) < k->param_count) return true;
     }
     return false;
 }

@@ -17,7 +17,8 @@ const struct index_vtab *index_find(unsigned kind)
 enum index_kind index_find_name(const char *name, size_t length)
 {
     for (unsigned kind = 1; kind <= INDEX_KIND_MAX; kind++)
-        if (slice_equal_word(slice_of_text(kinds[kind]->name), slice_of(name, length)))
+        if (kinds[kind] &&
+            slice_equal_word(slice_of_text(kinds[kind]->name), slice_of(name, length)))
             return (enum index_kind)kind;
     return INDEX_NONE;
 }

@@ -18,8 +18,8 @@ static struct index_plan choose_plan(struct rng *rng, const struct metric_info *
         if (rng_chance(rng, 0.3))
             plan.quantizer.kind = (enum quantizer_kind)rng_below(rng, QUANTIZER_COUNT);
         kind = index_find(plan.kind);
-    } while (kind->takes ? !kind->takes(metric, plan.quantizer.kind)
-                         : plan.quantizer.kind != QUANTIZER_RAW);
+    } while (!kind || (kind->takes ? !kind->takes(metric, plan.quantizer.kind)
+                                   : plan.quantizer.kind != QUANTIZER_RAW));
     index_params_init(kind, &plan.params);
     return plan;
 }

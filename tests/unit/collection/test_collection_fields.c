@@ -19,6 +19,7 @@ static void every_metric_and_index_kind_outlives_the_process(void **state)
     struct bed b;
     set_up(&b, fs);
     for (unsigned kind = INDEX_NONE; kind <= INDEX_KIND_MAX; kind++) {
+        if (kind != INDEX_NONE && !index_find(kind)) continue;
         for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
             struct index_plan plan = {.kind = (enum index_kind)kind};
             if (kind != INDEX_NONE) index_params_init(index_find(kind), &plan.params);
