@@ -81,8 +81,7 @@ static int create_codes(struct hnsw_build *b, struct error *err)
     c->dim = b->dim;
     c->codes = (uint8_t *)allocate(b, rows, c->stride);
     c->rests = (struct hnsw_code_rest *)allocate(b, rows, sizeof *c->rests);
-    c->mean = (float *)allocate(b, b->dim, sizeof(float));
-    if (!c->codes || !c->rests || !c->mean) return error_no_memory(err, rows * c->stride);
+    if (!c->codes || !c->rests) return error_no_memory(err, rows * c->stride);
     return 0;
 }
 
@@ -99,7 +98,8 @@ static int create_parts(struct hnsw_build *b, struct error *err)
                                    .rows = b->rows,
                                    .pair = metric_kernels(d->metric, d->kernels).pair,
                                    .dim = b->dim,
-                                   .value = metric->value};
+                                   .value = metric->value,
+                                   .hiding = b->shape.hiding};
     if (!d->vectors->all) {
         b->copy = (float *)allocate(b, rows * b->dim, sizeof(float));
         b->norms = (float *)allocate(b, rows, sizeof(float));
@@ -112,6 +112,10 @@ static int create_parts(struct hnsw_build *b, struct error *err)
     b->space.inverse = b->inverse;
     b->has_codes = b->dim >= CODES_DIM_MIN && b->space.value != METRIC_VALUE_MEASURE;
     if (b->has_codes && create_codes(b, err) != 0) return -1;
+    if (b->has_codes || b->shape.from_middle) {
+        b->codes.mean = (float *)allocate(b, b->dim, sizeof(float));
+        if (!b->codes.mean) return error_no_memory(err, b->dim * sizeof(float));
+    }
     if (create_levels(b, (uint32_t)d->params->values[HNSW_MAX_LEVEL], err) != 0) return -1;
     return hnsw_pack_create(b, err);
 }
@@ -133,7 +137,8 @@ static void destroy(struct index_build *base)
 
 static void begin_encoding(struct hnsw_build *b);
 
-static int create(const struct index_build_desc *desc, struct index_build **out, struct error *err)
+int hnsw_build_create(const struct index_build_desc *desc, const struct hnsw_shape *shape,
+                      struct index_build **out, struct error *err)
 {
     if (desc->row_count > HNSW_ROWS_MAX)
         return error_set(err, LYNSE_LIMIT, "an hnsw index has at most %u rows, not %u",
@@ -141,6 +146,7 @@ static int create(const struct index_build_desc *desc, struct index_build **out,
     struct hnsw_build *b = (struct hnsw_build *)mem_zalloc(desc->alloc, MEM_SEGMENT, sizeof *b);
     if (!b) return error_no_memory(err, sizeof *b);
     b->desc = *desc;
+    b->shape = *shape;
     b->m = (uint32_t)desc->params->values[HNSW_M];
     b->ef = (uint32_t)desc->params->values[HNSW_EF_CONSTRUCTION];
     b->ef_search = (uint32_t)desc->params->values[HNSW_EF_SEARCH];
@@ -155,6 +161,11 @@ static int create(const struct index_build_desc *desc, struct index_build **out,
     if (!b->copy) begin_encoding(b);
     *out = (struct index_build *)(void *)b;
     return 0;
+}
+
+static int create(const struct index_build_desc *desc, struct index_build **out, struct error *err)
+{
+    return hnsw_build_create(desc, &(struct hnsw_shape){.hiding = 1}, out, err);
 }
 
 /* ---- Vectors, norms, codes ---- */
@@ -181,21 +192,48 @@ static float norm_of(const struct hnsw_build *b, uint32_t row)
     return b->copy ? b->norms[row] : b->desc.vectors->all_norms[row];
 }
 
+/* A node's vector is told of times this. */
+static float factor_of(const struct hnsw_build *b, uint32_t node)
+{
+    float norm = norm_of(b, b->rows[node]);
+    return !b->inverse ? 1 : norm > 0 ? 1 / norm : 0;
+}
+
+/* Of the first nodes the one that is nearest to their mean becomes node 0. */
+static void begin_in_middle(struct hnsw_build *b, uint32_t count)
+{
+    dense_pair_f32_fn *dot = b->desc.kernels->dense_dot_f32;
+    float nearest = INFINITY;
+    uint32_t middle = 0, row = b->rows[0];
+
+    for (uint32_t node = 0; node < count; node++) {
+        const float *vector = hnsw_space_vector(&b->space, node);
+        float factor = factor_of(b, node);
+        float distance = dot(vector, vector, b->dim) * factor * factor -
+                         2 * factor * dot(vector, b->codes.mean, b->dim);
+        if (!(distance < nearest)) continue;
+        nearest = distance;
+        middle = node;
+    }
+    b->rows[0] = b->rows[middle];
+    b->rows[middle] = row;
+}
+
 /* The mean of some rows, as they are encoded. */
 static void begin_encoding(struct hnsw_build *b)
 {
     uint32_t count = b->row_count < MEAN_ROWS ? b->row_count : MEAN_ROWS;
 
     b->phase = HNSW_ENCODE;
-    if (!b->has_codes) return;
+    if (!b->codes.mean) return;
     memset(b->codes.mean, 0, b->dim * sizeof(float));
     for (uint32_t node = 0; node < count; node++) { /* the first ones are a sample */
-        float norm = norm_of(b, b->rows[node]);
-        float factor = !b->inverse ? 1 : norm > 0 ? 1 / norm : 0;
+        float factor = factor_of(b, node);
         const float *vector = hnsw_space_vector(&b->space, node);
         for (uint32_t i = 0; i < b->dim; i++) b->codes.mean[i] += vector[i] * factor;
     }
     for (uint32_t i = 0; i < b->dim; i++) b->codes.mean[i] /= (float)count;
+    if (b->shape.from_middle) begin_in_middle(b, count);
 }
 
 static int encode_piece(struct hnsw_build *b, uint32_t piece, struct error *err)

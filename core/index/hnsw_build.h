@@ -53,8 +53,15 @@ struct hnsw_pack {
     uint32_t block_count;
 };
 
+/* What a graph of another kind may want otherwise. */
+struct hnsw_shape {
+    float hiding;     /* of its space */
+    bool from_middle; /* node 0 is one of those nearest to the mean, not any */
+};
+
 struct hnsw_build {
     struct index_build_desc desc; /* its params and vectors are borrowed */
+    struct hnsw_shape shape;
     uint32_t m, ef, ef_search;
     uint32_t row_count, dim;
     enum hnsw_phase phase;
@@ -92,6 +99,10 @@ static inline uint32_t hnsw_degree_max(const struct hnsw_build *b, uint32_t leve
 {
     return level == 0 ? 2 * b->m : b->m;
 }
+
+/* hnsw_build.c: to be worked off by hnsw_build_ops; what a finished one holds may be read. */
+int hnsw_build_create(const struct index_build_desc *desc, const struct hnsw_shape *shape,
+                      struct index_build **out, struct error *err);
 
 /* hnsw_insert.c */
 /* How many pieces the insertion of a batch has. */

@@ -32,8 +32,9 @@ static bool is_hidden(const struct hnsw_space *s, const struct found_node *chose
     const float *vector = hnsw_space_vector(s, candidate->node);
 
     for (uint32_t i = 0; i < count; i++)
-        if (hnsw_space_distance(s, candidate->node, vector, chosen[i].node,
-                                hnsw_space_vector(s, chosen[i].node)) < candidate->distance)
+        if (s->hiding * hnsw_space_distance(s, candidate->node, vector, chosen[i].node,
+                                            hnsw_space_vector(s, chosen[i].node)) <
+            candidate->distance)
             return true;
     return false;
 }

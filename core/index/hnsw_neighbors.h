@@ -25,6 +25,7 @@ struct hnsw_space {
     dense_pair_f32_fn *pair;
     uint32_t dim;
     enum metric_value value;
+    float hiding; /* 1; more: what a neighbour hides must be so many times nearer to it */
 };
 
 static inline const float *hnsw_space_vector(const struct hnsw_space *s, uint32_t node)
@@ -45,8 +46,8 @@ static inline float hnsw_space_distance(const struct hnsw_space *s, uint32_t nod
 /* Sorts by distance, then number. */
 void hnsw_sort(struct found_node *nodes, uint32_t count);
 
-/* Of nodes, sorted, those that are neighbours in truth: none that is nearer to a chosen one than to
- * the node itself.  Where that leaves few, the nearest of the others fill half of the limit: it
+/* Of nodes, sorted, those that are neighbours in truth: none that is nearer to a chosen one, which
+ * hides it, than to the node itself.  Where that leaves few, the nearest of the others fill half of the limit: it
  * makes walks shorter by more than it costs (measured).  At most `limit`, sorted, to the front of
  * `nodes`; how many. */
 enum { HNSW_FILL_MAX = 128 };
