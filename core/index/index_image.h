@@ -13,6 +13,8 @@
 
 #include "base/error.h"
 
+struct vfs_file;
+
 /* Numbers of sections are the kind's own, from INDEX_SECTION_FIRST; they are in files
  * (docs/FORMAT.md) and never used for anything else.  At most INDEX_SECTIONS_MAX in an index.
  * Some mean the same in an index of any kind:
@@ -37,6 +39,11 @@ struct index_image {
     /* Bytes of a section that stays in the file, verified, into `out`.  Any thread. */
     int (*read_at)(const struct index_image *image, const struct index_section *section,
                    uint64_t offset, size_t bytes, void *out, struct error *err);
+    /* The file itself, for who keeps many reads of such a section in flight (os/read_queue.h): it
+     * begins at *out_offset.  What is read so nobody has verified.  The caller closes the file.
+     * NULL: there is none.  One at a time. */
+    int (*open_file)(const struct index_image *image, const struct index_section *section,
+                     struct vfs_file **out, uint64_t *out_offset, struct error *err);
 };
 
 /* NULL when there is none of this number. */

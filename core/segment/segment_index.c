@@ -168,6 +168,15 @@ static int read_at(const struct index_image *image, const struct index_section *
     return 0;
 }
 
+static int open_by_name(const struct index_image *image, const struct index_section *section,
+                        struct vfs_file **out, uint64_t *out_offset, struct error *err)
+{
+    const struct segment_index *s = owner_of(image);
+
+    *out_offset = find_section(s, section)->offset;
+    return vfs_open(s->desc.dir, part_file_name(s->file), VFS_READ | VFS_DIRECT, out, err);
+}
+
 static bool stays_in_file(const struct segment_index *s, uint32_t section)
 {
     return s->kind->file_sections >> (section - INDEX_SECTION_FIRST) & 1;
@@ -198,6 +207,7 @@ static int open_file(struct segment_index *s, struct error *err)
     }
     s->image.sections = s->sections;
     s->image.read_at = read_at;
+    s->image.open_file = open_by_name;
     s->stage = LOAD_COPY;
     return 0;
 }
