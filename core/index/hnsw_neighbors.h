@@ -47,9 +47,9 @@ static inline float hnsw_space_distance(const struct hnsw_space *s, uint32_t nod
 void hnsw_sort(struct found_node *nodes, uint32_t count);
 
 /* Of nodes, sorted, those that are neighbours in truth: none that is nearer to a chosen one, which
- * hides it, than to the node itself.  Where that leaves few, the nearest of the others fill half of the limit: it
- * makes walks shorter by more than it costs (measured).  At most `limit`, sorted, to the front of
- * `nodes`; how many. */
+ * hides it, than to the node itself.  Where that leaves few, the nearest of the others fill half of
+ * the limit: it makes walks shorter by more than it costs (measured).  At most `limit`, sorted, to
+ * the front of `nodes`; how many. */
 enum { HNSW_FILL_MAX = 128 };
 uint32_t hnsw_choose(const struct hnsw_space *s, struct found_node *nodes, uint32_t count,
                      uint32_t limit);
