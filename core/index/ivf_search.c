@@ -9,9 +9,11 @@
  * ENOUGH      A query goes on beyond nprobe lists while
  *             (1) it has found fewer rows than it wants; so it never comes back with fewer than
  *                 there are; or
- *             (2) the gate lets few rows through: then only lists with an open row count, and
- *                 nprobe is divided by the root of the share of open rows in them.  A gate that
- *                 does not come first is known by a sample; or
+ *             (2) there is a gate, and it has not seen its due of open rows: as many as the first
+ *                 nprobe lists have rows, times the root of the share that is open, in lists with
+ *                 an open row.  Where fewer of the rows that it has seen are open than of all, the
+ *                 nearest are shut, and the nearest open ones lie in many lists: the due is the
+ *                 larger for it.  A gate that does not come first is known by a sample; or
  *             (3) it looks for all rows within a distance, and one of the last lists had some.
  * PASSED OVER Without a gate, a list of which no row can be near enough, by its radius, counts as
  *             read.
@@ -37,7 +39,7 @@ enum {
     BLOCK_BYTES = 512 << 10,
     TOGETHER_ROWS = IVF_BLOCK_ROWS / IVF_QUERIES,
     OVERSAMPLE = 10, /* where nothing is said and codes know no bounds */
-    VAIN_SHARE = 4,  /* of nprobe, lists without a row before a walk within a distance ends */
+    VAIN_SHARE = 2,  /* of nprobe, lists without a row before a walk within a distance ends */
     TILE = 256,      /* centroids at a time */
 };
 
@@ -133,6 +135,7 @@ void ivf_begin(void *search, const struct index_search_desc *desc)
     s->pool_rows = has_bounds && !(desc->options.oversample > 0) ? 0 : l.pool_rows;
     uint32_t rows = BLOCK_BYTES / first->inner->row_bytes;
     s->block_rows = v->quantizer || rows > IVF_BLOCK_ROWS ? IVF_BLOCK_ROWS : rows < 1 ? 1 : rows;
+    s->open_share = desc->gate.shut_word ? ivf_open_share(s) : 1;
     s->group_most = l.group_most;
     s->group_first = 0;
     begin_group(s);
@@ -212,6 +215,13 @@ static void sort_visits(struct ivf_search *s)
         s->visit_order[s->list_ends[s->visits[i].at.list]++] = (uint32_t)i;
 }
 
+static void visit(struct ivf_search *s, size_t query, uint32_t list)
+{
+    struct ivf_walk *w = &s->walks[query];
+
+    if (w->visited++ < s->nprobe) w->first_rows += s->ivf->starts[list + 1] - s->ivf->starts[list];
+}
+
 static bool may_have_near(const struct ivf_search *s, size_t query, const struct ivf_near *at)
 {
     const struct index_query *q = ivf_query(s, query);
@@ -221,7 +231,7 @@ static bool may_have_near(const struct ivf_search *s, size_t query, const struct
 
 static void begin_list(struct ivf_search *s, uint32_t list)
 {
-    for (size_t i = 0; i < s->reader_count; i++) s->walks[s->readers[i].query].has_open = false;
+    s->asked = s->open_count = 0;
     s->place = s->ivf->starts[list];
     s->end = s->ivf->starts[list + 1];
 }
@@ -236,11 +246,21 @@ static bool next_together(struct ivf_search *s)
         const struct ivf_visit *v = &s->visits[s->visit_order[s->visit_at]];
         if (s->reader_count > 0 && v->at.list != s->readers[0].at.list) break;
         s->visit_at++;
-        s->walks[v->query].visited++;
+        visit(s, v->query, v->at.list);
         if (may_have_near(s, v->query, &v->at)) s->readers[s->reader_count++] = *v;
     }
     if (s->reader_count > 0) begin_list(s, s->readers[0].at.list);
     return s->reader_count > 0;
+}
+
+/* Of what it would see without a gate, the share of open rows that a query is to see (2). */
+static double open_due(const struct ivf_search *s, const struct ivf_walk *w)
+{
+    double due = sqrt((double)w->open / (double)w->useful);
+    double shut = s->open_share / sqrt((double)w->open / (double)w->seen);
+
+    if (due < shut) due = shut;
+    return due < 1 ? due : 1;
 }
 
 static bool wants_more(const struct ivf_search *s)
@@ -255,8 +275,7 @@ static bool wants_more(const struct ivf_search *s)
     if (q->distance_max < INFINITY && w->vain <= s->nprobe / VAIN_SHARE) return true;
     if (!s->desc.gate.shut_word) return false;
     if (w->open == 0) return true;
-    double reached = (double)w->useful * w->useful * (double)w->open;
-    return reached < (double)s->nprobe * s->nprobe * (double)w->seen;
+    return ivf_open_seen(s, w) < (double)w->first_rows * open_due(s, w);
 }
 
 /* The next list of the query that walks alone; false: it has enough. */
@@ -270,7 +289,7 @@ static bool next_alone(struct ivf_search *s)
             for (uint32_t i = 0; i < w->visited; i++) pop_nearest(s);
         }
         struct ivf_near nearest = pop_nearest(s);
-        w->visited++;
+        visit(s, s->query, nearest.list);
         w->vain = w->visited <= s->nprobe ? 0 : w->has_found ? 1 : w->vain + 1;
         w->has_found = false;
         if (!may_have_near(s, s->query, &nearest)) continue;

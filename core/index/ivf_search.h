@@ -28,9 +28,10 @@ struct ivf_visit {
 struct ivf_walk {
     uint32_t visited;    /* lists, those passed over too */
     uint32_t vain;       /* beyond nprobe, those since one that had a row within distance_max */
-    uint32_t useful;     /* of them, those with an open row */
-    uint64_t seen, open; /* rows that the gate was asked about, where some were open; and those */
-    bool has_open, has_found; /* in the list at work */
+    uint64_t first_rows; /* of the first nprobe lists */
+    /* Rows that the gate was asked about; of them those of lists where some were open; and those. */
+    uint64_t seen, useful, open;
+    bool has_found; /* in the list at work */
 };
 
 enum ivf_search_stage { IVF_PLAN, IVF_TOGETHER, IVF_ALONE, IVF_CONFIRM, IVF_NEXT_GROUP };
@@ -39,7 +40,8 @@ struct ivf_search {
     struct index_search_desc desc;
     const struct ivf *ivf;
     uint32_t nprobe, block_rows;
-    size_t pool_rows; /* candidates kept of a query until they are measured; 0: none are kept */
+    size_t pool_rows;  /* candidates kept of a query until they are measured; 0: none are kept */
+    double open_share; /* of all rows, as far as is known; with a gate */
     enum ivf_search_stage stage;
     /* The group of queries at work. */
     size_t group_most, group_first, group_count, query; /* query: of the group, whose turn it is */
@@ -57,6 +59,7 @@ struct ivf_search {
     struct ivf_visit readers[IVF_QUERIES];
     size_t reader_count;
     uint32_t place, end;
+    uint32_t asked, open_count; /* of its rows, as in ivf_walk */
     /* The block at work. */
     uint64_t open[IVF_BLOCK_ROWS / 64]; /* where the gate comes first */
     uint32_t places[IVF_BLOCK_ROWS];
@@ -85,6 +88,10 @@ static inline float ivf_limit(const struct index_query *q)
     return threshold < q->distance_max ? threshold : q->distance_max;
 }
 
+/* Which share of all rows the gate lets through, by a sample. */
+double ivf_open_share(const struct ivf_search *s);
+/* Open rows that a query has seen, by the sample that its blocks took. */
+double ivf_open_seen(const struct ivf_search *s, const struct ivf_walk *w);
 /* The next block of the list at work, for its readers. */
 int ivf_read_block(struct ivf_search *s, struct error *err);
 /* Measure what the query's pool holds. */
