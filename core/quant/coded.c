@@ -62,6 +62,7 @@ static struct coded *create(struct alloc *a, const struct simd_kernels *kernels,
 {
     uint32_t width = (uint32_t)align_up(dim, QUANT_CHUNK);
     uint32_t rounds = quant_rotate_span(width) == width ? ROUNDS_OF_POWER : ROUNDS;
+    if (frame == CODED_STILL) rounds = 0;
     size_t signs = (size_t)width / 64 * rounds * sizeof(uint64_t);
     size_t head = align_up(sizeof(struct coded), 64);
     size_t bytes = head + 3 * (size_t)width * sizeof(float) + signs;
@@ -103,7 +104,7 @@ static void complete(struct coded *q)
     struct rng r;
 
     q->center_norm = sqrtf(q->kernels->dense_dot_f32(q->center, q->center, q->width));
-    if (q->frame != CODED_TURNED) return;
+    if (!coded_is_turned(q)) return;
     rng_init(&r, q->seed);
     for (size_t i = 0; i < (size_t)q->width / 64 * q->round_count; i++) q->signs[i] = rng_u64(&r);
     memcpy(q->turned_center, q->center, q->width * sizeof *q->center);

@@ -9,12 +9,14 @@
  *                      halves, is the grid point that has about the smallest angle with it.
  *             scaled   component by component, between a low and a high value that were trained;
  *                      r ~ y = low + step * code.
+ *             still    turned, without the turn: the codes of components as they are.
  * ESTIMATES   Both estimate a distance as base + add + mul * <code, query>, with base of the query
  *             and the center, add and mul of the row.  In the turned frame r ~ G * o, with G such
  *             that the rest e = r - G * o is at a right angle to r; in the scaled frame <r, e> is
  *             known and taken off.  So for a query q what is wrong is <q - c, e> = <q - x, e>: it
  *             has mean 0 where e points anywhere, as it does after a random rotation, and becomes
- *             small with the distance that is estimated.
+ *             small with the distance that is estimated.  Without one that is hoped for: vectors of
+ *             which few components matter may be farther off than bounds say.
  * BOUNDS      <q - x, e> is about normal, with the deviation |q - x| * |e| / sqrt(n).  A bound is
  *             CODED_SIGMAS of it, and what the query's own rounding may do: one row in 700 is
  *             nearer than its estimate less its bound.
@@ -35,7 +37,7 @@
 #define CODED_SIGMAS 3.0f
 enum { CODED_DIM_MAX = 8192, CODED_SIGNS_MAX = CODED_DIM_MAX / 64 * 4 };
 
-enum coded_frame { CODED_TURNED, CODED_SCALED };
+enum coded_frame { CODED_TURNED, CODED_SCALED, CODED_STILL = 3 }; /* in files */
 
 struct coded {
     struct quantizer base; /* first */
@@ -77,6 +79,12 @@ static inline size_t coded_code_bytes(const struct coded *q)
 static inline const struct coded *coded_of(const struct quantizer *q)
 {
     return (const struct coded *)q;
+}
+
+/* Are codes those of a residual's direction, turned or still? */
+static inline bool coded_is_turned(const struct coded *q)
+{
+    return q->frame != CODED_SCALED;
 }
 
 /* Number and frame are the vtab's affair. */

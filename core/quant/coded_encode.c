@@ -102,7 +102,7 @@ static struct code_tail tail_of(const struct coded *q, const struct fit *f)
 
 static bool is_of_signs(const struct coded *q)
 {
-    return q->bits == 1 && q->frame == CODED_TURNED;
+    return q->bits == 1 && coded_is_turned(q);
 }
 
 /* From the product of grid and residual, the grid's squared length, its product with the center. */
@@ -174,7 +174,7 @@ static struct code_tail encode_one(const struct coded *q, struct workspace *w, c
                                    size_t place)
 {
     if (is_of_signs(q)) return encode_signs(q, w, turned, place);
-    return q->frame == CODED_TURNED ? encode_grid(q, w, turned) : encode_scaled(q, w, turned);
+    return coded_is_turned(q) ? encode_grid(q, w, turned) : encode_scaled(q, w, turned);
 }
 
 /* The vector in the frame, NaN where it cannot be told of. */
@@ -185,7 +185,7 @@ static void turn(const struct coded *q, const float *vector, float norm, float *
         return;
     }
     coded_widen(q, vector, coded_factor(q, norm), out);
-    if (q->frame == CODED_TURNED) q->kernels->quant_rotate(out, q->width, q->signs, q->round_count);
+    if (coded_is_turned(q)) q->kernels->quant_rotate(out, q->width, q->signs, q->round_count);
 }
 
 /* Codes to the layout of quant_kernels.h. */
@@ -240,7 +240,7 @@ void coded_encode(const struct quantizer *base, const float *vectors, const floa
     const struct coded *q = coded_of(base);
     struct workspace w;
 
-    if (q->frame == CODED_TURNED) memcpy(w.center, q->turned_center, q->width * sizeof *w.center);
+    if (coded_is_turned(q)) memcpy(w.center, q->turned_center, q->width * sizeof *w.center);
     for (uint32_t i = 0; i < row_count; i++, codes += stride) {
         turn(q, vectors + (size_t)i * base->dim, norms[i], w.residual);
         struct code_tail tail = encode_one(q, &w, w.residual, 0);
@@ -387,7 +387,7 @@ void coded_pack_turned(const struct quantizer *base, const float *center,
     struct workspace w;
     float norm = q->center_norm;
 
-    if (q->frame == CODED_TURNED) {
+    if (coded_is_turned(q)) {
         if (center) memcpy(w.center, center, q->width * sizeof *center);
         else memset(w.center, 0, q->width * sizeof *w.center);
         norm = sqrtf(dot_of(q, w.center, w.center));

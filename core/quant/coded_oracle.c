@@ -243,8 +243,8 @@ static void coded_score_block(struct oracle *base, const uint8_t *block, float c
     int32_t sums[BLOCK_CODES];
 
     memcpy(&head, block, sizeof head);
-    if (o->q->frame == CODED_TURNED) read_center(o, &head, center_distance, &r);
-    if (o->q->frame == CODED_TURNED && o->q->bits == 1) {
+    if (coded_is_turned(o->q)) read_center(o, &head, center_distance, &r);
+    if (coded_is_turned(o->q) && o->q->bits == 1) {
         if (!o->has_tables) make_tables(o);
         r.step = o->table_step;
         r.shift = o->table_shift;
@@ -301,14 +301,13 @@ static void begin_query(struct coded_oracle *o, const float *vector, int8_t *dig
     else memset(o->turned, 0, q->width * sizeof *o->turned);
     o->square = o->kernels->dense_dot_f32(o->turned, o->turned, q->width);
     read_rows(o, o->turned);
-    if (q->frame == CODED_TURNED)
-        o->kernels->quant_rotate(o->turned, q->width, q->signs, q->round_count);
+    if (coded_is_turned(q)) o->kernels->quant_rotate(o->turned, q->width, q->signs, q->round_count);
     else scale_query(o, o->turned);
     float step =
         digits_make(&o->digits, digits, o->turned, q->width, quant_digits_max(q->width), &sum);
     o->rows.step = step;
     o->rows.rounding = CODED_SIGMAS * most * step * sqrtf((float)q->width) / 6;
-    if (q->frame == CODED_TURNED) o->rows.shift = -0.5f * most * (float)sum * step;
+    if (coded_is_turned(q)) o->rows.shift = -0.5f * most * (float)sum * step;
 }
 
 size_t coded_oracle_bytes(uint32_t dim)

@@ -8,7 +8,8 @@
 
 #define QUANTIZER_KINDS(_)                                                                         \
     _(RAW, raw)                                                                                    \
-    _(SHADOWED, shadowed) _(SQ8, sq8) _(RABITQ, rabitq) _(POLARVEC, polarvec) _(SQ4, sq4)
+    _(SHADOWED, shadowed)                                                                          \
+    _(SQ8, sq8) _(RABITQ, rabitq) _(POLARVEC, polarvec) _(SQ4, sq4) _(SIGN, sign)
 
 enum quantizer_kind {
 #define QUANTIZER_NUMBER(KIND, name) QUANTIZER_##KIND,

@@ -258,6 +258,7 @@ return {
          "rows in 8-bit codes beside the rows themselves, each with how far off they are",
       ["shadowed.c"] =
          "exact distances, and bounds of them out of a shadow: a quarter of the memory",
+      ["sign.c"] = "sign bits: one bit a component, not rotated",
       ["sq.c"] = "scalar quantizers, SQ8 and SQ4",
       ["vector_source.h"] = "where an oracle finds the full vectors: runs of rows in memory",
    },

@@ -16,6 +16,7 @@ MODES = [
     ("FLAT-COS-SQ8", {}, "Flat"),
     ("FLAT-L2-RABITQ", {}, "Flat"),
     ("FLAT-IP-POLARVEC4", {}, "Flat"),
+    ("FLAT-COS-SIGN", {}, "Flat"),
 ]
 
 

@@ -15,7 +15,7 @@ enum { ORACLE_ROOM = 32768, STRIDE_MAX = DIM_MAX + 64 };
 static const struct quantizer_spec specs[] = {
     {QUANTIZER_SQ8, 0},    {QUANTIZER_SQ4, 0},      {QUANTIZER_RABITQ, 0}, {QUANTIZER_RABITQ, 2},
     {QUANTIZER_RABITQ, 3}, {QUANTIZER_RABITQ, 5},   {QUANTIZER_RABITQ, 6}, {QUANTIZER_RABITQ, 7},
-    {QUANTIZER_RABITQ, 8}, {QUANTIZER_POLARVEC, 0},
+    {QUANTIZER_RABITQ, 8}, {QUANTIZER_POLARVEC, 0}, {QUANTIZER_SIGN, 0},
 };
 enum { SPEC_COUNT = sizeof specs / sizeof *specs };
 static const enum metric metrics[] = {METRIC_IP, METRIC_L2, METRIC_COSINE};
