@@ -97,7 +97,7 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
         .shadows = e->shadows,
         .cancel = &c->db->is_closing,
         .host_cancel = d->cancel,
-        .options = {d->effort, d->oversample},
+        .options = {.effort = d->effort, .oversample = d->oversample},
         .is_exact = d->flags & LYNSE_EXACT,
     };
 

@@ -43,6 +43,13 @@ enum {
 static uint32_t effort_of(const struct hnsw *h, const struct index_options *options, size_t k)
 {
     uint32_t ef = options->effort ? options->effort : h->ef_search;
+    if (options->is_range) return ef;
+    return ef >= k ? ef : k < HNSW_POOL_MAX ? (uint32_t)k : HNSW_POOL_MAX;
+}
+
+/* Open nodes that a query keeps at the most: of a range those that are within it, too. */
+static uint32_t most_of(uint32_t ef, size_t k)
+{
     return ef >= k ? ef : k < HNSW_POOL_MAX ? (uint32_t)k : HNSW_POOL_MAX;
 }
 
@@ -58,10 +65,10 @@ static uint32_t expected_of(const struct hnsw *h, uint32_t ef)
     return expected < h->head->row_count ? (uint32_t)expected : h->head->row_count;
 }
 
-static size_t lane_bytes(const struct hnsw *h, uint32_t ef)
+static size_t lane_bytes(const struct hnsw *h, uint32_t ef, size_t k)
 {
     return align_up(sizeof(struct hnsw_lane), ALIGN_VECTOR) +
-           2 * align_up((pool_of(ef) + 1) * sizeof(struct found_node), ALIGN_VECTOR) +
+           2 * align_up((pool_of(most_of(ef, k)) + 1) * sizeof(struct found_node), ALIGN_VECTOR) +
            align_up(visited_bytes(h->head->row_count, expected_of(h, ef)), ALIGN_VECTOR);
 }
 
@@ -75,7 +82,7 @@ size_t hnsw_search_bytes(const struct index *index, const struct index_options *
 {
     const struct hnsw *h = (const struct hnsw *)index;
     return align_up(sizeof(struct hnsw_search), ALIGN_VECTOR) +
-           lanes_for(query_count) * lane_bytes(h, effort_of(h, options, k));
+           lanes_for(query_count) * lane_bytes(h, effort_of(h, options, k), k);
 }
 
 static bool is_mostly_shut(const struct hnsw_search *s)
@@ -108,13 +115,15 @@ void hnsw_begin(void *search, const struct index_search_desc *desc)
     uint8_t *at = (uint8_t *)search + align_up(sizeof *s, ALIGN_VECTOR);
     s->lanes = (struct hnsw_lane *)(void *)at;
     size_t lanes = s->lane_count * align_up(sizeof(struct hnsw_lane), ALIGN_VECTOR);
-    size_t pool = align_up((pool_of(s->ef) + 1) * sizeof(struct found_node), ALIGN_VECTOR);
+    s->most = most_of(s->ef, desc->queries[0].best->capacity);
+    uint32_t capacity = pool_of(s->most);
+    size_t pool = align_up((capacity + 1) * sizeof(struct found_node), ALIGN_VECTOR);
     uint32_t expected = expected_of(h, s->ef);
     at += lanes;
     for (uint32_t i = 0; i < s->lane_count; i++) {
         s->lanes[i].stage = HNSW_IDLE;
-        candidates_init(&s->lanes[i].found, at, pool_of(s->ef));
-        candidates_init(&s->lanes[i].measured, at + pool, pool_of(s->ef));
+        candidates_init(&s->lanes[i].found, at, capacity);
+        candidates_init(&s->lanes[i].measured, at + pool, capacity);
         visited_init(&s->lanes[i].visited, at + 2 * pool, h->head->row_count, expected);
         at += 2 * pool + align_up(visited_bytes(h->head->row_count, expected), ALIGN_VECTOR);
     }
@@ -132,7 +141,7 @@ static bool is_wanted(const struct hnsw_lane *lane, float distance)
 {
     const struct candidates *c = &lane->found;
     return c->open_count < lane->ef || distance < c->items[c->count - 1].distance ||
-           distance <= lane->range;
+           (distance <= lane->range && c->open_count < lane->most);
 }
 
 /* false: there is no room. */
@@ -146,7 +155,9 @@ static bool keep(struct hnsw_lane *lane, float distance, uint32_t node)
         const struct found_node *last = &c->items[c->count - 1];
         bool is_spare =
             c->open_count > lane->ef || (c->open_count == lane->ef && last->node & CANDIDATE_SHUT);
-        if (!is_spare || last->distance <= lane->range) break;
+        bool is_full = c->open_count > lane->most ||
+                       (c->open_count == lane->most && last->node & CANDIDATE_SHUT);
+        if (!is_spare || (last->distance <= lane->range && !is_full)) break;
         candidates_drop_last(c);
     }
     return c->count <= c->capacity;
@@ -202,6 +213,7 @@ static int begin_query(struct hnsw_search *s, struct hnsw_lane *lane, struct err
     lane->query = query;
     lane->oracle = (const struct hnsw_oracle *)query->oracle;
     lane->ef = s->ef;
+    lane->most = s->most;
     lane->range = query->distance_max < INFINITY ? query->distance_max : -INFINITY;
     lane->way = s->desc.gate.shut_word ? HNSW_THROUGH : HNSW_PLAIN;
     lane->fresh_count = 0;

@@ -51,6 +51,7 @@ struct hnsw_lane {
     enum hnsw_way way;
     uint32_t ef;        /* open nodes that it keeps at least */
     float range;        /* what is nearer it keeps besides; -inf: nothing */
+    uint32_t most;      /* open nodes, in all */
     uint32_t level;     /* at which it is, and */
     uint32_t node;      /* the node at hand */
     float distance;     /* DESCEND: of the node */
@@ -69,7 +70,7 @@ struct hnsw_search {
     struct hnsw_lane *lanes;
     uint32_t lane_count, turn; /* whose turn it is */
     size_t next_query;
-    uint32_t ef;
+    uint32_t ef, most; /* as of a lane */
     /* What is known of the gate, once it was looked at. */
     bool is_surveyed;
     uint64_t open_estimate; /* rows */

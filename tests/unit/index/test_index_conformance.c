@@ -268,7 +268,10 @@ static void ranges_are_filled(struct fixture *f)
             shut_all_but(f, 0.5, SCATTERED);
             search.gate = (struct index_gate){built_shut_word, f->shut, true};
         }
-        expect(f, compare(f, &search), floors_of(f)->ranged, "range of rank", (double)rank);
+        for (int is_range = 0; is_range < 2; is_range++) {
+            search.options.is_range = is_range != 0;
+            expect(f, compare(f, &search), floors_of(f)->ranged, "range of rank", (double)rank);
+        }
     }
 }
 

@@ -82,15 +82,15 @@ static void what_an_index_is_asked_for_has_limits(void **state)
     (void)state;
     struct error err = {0};
     struct search_request r = good_request();
-    r.options = (struct index_options){INDEX_EFFORT_MAX, 1000};
+    r.options = (struct index_options){.effort = INDEX_EFFORT_MAX, .oversample = 1000};
     assert_int_equal(try_search(&r, METRIC_IP, &err), LYNSE_OK);
-    r.options = (struct index_options){1, 1};
+    r.options = (struct index_options){.effort = 1, .oversample = 1};
     assert_int_equal(try_search(&r, METRIC_IP, &err), LYNSE_OK);
-    r.options = (struct index_options){INDEX_EFFORT_MAX + 1, 0};
+    r.options = (struct index_options){.effort = INDEX_EFFORT_MAX + 1};
     expect_refusal(&r, LYNSE_LIMIT, "effort is 1048577", "1 to 1048576");
     const float bad[] = {NAN, INFINITY, -1, 0.5f, 1000.5f};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        r.options = (struct index_options){0, bad[i]};
+        r.options = (struct index_options){.oversample = bad[i]};
         expect_refusal(&r, LYNSE_LIMIT, "oversample", "1 to 1000");
     }
 }
