@@ -555,7 +555,8 @@ struct lynse_search_desc {
     size_t query_count;        /* 0: 1; at most 10,000 */
     uint32_t k;                /* 0: 10; at most 100,000 */
     uint32_t flags;            /* enum lynse_read_flags, enum lynse_search_flags */
-    float threshold;           /* with LYNSE_RANGE: hits at or nearer than this score */
+    float threshold;           /* with LYNSE_RANGE: hits at or nearer than this score, of which an
+                                  index may miss some */
     uint32_t max_results;      /* with LYNSE_RANGE; 0: 1,000; at most 100,000 */
     const char *where;         /* only records for which it is true (docs/WHERE.md); NULL: all */
     uint64_t timeout_us;       /* 0: 30 s; at most 600 s */

@@ -7,6 +7,7 @@
  *             an index saves little, they are measured one by one; otherwise the part's index is
  *             walked, with a gate.  A query whose list is not full after that, though rows of the
  *             part were left, looks at all of them: an index may miss rows, but never the number.
+ *             Of a range any number may be within it, and what the index has found is the answer.
  * LAYOUT      One block: targets, oracles (what the index walks by, and what measures), the bits
  *             of the rows, the index's search object or flat's, whichever is larger.
  * INVARIANTS  (1) A row is pushed once: what a part's index has found is taken back before the part
@@ -50,6 +51,7 @@ static double effort_of(const struct segment_index *index, const struct index_op
 
     if (options->effort == 0 && kind->effort_param >= 0)
         effort = segment_index_plan(index)->params.values[kind->effort_param];
+    if (options->is_range) return effort > 1 ? effort : 1;
     return effort > (double)k ? effort : (double)k;
 }
 
@@ -200,7 +202,8 @@ static void begin_search(struct indexed_scan *s, bool is_scanned, size_t query_f
 static void choose(struct indexed_scan *s)
 {
     uint32_t row_count = part_of(s)->row_count;
-    bool is_scanned = s->open_count <= larger(SCANNED_ROWS, s->desc.k * SCANNED_ROWS_OF_K);
+    size_t k = s->desc.options.is_range ? 1 : s->desc.k;
+    bool is_scanned = s->open_count <= larger(SCANNED_ROWS, k * SCANNED_ROWS_OF_K);
 
     s->gate.comes_first = row_count - s->open_count > row_count / SHUT_SHARE;
     begin_search(s, is_scanned, 0, s->desc.scan.query_count);
@@ -285,6 +288,7 @@ static bool search_again(struct indexed_scan *s)
 {
     const struct exact_desc *d = &s->desc.scan;
 
+    if (s->desc.options.is_range) return false; /* nobody knows how many are within it */
     for (; s->query < d->query_count; s->query++) {
         struct topk *best = &d->best[s->query];
         if (best->count >= best->capacity || found_count(best, s->part) >= s->open_count) continue;

@@ -261,6 +261,7 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
     s->method.index = index_find(INDEX_FLAT);
     s->method.quantizer = quantizer_find(s->shadows ? QUANTIZER_SHADOWED : QUANTIZER_RAW);
     s->distance_max = distance_max(s);
+    s->options.is_range = s->distance_max < INFINITY;
 }
 
 int search_create(struct alloc *a, struct view *take_view, const struct search_request *r,
@@ -293,7 +294,7 @@ int search_create(struct alloc *a, struct view *take_view, const struct search_r
     init_search(s, a, v, r, clock, metric);
     s->indexed.list =
         (const struct segment_index **)(void *)((uint8_t *)s + head_bytes + query_bytes);
-    if (metric && !r->is_range && !r->is_exact && !r->score) indexed_parts_find(&s->indexed, v);
+    if (metric && !r->is_exact && !r->score) indexed_parts_find(&s->indexed, v);
     s->row_count = exact_row_count(v, s->indexed.count > 0 ? s->indexed.list : NULL);
     if (r->where.data && filter_parse(a, r->where, &s->filter, err) != 0) goto out;
     if (s->list_capacity > 0) {

@@ -5,8 +5,9 @@
  * game's frame budget, a cursor and the search pool.  A large scan can be split: each slice is
  * advanced by one thread at a time, different slices by different threads at once; finish merges.
  * Scores are those of the one-pair kernel; ties are ordered by id; deleted rows never appear (P7).
- * Parts whose index is loaded when a top-k search is made are looked up in it, unless the search is
- * exact or has a score hook; such a search may miss rows, but never the number that there are.
+ * Parts whose index is loaded when a search is made are looked up in it, unless the search is exact
+ * or has a score hook; such a search may miss rows: of the k nearest never the number that there
+ * are, of a range some of those that are within it.
  */
 #ifndef QUERY_SEARCH_H
 #define QUERY_SEARCH_H

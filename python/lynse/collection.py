@@ -628,6 +628,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         threshold: float,
         max_results: int = 1000,
         *,
+        where: str | None = None,
         hooks: bool = True,
         timeout: float | None = None,
         nprobe: int | None = None,
@@ -636,16 +637,20 @@ class Collection(HookMethods, PlannedCollectionMethods):
         oversample: float | None = None,
         exact: bool = False,
     ) -> ResultView:
-        """All records at or nearer than `threshold`, nearest first, `max_results` at most.
+        """Records at or nearer than `threshold`, nearest first, `max_results` at most.
+
+        Through an index some that lie farther out may be missed; `exact` finds all of them.
 
         threshold    a number.  IP: score >= threshold; L2 and cosine: distance <= threshold
         max_results  0..100,000
+        where        a filter on the fields, as of :meth:`search`
         hooks        False: without those that :meth:`set_hook` has installed; what a score hook
                      gives is what `threshold` is compared with
         timeout      seconds, 600 at the most and without
         nprobe, ef, beam, oversample, exact
                      as of :meth:`search`
         """
+        ranking = ranking_of(where, None, None, None, None, hooks)
         deadline = deadline_of(timeout)
         query = check_vector(vector)
         limit = check_count(max_results, "max_results")
@@ -655,9 +660,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
             return _search_view(
                 Hits(np.empty(0, np.int64), np.empty(0, np.float32), None, None, "ip"), 0
             )
-        found = self._backend.search_range(
-            query, nearest, limit, effort, deadline, hooks=bool(hooks)
-        )
+        found = self._backend.search_range(query, nearest, limit, ranking, effort, deadline)
         return _search_view(found, limit)
 
     # ---- Reading ----

@@ -350,13 +350,15 @@ class LocalCollection:
         query: FloatArray,
         threshold: float,
         max_results: int,
+        ranking: Ranking,
         effort: Effort,
         deadline: float | None,
-        *,
-        hooks: bool,
     ) -> Hits:
-        flags = lib.LYNSE_RANGE | (0 if hooks else lib.LYNSE_NO_HOOKS)
+        flags = lib.LYNSE_RANGE | (0 if ranking.hooks else lib.LYNSE_NO_HOOKS)
         desc, keep = self._new_search(query, flags, effort, deadline)
+        if ranking.where is not None:
+            where = ffi.from_buffer(c_text(ranking.where, "where") + b"\0")
+            desc.where = where
         desc.threshold = threshold
         desc.max_results = max_results
         found = self._run(desc, with_fields=False, with_vectors=False)

@@ -269,11 +269,12 @@ class RemoteCollection:
         query: FloatArray,
         threshold: float,
         max_results: int,
+        ranking: Ranking,
         effort: Effort,
         deadline: float | None,
-        *,
-        hooks: bool,
     ) -> Hits:
+        if ranking.where is not None:
+            c_text(ranking.where, "where")
         return self._read(
             "search_range",
             _answers.hits("result", 1, with_fields=False, with_vectors=False),
@@ -281,7 +282,8 @@ class RemoteCollection:
             vector=_wire.vector_value(query),
             threshold=max(-LARGEST, min(LARGEST, threshold)),
             max_results=max_results,
-            no_hooks=not hooks,
+            where=ranking.where,
+            no_hooks=not ranking.hooks,
             **_effort_params(effort),
             raw=True,
         )[0]

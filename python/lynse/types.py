@@ -190,10 +190,9 @@ class CollectionBackend(Protocol):
         query: FloatArray,
         threshold: float,
         max_results: int,
+        ranking: Ranking,
         effort: Effort,
         deadline: float | None,
-        *,
-        hooks: bool,
     ) -> Hits: ...
     def get(self, ids: IdBatch, *, with_fields: bool, with_vectors: bool) -> Hits: ...
     def query(self, where: str, *, with_fields: bool, with_vectors: bool) -> Hits: ...

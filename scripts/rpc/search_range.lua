@@ -3,7 +3,7 @@ local args = require "lynse.args"
 local shapes = require "lynse.shapes"
 
 return {
-   summary = "All records at or nearer than a score, nearest first.",
+   summary = "Records at or nearer than a score, nearest first; through an index most of them.",
    arguments = args.of_read {
       args.vector("vector", "The query.", { required = true }),
       args.number("threshold", "The score.", { required = true }),

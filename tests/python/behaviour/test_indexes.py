@@ -97,6 +97,12 @@ def test_a_range_is_what_lies_in_it(filled, mode):
     assert len(exact) >= 40
     assert set(found.ids.tolist()) <= set(exact.ids.tolist())
     assert len(found) >= 0.95 * len(exact)
+    exact = collection.search_range(rows[5], limit, where="half = 0", exact=True)
+    found = collection.search_range(rows[5], limit, where="half = 0", ef=400)
+    assert 0 < len(exact) < 40
+    assert set(found.ids.tolist()) <= set(exact.ids.tolist())
+    assert len(found) >= 0.9 * len(exact)
+    assert max(found.ids) < COUNT // 2
 
 
 def test_a_sound_collection_is_told_what_its_indexes_find(filled):
