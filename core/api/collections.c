@@ -181,9 +181,6 @@ static int check_creation(const struct lynse *db, const struct lynse_collection_
     if (d.storage && !storage_type_is_known(d.storage))
         return error_set(err, LYNSE_INVALID, "storage: %u, allowed are 0 to %d", d.storage,
                          STORAGE_TYPE_MAX);
-    if (d.storage && !storage_type_is_supported(d.storage))
-        return error_set(err, LYNSE_UNSUPPORTED, "storage: %s is not there yet",
-                         storage_type_name(d.storage));
     if (collection_description_check(d.description, err) != 0) return -1;
     out->asked = d;
     out->options = (struct collection_options){

@@ -2,8 +2,7 @@
 /* vector_types.h — what a vector field may hold, by the numbers of files (FORMAT.md section 5).
  *
  * The numbers run from 1 without gaps and are never changed or used again.  All that the format
- * knows is here; what this version cannot read is UNSUPPORTED where it is met: so far SPARSE
- * and BIT.
+ * knows is here; what this version cannot read is UNSUPPORTED where it is met: so far SPARSE.
  */
 #ifndef CODEC_VECTOR_TYPES_H
 #define CODEC_VECTOR_TYPES_H
@@ -43,12 +42,6 @@ static inline bool vector_kind_is_known(unsigned kind)
 static inline bool storage_type_is_known(unsigned type)
 {
     return type >= 1 && type <= STORAGE_TYPE_MAX;
-}
-
-/* Can this version keep vectors so? */
-static inline bool storage_type_is_supported(unsigned type)
-{
-    return storage_type_is_known(type) && type != STORAGE_BIT;
 }
 
 /* "f16"; static. */

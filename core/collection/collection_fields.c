@@ -10,7 +10,6 @@
 static const char *check_support(const struct manifest_field *f)
 {
     if (f->kind != VECTOR_DENSE) return "is not of dense vectors";
-    if (!storage_type_is_supported(f->storage)) return "is stored as bits";
     return NULL;
 }
 

@@ -33,7 +33,7 @@
     _(BF16, 3, "bf16")                                                                             \
     _(I8, 4, "i8")                                                                                 \
     _(U8, 5, "u8")                                                                                 \
-    _(BIT, 6, "bit") /* so far a number of files alone */
+    _(BIT, 6, "bit") /* above one half or not */
 
 /* How near two vectors are.  The scores: IP the dot product, L2 the squared Euclidean distance,
  * COSINE 1 - cos of the angle; docs/DISTANCES.md has all of them.

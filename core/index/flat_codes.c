@@ -224,7 +224,7 @@ static void codes_nominate(struct oracle *base, uint32_t row, uint32_t row_count
 
 size_t flat_codes_oracle_bytes(const struct index *index, uint32_t dim)
 {
-    return align_up(sizeof(struct nominating_oracle), ALIGN_VECTOR) +
+    return align_up(sizeof(struct nominating_oracle) + raw_scratch_bytes(dim), ALIGN_VECTOR) +
            flat_codes_of(index)->quantizer->vtab->oracle_bytes(dim);
 }
 
@@ -255,10 +255,11 @@ struct oracle *flat_codes_oracle_init(const struct index *index, void *memory,
     struct oracle_desc coded = *desc;
 
     o->codes = f;
-    raw_oracle_begin(&o->raw, desc);
+    raw_oracle_begin(&o->raw, desc, o + 1);
     o->raw.base.ops = &ops;
     o->center_distance = measure_center(o, desc, v->center(f->quantizer));
     coded.quantizer = f->quantizer;
-    o->coded = v->oracle_init((uint8_t *)memory + align_up(sizeof *o, ALIGN_VECTOR), &coded);
+    size_t own_bytes = align_up(sizeof *o + raw_scratch_bytes(desc->vectors->dim), ALIGN_VECTOR);
+    o->coded = v->oracle_init((uint8_t *)memory + own_bytes, &coded);
     return &o->raw.base;
 }

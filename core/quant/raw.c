@@ -4,7 +4,9 @@
  * WHAT        A distance is the value of the one-pair kernel (kernels.h (1)), made
  *             smaller-is-nearer; for a cosine it goes through metrics.h's one formula.  Of rows
  *             that are narrower than floats it is that of the floats that they mean, by kernels
- *             over such rows where there are any, else row by row.
+ *             over such rows where there are any, else row by row.  Of rows of bits, under a metric
+ *             that counts bits, those that differ are counted, eight words at a time; how many a
+ *             row has, its norm says.
  * INVARIANTS  (1) Scan, block and gather give the same bits, so what a scan says is the score that
  *                 is returned, and needs no second look (P7).
  * THREADS     As oracle.h says: the oracle is its user's.
@@ -15,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "quant/bit_rows.h"
 #include "quant/narrow_rows.h"
 #include "quant/raw.h"
 
@@ -22,6 +25,7 @@ enum {
     LINE_BYTES = 64, /* of a cache line */
     LINE_FLOATS = LINE_BYTES / sizeof(float),
     GATHER_ROWS = 32, /* rows whose places are looked up, and prefetched, before their distances */
+    COUNTED_ROWS = 256, /* rows whose counts are on the stack */
 };
 
 static struct raw_oracle *raw_of(struct oracle *o)
@@ -53,14 +57,36 @@ static void turn_values(const struct raw_oracle *o, float *values, const float *
     UNREACHABLE();
 }
 
-static float value_of(const struct raw_oracle *o, const void *row)
+static float value_of(const struct raw_oracle *o, const void *row, float norm)
 {
     uint32_t dim = o->vectors->dim;
-    if (!o->narrow) return o->kernels.pair(o->query, (const float *)row, dim);
+    if (!o->is_narrow) return o->kernels.pair(o->query, (const float *)row, dim);
     if (o->forms.pair) return o->forms.pair(o->query, row, dim);
-    CHECK(o->wide);
-    o->narrow->widen(row, dim, o->wide);
+    if (o->differing)
+        return bit_rows_distance(
+            o->metric, o->differing->pair(o->bits, (const uint64_t *)row, bits_word_count(dim)),
+            o->bit_count + bit_row_count(norm));
+    storage_widen(kernels_active(), o->vectors->storage, row, 1, dim, o->wide);
     return o->kernels.pair(o->query, o->wide, dim);
+}
+
+/* Counts of bits first, then what the metric makes of them. */
+static void scan_bits(const struct raw_oracle *o, const struct row_run *run, float *out)
+{
+    size_t word_count = bits_word_count(o->vectors->dim);
+    uint32_t differing[COUNTED_ROWS];
+
+    for (uint32_t at = 0; at < run->row_count; at += COUNTED_ROWS) {
+        uint32_t left = run->row_count - at, count = left < COUNTED_ROWS ? left : COUNTED_ROWS;
+        o->differing->many(o->bits, (const uint64_t *)run->rows + at * word_count, word_count,
+                           count, word_count, differing);
+        if (o->metric == METRIC_HAMMING)
+            for (uint32_t i = 0; i < count; i++) out[at + i] = (float)differing[i];
+        else
+            for (uint32_t i = 0; i < count; i++)
+                out[at + i] = bit_rows_distance(o->metric, differing[i],
+                                                o->bit_count + bit_row_count(run->norms[at + i]));
+    }
 }
 
 static void scan_run(const struct raw_oracle *o, const struct row_run *run, float *out)
@@ -68,12 +94,13 @@ static void scan_run(const struct raw_oracle *o, const struct row_run *run, floa
     size_t row_bytes = o->base.row_bytes;
     uint32_t dim = o->vectors->dim;
 
-    if (!o->narrow)
+    if (!o->is_narrow)
         o->kernels.many(o->query, (const float *)run->rows, row_bytes, run->row_count, dim, out);
     else if (o->forms.many) o->forms.many(o->query, run->rows, row_bytes, run->row_count, dim, out);
+    else if (o->differing) scan_bits(o, run, out);
     else
         for (uint32_t i = 0; i < run->row_count; i++)
-            out[i] = value_of(o, (const char *)run->rows + i * row_bytes);
+            out[i] = value_of(o, (const char *)run->rows + i * row_bytes, run->norms[i]);
 }
 
 int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float *out, struct error *err)
@@ -111,7 +138,7 @@ int raw_scan_block(struct oracle *const *oracles, size_t count, uint32_t row, ui
     while (row_count > 0) {
         struct row_run run;
         if (vector_source_rows(vectors, row, row_count, &run, err) != 0) return -1;
-        if (!first->narrow)
+        if (!first->is_narrow)
             first->kernels.block(queries, count, (const float *)run.rows, first->base.row_bytes,
                                  run.row_count, vectors->dim, place);
         else if (first->forms.block)
@@ -148,7 +175,7 @@ int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_coun
             __builtin_prefetch(vectors[i]);
             if (o->base.row_bytes > LINE_BYTES) __builtin_prefetch(vectors[i] + LINE_BYTES);
         }
-        for (size_t i = 0; i < count; i++) out[i] = value_of(o, vectors[i]);
+        for (size_t i = 0; i < count; i++) out[i] = value_of(o, vectors[i], norms[i]);
         turn_values(o, out, norms, count);
         row_index += count;
         index_count -= count;
@@ -159,7 +186,7 @@ int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_coun
 
 static size_t raw_oracle_bytes(uint32_t dim)
 {
-    return align_up(sizeof(struct raw_oracle) + dim * sizeof(float), ALIGN_VECTOR);
+    return align_up(sizeof(struct raw_oracle) + raw_scratch_bytes(dim), ALIGN_VECTOR);
 }
 
 /* The narrow kernels that give what `pair` gives of the wide rows; none: there are none. */
@@ -171,7 +198,7 @@ static struct narrow_forms forms_of(const struct narrow_kernels *narrow, dense_p
     return (struct narrow_forms){0};
 }
 
-void raw_oracle_begin(struct raw_oracle *o, const struct oracle_desc *desc)
+void raw_oracle_begin(struct raw_oracle *o, const struct oracle_desc *desc, void *scratch)
 {
     static const struct oracle_ops ops = {
         .scan = raw_scan, .scan_block = raw_scan_block, .gather = raw_gather};
@@ -183,19 +210,27 @@ void raw_oracle_begin(struct raw_oracle *o, const struct oracle_desc *desc)
         .base = {&ops, (uint32_t)storage_row_bytes(vectors->storage, vectors->dim)},
         .vectors = vectors,
         .kernels = kernels,
-        .narrow = narrow,
+        .is_narrow = vector_source_is_narrow(vectors),
         .forms = forms_of(narrow, kernels.pair, desc->kernels),
+        .wide = (float *)scratch,
+        .metric = desc->metric,
         .query = desc->query.vector,
         .query_norm = desc->query.norm,
         .value = metric_find(desc->metric)->value,
     };
+    if (vectors->storage != STORAGE_BIT || !metric_counts_bits(desc->metric)) return;
+    size_t word_count = bits_word_count(vectors->dim);
+    bit_row_pack(o->query, vectors->dim, (uint64_t *)scratch);
+    o->bits = (const uint64_t *)scratch;
+    for (size_t i = 0; i < word_count; i++)
+        o->bit_count += (uint32_t)__builtin_popcountll(o->bits[i]);
+    o->differing = &desc->kernels->bits_hamming;
 }
 
 static struct oracle *raw_oracle_init(void *memory, const struct oracle_desc *desc)
 {
     struct raw_oracle *o = (struct raw_oracle *)memory;
-    raw_oracle_begin(o, desc);
-    o->wide = (float *)(void *)(o + 1);
+    raw_oracle_begin(o, desc, o + 1);
     return &o->base;
 }
 

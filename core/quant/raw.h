@@ -9,16 +9,25 @@ struct raw_oracle {
     struct oracle base; /* first */
     const struct vector_source *vectors;
     struct metric_kernels kernels;
-    const struct narrow_kernels *narrow; /* NULL: rows are floats */
-    struct narrow_forms forms;           /* NULL: rows are widened first, to: */
-    float *wide;                         /* dim floats of the oracle's memory */
+    bool is_narrow;            /* rows are no floats: */
+    struct narrow_forms forms; /* NULL: they are neither numbers nor bits to be counted, or of no
+                                  use to the metric, and are widened first, to: */
+    float *wide;               /* the oracle's memory */
+    const struct bits_forms *differing; /* NULL: they are not bits that the metric counts; else */
+    const uint64_t *bits;               /* the query's, in the same memory, */
+    uint32_t bit_count;                 /* and how many are set */
+    enum metric metric;
     const float *query;
     float query_norm;
     enum metric_value value;
 };
 
-/* Without `wide`, which the owner sets where the metric may be another one than of dot or l2. */
-void raw_oracle_begin(struct raw_oracle *o, const struct oracle_desc *desc);
+/* Bytes of memory of its own, aligned to 8, that it has use for. */
+static inline size_t raw_scratch_bytes(uint32_t dim)
+{
+    return ((size_t)dim + 2) * sizeof(float); /* a row as floats, or a query as words of bits */
+}
+void raw_oracle_begin(struct raw_oracle *o, const struct oracle_desc *desc, void *scratch);
 
 /* The ops. */
 int raw_scan(struct oracle *base, uint32_t row, uint32_t row_count, float *out, struct error *err);

@@ -202,9 +202,8 @@ static struct oracle *shadowed_oracle_init(void *memory, const struct oracle_des
     uint32_t dim = desc->vectors->dim;
 
     *o = (struct shadowed_oracle){.shadow = desc->shadow, .kernels = desc->kernels};
-    raw_oracle_begin(&o->raw, desc);
-    o->raw.wide = (float *)(void *)digits; /* of no other use where there is no shadow */
-    CHECK(!desc->shadow || !o->raw.narrow);
+    raw_oracle_begin(&o->raw, desc, digits); /* of no other use where there is no shadow */
+    CHECK(!desc->shadow || !o->raw.is_narrow);
     /* Of a distance that is made of no product the codes say nothing. */
     if (!desc->shadow || o->raw.value == METRIC_VALUE_MEASURE) return &o->raw.base;
     float norm = dense_norm_f32(desc->kernels, desc->query.vector, dim);

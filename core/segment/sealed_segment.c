@@ -18,7 +18,7 @@
 
 enum {
     RUN_BYTES = 16 * CHECKSUM_BLOCK_BYTES, /* a megabyte */
-    NORM_PIECE = 1024,
+    NORM_PIECE = 1024,                     /* of whole words of bits */
 };
 
 struct sealed_segment {
@@ -130,10 +130,7 @@ static int find_vectors(struct sealed_segment *s, uint32_t dim, struct error *er
     s->rows = part_file_section(s->vectors, SECTION_VECTORS);
     s->norms = part_file_section(s->vectors, SECTION_NORMS);
     unsigned storage = s->rows ? (unsigned)(s->rows->number & UINT8_MAX) : 0;
-    if (storage == STORAGE_BIT)
-        return error_set(err, LYNSE_UNSUPPORTED, "'%s' holds vectors of bits",
-                         part_file_name(s->vectors));
-    if (!storage_type_is_supported(storage)) storage = STORAGE_F32;
+    if (!storage_type_is_known(storage)) storage = STORAGE_F32;
     uint64_t row_bytes = storage_row_bytes(storage, dim);
     s->base.vectors.storage = storage;
     if (!s->rows || s->rows->element_bytes != row_bytes ||
@@ -235,16 +232,16 @@ static bool is_norm(float norm, float ours, uint32_t dim)
 static float norm_of(const struct vector_source *source, const struct row_run *run, uint32_t i)
 {
     const struct simd_kernels *kernels = kernels_active();
-    const struct narrow_kernels *narrow = storage_kernels(kernels, source->storage);
     float piece[NORM_PIECE], sum = 0;
 
-    if (!narrow)
+    if (!vector_source_is_narrow(source))
         return dense_norm_f32(kernels, (const float *)run->rows + (size_t)i * source->dim,
                               source->dim);
     const char *row = (const char *)run->rows + i * storage_row_bytes(source->storage, source->dim);
     for (uint32_t at = 0; at < source->dim; at += NORM_PIECE) {
         uint32_t left = source->dim - at, here = left < NORM_PIECE ? left : NORM_PIECE;
-        narrow->widen(row + storage_row_bytes(source->storage, at), here, piece);
+        storage_widen(kernels, source->storage, row + storage_row_bytes(source->storage, at), 1,
+                      here, piece);
         sum += kernels->dense_dot_f32(piece, piece, here);
     }
     return sqrtf(sum);

@@ -270,7 +270,7 @@ static int begin_vectors(struct segment_builder *b, struct error *err)
 
     b->norms = (float *)mem_alloc(d->alloc, MEM_GENERAL, bytes);
     if (!b->norms) return error_no_memory(err, bytes);
-    if (storage_kernels(kernels_active(), d->storage)) {
+    if (d->storage != 0 && d->storage != STORAGE_F32) {
         bytes = rows_of_step(d) * storage_row_bytes(d->storage, d->dim);
         b->packed = mem_alloc(d->alloc, MEM_GENERAL, bytes);
         if (!b->packed) return error_no_memory(err, bytes);
@@ -291,15 +291,14 @@ static int begin_vectors(struct segment_builder *b, struct error *err)
 static const void *rows_to_write(struct segment_builder *b, const struct vector_source *source,
                                  const struct row_run *run, uint32_t count)
 {
-    const struct narrow_kernels *narrow = storage_kernels(kernels_active(), b->desc.storage);
-
-    if (!narrow) {
+    if (!b->packed) { /* it keeps floats */
         CHECK(!vector_source_is_narrow(source));
         return run->rows;
     }
     if (source->storage == b->desc.storage) return run->rows;
     CHECK(!vector_source_is_narrow(source));
-    narrow->pack((const float *)run->rows, (size_t)count * b->desc.dim, b->packed);
+    storage_pack(kernels_active(), b->desc.storage, (const float *)run->rows, count, b->desc.dim,
+                 b->packed);
     return b->packed;
 }
 

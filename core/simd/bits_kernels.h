@@ -5,8 +5,8 @@
  *             one pair; one query against many rows; and one query against eights, blocks of eight
  *             rows whose words are interleaved, which needs no sum across a register and so comes
  *             nearest to the memory's speed.
- *             Jaccard and Dice are made of common and of the rows' counts, which are kept beside
- *             the rows as norms are: common(a, a) is the count of a.
+ *             Jaccard and Dice are made of hamming and of the rows' counts, which are kept beside
+ *             the rows as norms are (quant/bit_rows.h).
  * LAYOUT      Bit i of a row is bit i % 64 of word i / 64; the bits behind the last are 0.  Word w
  *             of row r of an eight is at eight[w * 8 + r].
  * ARGUMENTS   Words need the alignment of uint64_t; 64 bytes are fastest.  word_count may be 0, and
@@ -46,20 +46,6 @@ struct bits_forms {
 /* Makes an eight of row_count <= 8 rows; those that are missing are 0. */
 void bits_interleave(const uint64_t *rows, size_t row_stride_words, size_t row_count,
                      size_t word_count, uint64_t *eight);
-
-/* 1 - common / all, where `all` are the bits that at least one row has; 0 of two rows without. */
-static inline float bits_jaccard_distance(uint32_t common, uint32_t count_a, uint32_t count_b)
-{
-    uint32_t all = count_a + count_b - common;
-    return all ? (float)(1 - (double)common / all) : 0;
-}
-
-/* 1 - 2 * common / (count_a + count_b); 0 of two rows without a bit. */
-static inline float bits_dice_distance(uint32_t common, uint32_t count_a, uint32_t count_b)
-{
-    uint32_t counts = count_a + count_b;
-    return counts ? (float)(1 - 2 * (double)common / counts) : 0;
-}
 
 #define BITS_KERNELS(_)                                                                            \
     _(hamming, HAMMING)                                                                            \

@@ -12,7 +12,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { PREFETCH_BYTES = 2048, LANES = 8 };
+enum { PREFETCH_BYTES = 2048, LANES = 8, SHORT_WORDS = 4 };
 
 enum operation { HAMMING, COMMON }; /* always a constant: each use is compiled for its own */
 
@@ -34,6 +34,16 @@ INLINE __m512i count_row(enum operation op, const uint64_t *a, const uint64_t *b
     __mmask8 mask = (__mmask8)((1u << (word_count - i)) - 1);
     return add_counts(op, sum, _mm512_maskz_loadu_epi64(mask, a + i),
                       _mm512_maskz_loadu_epi64(mask, b + i));
+}
+
+/* Of so few that sums across a register would take longer. */
+INLINE uint32_t count_words(enum operation op, const uint64_t *a, const uint64_t *b,
+                            size_t word_count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < word_count; i++)
+        sum += (uint64_t)_mm_popcnt_u64(op == HAMMING ? a[i] ^ b[i] : a[i] & b[i]);
+    return (uint32_t)sum;
 }
 
 /* Quarters 0 and 1 of the result are sums of x's quarters, 2 and 3 of y's. */
@@ -69,6 +79,13 @@ INLINE void scan_many(enum operation op, const uint64_t *query, const uint64_t *
 {
     size_t i = 0;
 
+    if (word_count <= SHORT_WORDS) {
+        for (; i < row_count; i++, rows += stride) {
+            _mm_prefetch((const char *)rows + PREFETCH_BYTES, _MM_HINT_T0);
+            out[i] = count_words(op, query, rows, word_count);
+        }
+        return;
+    }
     for (; i + LANES <= row_count; i += LANES, rows += LANES * stride) {
         const char *ahead = (const char *)rows + PREFETCH_BYTES;
         for (size_t line = 0; line < LANES * stride * 8; line += 64)

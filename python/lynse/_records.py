@@ -205,6 +205,20 @@ def _floats(array: npt.NDArray[Any], what: str) -> FloatArray:
     return floats
 
 
+def is_of_bits(vectors: object) -> bool:
+    """May it be bits, of a collection that keeps them: an array of bool or of bytes?"""
+    return isinstance(vectors, np.ndarray) and vectors.dtype in (np.bool_, np.uint8)
+
+
+def bits_as_numbers(vectors: npt.NDArray[Any], dim: int) -> FloatArray:
+    """Zeros and ones.  Bytes that are as many as `dim` bits need are unpacked, the highest bit of a
+    byte first, as numpy.packbits has it; other ones are taken as they are."""
+    packed = vectors.dtype == np.uint8 and vectors.ndim in (1, 2) and vectors.shape[-1] != dim
+    if packed and dim > 0 and vectors.shape[-1] == (dim + 7) // 8:
+        vectors = np.unpackbits(vectors, axis=-1, count=dim)
+    return vectors.astype(np.float32)
+
+
 def check_matrix(vectors: object, what: str = "vectors") -> FloatArray:
     """float32 of shape (n, dim); one vector is a matrix of one row."""
     array = _array_of(vectors, what)

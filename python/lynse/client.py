@@ -42,6 +42,7 @@ DTYPE_NAMES = {
     **dict.fromkeys(("bfloat16", "bf16"), "bfloat16"),
     **dict.fromkeys(("int8", "i8"), "int8"),
     **dict.fromkeys(("uint8", "u8"), "uint8"),
+    **dict.fromkeys(("bit", "bool"), "bit"),
 }
 MAX_DIM = 32_768
 

@@ -12,6 +12,7 @@ from . import _fields
 from ._hooks import HookMethods, ranking_of
 from ._index import check_eps, check_params, effort_of
 from ._records import (
+    bits_as_numbers,
     check_batch_size,
     check_count,
     check_fields,
@@ -28,6 +29,7 @@ from ._records import (
     deadline_of,
     distinct_ids,
     groups_of,
+    is_of_bits,
 )
 from ._requests import check_request_id, id_of_group
 from .errors import Invalid, LynseError, RecordNotFound
@@ -168,6 +170,13 @@ class Collection(HookMethods, PlannedCollectionMethods):
         """What vectors are kept as: "float32", "float16", …"""
         return self._backend.info().dtype
 
+    def numbers_of(self, vectors: Any) -> Any:
+        """Bits of a collection that keeps them, as zeros and ones; anything else as it is."""
+        if not is_of_bits(vectors):
+            return vectors
+        info = self._backend.info()
+        return bits_as_numbers(vectors, info.dim) if info.dtype == "bit" else vectors
+
     def stats(self) -> dict[str, Any]:
         """n_vectors, n_live, n_tombstoned, dimension, index_mode ("none": no index), max_id."""
         info = self._backend.info()
@@ -254,7 +263,8 @@ class Collection(HookMethods, PlannedCollectionMethods):
 
         ids         one id or n of them, none twice; None: the collection numbers the records,
                     from ``max_id`` + 1 on
-        vectors     (n, dim) or, of one record, (dim,); finite
+        vectors     (n, dim) or, of one record, (dim,); finite.  Of a collection of bits arrays of
+                    bool too, and uint8 as numpy.packbits makes it, once the dimension is known
         fields      a dict, or a list of n dicts or None
         batch_size  checked and otherwise ignored: one call is one group, all or nothing
         request_id  16 bytes or a UUID, not all zero: however often the same call is made with it,
@@ -274,10 +284,11 @@ class Collection(HookMethods, PlannedCollectionMethods):
         if vectors is None:
             raise Invalid("add() requires vectors or documents")
         if ids is None:
-            given = self._write_groups("add", None, check_matrix(vectors), None, request)
+            matrix = check_matrix(self.numbers_of(vectors))
+            given = self._write_groups("add", None, matrix, None, request)
             return given[0] if np.ndim(vectors) == 1 else given
         batch = check_ids(ids)
-        matrix = check_record_vectors(vectors, batch.size)
+        matrix = check_record_vectors(self.numbers_of(vectors), batch.size)
         rows = check_fields(fields, batch.size)
         packed = None if rows is None else _fields.pack(rows)
         self._write_groups("add", batch, matrix, packed, request)
@@ -299,7 +310,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         check_wire_dtype(wire_dtype)
         request = check_request_id(request_id)
         batch = check_ids(ids)
-        matrix = check_record_vectors(vectors, batch.size)
+        matrix = check_record_vectors(self.numbers_of(vectors), batch.size)
         rows = check_fields(fields, batch.size)
         packed = None if rows is None else _fields.pack(rows)
         self._write_groups("upsert", batch, matrix, packed, request)
@@ -520,7 +531,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
             later("document=")
         if vector_field != "default":
             later("vector_field= (named vectors)")
-        query = check_vector(vector)
+        query = check_vector(self.numbers_of(vector))
         ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks)
         deadline = deadline_of(timeout)
         effort = effort_of(nprobe, ef, beam, oversample, exact)
@@ -564,7 +575,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         :meth:`search`."""
         if hasattr(vectors, "__len__") and len(vectors) == 0:
             return []
-        queries = check_matrix(vectors)
+        queries = check_matrix(self.numbers_of(vectors))
         ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks)
         deadline = deadline_of(timeout)
         effort = effort_of(nprobe, ef, beam, oversample, exact)
@@ -652,7 +663,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         """
         ranking = ranking_of(where, None, None, None, None, hooks)
         deadline = deadline_of(timeout)
-        query = check_vector(vector)
+        query = check_vector(self.numbers_of(vector))
         limit = check_count(max_results, "max_results")
         nearest = check_threshold(threshold)
         effort = effort_of(nprobe, ef, beam, oversample, exact)

@@ -84,11 +84,13 @@ class DataInsertionSession:
         if ids is None:
             if fields is not None:
                 raise Invalid("add(ids=None) takes vectors alone; give ids to store fields")
-            self._waiting.append(_Rows(None, np.array(check_matrix(vectors)), None))
+            matrix = np.array(check_matrix(self._collection.numbers_of(vectors)))
+            self._waiting.append(_Rows(None, matrix, None))
             return None
         batch = check_ids(ids)
         # A copy: the caller may reuse the array before the block ends.
-        matrix = np.array(check_record_vectors(vectors, batch.size))
+        numbers = self._collection.numbers_of(vectors)
+        matrix = np.array(check_record_vectors(numbers, batch.size))
         rows = check_fields(fields, batch.size)
         self._waiting.append(_Rows(batch.to_list(), matrix, rows))
         return batch.to_list()[0] if batch.is_scalar else batch.to_list()

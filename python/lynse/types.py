@@ -30,7 +30,10 @@ METRICS = (
     "dice", "haversine", "correlation", "hellinger", "wasserstein", "jensen_shannon",
 )  # fmt: skip
 # What vectors are kept as: the library's words in the order of its numbers, and numpy's names.
-STORAGES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "uint8"}
+STORAGES = {
+    "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "uint8",
+    "bit": "bit",
+}  # fmt: skip
 DTYPES = tuple(STORAGES.values())
 HOOK_POLICIES = ("fail", "skip")  # by their numbers
 VERIFY_LEVELS = ("quick", "full", "deep")  # from 1

@@ -277,7 +277,7 @@ void bed_search_all(const struct bed_search *s, uint32_t *found, float *distance
     for (size_t i = 0; i < s->query_count; i++) {
         struct topk best;
         desc.query = oracle_query(s, i);
-        raw_oracle_begin(&oracle, &desc);
+        raw_oracle_begin(&oracle, &desc, NULL);
         assert_int_equal(topk_init(&best, alloc_libc(), s->k, by_row, NULL), 0);
         for (uint32_t row = 0; row < s->rows->row_count; row++) {
             float distance;

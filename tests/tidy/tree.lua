@@ -236,6 +236,7 @@ return {
       ["vfs_record.[ch]"] = "a VFS that passes everything on to another one and calls an observer",
    },
    ["core/quant"] = {
+      ["bit_rows.[ch]"] = "rows of bits: made, read, and how far one is from another",
       ["coded.[ch]"] = "quantizers of 1 to 8 bits a component: what they are, trained and kept",
       ["coded_encode.c"] = "vectors to codes, as rows and as blocks",
       ["coded_oracle.c"] = "distances as codes tell them, and how far off they may be",

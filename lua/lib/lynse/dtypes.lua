@@ -10,6 +10,7 @@ local NAMES = {
    bf16 = { "bfloat16", "bf16" },
    i8 = { "int8", "i8" },
    u8 = { "uint8", "u8" },
+   bit = { "bit", "bool" },
 }
 
 local words = {}

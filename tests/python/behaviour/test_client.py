@@ -128,6 +128,32 @@ def test_numbers_beyond_a_type_are_refused(database):
     assert docs.shape[0] == 1
 
 
+def test_bits_are_given_as_they_come(database):
+    bits = np.random.default_rng(5).random((40, 43)) > 0.5
+    packed = np.packbits(bits, axis=-1)
+    docs = database.require_collection("docs", dtypes="bit", default_index="FLAT-HAMMING")
+    docs.add(ids=list(range(20)), vectors=bits[:20])
+    docs.upsert(ids=list(range(20, 30)), vectors=packed[20:30])
+    docs.add(vectors=packed[30:].astype(np.uint8))
+    assert docs.vector_dtype == "bit"
+    assert database.require_collection("docs", dtypes=bool).shape == (40, 43)
+    assert np.array_equal(docs.get(list(range(40))).vectors, bits)
+    expected = (bits != bits[7]).sum(axis=1)
+    for query in (bits[7], packed[7], bits[7].astype(np.uint8), bits[7].tolist()):
+        found = docs.search(np.float32(query) if isinstance(query, list) else query, k=40)
+        assert np.array_equal(found.distances, np.sort(expected))
+        assert np.array_equal(expected[found.ids], found.distances)
+    assert docs.batch_search(packed[:3], k=1)[2].ids[0] == 2
+    assert len(docs.search_range(packed[7], 0)) == 1
+    with docs.insert_session() as session:
+        session.add(ids=[100], vectors=packed[0])
+    assert docs.get(100).vectors[0].tolist() == bits[0].tolist()
+    with pytest.raises(Invalid, match="component 0 of row 0 is 2, bit holds 0 to 1"):
+        docs.add(ids=[101], vectors=[[2] * 43])
+    with pytest.raises(Invalid, match="component 1 of row 0 is -1, bit holds 0 to 1"):
+        docs.add(ids=[101], vectors=[[1, -1] + [0] * 41])
+
+
 def test_options_are_checked(database):
     with pytest.raises(Invalid, match="dtypes"):
         database.require_collection("docs", dim=4, dtypes="float8")

@@ -291,7 +291,6 @@ static void a_collection_that_is_wrong_is_not_made(void **state)
     REFUSED(d.sync = 5, LYNSE_INVALID, "sync", "5", "4");
     REFUSED(d.sync_interval_ms = 1001, LYNSE_INVALID, "sync_interval_ms", "1001", "1000");
     REFUSED(d.storage = 7, LYNSE_INVALID, "storage", "7", "0 to 6");
-    REFUSED(d.storage = LYNSE_STORAGE_BIT, LYNSE_UNSUPPORTED, "storage", "bit");
     REFUSED(d.description = long_text, LYNSE_LIMIT, "description", "4097", "4096");
     REFUSED(d.description = "a\xff", LYNSE_INVALID, "description", "UTF-8");
 #undef REFUSED

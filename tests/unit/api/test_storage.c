@@ -44,12 +44,18 @@ static double as_whole(double x)
     return nearbyint(x);
 }
 
+static double as_bit(double x)
+{
+    return x > 0.5;
+}
+
 static const struct type_case types[] = {
     {LYNSE_STORAGE_F32, "f32", 1, 0, as_f32},
     {LYNSE_STORAGE_F16, "f16", 1, 65505, as_f16},
     {LYNSE_STORAGE_BF16, "bf16", 1, 3.4e38f, as_bf16},
     {LYNSE_STORAGE_I8, "i8", 90, 127.5f, as_whole},
     {LYNSE_STORAGE_U8, "u8", 90, -0.5f, as_whole},
+    {LYNSE_STORAGE_BIT, "bit", 1, -1, as_bit},
 };
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
 
@@ -61,7 +67,7 @@ static void fill(const struct type_case *t)
     for (size_t i = 0; i < ROWS * DIM + DIM; i++) {
         seed = seed * 1664525 + 1013904223;
         float x = t->scale * ((float)(seed >> 8) * 0x1p-23f - 1);
-        if (t->storage == LYNSE_STORAGE_U8) x = fabsf(x);
+        if (t->storage == LYNSE_STORAGE_U8 || t->storage == LYNSE_STORAGE_BIT) x = fabsf(x);
         if (i < ROWS * DIM) vectors[i] = x;
         else query[i - ROWS * DIM] = x;
     }
@@ -125,7 +131,8 @@ static void check_same(struct fixture *f, struct lynse_collection *c,
 static void rows_are_rounded_once_and_score_alike_wherever_they_lie(void **state)
 {
     struct fixture *f = *state;
-    static const uint32_t metrics[] = {LYNSE_IP, LYNSE_L2, LYNSE_COSINE, LYNSE_L1};
+    static const uint32_t metrics[] = {LYNSE_IP,      LYNSE_L2,      LYNSE_COSINE, LYNSE_L1,
+                                       LYNSE_HAMMING, LYNSE_JACCARD, LYNSE_DICE};
 
     for (size_t i = 0; i < TYPE_COUNT; i++) {
         const struct type_case *t = &types[i];
@@ -178,6 +185,7 @@ static void rows_of_the_log_are_rounded_too(void **state)
 static void an_index_over_narrow_rows_finds_what_a_scan_finds(void **state)
 {
     struct fixture *f = *state;
+    static const char *const modes[] = {"IVF-L2", "HNSW-L2", "FLAT-L2-SQ8"};
 
     for (size_t i = 1; i < TYPE_COUNT; i++) {
         fill(&types[i]);
@@ -185,9 +193,11 @@ static void an_index_over_narrow_rows_finds_what_a_scan_finds(void **state)
         add_rows(f, c, 0, ROWS);
         assert_done(lynse_checkpoint(c, &f->err), f);
         struct lynse_hits *first = search(f, c);
-        assert_done(lynse_build_index(c, "IVF-L2", &f->err), f);
-        check_same(f, c, first); /* that wants it */
-        check_same(f, c, first);
+        for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
+            assert_done(lynse_build_index(c, modes[m], &f->err), f);
+            check_same(f, c, first); /* that wants it */
+            check_same(f, c, first);
+        }
         lynse_hits_free(first);
         lynse_collection_close(c);
     }

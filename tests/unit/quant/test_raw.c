@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/rng.h"
+#include "quant/narrow_rows.h"
 #include "quant/quantizer.h"
 #include "support/metric_distance.h"
 #include "support/test.h"
@@ -104,6 +105,78 @@ static void distances_are_those_of_the_pair_kernel(void **state)
     }
 }
 
+/* Rows of bits, in runs too. */
+struct bit_source {
+    struct vector_source base; /* first */
+    float vectors[ROWS * DIM_MAX];
+    float norms[ROWS];
+    uint64_t rows[ROWS * ((DIM_MAX + 63) / 64)];
+};
+
+static int bit_run_of(const struct vector_source *s, uint32_t row, uint32_t row_max,
+                      struct row_run *out, struct error *err)
+{
+    const struct bit_source *t = (const struct bit_source *)s;
+    uint32_t left = RUN_ROWS - row % RUN_ROWS;
+    (void)err;
+    *out = (struct row_run){(const char *)t->rows + row * storage_row_bytes(STORAGE_BIT, s->dim),
+                            t->norms + row, left < row_max ? left : row_max};
+    return 0;
+}
+
+static void set_up_bits(struct bit_source *t, struct rng *r, uint32_t dim)
+{
+    *t =
+        (struct bit_source){.base = {.dim = dim, .storage = STORAGE_BIT, .run_narrow = bit_run_of}};
+    for (uint32_t row = 0; row < ROWS; row++) {
+        float *vector = t->vectors + row * dim;
+        uint64_t share = row % 50; /* of a hundred; none and few, too */
+        for (uint32_t i = 0; i < dim; i++) vector[i] = rng_below(r, 100) < 2 * share;
+        t->norms[row] = dense_norm_f32(kernels_active(), vector, dim);
+    }
+    storage_pack(kernels_active(), STORAGE_BIT, t->vectors, ROWS, dim, t->rows);
+}
+
+static void check_bits(struct rng *r, const struct bit_source *t, enum metric metric)
+{
+    struct error err = {0};
+    _Alignas(64) uint8_t memory[ROOM];
+    float query[DIM_MAX], scanned[ROWS], gathered[ROWS];
+    uint32_t rows[ROWS], dim = t->base.dim;
+    for (uint32_t i = 0; i < dim; i++) query[i] = (float)rng_below(r, 100) / 100;
+    struct oracle_desc desc = {
+        .kernels = kernels_active(),
+        .query = {query, dense_norm_f32(kernels_active(), query, dim)},
+        .vectors = &t->base,
+        .metric = metric,
+    };
+    struct oracle *o = quantizer_raw.oracle_init(memory, &desc);
+    assert_int_equal(o->row_bytes, (dim + 63) / 64 * 8);
+    for (uint32_t i = 0; i < ROWS; i++) rows[i] = i;
+    assert_ok(oracle_scan(o, 0, ROWS, scanned, &err), &err);
+    assert_ok(oracle_gather(o, rows, ROWS, gathered, &err), &err);
+    assert_memory_equal(gathered, scanned, sizeof scanned);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        float expected = metric_distance(metric, query, t->vectors + i * dim, dim);
+        assert_memory_equal(&scanned[i], &expected, sizeof expected);
+    }
+}
+
+/* By a fraction of the bytes, whatever the metric. */
+static void rows_of_bits_are_as_far_as_the_floats_that_they_mean(void **state)
+{
+    (void)state;
+    static struct bit_source t;
+    struct rng r;
+    const uint32_t dims[] = {1, 2, 63, 64, 65, 128, 150};
+    rng_init(&r, test_seed(4));
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        set_up_bits(&t, &r, dims[i]);
+        for (unsigned metric = 1; metric <= METRIC_MAX; metric++)
+            check_bits(&r, &t, (enum metric)metric);
+    }
+}
+
 static void an_overflow_is_far_away_and_not_nan(void **state)
 {
     (void)state;
@@ -159,6 +232,7 @@ static void quantizers_are_found_by_number(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(distances_are_those_of_the_pair_kernel),
+    cmocka_unit_test(rows_of_bits_are_as_far_as_the_floats_that_they_mean),
     cmocka_unit_test(an_overflow_is_far_away_and_not_nan),
     cmocka_unit_test(damage_is_reported),
     cmocka_unit_test(quantizers_are_found_by_number),

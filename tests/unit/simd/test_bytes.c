@@ -188,16 +188,6 @@ static void test_counts_of_bits_are_exact(void **state)
     for_each_level(3, check_bits);
 }
 
-static void test_distances_of_bits(void **state)
-{
-    (void)state;
-    assert_true(bits_jaccard_distance(1, 2, 2) == (float)(1 - 1 / 3.0));
-    assert_true(bits_dice_distance(1, 2, 2) == 0.5f);
-    assert_true(bits_jaccard_distance(0, 0, 3) == 1 && bits_dice_distance(0, 0, 3) == 1);
-    assert_true(bits_jaccard_distance(7, 7, 7) == 0 && bits_dice_distance(7, 7, 7) == 0);
-    assert_true(bits_jaccard_distance(0, 0, 0) == 0 && bits_dice_distance(0, 0, 0) == 0);
-}
-
 /* ---- Both ---- */
 
 static uint8_t *guarded_end; /* the byte here may not be read */
@@ -245,7 +235,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_sums_of_bytes_are_exact),
     cmocka_unit_test(test_the_largest_sums_fit),
     cmocka_unit_test(test_counts_of_bits_are_exact),
-    cmocka_unit_test(test_distances_of_bits),
     cmocka_unit_test(test_nothing_behind_a_row_is_read),
 };
 
