@@ -61,12 +61,12 @@
     _(CANBERRA, 6, "canberra", "CANBERRA", "", canberra, MEASURE, ANY, false)                      \
     _(BRAY_CURTIS, 7, "bray_curtis", "BRAY-CURTIS BRAYCURTIS", "bray-curtis braycurtis",           \
       bray_curtis, MEASURE, ANY, false)                                                            \
-    _(HAMMING, 8, "hamming", "HAMMING HAMMING-BINARY", "", hamming, MEASURE, ANY, false)           \
+    _(HAMMING, 8, "hamming", "HAMMING HAMMING-BINARY", "", hamming, MEASURE, ANY, true)            \
     _(JACCARD, 9, "jaccard", "JACCARD JACCARD-BINARY TANIMOTO TANIMOTO-BINARY", "tanimoto",        \
-      jaccard, MEASURE, ANY, false)                                                                \
+      jaccard, MEASURE, ANY, true)                                                                 \
     _(DICE, 10, "dice",                                                                            \
       "DICE DICE-BINARY SORENSEN SORENSEN-BINARY SORENSEN-DICE SORENSEN-DICE-BINARY",              \
-      "sorensen sorensen_dice sorensen-dice", dice, MEASURE, ANY, false)                           \
+      "sorensen sorensen_dice sorensen-dice", dice, MEASURE, ANY, true)                            \
     _(HAVERSINE, 11, "haversine", "HAVERSINE HAVERSINE-M GEO", "haversine_m haversine-m geo",      \
       haversine, MEASURE, LONLAT, true)                                                            \
     _(CORRELATION, 12, "correlation", "CORRELATION PEARSON", "pearson", correlation, MEASURE, ANY, \

@@ -34,6 +34,7 @@ const struct index_vtab index_hnsw = {
     .param_count = HNSW_PARAM_COUNT,
     .effort_param = HNSW_EF_SEARCH,
     .takes = takes,
+    .takes_bits = true,
     .build = &hnsw_build_ops,
     .open = hnsw_open,
     .close = hnsw_close,

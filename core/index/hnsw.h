@@ -24,6 +24,7 @@
 #ifndef INDEX_HNSW_H
 #define INDEX_HNSW_H
 
+#include "index/graph_bits.h"
 #include "index/index.h"
 #include "index/index_build.h"
 #include "index/index_image.h"
@@ -44,7 +45,8 @@ enum {
     HNSW_SECTION_LINKS = 73,   /* level 0: hnsw_places(2 * m) u32 a node */
     HNSW_SECTION_UPPER = 74,   /* levels 1, 2, …: hnsw_places(m) u32 a node of the level */
     HNSW_SECTION_ROWS = 75,    /* u32, a node's row */
-    HNSW_SECTION_VECTORS = 76, /* f32, hnsw_vector_floats(dim) a node; not of codes and blocks */
+    HNSW_SECTION_VECTORS = 76, /* f32, hnsw_vector_floats(dim) a node, or packed bits in
+                                  their room (graph_bits.h); not of codes and blocks */
 };
 enum { HNSW_VERSION = 1 };
 
@@ -78,6 +80,7 @@ struct hnsw {
     const float *vectors;
     uint32_t link_places, upper_places; /* of a list */
     uint32_t vector_floats;             /* from a node's vector to the next one's */
+    uint32_t pair_floats;               /* that the kernel reads of a node's vector */
     uint32_t dim, m, ef_search;
     enum metric metric;
 };
@@ -91,6 +94,12 @@ static inline uint32_t hnsw_places(uint32_t links)
 static inline uint32_t hnsw_vector_floats(uint32_t dim)
 {
     return (dim + 15) / 16 * 16;
+}
+
+/* Of a vector, as a graph by the metric keeps it. */
+static inline uint32_t hnsw_pair_floats(enum metric metric, uint32_t dim)
+{
+    return metric_counts_bits(metric) ? graph_bits_floats(dim) : dim;
 }
 
 static inline const uint32_t *hnsw_links(const struct hnsw *h, uint32_t level, uint32_t node)

@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/rng.h"
+#include "quant/narrow_rows.h"
 
 enum {
     ENCODE_NODES = 1024, /* of a piece */
@@ -94,16 +95,18 @@ static int create_parts(struct hnsw_build *b, struct error *err)
     b->rows = (uint32_t *)allocate(b, rows, sizeof(uint32_t));
     if (!b->rows) return error_no_memory(err, rows * sizeof(uint32_t));
     shuffle(b);
+    bool is_of_bits = metric_counts_bits(d->metric);
     b->space = (struct hnsw_space){.vectors = d->vectors->all,
                                    .rows = b->rows,
-                                   .pair = metric_kernels(d->metric, d->kernels).pair,
-                                   .dim = b->dim,
+                                   .pair = is_of_bits ? graph_bits_pair(d->metric)
+                                                      : metric_kernels(d->metric, d->kernels).pair,
+                                   .dim = hnsw_pair_floats(d->metric, b->dim),
                                    .value = metric->value,
                                    .hiding = b->shape.hiding};
-    if (!d->vectors->all) {
-        b->copy = (float *)allocate(b, rows * b->dim, sizeof(float));
+    if (!d->vectors->all || is_of_bits) {
+        b->copy = (float *)allocate(b, rows * b->space.dim, sizeof(float));
         b->norms = (float *)allocate(b, rows, sizeof(float));
-        if (!b->copy || !b->norms) return error_no_memory(err, rows * b->dim * sizeof(float));
+        if (!b->copy || !b->norms) return error_no_memory(err, rows * b->space.dim * sizeof(float));
         b->space.vectors = b->copy;
     }
     if (b->space.value == METRIC_VALUE_ANGLE) b->inverse = (float *)allocate(b, rows, 4);
@@ -176,10 +179,14 @@ static int copy_piece(struct hnsw_build *b, uint32_t piece, struct error *err)
     uint32_t row = piece * COPY_ROWS, left = b->row_count - row;
 
     for (left = left < COPY_ROWS ? left : COPY_ROWS; left > 0;) {
-        struct vector_run run;
-        if (vectors->run(vectors, row, left, &run, err) != 0) return -1;
-        memcpy(b->copy + (size_t)row * b->dim, run.vectors,
-               (size_t)run.row_count * b->dim * sizeof(float));
+        struct row_run run;
+        float *copy = b->copy + (size_t)row * b->space.dim;
+        if (vector_source_rows(vectors, row, left, &run, err) != 0) return -1;
+        if (!metric_counts_bits(b->desc.metric))
+            memcpy(copy, run.rows, (size_t)run.row_count * b->dim * sizeof(float));
+        else
+            for (uint32_t i = 0; i < run.row_count; i++)
+                graph_bits_pack_row(&run, vectors->storage, b->dim, i, copy + i * b->space.dim);
         memcpy(b->norms + row, run.norms, run.row_count * sizeof(float));
         row += run.row_count;
         left -= run.row_count;

@@ -70,7 +70,8 @@ struct hnsw_build {
     struct hnsw_levels levels;
     struct hnsw_space space;
     uint32_t *rows; /* of nodes */
-    float *copy;    /* of the vectors; NULL: the source has them at one place */
+    float *copy;    /* of the vectors, packed where the metric counts bits; NULL: the source has
+                       them at one place */
     float *norms;   /* of rows, where they are needed and were copied */
     float *inverse; /* of the space */
     bool has_codes;

@@ -12,7 +12,10 @@
 #include <string.h>
 
 #include "base/bitmap.h"
+#include "base/bytes.h"
+#include "base/limits.h"
 #include "index/hnsw.h"
+#include "quant/narrow_rows.h"
 #include "quant/quantizer.h"
 
 enum { PROBES = 128, PROBES_FOUND = 112, CODE_PROBES_FOUND = 64, PROBE_EF = 64 };
@@ -74,11 +77,30 @@ out:
     return rc;
 }
 
+static int check_bits(const struct hnsw *h, const struct vector_source *vectors, struct error *err)
+{
+    float *packed = (float *)mem_alloc(h->alloc, MEM_SEGMENT, h->pair_floats * sizeof(float));
+    int rc = packed ? 0 : error_no_memory(err, h->pair_floats * sizeof(float));
+
+    for (uint32_t node = 0; node < h->head->row_count && rc == 0; node++) {
+        struct row_run run;
+        rc = vector_source_rows(vectors, h->rows[node], 1, &run, err);
+        if (rc != 0) break;
+        graph_bits_pack_row(&run, vectors->storage, h->dim, 0, packed);
+        if (memcmp(packed, hnsw_vector(h, node), h->pair_floats * sizeof(float)) != 0)
+            rc = error_set(err, LYNSE_CORRUPT, "the bits of node %u are not those of row %u", node,
+                           h->rows[node]);
+    }
+    mem_free(h->alloc, packed);
+    return rc;
+}
+
 /* The index's vectors against the segment's. */
 static int check_vectors(const struct hnsw *h, const struct vector_source *vectors,
                          struct error *err)
 {
     if (h->layout != HNSW_BY_VECTORS) return 0;
+    if (metric_counts_bits(h->metric)) return check_bits(h, vectors, err);
     bool is_angle = metric_find(h->metric)->value == METRIC_VALUE_ANGLE;
 
     for (uint32_t node = 0; node < h->head->row_count; node++) {
@@ -107,15 +129,13 @@ static int probe(const struct hnsw *h, const struct vector_source *vectors, uint
 {
     struct candidate found;
     struct topk best;
-    struct vector_run run;
-    float own;
+    float own, norm, *vector = (float *)(void *)memory;
     size_t own_bytes = hnsw_oracle_bytes(&h->base, h->dim);
 
-    if (vectors->run(vectors, row, 1, &run, err) != 0) return -1;
-    struct oracle_desc oracle = {.kernels = h->kernels,
-                                 .query = {run.vectors, *run.norms},
-                                 .vectors = vectors,
-                                 .metric = h->metric};
+    memory += align_up(h->dim * sizeof(float), ALIGN_VECTOR);
+    if (vector_source_read(vectors, row, 1, vector, &norm, err) != 0) return -1;
+    struct oracle_desc oracle = {
+        .kernels = h->kernels, .query = {vector, norm}, .vectors = vectors, .metric = h->metric};
     struct index_query query = {
         .oracle = hnsw_oracle_init(&h->base, memory, &oracle),
         .exact = quantizer_raw.oracle_init(memory + own_bytes, &oracle),
@@ -141,7 +161,8 @@ static int check_recall(const struct hnsw *h, const struct vector_source *vector
                         struct error *err)
 {
     struct index_options options = {.effort = PROBE_EF};
-    size_t bytes = hnsw_oracle_bytes(&h->base, h->dim) + quantizer_raw.oracle_bytes(h->dim) +
+    size_t bytes = align_up(h->dim * sizeof(float), ALIGN_VECTOR) +
+                   hnsw_oracle_bytes(&h->base, h->dim) + quantizer_raw.oracle_bytes(h->dim) +
                    hnsw_search_bytes(&h->base, &options, 1, 1);
     uint32_t count = h->head->row_count, found_count = 0;
     int rc = 0;

@@ -97,7 +97,7 @@ static int write_rows(const struct saving *s, struct error *err)
 static int write_vectors(const struct saving *s, struct error *err)
 {
     const struct hnsw_build *b = s->b;
-    uint32_t floats = hnsw_vector_floats(b->dim), used = 0;
+    uint32_t floats = hnsw_vector_floats(b->space.dim), used = 0;
     uint32_t most = PIECE_BYTES / (floats * (uint32_t)sizeof(float));
 
     memset(s->piece, 0, PIECE_BYTES);
@@ -106,7 +106,9 @@ static int write_vectors(const struct saving *s, struct error *err)
         const float *from = hnsw_space_vector(&b->space, s->b->nodes[node]);
         float *to = (float *)(void *)s->piece + (size_t)used * floats;
         float factor = b->inverse ? b->inverse[s->b->nodes[node]] : 1;
-        for (uint32_t i = 0; i < b->dim; i++) to[i] = from[i] * factor;
+        if (!b->inverse) memcpy(to, from, b->space.dim * sizeof(float));
+        else
+            for (uint32_t i = 0; i < b->dim; i++) to[i] = from[i] * factor;
         if (++used < most && node + 1 < b->row_count) continue;
         if (s->w->write(s->w, s->piece, (size_t)used * floats * sizeof(float), err) != 0) return -1;
         used = 0;
@@ -250,7 +252,8 @@ static int open_sections(struct hnsw *h, const struct index_open_desc *d, struct
     h->ef_search = h->head->ef_search;
     h->link_places = hnsw_places(2 * h->m);
     h->upper_places = hnsw_places(h->m);
-    h->vector_floats = hnsw_vector_floats(d->dim);
+    h->pair_floats = hnsw_pair_floats(d->metric, d->dim);
+    h->vector_floats = hnsw_vector_floats(h->pair_floats);
     if (open_levels(h, d->image, err) != 0) return -1;
     size_t count = d->row_count;
     if (index_image_require(d->image, HNSW_SECTION_ROWS, 4, count * 4, &rows, err) != 0) return -1;

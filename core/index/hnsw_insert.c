@@ -53,7 +53,7 @@ static void prefetch_node(const struct hnsw_build *b, uint32_t node)
         return;
     }
     const float *vector = hnsw_space_vector(&b->space, node);
-    for (uint32_t i = 0; i < b->dim && i < 128; i += 16) __builtin_prefetch(vector + i);
+    for (uint32_t i = 0; i < b->space.dim && i < 128; i += 16) __builtin_prefetch(vector + i);
 }
 
 static void ask(struct hnsw_build *b, struct scratch *s, uint32_t node)
@@ -203,7 +203,7 @@ static uint32_t measure_list(const struct hnsw_build *b, const uint32_t *list, u
 
     for (uint32_t i = 1; i <= list[0]; i++) {
         const float *other = hnsw_space_vector(&b->space, list[i]);
-        for (uint32_t j = 0; j < b->dim && j < 64; j += 16) __builtin_prefetch(other + j);
+        for (uint32_t j = 0; j < b->space.dim && j < 64; j += 16) __builtin_prefetch(other + j);
     }
     for (uint32_t i = 0; i < list[0]; i++)
         out[i] = (struct found_node){hnsw_space_distance(&b->space, node, vector, list[i + 1],

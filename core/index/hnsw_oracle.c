@@ -21,7 +21,9 @@ size_t hnsw_oracle_bytes(const struct index *index, uint32_t dim)
 {
     const struct hnsw *h = (const struct hnsw *)index;
     size_t codes = h->quantizer ? h->quantizer->vtab->oracle_bytes(dim) : 0;
-    return align_up(sizeof(struct hnsw_oracle), ALIGN_VECTOR) + align_up(codes, ALIGN_VECTOR);
+    size_t bits = metric_counts_bits(h->metric) ? h->pair_floats * sizeof(float) : 0;
+    return align_up(sizeof(struct hnsw_oracle), ALIGN_VECTOR) +
+           align_up(codes + bits, ALIGN_VECTOR);
 }
 
 static void begin_vectors(struct hnsw_oracle *o, const struct oracle_desc *desc)
@@ -42,6 +44,15 @@ static void begin_vectors(struct hnsw_oracle *o, const struct oracle_desc *desc)
     }
 }
 
+static void begin_bits(struct hnsw_oracle *o, const struct oracle_desc *desc, float *query)
+{
+    graph_bits_pack(desc->query.vector, o->h->dim, query);
+    o->query = query;
+    o->pair = graph_bits_pair(o->h->metric);
+    o->turn = (struct hnsw_turn){0, 1};
+    o->base.row_bytes = o->h->pair_floats * (uint32_t)sizeof(float);
+}
+
 struct oracle *hnsw_oracle_init(const struct index *index, void *memory,
                                 const struct oracle_desc *desc)
 {
@@ -58,6 +69,10 @@ struct oracle *hnsw_oracle_init(const struct index *index, void *memory,
         .rows = desc->vectors->all,
         .is_exact = h->layout == HNSW_BY_VECTORS,
     };
+    if (h->layout == HNSW_BY_VECTORS && metric_counts_bits(h->metric)) {
+        begin_bits(o, desc, (float *)(void *)room);
+        return &o->base;
+    }
     if (h->layout == HNSW_BY_VECTORS) {
         begin_vectors(o, desc);
         return &o->base;
@@ -110,7 +125,7 @@ int hnsw_measure(const struct hnsw_oracle *o, const uint32_t *nodes, uint32_t co
     if (!o->codes) {
         for (uint32_t i = 0; i < count; i++) {
             const float *vector = hnsw_vector(o->h, nodes[i] & CANDIDATE_NODE);
-            out[i] = hnsw_distance(o->turn, o->pair(o->query, vector, o->h->dim));
+            out[i] = hnsw_distance(o->turn, o->pair(o->query, vector, o->h->pair_floats));
         }
         return 0;
     }

@@ -90,6 +90,9 @@ struct index_vtab {
     /* Sections that stay in the file: bit i is section INDEX_SECTION_FIRST + i.  With any, the
      * vectors stay there too: vector_source.all is not set for the kind. */
     uint64_t file_sections;
+    /* Where the metric counts bits (bit_rows.h) and rows are kept so, the sources of vectors that
+     * it is built over, searched with and checked against are of bits: it never asks for floats. */
+    bool takes_bits;
     /* CORRUPT where a number in the image leads out of it: what was opened cannot make a search
      * read astray, whatever the bytes were. */
     int (*open)(const struct index_open_desc *desc, struct index **out, struct error *err);

@@ -96,7 +96,7 @@ int index_builder_create(const struct index_builder_desc *desc, struct index_bui
     part_name(b->name, &desc->segment->uuid, PART_INDEX, index_part_number(0, b->part.index_kind));
     memcpy(b->temporary, part_writer_temporary(b->writer.part), sizeof b->temporary);
     segment_acquire(desc->segment);
-    whole_rows_init(&b->rows, desc->alloc, desc->segment, desc->row_count);
+    whole_rows_init(&b->rows, desc->alloc, desc->segment, desc->row_count, kind, desc->metric);
     mutex_init(&b->mutex);
     *out = b;
     return 0;

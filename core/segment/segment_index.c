@@ -216,7 +216,8 @@ static int open_file(struct segment_index *s, struct error *err)
 static int copy_step(struct segment_index *s, struct error *err)
 {
     if (s->section == s->image.section_count) {
-        whole_rows_init(&s->rows, s->desc.alloc, s->desc.segment, s->desc.row_count);
+        whole_rows_init(&s->rows, s->desc.alloc, s->desc.segment, s->desc.row_count, s->kind,
+                        s->desc.metric);
         s->stage = s->kind->file_sections ? LOAD_INDEX : LOAD_VECTORS;
         return 0;
     }

@@ -2,6 +2,7 @@
 #include "segment/whole_rows.h"
 
 #include "base/limits.h"
+#include "quant/bit_rows.h"
 #include "quant/narrow_rows.h"
 
 static int run_of(const struct vector_source *source, uint32_t row, uint32_t row_max,
@@ -19,8 +20,15 @@ static int run_of(const struct vector_source *source, uint32_t row, uint32_t row
     return 0;
 }
 
+static int bits_of(const struct vector_source *source, uint32_t row, uint32_t row_max,
+                   struct row_run *out, struct error *err)
+{
+    const struct whole_rows *w = (const struct whole_rows *)source;
+    return vector_source_rows(&w->segment->vectors, row, row_max, out, err);
+}
+
 void whole_rows_init(struct whole_rows *w, struct alloc *a, struct segment *segment,
-                     uint32_t row_count)
+                     uint32_t row_count, const struct index_vtab *kind, enum metric metric)
 {
     *w = (struct whole_rows){
         .source = {.run = run_of, .dim = segment->vectors.dim},
@@ -29,6 +37,10 @@ void whole_rows_init(struct whole_rows *w, struct alloc *a, struct segment *segm
         .row_count = row_count,
         .is_run = true,
     };
+    if (segment->vectors.storage != STORAGE_BIT || !kind->takes_bits || !metric_counts_bits(metric))
+        return;
+    w->source.storage = STORAGE_BIT;
+    w->source.run_narrow = bits_of;
 }
 
 void whole_rows_deinit(struct whole_rows *w)
@@ -65,6 +77,17 @@ static int widen_step(struct whole_rows *w, uint32_t count, struct error *err)
     return 0;
 }
 
+/* Bits are only looked at. */
+static int verify_bits(struct whole_rows *w, uint32_t count, struct error *err)
+{
+    struct row_run run;
+
+    if (bits_of(&w->source, w->row, count, &run, err) != 0) return -1;
+    w->row += run.row_count;
+    w->is_run = false;
+    return 0;
+}
+
 static int verify_step(struct whole_rows *w, uint32_t count, struct error *err)
 {
     const struct vector_source *inner = &w->segment->vectors;
@@ -86,9 +109,12 @@ int whole_rows_step(struct whole_rows *w, struct error *err)
     uint32_t fit = BUILD_STEP_BYTES / (w->source.dim * (uint32_t)sizeof(float)) + 1;
     uint32_t left = w->row_count - w->row, count = left < fit ? left : fit;
     bool is_narrow = vector_source_is_narrow(&w->segment->vectors);
+    int (*step)(struct whole_rows *, uint32_t, struct error *) = w->source.storage == STORAGE_BIT
+                                                                     ? verify_bits
+                                                                 : is_narrow ? widen_step
+                                                                             : verify_step;
 
-    if (left > 0 && (is_narrow ? widen_step(w, count, err) : verify_step(w, count, err)) != 0)
-        return -1;
+    if (left > 0 && step(w, count, err) != 0) return -1;
     if (w->row < w->row_count) return 0;
     if (w->is_run && w->row_count > 0) {
         w->source.all_norms = w->norms;

@@ -177,6 +177,7 @@ return {
       ["value_list.[ch]"] = "the values of an IN, sorted, so that each row asks a few of them only",
    },
    ["core/index"] = {
+      ["graph_bits.[ch]"] = "vectors of a graph whose metric counts bits: packed",
       ["candidates.h"] = "the nodes that a walk over a graph has found, nearest first",
       ["flat.c"] = "every row, by its exact distance",
       ["flat_codes.[ch]"] = "a flat index with a quantizer: every row, told of by codes first",

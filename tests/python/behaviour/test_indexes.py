@@ -63,6 +63,24 @@ def test_an_index_is_built_and_finds(filled, random, mode, params, family):
         assert of_exact.get(id_, score) == score
 
 
+@pytest.mark.parametrize("mode", ["HNSW-HAMMING", "HNSW-JACCARD", "HNSW-DICE", "IVF-HAMMING"])
+@pytest.mark.parametrize("dtype", ["bit", "float32"])
+def test_bits_are_found_through_an_index(database, random, dtype, mode):
+    docs = database.require_collection("docs", dim=200, dtypes=dtype, default_index=None)
+    centres = random.random((40, 200)) < 0.4
+    rows = centres[random.integers(40, size=COUNT)] ^ (random.random((COUNT, 200)) < 0.05)
+    docs.add(ids=np.arange(COUNT), vectors=rows.astype(np.float32))
+    docs.flush()
+    docs.build_index(mode)
+    assert docs.index_status()["is_ready"]
+    queries = (rows[random.integers(COUNT, size=20)] ^ (random.random((20, 200)) < 0.02)) * 1.0
+    exact = docs.batch_search(queries, k=10, exact=True)
+    found = docs.batch_search(queries, k=10, ef=100)
+    # Many are equally far: as near, whichever they are.
+    as_near = [np.sum(b.distances <= a.distances[-1]) for a, b in zip(exact, found)]
+    assert np.mean(as_near) >= 9
+
+
 @pytest.mark.parametrize("mode", ["HNSW-L2", "IVF-L2", "FLAT-L2-SQ8"])
 def test_what_comes_later_is_found_at_once(filled, mode):
     collection, rows = filled

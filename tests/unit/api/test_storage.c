@@ -203,6 +203,38 @@ static void an_index_over_narrow_rows_finds_what_a_scan_finds(void **state)
     }
 }
 
+/* The graph is of bits too, and walked by what it counts. */
+static void a_graph_over_bits_finds_what_a_scan_finds(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        uint32_t metric;
+        const char *mode;
+    } cases[] = {{LYNSE_HAMMING, "HNSW-HAMMING"},
+                 {LYNSE_JACCARD, "HNSW-TANIMOTO"},
+                 {LYNSE_DICE, "HNSW-DICE-BINARY"},
+                 {LYNSE_HAMMING, "IVF-HAMMING"}};
+
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        const struct type_case *t = &types[i % 2 ? 0 : TYPE_COUNT - 1];
+        fill(t);
+        struct lynse_collection *c = make(f, t, cases[i / 2].metric);
+        add_rows(f, c, 0, ROWS);
+        assert_done(lynse_checkpoint(c, &f->err), f);
+        struct lynse_hits *first = search(f, c);
+        assert_done(lynse_build_index(c, cases[i / 2].mode, &f->err), f);
+        check_same(f, c, first); /* that wants it */
+        check_same(f, c, first);
+        struct lynse_names *findings;
+        assert_done(lynse_verify(c, NULL, &findings, &f->err), f);
+        assert_int_equal(findings->count, 0);
+        lynse_names_free(findings);
+        lynse_hits_free(first);
+        lynse_collection_close(c);
+        assert_done(lynse_collection_drop(f->db, t->name, &f->err), f);
+    }
+}
+
 static void what_a_type_cannot_hold_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -244,6 +276,7 @@ static void a_type_is_for_good(void **state)
 #define ANYWHERE(_)                                                                                \
     _(rows_are_rounded_once_and_score_alike_wherever_they_lie)                                     \
     _(an_index_over_narrow_rows_finds_what_a_scan_finds)                                           \
+    _(a_graph_over_bits_finds_what_a_scan_finds)                                                   \
     _(what_a_type_cannot_hold_is_refused)                                                          \
     _(a_type_is_for_good)
 #define FOLDERS(_) _(rows_of_the_log_are_rounded_too)

@@ -4,6 +4,7 @@
 
 #include "index/hnsw.h"
 #include "index/visited.h"
+#include "quant/narrow_rows.h"
 #include "support/built_index.h"
 #include "support/oom_sweep.h"
 #include "support/test.h"
@@ -78,6 +79,8 @@ static void most_of_the_nearest_are_found(void **state)
         {4000, 65, 40, 0, 0, METRIC_COSINE, {0}, 0},
         {4000, 3, 40, 4, 40, METRIC_L2, {0}, 0},
         {4000, 96, 40, 64, 40, METRIC_L2, {0}, 0},
+        {4000, 200, 40, 0, 0, METRIC_HAMMING, {0}, 0},
+        {4000, 200, 40, 0, 0, METRIC_JACCARD, {0}, 0},
         {4000, 96, 40, 0, 0, METRIC_L2, {QUANTIZER_SQ8, 0}, 0},
         {4000, 96, 40, 0, 0, METRIC_IP, {QUANTIZER_RABITQ, 4}, 0},
         {4000, 100, 40, 0, 0, METRIC_COSINE, {QUANTIZER_RABITQ, 1}, 1},
@@ -116,9 +119,10 @@ static void a_build_has_one_result(void **state)
     const struct setting settings[] = {
         {3000, 70, 10, 8, 40, METRIC_COSINE, {0}, 0},
         {3000, 8, 10, 8, 40, METRIC_IP, {0}, 0},
+        {3000, 70, 10, 8, 40, METRIC_JACCARD, {0}, 0},
         {1000, 70, 10, 8, 40, METRIC_L2, {QUANTIZER_RABITQ, 1}, 1},
     };
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         struct test_vectors v;
         struct built_index first, other;
         struct rng r;
@@ -133,6 +137,62 @@ static void a_build_has_one_result(void **state)
         assert_same_image(&first, &other);
         built_index_drop(&other);
         built_index_drop(&first);
+        test_vectors_drop(&v);
+    }
+}
+
+/* Of one test at a time. */
+static uint64_t *rows_of_bits;
+
+static int run_of_bits(const struct vector_source *s, uint32_t row, uint32_t row_max,
+                       struct row_run *out, struct error *err)
+{
+    const struct test_vectors *v = (const struct test_vectors *)(const void *)s;
+    (void)err;
+    *out = (struct row_run){rows_of_bits + row * bits_word_count(s->dim), v->norms + row,
+                            row_max < 7 ? row_max : 7};
+    return 0;
+}
+
+/* Nobody asks such a source for floats. */
+static void take_bits(struct test_vectors *v)
+{
+    size_t floats = (size_t)v->row_count * v->source.dim;
+    for (size_t i = 0; i < floats; i++) v->vectors[i] = v->vectors[i] > 0.5f;
+    test_vectors_measure(v);
+    rows_of_bits = (uint64_t *)malloc(v->row_count * bit_row_bytes(v->source.dim));
+    assert_non_null(rows_of_bits);
+    storage_pack(kernels_active(), STORAGE_BIT, v->vectors, v->row_count, v->source.dim,
+                 rows_of_bits);
+    v->source = (struct vector_source){
+        .dim = v->source.dim, .storage = STORAGE_BIT, .run_narrow = run_of_bits};
+}
+
+static void a_graph_of_bits_is_that_of_the_floats_that_they_mean(void **state)
+{
+    (void)state;
+    const struct setting settings[] = {{1500, 200, 10, 8, 40, METRIC_HAMMING, {0}, 0},
+                                       {1500, 64, 10, 8, 40, METRIC_JACCARD, {0}, 0},
+                                       {1500, 63, 10, 8, 40, METRIC_DICE, {0}, 0}};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        struct test_vectors v;
+        struct built_index floats, bits;
+        struct error err = {0};
+        struct rng r;
+        rng_init(&r, 4);
+        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
+        build(&settings[i], &v, PIECES_FORWARDS, &floats);
+        assert_ok(index_hnsw.check(floats.index, &v.source, &err), &err);
+        take_bits(&v);
+        build(&settings[i], &v, PIECES_AT_RANDOM, &bits);
+        assert_same_image(&floats, &bits);
+        if (recall_of(&bits, 80) < 0.93) fail_msg("setting %zu", i);
+        assert_ok(index_hnsw.check(bits.index, &v.source, &err), &err);
+        rows_of_bits[0] ^= 4;
+        assert_fails(index_hnsw.check(bits.index, &v.source, &err), &err, LYNSE_CORRUPT);
+        free(rows_of_bits);
+        built_index_drop(&bits);
+        built_index_drop(&floats);
         test_vectors_drop(&v);
     }
 }
@@ -219,6 +279,8 @@ static void running_out_of_memory_leaves_nothing(void **state)
     oom_sweep(s.alloc, build_and_check, &s);
     test_vectors_scatter(&s.vectors);
     s.setting.quantizer.kind = QUANTIZER_RAW;
+    oom_sweep(s.alloc, build_and_check, &s);
+    s.setting.metric = METRIC_HAMMING;
     oom_sweep(s.alloc, build_and_check, &s);
     test_vectors_drop(&s.vectors);
     alloc_destroy(s.alloc);
@@ -338,6 +400,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(most_of_the_nearest_are_found),
         cmocka_unit_test(a_build_has_one_result),
+        cmocka_unit_test(a_graph_of_bits_is_that_of_the_floats_that_they_mean),
         cmocka_unit_test(graphs_of_any_size_are_whole),
         cmocka_unit_test(extreme_vectors_are_rows_too),
         cmocka_unit_test(running_out_of_memory_leaves_nothing),
