@@ -32,25 +32,29 @@
 
 enum {
     POOL_MIN = 256,
-    POOL_FACTOR = 4,   /* of ef, for shut nodes and ranges */
-    WALK_COST = 24,    /* rows of a scan that cost what one of ef costs */
-    OVER_COST = 64,    /* likewise, where shut nodes are stepped over */
-    SPARE_RESULTS = 4, /* that are measured again, where it was not in full: ties */
+    POOL_FACTOR = 4,    /* of ef, for shut nodes and ranges */
+    WALK_COST = 24,     /* rows of a scan that cost what one of ef costs */
+    OVER_COST = 64,     /* likewise, where shut nodes are stepped over */
+    RANGE_OF_CODES = 4, /* times as hard is a range looked for whose limit codes tell roughly */
+    SPARE_RESULTS = 4,  /* that are measured again, where it was not in full: ties */
 };
 
 /* ---- Memory ---- */
-
-static uint32_t effort_of(const struct hnsw *h, const struct index_options *options, size_t k)
-{
-    uint32_t ef = options->effort ? options->effort : h->ef_search;
-    if (options->is_range) return ef;
-    return ef >= k ? ef : k < HNSW_POOL_MAX ? (uint32_t)k : HNSW_POOL_MAX;
-}
 
 /* Open nodes that a query keeps at the most: of a range those that are within it, too. */
 static uint32_t most_of(uint32_t ef, size_t k)
 {
     return ef >= k ? ef : k < HNSW_POOL_MAX ? (uint32_t)k : HNSW_POOL_MAX;
+}
+
+static uint32_t effort_of(const struct hnsw *h, const struct index_options *options, size_t k)
+{
+    uint32_t ef = options->effort ? options->effort : h->ef_search;
+    uint32_t most = most_of(ef, k);
+
+    if (!options->is_range) return most;
+    if (!h->quantizer) return ef;
+    return ef < most / RANGE_OF_CODES ? ef * RANGE_OF_CODES : most;
 }
 
 static uint32_t pool_of(uint32_t ef)
