@@ -219,6 +219,7 @@ static const struct floors {
     double plain, filtered;
 } floors[] = {
     {"HNSW-L2-RABITQ", 0.8, 0.8},
+    {"HNSW-L2-SIGN", 0.3, 0.3},
     {"", 0.95, 0.95},
 };
 

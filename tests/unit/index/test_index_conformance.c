@@ -38,6 +38,7 @@ static const struct floors {
     {"hnsw over RABITQ 0", 0, 0.65, 0.8, 0.9},
     {"hnsw over POLARVEC 1", 0, 0.65, 0.8, 0.9},
     {"hnsw over SQ4 0", 0, 0.88, 0.85, 0.9},
+    {"hnsw over SIGN 0", 0, 0.3, 0.5, 0.5},
     {"", METRIC_IP, 0.9, 0.85, 0.9},
     {"", 0, 0.93, 0.9, 0.9},
 };
