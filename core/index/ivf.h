@@ -8,11 +8,7 @@
  * VECTORS     Raw: those of all places once more, so that a list is read at the speed of the
  *             memory, and the segment's may stay on the disk.  Codes: blocks of BLOCK_CODES, around
  *             the centroid; each list begins a block.  What they nominate is measured exactly.
- * CENTERS     ip and l2: means; clusters are those of the Euclidean distance.  cosine: of length 1,
- *             clusters of directions.
- *             Metrics of bits: clusters and routes are those of l2, over the bits as 0 and 1.
- * RADII       No row of a list is farther from its center than its radius (for a cosine: its
- *             direction), so lists that are too far away can be passed over.
+ * CENTERS     See list_centers.h.
  * THREADS     An opened index is immutable.
  */
 #ifndef INDEX_IVF_H
@@ -21,6 +17,7 @@
 #include "index/index.h"
 #include "index/index_build.h"
 #include "index/index_image.h"
+#include "index/list_centers.h"
 
 enum { IVF_N_CLUSTERS, IVF_NPROBE, IVF_PARAM_COUNT };
 enum { IVF_CLUSTERS_MAX = 1 << 20, IVF_VERSION = 1 };
@@ -34,6 +31,7 @@ enum {
     IVF_SECTION_ROWS = 68,      /* u32, a place's row */
     IVF_SECTION_VECTORS = 69,   /* raw: f32, dim a place */
     IVF_SECTION_NORMS = 70,     /* raw: f32, a place's norm */
+    IVF_SECTION_GROUPS = 71,    /* u32, the first list of each group, and the end of the last */
     IVF_SECTION_QUANTIZER = 96, /* what the quantizer saved */
     IVF_SECTION_BLOCKS = 98,    /* blocks of codes */
 };
@@ -50,14 +48,9 @@ _Static_assert(sizeof(struct ivf_head) == 64, "it is in files");
 struct ivf {
     struct index base; /* first */
     struct alloc *alloc;
-    const struct simd_kernels *kernels;
-    uint32_t dim, list_count, nprobe;
-    enum metric metric, route;
-    enum metric_value value; /* of the route */
-    const float *centroids;
-    float *centroid_norms; /* its own */
+    uint32_t nprobe;
+    struct list_centers centers;
     const uint32_t *starts, *rows;
-    const float *radii;
     struct vector_source places; /* raw: vectors by place */
     const struct quantizer_vtab *vtab;
     struct quantizer *quantizer; /* codes: its own */
@@ -69,12 +62,6 @@ struct ivf {
 static inline uint32_t ivf_block_count(uint32_t row_count)
 {
     return row_count / BLOCK_CODES + (row_count % BLOCK_CODES != 0);
-}
-
-/* By which metric lists are chosen. */
-static inline enum metric ivf_route(enum metric metric)
-{
-    return metric == METRIC_IP || metric == METRIC_COSINE ? metric : METRIC_L2;
 }
 
 /* The bits of a vector as floats. */
@@ -90,18 +77,6 @@ struct ivf_oracle {
     struct oracle_query query; /* as the route wants it */
     struct oracle *inner;
 };
-
-/* out[i] = distance of the query from the centroid first + i, as the route has it. */
-void ivf_centroid_distances(const struct ivf_oracle *o, uint32_t first, uint32_t count, float *out);
-/* No row of the list is nearer than this. */
-float ivf_list_bound(const struct ivf_oracle *o, uint32_t list, float centroid_distance);
-/* How far a row may be from its center, from the distance between them. */
-float ivf_radius(enum metric_value value, float distance);
-/* The centroid as blocks are centred on it; distances to it by the metric are exact. */
-static inline const float *ivf_centroid(const struct ivf *v, uint32_t list)
-{
-    return v->centroids + (size_t)list * v->dim;
-}
 
 extern const struct index_build_ops ivf_build_ops;
 

@@ -44,7 +44,7 @@ static uint32_t choose_list_count(const struct index_build_desc *d)
 
 static bool has_bits(const struct ivf_build *b)
 {
-    return ivf_route(b->desc.metric) != b->desc.metric;
+    return list_route(b->desc.metric) != b->desc.metric;
 }
 
 static int run_bits(const struct vector_source *source, uint32_t row, uint32_t row_max,
@@ -117,7 +117,7 @@ static int build_create(const struct index_build_desc *desc, struct index_build 
 
     if (!b) return error_set(err, LYNSE_NO_MEMORY, "no memory to build lists");
     b->desc = *desc;
-    b->value = metric_find(ivf_route(desc->metric))->value;
+    b->value = metric_find(list_route(desc->metric))->value;
     b->dim = desc->vectors->dim;
     b->list_count = choose_list_count(desc);
     b->nprobe = (uint32_t)desc->params->values[IVF_NPROBE];
@@ -241,7 +241,7 @@ static int pack_list(struct ivf_build *b, uint32_t list, struct error *err)
                 : kernels->dense_l2_f32(vectors[used], center, b->dim);
         /* A vector without a direction is as far from every query as it says, wherever it lies. */
         if (b->value == METRIC_VALUE_ANGLE && !(norm > 0)) distance = INFINITY;
-        distance = ivf_radius(b->value, distance);
+        distance = list_radius(b->value, distance);
         radius = distance <= radius ? radius : distance;
         if (++used < BLOCK_CODES && place + 1 < end) continue;
         if (block) {

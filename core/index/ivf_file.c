@@ -91,6 +91,10 @@ int ivf_save(struct ivf_build *b, struct index_writer *w, struct error *err)
         write_section(w, IVF_SECTION_RADII, 4, lists, b->radii, lists * 4, err) != 0 ||
         write_section(w, IVF_SECTION_ROWS, 4, rows, b->lists.order, rows * 4, err) != 0)
         return -1;
+    const struct centroids *c = kmeans_centroids(b->kmeans);
+    if (c->groups && write_section(w, IVF_SECTION_GROUPS, 4, c->groups->count, c->group_starts,
+                                   (c->groups->count + 1) * sizeof *c->group_starts, err) != 0)
+        return -1;
     if (b->vtab) return write_codes(b, w, err);
     if (write_vectors(b, w, false, err) != 0) return -1;
     return write_vectors(b, w, true, err);
@@ -119,13 +123,13 @@ static int check_head(const struct ivf_head *head, const struct index_open_desc 
 
 static int check_starts(const struct ivf *v, struct error *err)
 {
-    for (uint32_t list = 0; list < v->list_count; list++)
+    for (uint32_t list = 0; list < v->centers.count; list++)
         if (v->starts[list] > v->starts[list + 1])
             return error_set(err, LYNSE_CORRUPT, "list %u of the ivf index goes from %u to %u",
                              list, v->starts[list], v->starts[list + 1]);
-    if (v->starts[0] != 0 || v->starts[v->list_count] != v->base.row_count)
+    if (v->starts[0] != 0 || v->starts[v->centers.count] != v->base.row_count)
         return error_set(err, LYNSE_CORRUPT, "the lists of the ivf index go from %u to %u, of %u",
-                         v->starts[0], v->starts[v->list_count], v->base.row_count);
+                         v->starts[0], v->starts[v->centers.count], v->base.row_count);
     return 0;
 }
 
@@ -162,12 +166,13 @@ static int open_vectors(struct ivf *v, const struct index_image *image, struct e
     const void *vectors, *norms;
     size_t rows = v->base.row_count;
 
-    if (index_image_require(image, IVF_SECTION_VECTORS, 4, rows * v->dim * 4, &vectors, err) != 0 ||
+    if (index_image_require(image, IVF_SECTION_VECTORS, 4, rows * v->centers.dim * 4, &vectors,
+                            err) != 0 ||
         index_image_require(image, IVF_SECTION_NORMS, 4, rows * 4, &norms, err) != 0)
         return -1;
     v->places = (struct vector_source){
         .run = places_run,
-        .dim = v->dim,
+        .dim = v->centers.dim,
         .all = (const float *)vectors,
         .all_norms = (const float *)norms,
     };
@@ -181,14 +186,14 @@ static int open_codes(struct ivf *v, const struct index_image *image, struct err
     const void *blocks;
 
     if (!s || !s->data) return error_set(err, LYNSE_CORRUPT, "the ivf index has no quantizer");
-    if (v->vtab->open(v->alloc, v->kernels, slice_of(s->data, s->bytes), v->dim, v->metric,
-                      &v->quantizer, err) != 0)
+    if (v->vtab->open(v->alloc, v->centers.kernels, slice_of(s->data, s->bytes), v->centers.dim,
+                      v->centers.metric, &v->quantizer, err) != 0)
         return -1;
-    for (uint32_t list = 0; list < v->list_count; list++) {
+    for (uint32_t list = 0; list < v->centers.count; list++) {
         v->block_starts[list] = block;
         block += ivf_block_count(v->starts[list + 1] - v->starts[list]);
     }
-    v->block_starts[v->list_count] = block;
+    v->block_starts[v->centers.count] = block;
     v->block_bytes = v->vtab->block_bytes(v->quantizer);
     if (index_image_require(image, IVF_SECTION_BLOCKS, 1, block * v->block_bytes, &blocks, err) !=
         0)
@@ -197,29 +202,25 @@ static int open_codes(struct ivf *v, const struct index_image *image, struct err
     return 0;
 }
 
+static const struct list_sections sections = {IVF_SECTION_CENTROIDS, IVF_SECTION_RADII,
+                                              IVF_SECTION_GROUPS};
+
 static int open_lists(struct ivf *v, const struct index_image *image, struct error *err)
 {
-    size_t lists = v->list_count, rows = v->base.row_count;
-    const void *centroids, *starts, *radii, *order;
+    size_t lists = v->centers.count, rows = v->base.row_count;
+    const void *starts, *order;
 
-    if (index_image_require(image, IVF_SECTION_CENTROIDS, 4, lists * v->dim * 4, &centroids, err) !=
-            0 ||
+    if (list_centers_open(&v->centers, v->alloc, image, &sections, err) != 0 ||
         index_image_require(image, IVF_SECTION_STARTS, 4, (lists + 1) * 4, &starts, err) != 0 ||
-        index_image_require(image, IVF_SECTION_RADII, 4, lists * 4, &radii, err) != 0 ||
         index_image_require(image, IVF_SECTION_ROWS, 4, rows * 4, &order, err) != 0)
         return -1;
-    v->centroids = (const float *)centroids;
     v->starts = (const uint32_t *)starts;
-    v->radii = (const float *)radii;
     v->rows = (const uint32_t *)order;
     if (check_starts(v, err) != 0 || check_rows(v, err) != 0) return -1;
     v->block_starts =
         (uint32_t *)mem_alloc(v->alloc, MEM_SEGMENT, (lists + 1) * sizeof *v->block_starts);
-    v->centroid_norms = (float *)mem_alloc(v->alloc, MEM_SEGMENT, lists * sizeof(float));
-    if (!v->block_starts || !v->centroid_norms) return error_no_memory(err, lists * 8);
-    v->base.memory_bytes = sizeof *v + (2 * lists + 1) * 4;
-    for (uint32_t list = 0; list < v->list_count; list++)
-        v->centroid_norms[list] = dense_norm_f32(v->kernels, ivf_centroid(v, list), v->dim);
+    if (!v->block_starts) return error_no_memory(err, lists * 4);
+    v->base.memory_bytes = sizeof *v + (lists + 1) * 4 + list_centers_bytes(&v->centers);
     return v->vtab == &quantizer_raw ? open_vectors(v, image, err) : open_codes(v, image, err);
 }
 
@@ -236,12 +237,12 @@ int ivf_open(const struct index_open_desc *desc, struct index **out, struct erro
     if (!v) return error_no_memory(err, sizeof *v);
     v->base = (struct index){&index_ivf, desc->row_count, sizeof *v};
     v->alloc = desc->alloc;
-    v->kernels = desc->kernels;
-    v->dim = desc->dim;
-    v->metric = desc->metric;
-    v->route = ivf_route(desc->metric);
-    v->value = metric_find(v->route)->value;
-    v->list_count = head.list_count;
+    v->centers = (struct list_centers){
+        .kernels = desc->kernels,
+        .metric = desc->metric,
+        .dim = desc->dim,
+        .count = head.list_count,
+    };
     v->nprobe = head.nprobe;
     v->vtab = quantizer_find(head.quantizer);
     if (open_lists(v, desc->image, err) != 0) {
@@ -258,7 +259,7 @@ void ivf_close(struct index *index)
     if (!v) return;
     if (v->quantizer) v->vtab->destroy(v->quantizer);
     mem_free(v->alloc, v->block_starts);
-    mem_free(v->alloc, v->centroid_norms);
+    list_centers_close(&v->centers, v->alloc);
     mem_free(v->alloc, v);
 }
 
@@ -269,22 +270,22 @@ enum { PROBES = 256 }; /* rows that must lie in one of the lists that a search f
 static int check_place(const struct ivf *v, const struct vector_source *source, uint32_t list,
                        uint32_t place, struct error *err)
 {
-    const float *center = ivf_centroid(v, list);
+    const float *center = list_center(&v->centers, list);
     struct vector_run run;
     float distance;
 
     if (source->run(source, v->rows[place], 1, &run, err) != 0) return -1;
-    if (v->places.all &&
-        memcmp(run.vectors, v->places.all + (size_t)place * v->dim, v->dim * sizeof(float)) != 0)
+    if (v->places.all && memcmp(run.vectors, v->places.all + (size_t)place * v->centers.dim,
+                                v->centers.dim * sizeof(float)) != 0)
         return error_set(err, LYNSE_CORRUPT, "the ivf index has another vector than row %u",
                          v->rows[place]);
-    if (v->value == METRIC_VALUE_ANGLE) {
-        float product = v->kernels->dense_dot_f32(run.vectors, center, v->dim);
-        distance = metric_cosine_distance(product, run.norms[0], v->centroid_norms[list]);
+    if (v->centers.value == METRIC_VALUE_ANGLE) {
+        float product = v->centers.kernels->dense_dot_f32(run.vectors, center, v->centers.dim);
+        distance = metric_cosine_distance(product, run.norms[0], v->centers.norms[list]);
     } else {
-        distance = v->kernels->dense_l2_f32(run.vectors, center, v->dim);
+        distance = v->centers.kernels->dense_l2_f32(run.vectors, center, v->centers.dim);
     }
-    if (ivf_radius(v->value, distance) > v->radii[list] * 1.001f + 1e-6f)
+    if (list_radius(v->centers.value, distance) > v->centers.radii[list] * 1.001f + 1e-6f)
         return error_set(err, LYNSE_CORRUPT, "row %u lies outside of list %u of the ivf index",
                          v->rows[place], list);
     return 0;
@@ -293,9 +294,10 @@ static int check_place(const struct ivf *v, const struct vector_source *source, 
 /* How far the route has it from a row to a list; of an angle what is ordered alike. */
 static float route_distance(const struct ivf *v, const float *vector, uint32_t list)
 {
-    const float *center = ivf_centroid(v, list);
-    return v->value == METRIC_VALUE_ANGLE ? -v->kernels->dense_dot_f32(vector, center, v->dim)
-                                          : v->kernels->dense_l2_f32(vector, center, v->dim);
+    const float *center = list_center(&v->centers, list);
+    return v->centers.value == METRIC_VALUE_ANGLE
+               ? -v->centers.kernels->dense_dot_f32(vector, center, v->centers.dim)
+               : v->centers.kernels->dense_l2_f32(vector, center, v->centers.dim);
 }
 
 /* How many centroids are nearer to the place's row than that of its list. */
@@ -307,7 +309,7 @@ static int count_nearer(const struct ivf *v, const struct vector_source *source,
     if (source->run(source, v->rows[place], 1, &run, err) != 0) return -1;
     float own = route_distance(v, run.vectors, list);
     *out = 0;
-    for (uint32_t i = 0; i < v->list_count; i++) *out += route_distance(v, run.vectors, i) < own;
+    for (uint32_t i = 0; i < v->centers.count; i++) *out += route_distance(v, run.vectors, i) < own;
     return 0;
 }
 
@@ -317,11 +319,11 @@ int ivf_check(const struct index *index, const struct vector_source *vectors, st
     uint32_t stride = v->base.row_count / PROBES + 1, probed = 0, found = 0;
 
     if (check_starts(v, err) != 0 || check_rows(v, err) != 0) return -1;
-    for (uint32_t list = 0; list < v->list_count; list++)
+    for (uint32_t list = 0; list < v->centers.count; list++)
         for (uint32_t place = v->starts[list]; place < v->starts[list + 1]; place++) {
             uint32_t nearer;
             if (check_place(v, vectors, list, place, err) != 0) return -1;
-            if (place % stride != 0 || v->route != v->metric) continue;
+            if (place % stride != 0 || v->centers.route != v->centers.metric) continue;
             if (count_nearer(v, vectors, list, place, &nearer, err) != 0) return -1;
             probed++;
             found += nearer < v->nprobe;

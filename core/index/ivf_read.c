@@ -20,8 +20,6 @@
 
 enum {
     GATHER_SHARE = 4,  /* rows are gathered when fewer than one in so many are open */
-    SAMPLE_PLACES = 4, /* one in so many is asked about where the gate does not come first */
-    GATE_WORDS = 1024, /* that are asked for, at most, to know what share of all rows is open */
     CONFIRM_ROWS = 32, /* measured before the limit is looked at again */
 };
 
@@ -45,34 +43,6 @@ static bool is_open(const struct ivf_search *s, uint32_t i)
     return !is_shut(&s->desc.gate, s->ivf->rows[s->place + i]);
 }
 
-/* A list was read: what its readers have seen of the gate. */
-static void count_open(struct ivf_search *s)
-{
-    for (size_t i = 0; i < s->reader_count; i++) {
-        struct ivf_walk *w = &s->walks[s->readers[i].query];
-        w->seen += s->asked;
-        w->useful += s->open_count > 0 ? s->asked : 0;
-        w->open += s->open_count;
-    }
-}
-
-double ivf_open_share(const struct ivf_search *s)
-{
-    const struct index_gate *gate = &s->desc.gate;
-    uint32_t words = s->ivf->base.row_count / 64, step = words / GATE_WORDS + 1, asked = 0;
-    uint64_t open = 0;
-
-    if (words == 0) return 1;
-    for (uint32_t i = 0; i < words; i += step, asked++)
-        open += (uint64_t)__builtin_popcountll(~gate->shut_word(gate->ctx, i * 64));
-    return (double)open / (64.0 * asked);
-}
-
-double ivf_open_seen(const struct ivf_search *s, const struct ivf_walk *w)
-{
-    return (double)w->open * (s->desc.gate.comes_first ? 1 : SAMPLE_PLACES);
-}
-
 /* How many rows of the block are open, as far as is known.  A gate that does not come first is
  * asked about some places, always the same. */
 static uint32_t look_at_gate(struct ivf_search *s, uint32_t count)
@@ -82,7 +52,8 @@ static uint32_t look_at_gate(struct ivf_search *s, uint32_t count)
 
     if (!s->desc.gate.shut_word) return count;
     if (!s->desc.gate.comes_first) {
-        for (uint32_t i = (0 - s->place) % SAMPLE_PLACES; i < count; i += SAMPLE_PLACES, asked++)
+        for (uint32_t i = (0 - s->place) % IVF_SAMPLE_PLACES; i < count;
+             i += IVF_SAMPLE_PLACES, asked++)
             open += !is_shut(&s->desc.gate, rows[i]);
         s->asked += asked;
         s->open_count += open;
@@ -290,6 +261,8 @@ int ivf_read_block(struct ivf_search *s, struct error *err)
     if (!s->ivf->quantizer) rc = read_raw(s, count, open, err);
     else if (open > 0) rc = read_codes(s, count, err);
     s->place += count;
-    if (s->place == s->end) count_open(s);
+    if (s->place == s->end)
+        for (size_t i = 0; i < s->reader_count; i++)
+            list_walk_count(&s->walks[s->readers[i].query], s->asked, s->open_count);
     return rc;
 }

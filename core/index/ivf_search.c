@@ -6,19 +6,11 @@
  *             sorted by list, and a list is read for all that chose it, a few at a time, while it
  *             is in the cache.  Then those that have not enough walk on alone, from where they are.
  *             Many queries are taken group by group, so that the memory of a search is bounded.
- * ENOUGH      A query goes on beyond nprobe lists while
- *             (1) it has found fewer rows than it wants; so it never comes back with fewer than
- *                 there are; or
- *             (2) there is a gate, and it has not seen its due of open rows: as many as the first
- *                 nprobe lists have rows, times the root of the share that is open, in lists with
- *                 an open row.  Where fewer of the rows that it has seen are open than of all, the
- *                 nearest are shut, and the nearest open ones lie in many lists: the due is the
- *                 larger for it.  A gate that does not come first is known by a sample; or
- *             (3) it looks for all rows within a distance, and one of the last lists had some.
+ * ENOUGH      See near_lists.h.
  * PASSED OVER Without a gate, a list of which no row can be near enough, by its radius, counts as
  *             read.
- * INVARIANTS  (1) Lists are visited by (distance, number), so that a walk that is taken up again
- *                 begins with those that were read together.
+ * INVARIANTS  (1) Lists come in an order that depends on the query alone, so that a walk that is
+ *                 taken up again begins with those that were read together.
  *             (2) What is enough depends on the set of lists that were visited, not on their order:
  *                 a query finds the same alone and in a batch.  So where there is a gate no list is
  *                 passed over, for the gate would go unseen.
@@ -39,14 +31,12 @@ enum {
     BLOCK_BYTES = 512 << 10,
     TOGETHER_ROWS = IVF_BLOCK_ROWS / IVF_QUERIES,
     OVERSAMPLE = 10, /* where nothing is said and codes know no bounds */
-    VAIN_SHARE = 2,  /* of nprobe, lists without a row before a walk within a distance ends */
-    TILE = 256,      /* centroids at a time */
 };
 
 /* ---- Memory ---- */
 
 struct layout {
-    size_t walks, pools, pool_memory, visits, visit_order, list_ends, heap, end;
+    size_t walks, pools, pool_memory, visits, visit_order, list_ends, near, end;
     size_t group_most, pool_rows;
     uint32_t nprobe;
 };
@@ -65,22 +55,22 @@ static void lay_out(const struct ivf *v, const struct index_options *options, si
     double pool = options->oversample > 0 ? options->oversample : OVERSAMPLE;
 
     *l = (struct layout){.end = align_up(sizeof(struct ivf_search), ALIGN_VECTOR)};
-    l->nprobe = nprobe < v->list_count ? nprobe : v->list_count;
+    l->nprobe = nprobe < v->centers.count ? nprobe : v->centers.count;
     if (v->quantizer) l->pool_rows = (size_t)ceil(pool * (double)k);
     if (l->pool_rows > v->base.row_count) l->pool_rows = v->base.row_count;
     size_t each = l->nprobe * (sizeof(struct ivf_visit) + sizeof(uint32_t)) +
-                  sizeof(struct ivf_walk) + sizeof(struct topk) +
+                  sizeof(struct list_walk) + sizeof(struct topk) +
                   l->pool_rows * sizeof(struct candidate);
     size_t most = GROUP_BYTES / each;
     most = most < 1 ? 1 : most > GROUP_QUERIES ? GROUP_QUERIES : most;
     l->group_most = query_count < most ? query_count : most;
-    l->walks = take(&l->end, l->group_most * sizeof(struct ivf_walk));
+    l->walks = take(&l->end, l->group_most * sizeof(struct list_walk));
     l->pools = take(&l->end, l->group_most * sizeof(struct topk));
     l->pool_memory = take(&l->end, l->group_most * l->pool_rows * sizeof(struct candidate));
     l->visits = take(&l->end, l->group_most * l->nprobe * sizeof(struct ivf_visit));
     l->visit_order = take(&l->end, l->group_most * l->nprobe * sizeof(uint32_t));
-    l->list_ends = take(&l->end, v->list_count * sizeof(uint32_t));
-    l->heap = take(&l->end, v->list_count * sizeof(struct ivf_near));
+    l->list_ends = take(&l->end, v->centers.count * sizeof(uint32_t));
+    l->near = take(&l->end, near_lists_bytes(&v->centers));
 }
 
 size_t ivf_search_bytes(const struct index *index, const struct index_options *options, size_t k,
@@ -107,7 +97,7 @@ static void begin_group(struct ivf_search *s)
         topk_init_at(&s->pools[i], s->pool_memory + i * s->pool_rows, s->pool_rows, by_row, NULL);
     s->query = 0;
     s->visit_count = s->visit_at = 0;
-    s->has_heap = false;
+    s->has_near = false;
     s->place = s->end = 0;
     s->stage = s->group_count > 1 ? IVF_PLAN : IVF_ALONE;
 }
@@ -123,19 +113,25 @@ void ivf_begin(void *search, const struct index_search_desc *desc)
     uint8_t *at = (uint8_t *)search;
     s->desc = *desc;
     s->ivf = v;
-    s->nprobe = l.nprobe;
-    s->walks = (struct ivf_walk *)(void *)(at + l.walks);
+    s->walks = (struct list_walk *)(void *)(at + l.walks);
     s->pools = (struct topk *)(void *)(at + l.pools);
     s->pool_memory = (struct candidate *)(void *)(at + l.pool_memory);
     s->visits = (struct ivf_visit *)(void *)(at + l.visits);
     s->visit_order = (uint32_t *)(void *)(at + l.visit_order);
     s->list_ends = (uint32_t *)(void *)(at + l.list_ends);
-    s->heap = (struct ivf_near *)(void *)(at + l.heap);
+    s->near_memory = at + l.near;
     bool has_bounds = v->quantizer && first->inner->ops->estimate;
     s->pool_rows = has_bounds && !(desc->options.oversample > 0) ? 0 : l.pool_rows;
     uint32_t rows = BLOCK_BYTES / first->inner->row_bytes;
     s->block_rows = v->quantizer || rows > IVF_BLOCK_ROWS ? IVF_BLOCK_ROWS : rows < 1 ? 1 : rows;
-    s->open_share = desc->gate.shut_word ? ivf_open_share(s) : 1;
+    s->due = (struct list_due){
+        .list_count = v->centers.count,
+        .nprobe = l.nprobe,
+        .has_gate = desc->gate.shut_word != NULL,
+        .is_range = desc->queries[0].distance_max < INFINITY,
+        .asked_one_in = desc->gate.comes_first ? 1 : IVF_SAMPLE_PLACES,
+    };
+    if (s->due.has_gate) s->due.open_share = list_open_share(&desc->gate, v->base.row_count);
     s->group_most = l.group_most;
     s->group_first = 0;
     begin_group(s);
@@ -143,59 +139,21 @@ void ivf_begin(void *search, const struct index_search_desc *desc)
 
 /* ---- Which lists ---- */
 
-static inline bool is_nearer(const struct ivf_near *a, const struct ivf_near *b)
-{
-    return a->distance < b->distance || (a->distance == b->distance && a->list < b->list);
-}
-
-static void sift_down(struct ivf_near *heap, uint32_t count, uint32_t at)
-{
-    struct ivf_near moved = heap[at];
-    uint32_t child;
-
-    while ((child = 2 * at + 1) < count) {
-        if (child + 1 < count && is_nearer(&heap[child + 1], &heap[child])) child++;
-        if (!is_nearer(&heap[child], &moved)) break;
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = moved;
-}
-
-static struct ivf_near pop_nearest(struct ivf_search *s)
-{
-    struct ivf_near nearest = s->heap[0];
-
-    s->heap[0] = s->heap[--s->heap_count];
-    sift_down(s->heap, s->heap_count, 0);
-    return nearest;
-}
-
-/* All lists of the query whose turn it is. */
-static void make_heap(struct ivf_search *s)
+static void begin_near(struct ivf_search *s)
 {
     const struct ivf_oracle *o = ivf_oracle_of(ivf_query(s, s->query));
-    uint32_t count = s->ivf->list_count;
-    float distances[TILE];
-
-    for (uint32_t first = 0; first < count; first += TILE) {
-        uint32_t some = count - first < TILE ? count - first : TILE;
-        ivf_centroid_distances(o, first, some, distances);
-        for (uint32_t i = 0; i < some; i++)
-            s->heap[first + i] = (struct ivf_near){distances[i], first + i};
-    }
-    s->heap_count = count;
-    for (uint32_t i = count / 2; i > 0; i--) sift_down(s->heap, count, i - 1);
-    s->has_heap = true;
+    near_lists_begin(&s->near, &s->ivf->centers, &o->query, s->near_memory);
+    s->has_near = true;
 }
 
 /* Choose for the query whose turn it is. */
 static void plan_query(struct ivf_search *s)
 {
-    make_heap(s);
-    for (uint32_t i = 0; i < s->nprobe; i++)
-        s->visits[s->visit_count++] = (struct ivf_visit){pop_nearest(s), (uint32_t)s->query};
-    s->has_heap = false;
+    begin_near(s);
+    for (uint32_t i = 0; i < s->due.nprobe; i++)
+        s->visits[s->visit_count++] =
+            (struct ivf_visit){near_lists_take(&s->near), (uint32_t)s->query};
+    s->has_near = false;
     s->query++;
 }
 
@@ -204,9 +162,9 @@ static void sort_visits(struct ivf_search *s)
 {
     uint32_t end = 0;
 
-    memset(s->list_ends, 0, s->ivf->list_count * sizeof *s->list_ends);
+    memset(s->list_ends, 0, s->ivf->centers.count * sizeof *s->list_ends);
     for (size_t i = 0; i < s->visit_count; i++) s->list_ends[s->visits[i].at.list]++;
-    for (uint32_t list = 0; list < s->ivf->list_count; list++) {
+    for (uint32_t list = 0; list < s->ivf->centers.count; list++) {
         uint32_t size = s->list_ends[list];
         s->list_ends[list] = end;
         end += size;
@@ -217,16 +175,16 @@ static void sort_visits(struct ivf_search *s)
 
 static void visit(struct ivf_search *s, size_t query, uint32_t list)
 {
-    struct ivf_walk *w = &s->walks[query];
-
-    if (w->visited++ < s->nprobe) w->first_rows += s->ivf->starts[list + 1] - s->ivf->starts[list];
+    uint32_t rows = s->ivf->starts[list + 1] - s->ivf->starts[list];
+    list_walk_visit(&s->walks[query], &s->due, rows);
 }
 
-static bool may_have_near(const struct ivf_search *s, size_t query, const struct ivf_near *at)
+static bool may_have_near(const struct ivf_search *s, size_t query, const struct near_list *at)
 {
     const struct index_query *q = ivf_query(s, query);
+    const struct oracle_query *own = &ivf_oracle_of(q)->query;
     if (s->desc.gate.shut_word) return true; /* (2) */
-    return !(ivf_list_bound(ivf_oracle_of(q), at->list, at->distance) > ivf_limit(q));
+    return !(list_bound(&s->ivf->centers, own, at->list, at->distance) > ivf_limit(q));
 }
 
 static void begin_list(struct ivf_search *s, uint32_t list)
@@ -253,45 +211,26 @@ static bool next_together(struct ivf_search *s)
     return s->reader_count > 0;
 }
 
-/* Of what it would see without a gate, the share of open rows that a query is to see (2). */
-static double open_due(const struct ivf_search *s, const struct ivf_walk *w)
-{
-    double due = sqrt((double)w->open / (double)w->useful);
-    double shut = s->open_share / sqrt((double)w->open / (double)w->seen);
-
-    if (due < shut) due = shut;
-    return due < 1 ? due : 1;
-}
-
 static bool wants_more(const struct ivf_search *s)
 {
     const struct index_query *q = ivf_query(s, s->query);
-    const struct ivf_walk *w = &s->walks[s->query];
     size_t found = q->best->count + (s->pool_rows > 0 ? s->pools[s->query].count : 0);
 
-    if (w->visited >= s->ivf->list_count) return false;
-    if (w->visited < s->nprobe) return true;
-    if (q->distance_max == INFINITY && found < q->best->capacity) return true;
-    if (q->distance_max < INFINITY && w->vain <= s->nprobe / VAIN_SHARE) return true;
-    if (!s->desc.gate.shut_word) return false;
-    if (w->open == 0) return true;
-    return ivf_open_seen(s, w) < (double)w->first_rows * open_due(s, w);
+    return list_walk_wants_more(&s->walks[s->query], &s->due, found, q->best->capacity);
 }
 
 /* The next list of the query that walks alone; false: it has enough. */
 static bool next_alone(struct ivf_search *s)
 {
-    struct ivf_walk *w = &s->walks[s->query];
+    struct list_walk *w = &s->walks[s->query];
 
     while (wants_more(s)) {
-        if (!s->has_heap) {
-            make_heap(s);
-            for (uint32_t i = 0; i < w->visited; i++) pop_nearest(s);
+        if (!s->has_near) {
+            begin_near(s);
+            for (uint32_t i = 0; i < w->visited; i++) near_lists_take(&s->near);
         }
-        struct ivf_near nearest = pop_nearest(s);
+        struct near_list nearest = near_lists_take(&s->near);
         visit(s, s->query, nearest.list);
-        w->vain = w->visited <= s->nprobe ? 0 : w->has_found ? 1 : w->vain + 1;
-        w->has_found = false;
         if (!may_have_near(s, s->query, &nearest)) continue;
         s->readers[0] = (struct ivf_visit){nearest, (uint32_t)s->query};
         s->reader_count = 1;
@@ -310,7 +249,7 @@ static int step(struct ivf_search *s, uint64_t *distances, struct error *err)
     switch (s->stage) {
     case IVF_PLAN:
         plan_query(s);
-        *distances = s->ivf->list_count;
+        *distances = s->ivf->centers.count;
         if (s->query < s->group_count) return 0;
         sort_visits(s);
         s->block_rows = s->block_rows > TOGETHER_ROWS ? TOGETHER_ROWS : s->block_rows;
@@ -321,13 +260,13 @@ static int step(struct ivf_search *s, uint64_t *distances, struct error *err)
         if (!next_together(s)) s->stage = IVF_ALONE;
         return 0;
     case IVF_ALONE:
-        if (!s->has_heap) *distances = s->ivf->list_count;
+        if (!s->has_near) *distances = s->ivf->centers.count;
         if (!next_alone(s)) s->stage = IVF_CONFIRM;
         return 0;
     case IVF_CONFIRM:
         *distances = s->pool_rows;
         if (ivf_confirm(s, s->query, err) != 0) return -1;
-        s->has_heap = false;
+        s->has_near = false;
         s->stage = ++s->query < s->group_count ? IVF_ALONE : IVF_NEXT_GROUP;
         return 0;
     case IVF_NEXT_GROUP:

@@ -4,35 +4,20 @@
 #define INDEX_IVF_SEARCH_H
 
 #include "index/ivf.h"
+#include "index/near_lists.h"
 
 enum {
     IVF_BLOCK_ROWS = 1024, /* of a list, at a time */
     IVF_QUERIES = 4,       /* that read a raw list together */
     IVF_LANES = 32,        /* distances compared at a time */
+    IVF_SAMPLE_PLACES = 4, /* one in so many is asked about where the gate does not come first */
     IVF_SEEDS = 128,       /* rows that are measured first while the list of results is short */
-};
-
-/* A list and how far its centroid is. */
-struct ivf_near {
-    float distance;
-    uint32_t list;
 };
 
 /* A list that a query reads. */
 struct ivf_visit {
-    struct ivf_near at;
+    struct near_list at;
     uint32_t query; /* of the group */
-};
-
-/* What a query has seen. */
-struct ivf_walk {
-    uint32_t visited;    /* lists, those passed over too */
-    uint32_t vain;       /* beyond nprobe, those since one that had a row within distance_max */
-    uint64_t first_rows; /* of the first nprobe lists */
-    /* Rows that the gate was asked about; of them those of lists where some were open; and
-     * those. */
-    uint64_t seen, useful, open;
-    bool has_found; /* in the list at work */
 };
 
 enum ivf_search_stage { IVF_PLAN, IVF_TOGETHER, IVF_ALONE, IVF_CONFIRM, IVF_NEXT_GROUP };
@@ -40,27 +25,27 @@ enum ivf_search_stage { IVF_PLAN, IVF_TOGETHER, IVF_ALONE, IVF_CONFIRM, IVF_NEXT
 struct ivf_search {
     struct index_search_desc desc;
     const struct ivf *ivf;
-    uint32_t nprobe, block_rows;
-    size_t pool_rows;  /* candidates kept of a query until they are measured; 0: none are kept */
-    double open_share; /* of all rows, as far as is known; with a gate */
+    uint32_t block_rows;
+    size_t pool_rows; /* candidates kept of a query until they are measured; 0: none are kept */
+    struct list_due due;
     enum ivf_search_stage stage;
     /* The group of queries at work. */
     size_t group_most, group_first, group_count, query; /* query: of the group, whose turn it is */
-    struct ivf_walk *walks;                             /* one a query, as the next two */
+    struct list_walk *walks;                            /* one a query, as the next two */
     struct topk *pools;
     struct candidate *pool_memory;
     struct ivf_visit *visits; /* nprobe a query, then by list */
     uint32_t *visit_order, *list_ends;
     size_t visit_count, visit_at;
-    /* Lists that the query whose turn it is has not visited: a heap, the nearest first. */
-    struct ivf_near *heap;
-    uint32_t heap_count;
-    bool has_heap;
+    /* Lists that the query whose turn it is has not visited, and their memory. */
+    struct near_lists near;
+    void *near_memory;
+    bool has_near;
     /* The list at work. */
     struct ivf_visit readers[IVF_QUERIES];
     size_t reader_count;
     uint32_t place, end;
-    uint32_t asked, open_count; /* of its rows, as in ivf_walk */
+    uint32_t asked, open_count; /* of its rows, as in list_walk */
     /* The block at work. */
     uint64_t open[IVF_BLOCK_ROWS / 64]; /* where the gate comes first */
     uint32_t places[IVF_BLOCK_ROWS];
@@ -89,10 +74,6 @@ static inline float ivf_limit(const struct index_query *q)
     return threshold < q->distance_max ? threshold : q->distance_max;
 }
 
-/* Which share of all rows the gate lets through, by a sample. */
-double ivf_open_share(const struct ivf_search *s);
-/* Open rows that a query has seen, by the sample that its blocks took. */
-double ivf_open_seen(const struct ivf_search *s, const struct ivf_walk *w);
 /* The next block of the list at work, for its readers. */
 int ivf_read_block(struct ivf_search *s, struct error *err);
 /* Measure what the query's pool holds. */

@@ -184,7 +184,9 @@ return {
       ["flat_ranked.[ch]"] =
          "every row by its codes, and as many as the caller says by their exact distances",
       ["index_auto.[ch]"] = "which index suits so many vectors, where nobody wants to choose",
-      ["ivf.c"] = "the kind ivf, and distances between queries and lists",
+      ["list_centers.[ch]"] = "the centers of lists of rows, and how far they are from a query",
+      ["near_lists.[ch]"] = "which lists a query reads, nearest first, and when it has read enough",
+      ["ivf.c"] = "the kind ivf, and what its searches walk by",
       ["ivf.h"] = "what the files of the kind ivf share: rows in lists around centroids",
       ["ivf_build.[ch]"] = "centroids, every row to its list, what is kept of each list",
       ["ivf_file.c"] = "lists as sections of an image, and what must hold of them",
