@@ -49,7 +49,12 @@ int collection_check(struct collection *c, struct error *err)
     }
     struct error first = {0};
     struct view_verify_desc verify = {
-        .view = v, .level = VERIFY_DEEP, .report = keep_first, .ctx = &first};
+        .view = v,
+        .alloc = c->desc.alloc,
+        .level = VERIFY_DEEP,
+        .report = keep_first,
+        .ctx = &first,
+    };
     rc = view_verify(&verify, err);
     if (rc == 0 && first.code != LYNSE_OK) {
         if (err) *err = first;
