@@ -29,6 +29,9 @@ return {
    -- Hooks that come over the wire run compiled, and without budgets.
    -- trust_scripts = false,
 
+   -- While nobody searches, make some searches again to see how much indexes find.
+   -- measure_recall = true,
+
    -- The folder of your own scripts.
    -- scripts = "",
 

@@ -39,6 +39,8 @@
       "Listen beyond this machine without TLS.")                                                   \
     _(trusts_scripts, FLAG, "trust_scripts", "false", 0, 1, 1, "", "",                             \
       "Hooks that come over the wire run compiled, and without budgets.")                          \
+    _(measures_recall, FLAG, "measure_recall", "true", 0, 1, 1, "", "",                            \
+      "While nobody searches, make some searches again to see how much indexes find.")             \
     _(scripts_dir, TEXT, "scripts", NULL, 1, 4095, 1, "", "", "The folder of your own scripts.")   \
     _(workers, NUMBER, "workers", "0", 0, 256, 1, "", "LYNSE_SERVER_WORKERS",                      \
       "Threads that read requests and write answers. 0: one for each processor, at least two.")    \

@@ -179,10 +179,11 @@ static int fail_with(struct error *err, const struct lynse_error *from)
 
 static int open_engine(struct server *s, struct error *err)
 {
+    uint32_t flags = (s->options.trusts_scripts ? LYNSE_OPEN_TRUSTED_SCRIPTS : 0u) |
+                     (s->options.measures_recall ? 0u : LYNSE_OPEN_NO_RECALL);
     struct lynse_open_desc desc = {.struct_bytes = sizeof desc,
                                    .path = s->options.data_dir,
-                                   .flags =
-                                       s->options.trusts_scripts ? LYNSE_OPEN_TRUSTED_SCRIPTS : 0,
+                                   .flags = flags,
                                    .memory_budget_bytes = s->options.memory_bytes_max};
     struct lynse_lua_desc lua = {.struct_bytes = sizeof lua, .scripts_dir = s->options.scripts_dir};
     struct lynse_error failed = {0};

@@ -241,6 +241,9 @@ static void fill_index_info(const struct collection_status *s, struct lynse_coll
     index_mode_format(&mode, info->index_mode, sizeof info->index_mode);
     info->indexed_segment_count = s->segment_count - s->awaited_segment_count;
     info->index_progress = s->index_progress;
+    info->recall_measured = s->recall;
+    info->recall_query_count = s->recall_query_count;
+    info->recall_measured_at_us = s->recall_measured_at_us;
     info->index_param_count = (uint32_t)kind->param_count;
     for (size_t i = 0; i < kind->param_count; i++)
         info->index_params[i] =

@@ -72,7 +72,8 @@ static int check_range(const char *field, uint32_t value, uint32_t low, uint32_t
 static int check_desc(const struct lynse_open_desc *d, struct error *err)
 {
     const uint32_t known = LYNSE_OPEN_READ_ONLY | LYNSE_OPEN_IMMUTABLE | LYNSE_OPEN_NO_CREATE |
-                           LYNSE_OPEN_NETWORK_FS | LYNSE_POLL_MAY_SYNC | LYNSE_OPEN_TRUSTED_SCRIPTS;
+                           LYNSE_OPEN_NETWORK_FS | LYNSE_POLL_MAY_SYNC |
+                           LYNSE_OPEN_TRUSTED_SCRIPTS | LYNSE_OPEN_NO_RECALL;
 
     if (!d->path) return error_set(err, LYNSE_INVALID, "path: missing");
     if (!d->path[0]) return error_set(err, LYNSE_INVALID, "path: empty");
@@ -180,6 +181,7 @@ int lynse_open(const struct lynse_open_desc *desc, struct lynse **out, struct ly
         .search_threads = d.search_threads,
         .job_threads = d.job_threads,
         .seed = d.seed,
+        .measures_recall = !(d.flags & LYNSE_OPEN_NO_RECALL),
     };
     const struct alloc_hooks hooks = {d.allocator.alloc, d.allocator.free, d.allocator.ctx};
     struct alloc *alloc = alloc_create(&hooks, (size_t)d.memory_budget_bytes);

@@ -113,6 +113,7 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
         view_release(view);
         return -1;
     }
+    engine_note_search(c->host, view, &r);
     return search_create(e->alloc, view, &r, e->clock, &s->search, err);
 }
 

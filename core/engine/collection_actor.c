@@ -385,9 +385,7 @@ static void on_close(struct host *h, struct order_message *m)
 /* Sent by what is under way: it waits for nothing. */
 static bool is_of_task(const struct message *m)
 {
-    return m->kind == KIND_SEGMENT_READY || m->kind == KIND_MERGE_READY ||
-           m->kind == KIND_INDEX_READY || m->kind == KIND_INDEX_LOADED ||
-           m->kind == KIND_LOAD_INDEXES;
+    return m->class == MESSAGE_SYSTEM && m->kind != KIND_CLOSE;
 }
 
 /* What a merge must be over for. */
@@ -401,7 +399,8 @@ static bool must_wait(const struct host *h, const struct message *m)
 {
     if (is_of_task(m)) return false;
     if (h->merge && ends_merge(m)) return true;
-    if ((m->kind == KIND_CLOSE || m->kind == KIND_REFRESH) && (engine_index_is_out(h) || h->load))
+    if ((m->kind == KIND_CLOSE || m->kind == KIND_REFRESH) &&
+        (engine_index_is_out(h) || h->load || engine_recall_is_out(h)))
         return true;
     if (m->kind == KIND_WRITE && h->collection && !base_may_sync(h) &&
         h->engine->waiting_calls == 0 && level_of(h, m) == SYNC_ALWAYS)
@@ -481,6 +480,12 @@ static void handle(struct host *h, struct message *m)
     case KIND_INDEX_LOADED:
         engine_end_load(h, (struct index_loaded_message *)m);
         break;
+    case KIND_MEASURE_RECALL:
+        engine_measure_recall(h, m);
+        break;
+    case KIND_RECALL_READY:
+        engine_end_recall(h, (struct recall_ready_message *)m);
+        break;
     case KIND_CLOSE:
         on_close(h, (struct order_message *)m);
         break;
@@ -496,6 +501,7 @@ static void begin_end(struct host *h, const struct order_message *m)
     if (m->is_drop) engine_cancel_seal(h); /* what is dropped needs no segment any more */
     if (engine_index_is_out(h)) engine_cancel_index(h);
     engine_cancel_load(h);
+    engine_cancel_recall(h);
 }
 
 /* Messages in order; the first that must wait makes all behind it wait (2). */
@@ -537,7 +543,6 @@ static size_t drop_overdue(struct host *h, struct message **batch, size_t count)
 static void on_batch(struct actor *a, struct message **batch, size_t count)
 {
     struct host *h = host_of(a);
-
     handle_all(h, a, batch, count);
     while (h->deferred.size > 0 && !must_wait(h, *(struct message **)(void *)h->deferred.data)) {
         struct buf work = h->deferred;
@@ -564,6 +569,7 @@ static void on_stop(struct actor *a)
     actor_timer_destroy(h->seal_timer);
     actor_timer_destroy(h->index_timer);
     h->sync_timer = h->mark_timer = h->seal_timer = h->index_timer = NULL;
+    engine_stop_recall(h);
     if (h->collection) collection_abandon(h->collection);
     h->collection = NULL;
 }

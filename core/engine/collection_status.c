@@ -34,7 +34,19 @@ static void fill_index(const struct collection *c, struct collection_status *s)
     s->index_bytes = count.memory_bytes;
 }
 
-int engine_fill_status(const struct host *h, struct collection_status *s, struct error *err)
+/* Of the index that there is now. */
+static void fill_recall(struct host *h, struct collection_status *s)
+{
+    struct recall_estimate e;
+
+    recall_sampler_read(&h->recall, &e);
+    if (e.query_count == 0 || !collection_has_plan(h->collection, &e.plan, e.metric)) return;
+    s->recall = e.wanted > 0 ? (float)(e.found / e.wanted) : 1;
+    s->recall_query_count = e.query_count;
+    s->recall_measured_at_us = e.measured_at_us;
+}
+
+int engine_fill_status(struct host *h, struct collection_status *s, struct error *err)
 {
     const struct collection *c = h->collection;
     const struct manifest *m = &c->manifest;
@@ -43,6 +55,7 @@ int engine_fill_status(const struct host *h, struct collection_status *s, struct
     s->metric = m->fields[0].metric;
     s->storage = m->fields[0].storage;
     fill_index(c, s);
+    fill_recall(h, s);
     s->sync_level = m->sync_level;
     s->sync_interval_ms = m->sync_interval_ms;
     s->segment_count = m->segment_count;

@@ -12,6 +12,7 @@
 #include "base/thread.h"
 #include "engine/catalog.h"
 #include "engine/messages.h"
+#include "engine/recall.h"
 #include "engine/space.h"
 #include "query/search.h"
 #include "segment/column_cache.h"
@@ -34,7 +35,8 @@ struct engine_desc {
     unsigned job_threads;
     struct alloc_hooks hooks;
     size_t budget_bytes;
-    uint64_t seed; /* 0: from the system */
+    uint64_t seed;        /* 0: from the system */
+    bool measures_recall; /* when idle; see recall.h */
     /* Tests: */
     struct vfs *vfs;             /* NULL: by path */
     const struct clock *clock;   /* NULL: the system's */
@@ -59,10 +61,11 @@ struct engine {
     struct shadow_room *shadows;
     struct actor *catalog_actor;
     int opener_pid;
-    unsigned search_threads; /* resolved */
-    unsigned job_threads;    /* likewise */
-    unsigned waiting_calls;  /* inline: the host waits for an answer now, and so for a disk */
-    struct mutex mutex;      /* of all below */
+    unsigned search_threads;        /* resolved */
+    unsigned job_threads;           /* likewise */
+    _Atomic(uint64_t) search_count; /* that were begun; where recall is measured */
+    unsigned waiting_calls; /* inline: the host waits for an answer now, and so for a disk */
+    struct mutex mutex;     /* of all below */
     struct catalog catalog;
     struct rng rng;
     struct host *hosts;
@@ -101,7 +104,10 @@ struct host {
     uint64_t merge_not_before_us; /* after one that failed */
     struct index_task *index;     /* a build that is under way */
     struct load_task *load;       /* of an index, likewise */
-    struct buf index_waiters;     /* struct order_message *: for indexes to be there */
+    struct recall_sampler recall;
+    struct recall_task *recall_task; /* while samples wait */
+    struct actor_timer *recall_timer;
+    struct buf index_waiters; /* struct order_message *: for indexes to be there */
     struct actor_timer *index_timer;
     uint64_t index_not_before_us;
     uint32_t index_failures;        /* in a row */
@@ -201,7 +207,7 @@ int engine_prepare_drop(struct host *h, struct error *err);
 void engine_mark_idle(struct engine *e, uint32_t number);
 int engine_start_actor(struct host *h, struct error *err); /* collection_actor.c */
 /* collection_status.c, in the collection's turn.  NO_MEMORY. */
-int engine_fill_status(const struct host *h, struct collection_status *s, struct error *err);
+int engine_fill_status(struct host *h, struct collection_status *s, struct error *err);
 /* merge_task.c, in the collection's turn: begin a merge that is worth it; take in what came back;
  * let one under way end soon. */
 void engine_merge_if_due(struct host *h);
@@ -241,6 +247,15 @@ void engine_want_indexes(struct host *h, const struct view *v);
 void engine_load_if_wanted(struct host *h);
 void engine_want_all_indexes(struct host *h);
 void engine_cancel_load(struct host *h);
+/* recall_task.c.  Any thread: a search that is about to be made over the view. */
+void engine_note_search(struct host *h, const struct view *v, const struct search_request *r);
+/* Else in the turn: some searches wait to be made again; a piece of that is done; the collection is
+ * going to be closed, which waits while a job is out. */
+void engine_measure_recall(struct host *h, struct message *take_m);
+void engine_end_recall(struct host *h, struct recall_ready_message *m);
+bool engine_recall_is_out(const struct host *h);
+void engine_cancel_recall(struct host *h);
+void engine_stop_recall(struct host *h); /* the actor ends */
 void engine_end_load(struct host *h, struct index_loaded_message *m);
 /* collection_actor.c: a call of the host, which may wait for the disk, and its end. */
 void engine_set_may_sync(struct host *h, bool may_sync);

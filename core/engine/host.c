@@ -167,6 +167,7 @@ static int start_host(struct engine *e, const struct catalog_collection *entry, 
     h->engine = e;
     h->entry = *entry;
     view_slot_init(&h->slot);
+    recall_sampler_init(&h->recall, e->alloc);
     engine_lock(e);
     rng_init(&h->rng, rng_u64(&e->rng));
     engine_unlock(e);
@@ -205,6 +206,7 @@ void engine_free_host(struct host *h)
     buf_deinit(&h->deferred_spare);
     buf_deinit(&h->index_waiters);
     view_slot_deinit(&h->slot);
+    recall_sampler_deinit(&h->recall);
     mem_free(h->engine->alloc, h);
 }
 

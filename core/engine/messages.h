@@ -31,6 +31,8 @@ struct host;
     _(INDEX_READY, index_ready, SYSTEM)                                                            \
     _(LOAD_INDEXES, load_indexes, SYSTEM)                                                          \
     _(INDEX_LOADED, index_loaded, SYSTEM)                                                          \
+    _(MEASURE_RECALL, measure_recall, SYSTEM)                                                      \
+    _(RECALL_READY, recall_ready, SYSTEM)                                                          \
     _(MERGE_READY, merge_ready, SYSTEM)                                                            \
     _(CLOSE, close, SYSTEM)
 
@@ -97,6 +99,9 @@ struct collection_status {
     uint32_t awaited_segment_count; /* those that are to have it, and have it not yet */
     float index_progress;           /* 0 to 1, of the rows that are to be indexed */
     size_t index_bytes;             /* of what is loaded of indexes */
+    float recall;                   /* 0 to 1, of searches that were made again */
+    uint32_t recall_query_count;    /* so many; 0: none */
+    int64_t recall_measured_at_us;  /* the last of them, by the wall clock */
     uint8_t sync_level;
     uint32_t sync_interval_ms;
     uint32_t segment_count;
@@ -124,6 +129,11 @@ struct segment_ready_message {
 
 /* Nobody works on the index any more; embedded in its task. */
 struct index_ready_message {
+    struct message base; /* first */
+};
+
+/* A piece of measuring recall is done; embedded in its task. */
+struct recall_ready_message {
     struct message base; /* first */
 };
 

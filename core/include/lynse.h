@@ -127,6 +127,7 @@ enum lynse_open_flags {
     /* Hooks from source text run compiled and without budgets of instructions and time: for texts
      * of the host's own.  Without it they are interpreted in a sandbox, under budgets. */
     LYNSE_OPEN_TRUSTED_SCRIPTS = 32,
+    LYNSE_OPEN_NO_RECALL = 64, /* do not measure recall when idle (struct lynse_collection_info) */
 };
 enum lynse_mode { LYNSE_THREADS = 0, LYNSE_INLINE = 1 };
 
@@ -285,6 +286,12 @@ struct lynse_collection_info {
     uint32_t index_param_count;     /* what it is built with, standards included */
     uint32_t storage;               /* enum lynse_storage */
     struct lynse_index_param index_params[LYNSE_INDEX_PARAMS_MAX];
+    /* While nobody searches, some of the searches that were made are made again, and compared with
+     * looking at every record: how much of that the index finds, 0 to 1, recent ones counting
+     * more; of how many searches, 0: of none; and when the last was, in microseconds since 1970. */
+    float recall_measured;
+    uint32_t recall_query_count;
+    int64_t recall_measured_at_us;
 };
 LYNSE_API int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_info *out,
                                     struct lynse_error *err);

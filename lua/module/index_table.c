@@ -57,4 +57,11 @@ void index_table_push_info(lua_State *L, const struct lynse_collection_info *inf
     lua_setfield(L, -2, "index_progress");
     lua_pushinteger(L, (lua_Integer)info->indexed_segment_count);
     lua_setfield(L, -2, "indexed_segment_count");
+    lua_pushinteger(L, (lua_Integer)info->recall_query_count);
+    lua_setfield(L, -2, "recall_query_count");
+    if (info->recall_query_count == 0) return;
+    lua_pushnumber(L, (lua_Number)info->recall_measured);
+    lua_setfield(L, -2, "recall_measured");
+    lua_pushnumber(L, (lua_Number)info->recall_measured_at_us / 1e6);
+    lua_setfield(L, -2, "recall_measured_at");
 }

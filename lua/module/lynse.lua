@@ -26,7 +26,7 @@ end
 
 local OPEN = names_of [[read_only immutable no_create network_fs poll_may_sync trusted_scripts mode
    sync sync_interval_ms actor_threads search_threads job_threads memory_budget_bytes seed
-   low_water_bytes]]
+   low_water_bytes no_recall]]
 local CONNECT = names_of "api_key timeout database"
 
 -- Raise, at the line of the program, what is wrong about the options.

@@ -28,6 +28,9 @@ function remote.info(self)
    info.database_name, info.collection_name, info.description = nil, nil, nil
    if info.max_id ~= -1 then info.max_int_id = info.max_id end
    info.max_id = nil
+   for _, name in ipairs { "recall_measured", "recall_measured_at" } do
+      if type(info[name]) ~= "number" then info[name] = nil end
+   end
    info.metric, info.index_mode = or_empty(info.metric), or_empty(info.index_mode)
    return info
 end

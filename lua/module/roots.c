@@ -33,7 +33,8 @@ static uint32_t read_open_flags(struct options *o)
     } flags[] = {
         {"read_only", LYNSE_OPEN_READ_ONLY},    {"immutable", LYNSE_OPEN_IMMUTABLE},
         {"no_create", LYNSE_OPEN_NO_CREATE},    {"network_fs", LYNSE_OPEN_NETWORK_FS},
-        {"poll_may_sync", LYNSE_POLL_MAY_SYNC}, {"trusted_scripts", LYNSE_OPEN_TRUSTED_SCRIPTS}};
+        {"poll_may_sync", LYNSE_POLL_MAY_SYNC}, {"trusted_scripts", LYNSE_OPEN_TRUSTED_SCRIPTS},
+        {"no_recall", LYNSE_OPEN_NO_RECALL}};
     uint32_t all = 0;
 
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)

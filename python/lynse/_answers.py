@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from . import _fields
 from ._wire import UNREADABLE, read_hits
 from .errors import Internal, LynseError
-from .types import STORAGES, CollectionInfo, Hits, Id
+from .types import STORAGES, CollectionInfo, Hits, Id, Recall
 
 T = TypeVar("T")
 
@@ -64,6 +64,16 @@ def description(answer: Any) -> str | None:
     return _typed(text, str) or None if text is not None else None
 
 
+def _recall(answer: Any) -> Recall | None:
+    if answer.get("recall_measured") is None:
+        return None
+    return Recall(
+        float(answer["recall_measured"]),
+        _typed(answer["recall_query_count"], int),
+        float(answer["recall_measured_at"]),
+    )
+
+
 def info(answer: Any) -> CollectionInfo:
     max_id = answer["max_id"]
     return CollectionInfo(
@@ -84,6 +94,7 @@ def info(answer: Any) -> CollectionInfo:
         indexed_segment_count=_typed(answer.get("indexed_segment_count", 0), int),
         segment_count=_typed(answer.get("segment_count", 0), int),
         dtype=STORAGES[_typed(answer.get("storage") or "f32", str)],
+        recall=_recall(answer),
     )
 
 

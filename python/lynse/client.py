@@ -35,6 +35,7 @@ DEFAULT_ROOT_VARIABLE = "LYNSE_DEFAULT_ROOT_PATH"
 CONFIG_FILE = "~/.lynsedb_configs.ini"
 FOLDER_OPTIONS = (
     "read_only", "sync", "memory_budget", "threads", "low_water", "trusted_scripts",
+    "no_recall",
 )  # fmt: skip
 DTYPE_NAMES = {
     **dict.fromkeys(("float32", "f32", "float"), "float32"),
@@ -261,6 +262,7 @@ class VectorDBClient:
                    Lua texts of `score=` and `rerank=` run compiled and without budgets: for your
                    own.  False, the default: interpreted, in a sandbox, with limits of time,
                    instructions and memory
+    no_recall      do not measure what indexes find while nobody searches (index_status)
 
     Clients of one folder in one process share it.  Another process that has it open for writing
     makes this raise Locked, and names it.  What was opened here is closed by ``close``, by the end
@@ -281,13 +283,14 @@ class VectorDBClient:
         threads: int | None = None,
         low_water: int | None = None,
         trusted_scripts: bool = False,
+        no_recall: bool = False,
     ) -> None:
         path = default_root() if uri is None else uri
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"uri must be a path or None, not {type(path).__name__}")
         text = os.fspath(path)
         if isinstance(text, str) and is_remote(text):
-            given = (read_only, sync, memory_budget, threads, low_water, trusted_scripts)
+            given = (read_only, sync, memory_budget, threads, low_water, trusted_scripts, no_recall)
             _refuse_options(text, dict(zip(FOLDER_OPTIONS, given)))
             self._root: RootBackend = RemoteRoot.open(text, _check_key(api_key))
             return
@@ -308,6 +311,7 @@ class VectorDBClient:
             threads=threads,
             low_water=low_water,
             trusted_scripts=check_flag(trusted_scripts, "trusted_scripts"),
+            no_recall=check_flag(no_recall, "no_recall"),
         )
 
     def __enter__(self) -> VectorDBClient:

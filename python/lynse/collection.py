@@ -154,8 +154,13 @@ class Collection(HookMethods, PlannedCollectionMethods):
 
     def index_status(self) -> dict[str, Any]:
         """index_mode, its params, and how far it is: progress (0..1, of the rows of segments),
-        indexed_segment_count of segment_count, is_ready.  What is not indexed yet is scanned."""
+        indexed_segment_count of segment_count, is_ready.  What is not indexed yet is scanned.
+
+        recall_measured: of searches that were really made, and made again while nobody searched,
+        how much of what looking at every record finds, 0 to 1; None: nothing was measured.
+        recall_query_count says of how many, recall_measured_at when (as time.time())."""
         info = self._backend.info()
+        recall = info.recall
         return {
             "index_mode": info.index_mode or None,
             "params": info.index_params,
@@ -163,6 +168,9 @@ class Collection(HookMethods, PlannedCollectionMethods):
             "indexed_segment_count": info.indexed_segment_count,
             "segment_count": info.segment_count,
             "is_ready": bool(info.index_mode) and info.indexed_segment_count == info.segment_count,
+            "recall_measured": recall.measured if recall else None,
+            "recall_query_count": recall.query_count if recall else 0,
+            "recall_measured_at": recall.measured_at if recall else None,
         }
 
     @property

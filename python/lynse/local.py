@@ -160,14 +160,16 @@ class Options:
         threads: int | None,
         low_water: int | None,
         trusted_scripts: bool,
+        no_recall: bool,
     ) -> None:
         self.trusted_scripts = trusted_scripts
+        self.no_recall = no_recall
         self.memory_budget = _whole("memory_budget", memory_budget, 1, 2**63)
         self.threads = _whole("threads", threads, 1, 256)
         self.low_water = _whole("low_water", low_water, 0, LARGEST_LOW_WATER)
 
     def refuse_others(self, wanted: Options, path: str) -> None:
-        for name in ("memory_budget", "threads", "low_water", "trusted_scripts"):
+        for name in ("memory_budget", "threads", "low_water", "trusted_scripts", "no_recall"):
             value = getattr(wanted, name)
             if value and value != getattr(self, name):
                 raise Invalid(
@@ -196,6 +198,8 @@ def _open_root(path: str, read_only: bool, options: Options) -> Any:
     desc.flags = lib.LYNSE_OPEN_READ_ONLY if read_only else 0
     if options.trusted_scripts:
         desc.flags |= lib.LYNSE_OPEN_TRUSTED_SCRIPTS
+    if options.no_recall:
+        desc.flags |= lib.LYNSE_OPEN_NO_RECALL
     desc.path = path_text
     desc.mode = lib.LYNSE_THREADS
     desc.actor_threads = options.threads
@@ -251,12 +255,13 @@ class LocalRoot:
         threads: int | None = None,
         low_water: int | None = None,
         trusted_scripts: bool = False,
+        no_recall: bool = False,
     ) -> None:
         self._path = os.fspath(path)
         self._read_only = read_only
         self._sync = sync_level(sync)
         self._collections: weakref.WeakSet[LocalCollection] = weakref.WeakSet()
-        options = Options(memory_budget, threads, low_water, trusted_scripts)
+        options = Options(memory_budget, threads, low_water, trusted_scripts, no_recall)
         with _registry_lock:
             self._root = _share_root(self._path, read_only, options)
             self._root.holder_count += 1

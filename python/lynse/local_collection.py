@@ -42,6 +42,7 @@ from .types import (
     IdBatch,
     PackedFields,
     Ranking,
+    Recall,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ class LocalCollection:
             indexed_segment_count=out.indexed_segment_count,
             segment_count=out.segment_count,
             dtype=DTYPES[out.storage - 1] if out.storage else DTYPES[0],
+            recall=Recall(
+                out.recall_measured, out.recall_query_count, out.recall_measured_at_us / 1e6
+            )
+            if out.recall_query_count
+            else None,
         )
 
     def description(self) -> str | None:

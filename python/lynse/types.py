@@ -95,6 +95,15 @@ class InstalledHook(NamedTuple):
     is_disabled: bool
 
 
+class Recall(NamedTuple):
+    """Of searches that were made again while nobody searched: how much of what looking at every
+    record finds; how many; when the last was, in seconds since 1970."""
+
+    measured: float
+    query_count: int
+    measured_at: float
+
+
 class CollectionInfo(NamedTuple):
     """What a collection says of itself; ``index_mode`` is empty when no index was asked for."""
 
@@ -112,6 +121,7 @@ class CollectionInfo(NamedTuple):
     indexed_segment_count: int
     segment_count: int
     dtype: str
+    recall: Recall | None
 
 
 class Ranking(NamedTuple):

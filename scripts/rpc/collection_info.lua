@@ -2,6 +2,7 @@
 local args = require "lynse.args"
 local shapes = require "lynse.shapes"
 local native = require "lynse.native"
+local lynse = require "lynse"
 
 return {
    summary = "All that a collection says of itself.",
@@ -14,12 +15,16 @@ return {
       max_id = shapes.integer, index_mode = shapes.text, directory = shapes.text,
       is_read_only = shapes.flag, description = shapes.text,
       index_params = shapes.object, index_progress = shapes.number,
-      indexed_segment_count = shapes.count,
+      indexed_segment_count = shapes.count, recall_query_count = shapes.count,
+      recall_measured = shapes.nullable(shapes.number),
+      recall_measured_at = shapes.nullable(shapes.number),
    },
    run = function(context, a)
       local collection = context:collection(a)
       local info = collection:info()
       info.max_id = info.max_id or -1
+      info.recall_measured = info.recall_measured or lynse.null
+      info.recall_measured_at = info.recall_measured_at or lynse.null
       info.description = collection:description()
       return context.answer(a, info)
    end,

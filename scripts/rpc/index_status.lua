@@ -10,6 +10,8 @@ return {
       index_mode = shapes.nullable(shapes.text), params = shapes.object,
       progress = shapes.number, indexed_segment_count = shapes.count,
       segment_count = shapes.count, is_ready = shapes.flag,
+      recall_measured = shapes.nullable(shapes.number), recall_query_count = shapes.count,
+      recall_measured_at = shapes.nullable(shapes.number),
    },
    run = function(context, a)
       local info = context:collection(a):info()
@@ -19,6 +21,9 @@ return {
          progress = info.index_progress, indexed_segment_count = info.indexed_segment_count,
          segment_count = info.segment_count,
          is_ready = has_index and info.indexed_segment_count == info.segment_count,
+         recall_measured = info.recall_measured or lynse.null,
+         recall_query_count = info.recall_query_count,
+         recall_measured_at = info.recall_measured_at or lynse.null,
       })
    end,
 }

@@ -33,6 +33,7 @@ static void begin_search(struct sim *s, struct reading *r)
     oracle_vector((int)rng_below(&s->rng, ORACLE_IDS), 1, r->query);
     request.vectors = r->query;
     request.k = r->k;
+    engine_note_search(r->place->host, r->view, &request); /* it may be made again */
     if (search_create(s->engine_alloc, view_acquire(r->view), &request, &s->clock.base, &r->search,
                       &err) == 0)
         return;

@@ -248,6 +248,7 @@ static int try_open(struct sim *s, struct error *err)
         .scheduler = s->scheduler,
         .alloc = s->engine_alloc,
         .search_threads = 1,
+        .measures_recall = true,
     };
 
     begin_call(s);

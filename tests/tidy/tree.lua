@@ -140,6 +140,8 @@ return {
          "collections that are open in this process: found or started, counted, read, ended",
       ["index_load.c"] = "indexes that a search wanted are loaded by a job",
       ["index_task.c"] = "segments get their indexes, built by all job threads",
+      ["recall.[ch]"] = "how much the searches of a collection find: some of them, and an estimate",
+      ["recall_task.c"] = "searches that were kept are made again while nobody searches",
       ["messages.h"] = "everything that is sent to the actors of an engine",
       ["merge_task.c"] = "sealed segments become one while their actor goes on",
       ["seal_task.c"] =

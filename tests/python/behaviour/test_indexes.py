@@ -139,6 +139,23 @@ def test_a_sound_collection_is_told_what_its_indexes_find(filled):
         collection.verify("deeper")
 
 
+def test_recall_is_measured_while_nobody_searches(database, random):
+    collection = database.require_collection("many", dim=DIM, default_index=None)
+    rows = random.standard_normal((10_000, DIM)).astype(np.float32)
+    collection.add(ids=np.arange(len(rows)), vectors=rows)
+    collection.build_index("HNSW-L2")
+    status = collection.index_status()
+    assert (status["recall_measured"], status["recall_query_count"]) == (None, 0)
+    for query in rows[:200]:
+        collection.search(query, k=5, ef=200)
+    end = time.monotonic() + 60
+    while not (status := collection.index_status())["recall_query_count"]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert 0.9 < status["recall_measured"] <= 1
+    assert abs(status["recall_measured_at"] - time.time()) < 120
+
+
 def test_an_index_can_be_built_in_the_background_and_removed(filled):
     collection, rows = filled
     collection.build_index("HNSW-L2", wait=False, ef_construction=300)
@@ -175,7 +192,7 @@ def test_a_default_index_is_built_with_the_first_rows(database):
         ("HNSW-L2", {"ef_constuction": 99}, "did you mean 'ef_construction'"),
         ("HNSW-L2", {"n_clusters": 99}, "unknown index build parameter 'n_clusters'"),
         ("HNSW-L2", {"ef_search": float("nan")}, "ef_search"),
-        ("IVF-L2", {"n_clusters": 4, "n_centroids": 5}, "n_clusters: given as 4 and as 5"),
+        ("IVF-L2", {"n_clusters": 4, "n_centroids": 5}, "n_clusters: given as [45] and as [45]"),
         ("IVF-L2", {"nprobe": 0}, "nprobe: 0, allowed are 1 to"),
         ("FLAT-L2-RABITQ9", {}, "RABITQ: 9, allowed are 1 to 8"),
         ("FLAT-L2-SQ7", {}, "did you mean 'FLAT-L2-SQ"),
