@@ -25,7 +25,7 @@
 #include "quant/coded.h"
 #include "quant/digits.h"
 
-enum { PIECE_ROWS = 64 };
+enum { PIECE_ROWS = 64, GATHERED_ROWS = 8 };
 
 #define FLOAT_SLACK 0x1p-20f
 
@@ -129,27 +129,40 @@ static int coded_scan_block(struct oracle *const *oracles, size_t count, uint32_
     return 0;
 }
 
+/* Where the next rows lie, which are asked for; how many. */
+static size_t take_rows(const struct coded_oracle *o, const uint32_t *row_index, size_t left,
+                        const uint8_t *rows[GATHERED_ROWS])
+{
+    enum { LINE = 64 };
+    size_t count = left < GATHERED_ROWS ? left : GATHERED_ROWS, row_bytes = o->base.row_bytes;
+
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = o->codes.codes + row_index[i] * o->codes.stride;
+        for (size_t at = 0; at < row_bytes; at += LINE) __builtin_prefetch(rows[i] + at);
+        __builtin_prefetch(rows[i] + row_bytes - 1);
+    }
+    return count;
+}
+
 static int coded_estimate(struct oracle *base, const uint32_t *row_index, size_t index_count,
                           float *out, float *bound, struct error *err)
 {
-    enum { AHEAD = 8, LINE = 64 };
     const struct coded_oracle *o = coded_oracle_of(base);
-    size_t row_bytes = base->row_bytes;
+    const uint8_t *rows[2 * GATHERED_ROWS];
+    int32_t sums[GATHERED_ROWS];
 
     (void)err;
-    for (size_t i = 0; i < index_count + AHEAD; i++) {
-        if (i < index_count) {
-            const uint8_t *next = o->codes.codes + row_index[i] * o->codes.stride;
-            for (size_t at = 0; at < row_bytes; at += LINE) __builtin_prefetch(next + at);
+    size_t first = take_rows(o, row_index, index_count, rows);
+    for (size_t at = 0, count = first; at < index_count; at += count, count = first) {
+        memcpy(rows + GATHERED_ROWS, rows, count * sizeof *rows);
+        const uint8_t *const *now = rows + GATHERED_ROWS;
+        first = take_rows(o, row_index + at + count, index_count - at - count, rows);
+        o->kernels->quant_gather(&o->digits, o->q->bits, now, count, sums);
+        for (size_t i = 0; i < count; i++) {
+            struct code_tail tail = tail_at(o, now[i]);
+            out[at + i] = estimate_of(&o->rows, sums[i], tail.add, tail.mul);
+            if (bound) bound[at + i] = bound_of(o, &o->rows, out[at + i], &tail);
         }
-        if (i < AHEAD) continue;
-        size_t at = i - AHEAD;
-        const uint8_t *row = o->codes.codes + row_index[at] * o->codes.stride;
-        struct code_tail tail = tail_at(o, row);
-        int32_t sum;
-        o->kernels->quant_dot(&o->digits, o->q->bits, row, o->codes.stride, 1, &sum);
-        out[at] = estimate_of(&o->rows, sum, tail.add, tail.mul);
-        if (bound) bound[at] = bound_of(o, &o->rows, out[at], &tail);
     }
     return 0;
 }

@@ -14,6 +14,8 @@
 #include <immintrin.h>
 #include <math.h>
 
+#include "simd/fold_lanes.h"
+
 #define INLINE static inline __attribute__((always_inline))
 
 enum { PREFETCH_BYTES = 4096, LANES = 16 };
@@ -43,16 +45,6 @@ INLINE void prefetch_line(const uint8_t *p)
     __asm__ volatile("" ::: "memory");
     _mm_prefetch((const char *)p, _MM_HINT_T0);
     __asm__ volatile("" ::: "memory");
-}
-
-/* Lane r of the result is the sum of the lanes of x<r>. */
-INLINE __m128i fold_four(__m512i x0, __m512i x1, __m512i x2, __m512i x3)
-{
-    __m512i y01 = _mm512_add_epi32(_mm512_unpacklo_epi32(x0, x1), _mm512_unpackhi_epi32(x0, x1));
-    __m512i y23 = _mm512_add_epi32(_mm512_unpacklo_epi32(x2, x3), _mm512_unpackhi_epi32(x2, x3));
-    __m512i z = _mm512_add_epi32(_mm512_unpacklo_epi64(y01, y23), _mm512_unpackhi_epi64(y01, y23));
-    __m256i w = _mm256_add_epi32(_mm512_castsi512_si256(z), _mm512_extracti64x4_epi64(z, 1));
-    return _mm_add_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
 }
 
 void code_dot_vnni(const struct code_query *query, const uint8_t *rows, size_t row_count,

@@ -103,6 +103,7 @@ struct simd_kernels {
     NARROW_TYPES(NARROW_SLOTS)
 #undef NARROW_SLOTS
     quant_dot_fn *quant_dot;
+    quant_gather_fn *quant_gather;
     quant_scan_fn *quant_scan;
     quant_rotate_fn *quant_rotate;
     quant_sign_fn *quant_sign;

@@ -119,6 +119,12 @@ void quant_dot_avx2(const struct code_query *query, unsigned bits, const uint8_t
     }
 }
 
+void quant_gather_avx2(const struct code_query *query, unsigned bits, const uint8_t *const *rows,
+                       size_t row_count, int32_t *out)
+{
+    for (size_t i = 0; i < row_count; i++) quant_dot_avx2(query, bits, rows[i], 0, 1, &out[i]);
+}
+
 /* Sums of sixteen rows, in 16 bits: with odd rows above even ones, and of odd rows alone. */
 struct row_sums {
     __m256i both, odd;

@@ -54,6 +54,10 @@ static inline int32_t quant_digits_max(size_t dim)
 typedef void quant_dot_fn(const struct code_query *query, unsigned bits, const uint8_t *rows,
                           size_t row_stride, size_t row_count, int32_t *out);
 
+/* The same of rows here and there: out[i] = product with the row at rows[i]. */
+typedef void quant_gather_fn(const struct code_query *query, unsigned bits,
+                             const uint8_t *const *rows, size_t row_count, int32_t *out);
+
 /* group_count a multiple of 16. */
 typedef void quant_scan_fn(const uint8_t *tables, const uint8_t *codes, size_t group_count,
                            int32_t out[QUANT_BLOCK]);
@@ -89,11 +93,13 @@ static inline float quant_rotate_excess(size_t round_count)
 
 /* The kernels themselves; only select.c and the ISA files use these names. */
 quant_dot_fn quant_dot_serial;
+quant_gather_fn quant_gather_serial;
 quant_scan_fn quant_scan_serial;
 quant_rotate_fn quant_rotate_serial;
 quant_sign_fn quant_sign_serial;
 #if defined(__x86_64__)
 quant_dot_fn quant_dot_avx2, quant_dot_vnni;
+quant_gather_fn quant_gather_avx2, quant_gather_vnni;
 quant_scan_fn quant_scan_avx2, quant_scan_avx512;
 quant_rotate_fn quant_rotate_avx2, quant_rotate_avx512;
 quant_sign_fn quant_sign_avx2, quant_sign_avx512;

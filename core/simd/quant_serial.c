@@ -43,6 +43,12 @@ void quant_dot_serial(const struct code_query *query, unsigned bits, const uint8
     }
 }
 
+void quant_gather_serial(const struct code_query *query, unsigned bits, const uint8_t *const *rows,
+                         size_t row_count, int32_t *out)
+{
+    for (size_t i = 0; i < row_count; i++) quant_dot_serial(query, bits, rows[i], 0, 1, &out[i]);
+}
+
 void quant_scan_serial(const uint8_t *tables, const uint8_t *codes, size_t group_count,
                        int32_t out[QUANT_BLOCK])
 {

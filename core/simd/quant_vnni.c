@@ -4,7 +4,8 @@
  * WHAT        A chunk of codes becomes 64 bytes and is multiplied with the high and the low digits,
  *             as code_vnni.c does.
  * WHY SO      Two rows per step: their digits are loaded once, and four chains of additions hide
- *             the latency of the product.
+ *             the latency of the product.  Of rows here and there, which are few, four: their sums
+ *             are folded at once.
  * INVARIANTS, THREADS, FAILURE: see quant_kernels.h.
  */
 #include "simd/quant_kernels.h"
@@ -12,6 +13,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <string.h>
+
+#include "simd/fold_lanes.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -55,9 +58,14 @@ struct digit_sums {
     __m512i high, low;
 };
 
+INLINE __m512i joined(struct digit_sums sums)
+{
+    return _mm512_add_epi32(_mm512_slli_epi32(sums.high, 7), sums.low);
+}
+
 INLINE int32_t total(struct digit_sums sums)
 {
-    return _mm512_reduce_add_epi32(_mm512_add_epi32(_mm512_slli_epi32(sums.high, 7), sums.low));
+    return _mm512_reduce_add_epi32(joined(sums));
 }
 
 INLINE void dot_rows(const struct code_query *query, unsigned bits, const uint8_t *rows,
@@ -113,6 +121,59 @@ void quant_dot_vnni(const struct code_query *query, unsigned bits, const uint8_t
         DOT_BITS(7)
         DOT_BITS(8)
 #undef DOT_BITS
+    default:
+        return;
+    }
+}
+
+INLINE void add_chunk(struct digit_sums *sums, __m512i codes, __m512i high, __m512i low)
+{
+    sums->high = _mm512_dpbusd_epi32(sums->high, codes, high);
+    sums->low = _mm512_dpbusd_epi32(sums->low, codes, low);
+}
+
+INLINE void gather_rows(const struct code_query *query, unsigned bits, const uint8_t *const *rows,
+                        size_t row_count, int32_t *out)
+{
+    const struct digit_sums none = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    const size_t step = 8 * (size_t)bits;
+
+    for (size_t r = 0; r < row_count; r += 4) {
+        size_t left = row_count - r, at = 0;
+        const uint8_t *p0 = rows[r], *p1 = rows[r + (left > 1)], *p2 = left > 2 ? rows[r + 2] : p0;
+        const uint8_t *p3 = left > 3 ? rows[r + 3] : p0;
+        struct digit_sums a = none, b = none, c = none, d = none;
+        for (size_t i = 0; i < query->stride; i += QUANT_CHUNK, at += step) {
+            __m512i high = load_bytes(query->digits + 2 * i);
+            __m512i low = load_bytes(query->digits + 2 * i + QUANT_CHUNK);
+            add_chunk(&a, codes_of(p0 + at, bits), high, low);
+            add_chunk(&b, codes_of(p1 + at, bits), high, low);
+            add_chunk(&c, codes_of(p2 + at, bits), high, low);
+            add_chunk(&d, codes_of(p3 + at, bits), high, low);
+        }
+        __m128i sums = fold_four(joined(a), joined(b), joined(c), joined(d));
+        __mmask8 wanted = (__mmask8)(left >= 4 ? 15 : (1u << left) - 1);
+        _mm_mask_storeu_epi32(out + r, wanted, sums);
+    }
+}
+
+void quant_gather_vnni(const struct code_query *query, unsigned bits, const uint8_t *const *rows,
+                       size_t row_count, int32_t *out)
+{
+    switch (bits) {
+#define GATHER_BITS(number)                                                                        \
+    case number:                                                                                   \
+        gather_rows(query, number, rows, row_count, out);                                          \
+        return;
+        GATHER_BITS(1)
+        GATHER_BITS(2)
+        GATHER_BITS(3)
+        GATHER_BITS(4)
+        GATHER_BITS(5)
+        GATHER_BITS(6)
+        GATHER_BITS(7)
+        GATHER_BITS(8)
+#undef GATHER_BITS
     default:
         return;
     }

@@ -70,6 +70,7 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     NARROW_TYPES(USE_NARROW_SERIAL)
     USE_QUANT_BLOCKS(serial)
     kernels->quant_dot = quant_dot_serial;
+    kernels->quant_gather = quant_gather_serial;
     BYTES_KERNELS(USE_BYTES_SERIAL)
     BITS_KERNELS(USE_BITS_SERIAL)
     kernels->nearest_f32 = nearest_f32_serial;
@@ -80,6 +81,7 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
         NARROW_TYPES(USE_NARROW_AVX2)
         USE_QUANT_BLOCKS(avx2)
         kernels->quant_dot = quant_dot_avx2;
+        kernels->quant_gather = quant_gather_avx2;
         BYTES_KERNELS(USE_BYTES_AVX2)
         BITS_KERNELS(USE_BITS_AVX2)
         kernels->nearest_f32 = nearest_f32_avx2;
@@ -96,6 +98,7 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
         kernels->code_dot_panels = code_dot_panels_vnni;
         kernels->panels_pay = true;
         kernels->quant_dot = quant_dot_vnni;
+        kernels->quant_gather = quant_gather_vnni;
         BYTES_KERNELS(USE_BYTES_VNNI)
     }
     if (level >= SIMD_VPOPCNT) {

@@ -357,6 +357,7 @@ return {
       ["quant_kernels.h"] = "data sheet of the quantizers' kernels",
       ["quant_serial.c"] = "the reference kernels of the quantizers: plain C",
       ["quant_vnni.c"] = "products of codes of 1 to 8 bits with AVX-512 and its byte products",
+      ["fold_lanes.h"] = "sums of the lanes of AVX-512 registers",
       ["nearest_avx2.c"] = "which centroids are nearest, with AVX2",
       ["nearest_avx512.c"] = "which centroids are nearest, with AVX-512",
       ["nearest_kernels.h"] = "data sheet of the kernel that finds the nearest centroids",

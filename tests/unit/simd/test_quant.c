@@ -78,6 +78,12 @@ static void check_products(const struct simd_kernels *k, struct rng *r, size_t d
         k->quant_dot(&query, bits, rows, stride, count, out);
         for (size_t row = 0; row < count; row++) assert_int_equal(out[row], expected[row]);
         assert_int_equal(out[count], 77);
+        const uint8_t *places[ROWS];
+        for (size_t row = 0; row < count; row++) places[row] = rows + (count - 1 - row) * stride;
+        k->quant_gather(&query, bits, places, count, out);
+        for (size_t row = 0; row < count; row++)
+            assert_int_equal(out[row], expected[count - 1 - row]);
+        assert_int_equal(out[count], 77);
     }
     free(digits);
     free(rows);
