@@ -41,17 +41,18 @@ static inline void candidates_clear(struct candidates *c)
     c->count = c->open_count = c->next = 0;
 }
 
-/* The place of a distance: behind those that are no farther. */
+/* The place of a distance: behind those that are no farther.  No branch depends on distances: half
+ * of them would be foretold wrongly. */
 static inline uint32_t candidates_place(const struct candidates *c, float distance)
 {
-    uint32_t low = 0, count = c->count;
+    const struct found_node *low = c->items;
+    uint32_t count = c->count;
     while (count > 0) {
-        uint32_t half = count / 2;
-        bool is_behind = c->items[low + half].distance <= distance;
-        low = is_behind ? low + half + 1 : low;
-        count = is_behind ? count - half - 1 : half;
+        uint32_t half = (count + 1) / 2;
+        low += half * (low[half - 1].distance <= distance);
+        count -= half;
     }
-    return low;
+    return (uint32_t)(low - c->items);
 }
 
 /* There must be room.  Where it went; node: with its marks. */
@@ -80,6 +81,14 @@ static inline uint32_t candidates_take(struct candidates *c)
     struct found_node *item = &c->items[c->next++];
     item->node |= CANDIDATE_DONE;
     return item->node & CANDIDATE_NODE;
+}
+
+/* The node behind the one that was taken last, if it is not done: the next, unless nearer ones are
+ * found.  Else UINT32_MAX. */
+static inline uint32_t candidates_peek(const struct candidates *c)
+{
+    if (c->next == c->count || c->items[c->next].node & CANDIDATE_DONE) return UINT32_MAX;
+    return c->items[c->next].node & CANDIDATE_NODE;
 }
 
 #endif

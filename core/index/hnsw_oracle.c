@@ -10,11 +10,9 @@
 #include "quant/quantizer.h"
 
 enum {
-    VECTOR_FLOATS =
-        128, /* prefetched of one: the processor sees the stream, and fetches the rest */
-    CODE_BYTES = 512,
-    LINE_FLOATS = 16,
-    LINE_BYTES = 64,
+    AHEAD_BYTES = 512, /* prefetched of one: the processor sees the stream, and fetches the rest */
+    AHEAD_FLOATS = AHEAD_BYTES / sizeof(float),
+    LINE_FLOATS = HNSW_LINE_BYTES / sizeof(float),
 };
 
 size_t hnsw_oracle_bytes(const struct index *index, uint32_t dim)
@@ -44,6 +42,14 @@ static void begin_vectors(struct hnsw_oracle *o, const struct oracle_desc *desc)
     }
 }
 
+/* What a distance reads of each node. */
+static void begin_places(struct hnsw_oracle *o, const void *places, size_t place_bytes)
+{
+    o->places = (const uint8_t *)places;
+    o->place_bytes = place_bytes;
+    o->ahead_bytes = place_bytes < AHEAD_BYTES ? place_bytes : AHEAD_BYTES;
+}
+
 static void begin_bits(struct hnsw_oracle *o, const struct oracle_desc *desc, float *query)
 {
     graph_bits_pack(desc->query.vector, o->h->dim, query);
@@ -51,6 +57,7 @@ static void begin_bits(struct hnsw_oracle *o, const struct oracle_desc *desc, fl
     o->pair = graph_bits_pair(o->h->metric);
     o->turn = (struct hnsw_turn){0, 1};
     o->base.row_bytes = o->h->pair_floats * (uint32_t)sizeof(float);
+    begin_places(o, o->h->vectors, o->h->vector_floats * sizeof(float));
 }
 
 struct oracle *hnsw_oracle_init(const struct index *index, void *memory,
@@ -75,29 +82,15 @@ struct oracle *hnsw_oracle_init(const struct index *index, void *memory,
     }
     if (h->layout == HNSW_BY_VECTORS) {
         begin_vectors(o, desc);
+        begin_places(o, h->vectors, h->vector_floats * sizeof(float));
         return &o->base;
     }
     codes.quantizer = h->quantizer;
     codes.codes = h->codes;
     o->codes = h->quantizer->vtab->oracle_init(room, &codes);
     o->base.row_bytes = o->codes->row_bytes;
+    begin_places(o, h->codes.codes, h->codes.stride);
     return &o->base;
-}
-
-void hnsw_prefetch(const struct hnsw_oracle *o, uint32_t node)
-{
-    const struct hnsw *h = o->h;
-
-    node &= CANDIDATE_NODE;
-    if (o->codes) {
-        const uint8_t *code = h->codes.codes + node * h->codes.stride;
-        for (size_t i = 0; i < h->codes.stride && i < CODE_BYTES; i += LINE_BYTES)
-            __builtin_prefetch(code + i);
-        return;
-    }
-    const float *vector = hnsw_vector(h, node);
-    for (uint32_t i = 0; i < h->vector_floats && i < VECTOR_FLOATS; i += LINE_FLOATS)
-        __builtin_prefetch(vector + i);
 }
 
 void hnsw_prefetch_links(const struct hnsw_oracle *o, uint32_t node)
@@ -109,11 +102,11 @@ void hnsw_prefetch_links(const struct hnsw_oracle *o, uint32_t node)
     __builtin_prefetch(links + LINE_FLOATS);
     if (h->layout != HNSW_BY_BLOCKS) return;
     const uint8_t *block = h->blocks + node * h->block_count * h->block_bytes;
-    for (size_t i = 0; i < h->block_bytes && i < CODE_BYTES; i += LINE_BYTES)
+    for (size_t i = 0; i < h->block_bytes && i < AHEAD_BYTES; i += HNSW_LINE_BYTES)
         __builtin_prefetch(block + i);
     if (!o->rows) return;
     const float *row = o->rows + (size_t)h->rows[node] * h->dim;
-    for (uint32_t i = 0; i < h->dim && i < VECTOR_FLOATS; i += LINE_FLOATS)
+    for (uint32_t i = 0; i < h->dim && i < AHEAD_FLOATS; i += LINE_FLOATS)
         __builtin_prefetch(row + i);
 }
 

@@ -37,6 +37,7 @@ enum {
     OVER_COST = 64,     /* likewise, where shut nodes are stepped over */
     RANGE_OF_CODES = 4, /* times as hard is a range looked for whose limit codes tell roughly */
     SPARE_RESULTS = 4,  /* that are measured again, where it was not in full: ties */
+    BOUNDED_NODES = 32, /* whose bounds are looked at at once */
 };
 
 /* ---- Memory ---- */
@@ -324,29 +325,66 @@ static size_t result_count(const struct hnsw_search *s, const struct hnsw_lane *
     return times > 0 ? (size_t)((float)k * times) : lane->found.count;
 }
 
-/* Measure what is found again, where that is needed, and push it. */
+static void push(struct hnsw_search *s, const struct index_query *q, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (s->distances[i] <= q->distance_max)
+            topk_push(q->best, s->distances[i], s->desc.part, s->rows[i]);
+}
+
+/* Open nodes of c from *at on with their distances, at most `most`; how many. */
+static uint32_t take_open(struct hnsw_search *s, const struct candidates *c, uint32_t *at,
+                          size_t most)
+{
+    uint32_t count = 0;
+
+    for (; *at < c->count && count < most; ++*at) {
+        if (c->items[*at].node & CANDIDATE_SHUT) continue;
+        s->nodes[count] = c->items[*at].node & CANDIDATE_NODE;
+        s->distances[count++] = c->items[*at].distance;
+    }
+    return count;
+}
+
+/* Of nodes, at most BOUNDED_NODES, those that may be nearer than what the query has, to the front. */
+static int drop_far(struct hnsw_search *s, const struct index_query *q, struct oracle *codes,
+                    uint32_t *count, struct error *err)
+{
+    float bounds[BOUNDED_NODES], limit = topk_threshold(q->best);
+    uint32_t left = 0;
+
+    if (q->distance_max < limit) limit = q->distance_max;
+    if (codes->ops->estimate(codes, s->nodes, *count, s->distances, bounds, err) != 0) return -1;
+    for (uint32_t i = 0; i < *count; i++)
+        if (s->distances[i] - bounds[i] <= limit) s->nodes[left++] = s->nodes[i];
+    *count = left;
+    return 0;
+}
+
+/* Measure what is found again, where that is needed, and push it.  Of what codes have found, first
+ * as many as are wanted, and then those alone that may be nearer, unless the caller says how many. */
 static int push_found(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
 {
     const struct index_query *q = lane->query;
     bool is_exact = lane->oracle->is_exact || is_by_blocks(s, lane);
     const struct candidates *c = is_by_blocks(s, lane) ? &lane->measured : &lane->found;
-    size_t most = result_count(s, lane, is_exact), pushed = 0;
+    struct oracle *codes = lane->oracle->codes;
+    size_t left = result_count(s, lane, is_exact), most = HNSW_SCAN_ROWS, k = q->best->capacity;
+    bool has_bounds = !is_exact && codes && codes->ops->estimate && s->desc.options.oversample == 0;
 
-    for (uint32_t at = 0; at < c->count && pushed < most;) {
-        uint32_t count = 0;
-        for (; at < c->count && count < HNSW_SCAN_ROWS && pushed + count < most; at++) {
-            if (c->items[at].node & CANDIDATE_SHUT) continue;
-            s->rows[count] = s->h->rows[c->items[at].node & CANDIDATE_NODE];
-            s->distances[count++] = c->items[at].distance;
-        }
-        if (!is_exact && count > 0 &&
-            oracle_gather(q->exact, s->rows, count, s->distances, err) != 0)
+    for (uint32_t at = 0, count; left > 0; left -= count) {
+        bool is_bounded = has_bounds && q->best->count == k;
+        if (has_bounds) most = is_bounded ? BOUNDED_NODES : k;
+        if (most > HNSW_SCAN_ROWS) most = HNSW_SCAN_ROWS;
+        count = take_open(s, c, &at, left < most ? left : most);
+        if (count == 0) break;
+        uint32_t wanted = count;
+        if (is_bounded && drop_far(s, q, codes, &wanted, err) != 0) return -1;
+        for (uint32_t i = 0; i < wanted; i++) s->rows[i] = s->h->rows[s->nodes[i]];
+        if (!is_exact && wanted > 0 &&
+            oracle_gather(q->exact, s->rows, wanted, s->distances, err) != 0)
             return -1;
-        for (uint32_t i = 0; i < count; i++) {
-            if (s->distances[i] > q->distance_max) continue;
-            topk_push(q->best, s->distances[i], s->desc.part, s->rows[i]);
-        }
-        pushed += count;
+        push(s, q, wanted);
     }
     return 0;
 }
@@ -402,6 +440,8 @@ static int score(struct hnsw_search *s, struct hnsw_lane *lane, struct error *er
     if (!keep_fresh(s, lane)) return 0;
     node = candidates_take(&lane->found);
     if (node == UINT32_MAX) return end_walk(s, lane, err);
+    uint32_t behind = candidates_peek(&lane->found);
+    if (behind != UINT32_MAX) hnsw_prefetch_links(lane->oracle, behind);
     if (is_by_blocks(s, lane)) visited_add(&lane->visited, node);
     lane->node = node;
     lane->stage = HNSW_EXPAND;

@@ -16,6 +16,7 @@ enum {
     HNSW_FRESH_MAX = 2 * HNSW_LINKS_MAX,
     HNSW_SCAN_ROWS = 1024, /* of a step */
     HNSW_SEEDS = 32,
+    HNSW_LINE_BYTES = 64,
 };
 
 /* What a query walks by: hnsw_oracle.c. */
@@ -26,8 +27,11 @@ struct hnsw_oracle {
     const float *query;
     struct hnsw_turn turn;
     struct oracle *codes; /* NULL: by vectors */
-    const float *rows;    /* of the segment, at one place, to prefetch; NULL: it has none */
-    bool is_exact;        /* its distances are those of the segment's rows, bit for bit */
+    /* What lies there of each node, and is asked for before it is measured. */
+    const uint8_t *places;
+    size_t place_bytes, ahead_bytes;
+    const float *rows; /* of the segment, at one place, to prefetch; NULL: it has none */
+    bool is_exact;     /* its distances are those of the segment's rows, bit for bit */
 };
 
 enum hnsw_stage {
@@ -77,7 +81,7 @@ struct hnsw_search {
     uint32_t seed_count;
     uint32_t seeds[HNSW_SEEDS]; /* open nodes, here and there */
     /* Of one step. */
-    uint32_t rows[HNSW_SCAN_ROWS];
+    uint32_t rows[HNSW_SCAN_ROWS], nodes[HNSW_SCAN_ROWS];
     float distances[HNSW_SCAN_ROWS];
 };
 
@@ -91,9 +95,15 @@ static inline bool hnsw_is_shut(const struct hnsw_search *s, uint32_t node)
 /* Distances of nodes, which may have marks; at most HNSW_FRESH_MAX. */
 int hnsw_measure(const struct hnsw_oracle *o, const uint32_t *nodes, uint32_t count, float *out,
                  struct error *err);
-void hnsw_prefetch(const struct hnsw_oracle *o, uint32_t node);
 /* Links and what is beside them. */
 void hnsw_prefetch_links(const struct hnsw_oracle *o, uint32_t node);
+
+static inline void hnsw_prefetch(const struct hnsw_oracle *o, uint32_t node)
+{
+    const uint8_t *place = o->places + (size_t)(node & CANDIDATE_NODE) * o->place_bytes;
+    for (size_t i = 0; i < o->ahead_bytes; i += HNSW_LINE_BYTES) __builtin_prefetch(place + i);
+    __builtin_prefetch(place + o->ahead_bytes - 1);
+}
 
 /* hnsw_gate.c */
 /* Look whether some nodes are shut: how many are open, and which of them a walk may begin at. */

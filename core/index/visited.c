@@ -45,17 +45,10 @@ void visited_clear(struct visited *v)
     else memset(v->slots, 0xff, v->slot_count * sizeof(uint32_t));
 }
 
-bool visited_add_bit(struct visited *v, uint32_t node)
+void visited_to_bits(struct visited *v)
 {
-    if (!v->is_bitmap) {
-        memset(v->bits, 0, bitmap_bytes(v->node_count));
-        for (uint32_t i = 0; i < v->slot_count; i++)
-            if (v->slots[i] != VISITED_NONE)
-                v->bits[v->slots[i] / 64] |= 1ull << (v->slots[i] % 64);
-        v->is_bitmap = true;
-    }
-    uint64_t bit = 1ull << (node % 64);
-    bool is_new = !(v->bits[node / 64] & bit);
-    v->bits[node / 64] |= bit;
-    return is_new;
+    memset(v->bits, 0, bitmap_bytes(v->node_count));
+    for (uint32_t i = 0; i < v->slot_count; i++)
+        if (v->slots[i] != VISITED_NONE) v->bits[v->slots[i] / 64] |= 1ull << (v->slots[i] % 64);
+    v->is_bitmap = true;
 }

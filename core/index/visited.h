@@ -28,8 +28,8 @@ size_t visited_bytes(uint32_t node_count, uint32_t expected);
 /* memory: of visited_bytes, aligned to 8.  Before the first walk, clear. */
 void visited_init(struct visited *v, void *memory, uint32_t node_count, uint32_t expected);
 void visited_clear(struct visited *v);
-/* What visited_add does where the table is full, or a bitmap serves. */
-bool visited_add_bit(struct visited *v, uint32_t node);
+/* The table is full: its nodes become bits. */
+void visited_to_bits(struct visited *v);
 
 #define VISITED_NONE UINT32_MAX
 
@@ -45,7 +45,12 @@ static inline uint32_t visited_slot(const struct visited *v, uint32_t node)
 /* true: it had not been met. */
 static inline bool visited_add(struct visited *v, uint32_t node)
 {
-    if (v->is_bitmap || v->slots_used * 2 >= v->slot_count) return visited_add_bit(v, node);
+    if (!v->is_bitmap && v->slots_used * 2 >= v->slot_count) visited_to_bits(v);
+    if (v->is_bitmap) {
+        uint64_t *word = &v->bits[node / 64], bit = 1ull << (node % 64), before = *word;
+        *word = before | bit;
+        return !(before & bit);
+    }
     uint32_t slot = visited_slot(v, node);
     if (v->slots[slot] == node) return false;
     v->slots[slot] = node;
