@@ -12,13 +12,16 @@
  * LAYOUTS     What a search walks by:
  *                 vectors  of the nodes, as below
  *                 codes    of a quantizer, a row for each node, and nothing else: what is found is
- *                          measured by the segment's vectors
+ *                          measured by the segment's vectors.  Where no quantizer was asked for,
+ *                          codes of 8 bits serve if the metric and the dimension suit them: a
+ *                          walk finds the same and reads a quarter (docs/decisions/014)
  *                 blocks   besides codes, the codes of its neighbours in each node, centred on it:
  *                          a step reads one block, and the vector of the node, from which the
  *                          block's estimates begin (after SymphonyQG, arXiv 2411.12229)
- * VECTORS     Each node's lie in the index once more, in the order of its nodes and on lines of
- *             their own: a search reads these alone, and the segment's may stay on the disk.  Where
- *             the metric is an angle they are normalised, and what is found is measured again.
+ * VECTORS     By vectors each node's lie in the index once more, in the order of its nodes and on
+ *             lines of their own: a search reads these alone, and the segment's may stay on the
+ *             disk.  Where the metric is an angle they are normalised, and what is found is
+ *             measured again.
  * THREADS     An opened index is immutable.
  */
 #ifndef INDEX_HNSW_H

@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/rng.h"
+#include "index/quantizer_image.h"
 #include "quant/narrow_rows.h"
 
 enum {
@@ -168,7 +169,12 @@ int hnsw_build_create(const struct index_build_desc *desc, const struct hnsw_sha
 
 static int create(const struct index_build_desc *desc, struct index_build **out, struct error *err)
 {
-    return hnsw_build_create(desc, &(struct hnsw_shape){.hiding = 1}, out, err);
+    struct hnsw_shape shape = {.hiding = 1};
+    bool has_codes = desc->vectors->dim >= CODES_DIM_MIN &&
+                     quantizer_suits_index(metric_find(desc->metric), QUANTIZER_SQ8, false);
+
+    if (has_codes) shape.codes.kind = QUANTIZER_SQ8;
+    return hnsw_build_create(desc, &shape, out, err);
 }
 
 /* ---- Vectors, norms, codes ---- */

@@ -44,6 +44,7 @@ struct hnsw_tree {
 /* What is kept in the place of vectors. */
 struct hnsw_pack {
     enum hnsw_layout layout;
+    enum quantizer_kind kind;
     const struct quantizer_vtab *vtab;
     struct quantizer *quantizer;
     uint8_t *codes; /* of the finished graph's nodes, `stride` apart */
@@ -55,8 +56,9 @@ struct hnsw_pack {
 
 /* What a graph of another kind may want otherwise. */
 struct hnsw_shape {
-    float hiding;     /* of its space */
-    bool from_middle; /* node 0 is one of those nearest to the mean, not any */
+    float hiding;                /* of its space */
+    bool from_middle;            /* node 0 is one of those nearest to the mean, not any */
+    struct quantizer_spec codes; /* in the place of vectors, where none was asked for; RAW: none */
 };
 
 struct hnsw_build {

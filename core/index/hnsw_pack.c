@@ -20,13 +20,18 @@ int hnsw_pack_create(struct hnsw_build *b, struct error *err)
     const struct index_build_desc *d = &b->desc;
     struct hnsw_pack *p = &b->pack;
 
+    bool is_asked_for = d->quantizer.kind != QUANTIZER_RAW;
+    struct index_build_desc training = *d;
+
     p->layout = HNSW_BY_VECTORS;
-    if (d->quantizer.kind == QUANTIZER_RAW) return 0;
-    p->vtab = quantizer_find(d->quantizer.kind);
-    if (quantizer_train_for(d, &p->quantizer, err) != 0) return -1;
+    if (!is_asked_for) training.quantizer = b->shape.codes;
+    p->kind = training.quantizer.kind;
+    if (p->kind == QUANTIZER_RAW) return 0;
+    p->vtab = quantizer_find(p->kind);
+    if (quantizer_train_for(&training, &p->quantizer, err) != 0) return -1;
     p->stride = p->vtab->row_bytes(p->quantizer);
     p->layout = HNSW_BY_CODES;
-    if (d->params->values[HNSW_FAST] == 0 || !p->vtab->pack_block) return 0;
+    if (!is_asked_for || d->params->values[HNSW_FAST] == 0 || !p->vtab->pack_block) return 0;
     p->layout = HNSW_BY_BLOCKS;
     p->block_bytes = p->vtab->block_bytes(p->quantizer);
     p->block_count = hnsw_block_count(b->m);
@@ -112,7 +117,7 @@ int hnsw_pack_save(const struct hnsw_build *b, struct index_writer *w, struct er
     const struct hnsw_pack *p = &b->pack;
     size_t rows = b->row_count;
 
-    if (quantizer_write_section(w, b->desc.alloc, b->desc.quantizer.kind, p->quantizer, err) != 0 ||
+    if (quantizer_write_section(w, b->desc.alloc, p->kind, p->quantizer, err) != 0 ||
         save_section(w, INDEX_SECTION_CODES, p->stride, p->codes, rows * p->stride, err) != 0)
         return -1;
     if (p->layout != HNSW_BY_BLOCKS) return 0;
