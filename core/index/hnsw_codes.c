@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "index/hnsw_codes.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Whose codes mean something: what code_pack takes. */
@@ -57,4 +58,25 @@ void hnsw_codes_ask(const struct hnsw_codes *c, const float *vector, int8_t *dig
         .step = is_plain ? most / largest : 0,
         .square = c->is_product ? 0 : square,
     };
+}
+
+void hnsw_codes_measure(const struct hnsw_codes *c, const struct hnsw_code_query *q,
+                        const uint32_t *nodes, uint32_t count, float *out)
+{
+    enum { AT_ONCE = 32 };
+    const uint8_t *rows[AT_ONCE];
+    int32_t sums[AT_ONCE];
+
+    for (; count > 0; nodes += AT_ONCE, out += AT_ONCE) {
+        uint32_t now = count < AT_ONCE ? count : AT_ONCE;
+        for (uint32_t i = 0; i < now; i++) rows[i] = c->codes + nodes[i] * c->stride;
+        c->kernels->quant_gather(&q->digits, 8, rows, now, sums);
+        for (uint32_t i = 0; i < now; i++) {
+            const struct hnsw_code_rest *rest = &c->rests[nodes[i]];
+            float sum = (float)(int32_t)((uint32_t)sums[i] - q->digits.zero_sum);
+            float distance = q->square + rest->square - 2 * (sum * rest->scale * q->step);
+            out[i] = distance == distance ? distance : INFINITY;
+        }
+        count -= now;
+    }
 }

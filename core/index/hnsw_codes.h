@@ -47,16 +47,8 @@ static inline void hnsw_codes_prefetch(const struct hnsw_codes *c, uint32_t node
     for (size_t i = 0; i < c->stride && i < 512; i += 64) __builtin_prefetch(codes + i);
 }
 
-/* About the squared distance, or what is in its place. */
-static inline float hnsw_codes_distance(const struct hnsw_codes *c, const struct hnsw_code_query *q,
-                                        uint32_t node)
-{
-    const struct hnsw_code_rest *rest = &c->rests[node];
-    int32_t sum;
-    c->kernels->code_dot(&q->digits, c->codes + node * c->stride, 1, &sum);
-    float product = (float)sum * rest->scale * q->step;
-    float distance = q->square + rest->square - 2 * product;
-    return distance == distance ? distance : __builtin_inff();
-}
+/* Of nodes: about the squared distance, or what is in its place. */
+void hnsw_codes_measure(const struct hnsw_codes *c, const struct hnsw_code_query *q,
+                        const uint32_t *nodes, uint32_t count, float *out);
 
 #endif

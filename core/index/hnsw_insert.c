@@ -39,11 +39,16 @@ struct scratch {
     const float *row;
 };
 
-static float distance_to(const struct hnsw_build *b, const struct scratch *s, uint32_t node)
+static void distances_to(const struct hnsw_build *b, const struct scratch *s, const uint32_t *nodes,
+                         uint32_t count, float *out)
 {
-    if (b->has_codes) return hnsw_codes_distance(&b->codes, &s->query, node);
-    return hnsw_space_distance(&b->space, s->node, s->row, node,
-                               hnsw_space_vector(&b->space, node));
+    if (b->has_codes) {
+        hnsw_codes_measure(&b->codes, &s->query, nodes, count, out);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = hnsw_space_distance(&b->space, s->node, s->row, nodes[i],
+                                     hnsw_space_vector(&b->space, nodes[i]));
 }
 
 static void prefetch_node(const struct hnsw_build *b, uint32_t node)
@@ -70,19 +75,19 @@ static void ask(struct hnsw_build *b, struct scratch *s, uint32_t node)
 /* From the node at hand to the nearest that is reached by going nearer. */
 static uint32_t descend(const struct hnsw_build *b, struct scratch *s, uint32_t level, uint32_t at)
 {
-    float nearest = distance_to(b, s, at);
+    float nearest, distances[LIST_MAX];
     uint32_t before;
 
+    distances_to(b, s, &at, 1, &nearest);
     do {
         const uint32_t *list = hnsw_list(b, level, at);
         before = at;
         for (uint32_t i = 1; i <= list[0]; i++) prefetch_node(b, list[i]);
-        for (uint32_t i = 1; i <= list[0]; i++) {
-            float distance = distance_to(b, s, list[i]);
-            if (distance < nearest) {
-                nearest = distance;
-                at = list[i];
-            }
+        distances_to(b, s, list + 1, list[0], distances);
+        for (uint32_t i = 0; i < list[0]; i++) {
+            if (!(distances[i] < nearest)) continue;
+            nearest = distances[i];
+            at = list[i + 1];
         }
     } while (at != before);
     return at;
@@ -92,31 +97,39 @@ static void look_at(const struct hnsw_build *b, struct scratch *s, const uint32_
 {
     struct candidates *found = &s->found;
     uint32_t fresh[LIST_MAX], count = 0;
+    float distances[LIST_MAX];
 
     for (uint32_t i = 1; i <= list[0]; i++) {
         if (!visited_add(&s->visited, list[i])) continue;
         prefetch_node(b, list[i]);
         fresh[count++] = list[i];
     }
+    if (count == 0) return;
+    distances_to(b, s, fresh, count, distances);
     for (uint32_t i = 0; i < count; i++) {
-        float distance = distance_to(b, s, fresh[i]);
         if (found->count == b->ef) {
-            if (distance >= found->items[found->count - 1].distance) continue;
+            if (distances[i] >= found->items[found->count - 1].distance) continue;
             candidates_drop_last(found);
         }
-        if (candidates_insert(found, distance, fresh[i]) <= found->next)
+        if (candidates_insert(found, distances[i], fresh[i]) <= found->next)
             __builtin_prefetch(b->levels.links[0] + (size_t)fresh[i] * b->levels.places[0]);
     }
 }
 
 static void search_level(const struct hnsw_build *b, struct scratch *s, uint32_t level, uint32_t at)
 {
+    float distance;
+
+    distances_to(b, s, &at, 1, &distance);
     candidates_clear(&s->found);
     visited_clear(&s->visited);
     visited_add(&s->visited, at);
-    candidates_insert(&s->found, distance_to(b, s, at), at);
-    for (uint32_t node; (node = candidates_take(&s->found)) != UINT32_MAX;)
+    candidates_insert(&s->found, distance, at);
+    for (uint32_t node; (node = candidates_take(&s->found)) != UINT32_MAX;) {
+        uint32_t behind = candidates_peek(&s->found);
+        if (behind != UINT32_MAX) __builtin_prefetch(hnsw_list(b, level, behind));
         look_at(b, s, hnsw_list(b, level, node));
+    }
 }
 
 /* Distances in full, and no marks. */
