@@ -81,6 +81,7 @@
     _(RESERVE_RELEASED, "a full disk got the room that was set aside")                             \
     _(RESTORE_REPLAYED, "a restore was replayed")                                                  \
     _(MERGE_BEGUN, "a merge of sealed segments was begun")                                         \
+    _(MERGE_INDEXED, "a merged segment was published with its index")                              \
     _(MERGE_PUBLISHED, "a merged segment took the place of its inputs")                            \
     _(ROW_KEPT_DEAD, "the newest version of a deleted id was sealed")                              \
     _(ROW_LEFT_OUT, "a superseded row was not sealed")                                             \

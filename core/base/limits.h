@@ -69,6 +69,7 @@ enum {
     CLOSE_FLUSH_BYTES = 16 << 10, /* close() flushes when more log than this would be replayed */
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
     MERGE_ROWS_MAX = 1 << 10,     /* of a merged segment */
+    INDEXED_MERGE_ROWS_MAX = 512, /* of one that gets its index before it is shown */
     BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
     BUILD_STEP_BYTES = 512,
     INDEX_ROWS_MIN = 4, /* of a segment, to be indexed */
@@ -92,6 +93,7 @@ enum {
     SEAL_ROWS = 131072,
     SEAL_BYTES = 64 << 20,
     MERGE_ROWS_MAX = 64 << 20,
+    INDEXED_MERGE_ROWS_MAX = 16 << 20, /* hours of building; a few such indexes cost little */
     SMALL_SEGMENT_ROWS = 16384,
     TAIL_CHUNK_ROWS = 4096,
     WAL_FIRST_BYTES = 32 << 10,

@@ -165,6 +165,11 @@ struct collection_rewrite {
     struct view *inputs; /* the input parts; of a seal as of F */
     struct view *as_of;  /* all parts as of then (a seal in `none`: maps may hold nothing later; a
                             merge: where newer versions of its rows may be) */
+    /* Of a merge: what was built, while it gets its index, the build of that, and what came of it;
+     * NULL before, and where it gets none. */
+    struct segment *built;
+    struct index_builder *index_build;
+    struct segment_index *index;
 };
 
 struct collection {
@@ -281,8 +286,23 @@ bool collection_wants_merge(const struct collection *c);
  * go on meanwhile, and so do writes, seals and builds of indexes.  NO_MEMORY. */
 int collection_merge_begin(struct collection *c, struct segment_build_desc *out_desc,
                            struct error *err);
-/* Publish a finished build: one segment, or none, in the place of those that were merged. */
+/* What a merge of segments with indexes has built gets its own before it is shown.  1:
+ * c->merge.index_build is to be worked on, on any threads, until merge_index_end; 0: it needs none.
+ */
+int collection_merge_index_begin(struct collection *c, const struct segment_build *build,
+                                 struct error *err);
+/* Nobody works on it any more: its file is one of the build's.  It may be loaded before finish
+ * (c->merge.index; NULL: nobody wants it any more).  -1: why there is none; CANCELLED. */
+int collection_merge_index_end(struct collection *c, struct segment_build *build,
+                               struct error *err);
+/* Has a search loaded an index of what is merged?  Then that of the result should be, too. */
+bool collection_merge_is_searched(const struct collection *c);
+/* In level `none`: not while a seal is under way. */
+bool collection_merge_must_wait(const struct collection *c);
+/* Publish a finished build: one segment, or none, in the place of those that were merged.  It may
+ * have its index, and has it where they have theirs. */
 int collection_merge_finish(struct collection *c, struct segment_build *build, struct error *err);
+/* Files of what was built are the caller's to remove. */
 void collection_merge_cancel(struct collection *c);
 
 /* ---- collection_options.c ---- */
@@ -373,7 +393,12 @@ void collection_unstage(struct collection *c, const struct staged_group *before)
 int collection_find(struct collection *c, const struct record_id *id, struct overlay_entry *out,
                     struct error *err);
 
-/* collection_index.c: the index that the manifest names for a sealed part, if any. */
+/* collection_index.c.  Is the segment one that is to have an index, and has none? */
+bool collection_lacks_index(const struct collection_part *p);
+/* What builds the index of these rows by the plan there is; false: there is none. */
+bool collection_describe_index(const struct collection *c, struct segment *segment,
+                               uint32_t row_count, struct index_builder_desc *out);
+/* The index that the manifest names for a sealed part, if any. */
 int collection_open_index(struct collection *c, struct collection_part *p, struct error *err);
 struct file_gc_keep collection_files_kept(const struct collection *c);
 

@@ -105,7 +105,7 @@ int collection_open_index(struct collection *c, struct collection_part *p, struc
     return segment_index_create(&desc, &p->index, err);
 }
 
-static bool lacks_index(const struct collection_part *p)
+bool collection_lacks_index(const struct collection_part *p)
 {
     return p->state == PART_SEALED && p->row_count >= INDEX_ROWS_MIN && !p->is_not_indexed &&
            !manifest_find_index(&p->info, 0);
@@ -124,7 +124,7 @@ static struct collection_part *find_part(struct collection *c, const struct uuid
 static struct collection_part *next_part(const struct collection *c)
 {
     for (size_t i = 0; i < c->part_count; i++)
-        if (lacks_index(&c->parts[i]) && !collection_is_rewritten(&c->seal, i) &&
+        if (collection_lacks_index(&c->parts[i]) && !collection_is_rewritten(&c->seal, i) &&
             !collection_is_rewritten(&c->merge, i))
             return &c->parts[i];
     return NULL;
@@ -149,7 +149,7 @@ void collection_count_indexes(const struct collection *c, uint64_t lsn,
         const struct collection_part *p = &c->parts[i];
         if (p->state != PART_SEALED || p->info.first_lsn > lsn) continue;
         out->built += p->index != NULL;
-        bool is_wanted = p->index || lacks_index(p);
+        bool is_wanted = p->index || collection_lacks_index(p);
         out->wanted += is_wanted;
         out->wanted_rows += is_wanted ? p->row_count : 0;
         if (!p->index) continue;
@@ -285,20 +285,27 @@ int collection_set_index(struct collection *c, const struct index_plan *plan, ui
 
 /* ---- builds ---- */
 
-int collection_index_begin(struct collection *c, struct error *err)
+bool collection_describe_index(const struct collection *c, struct segment *segment,
+                               uint32_t row_count, struct index_builder_desc *out)
 {
-    struct collection_part *p = next_part(c);
-    struct index_builder_desc desc = {
+    *out = (struct index_builder_desc){
         .alloc = c->desc.alloc,
         .dir = c->dir,
         .owner = c->desc.owner,
         .rng = c->desc.rng,
+        .segment = segment,
+        .row_count = row_count,
         .metric = (enum metric)c->manifest.fields[0].metric,
     };
+    return collection_plan_of(&c->manifest.fields[0], &out->plan);
+}
 
-    CHECK(p && !c->index_build && collection_plan_of(&c->manifest.fields[0], &desc.plan));
-    desc.segment = p->segment;
-    desc.row_count = p->row_count;
+int collection_index_begin(struct collection *c, struct error *err)
+{
+    struct collection_part *p = next_part(c);
+    struct index_builder_desc desc;
+
+    CHECK(p && !c->index_build && collection_describe_index(c, p->segment, p->row_count, &desc));
     if (index_builder_create(&desc, &c->index_build, err) == 0) return 0;
     c->index_build = NULL;
     return -1;
@@ -390,11 +397,18 @@ int collection_drop_index(struct collection *c, const struct segment_index *inde
 
 struct file_gc_keep collection_files_kept(const struct collection *c)
 {
-    struct file_gc_keep keep = {.spare = wal_spare_name(c->wal),
-                                .is_building = c->seal.is_active || c->merge.is_active};
+    const struct collection_rewrite *m = &c->merge;
+    const struct index_builder *builds[FILE_GC_INDEXES_MAX] = {c->index_build, m->index_build};
+    struct file_gc_keep keep = {
+        .spare = wal_spare_name(c->wal),
+        .segment = m->built ? &m->built->uuid : NULL,
+        .is_building = c->seal.is_active || (m->is_active && !m->built),
+    };
 
-    if (!c->index_build) return keep;
-    keep.index_temporary = index_builder_temporary(c->index_build);
-    keep.index_name = index_builder_name(c->index_build);
+    for (size_t i = 0; i < FILE_GC_INDEXES_MAX; i++) {
+        if (!builds[i]) continue;
+        keep.index_temporaries[i] = index_builder_temporary(builds[i]);
+        keep.index_names[i] = index_builder_name(builds[i]);
+    }
     return keep;
 }

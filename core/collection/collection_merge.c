@@ -3,14 +3,20 @@
  *
  * WHAT        Which ones is compaction_policy.h's to say.  They are lent to the same build that
  *             seals tails, with the parts behind them to look for newer versions of their rows;
- *             what comes back takes their place (collection_rewrite.c). The result has no index
- *             until one is built for it.  So where there are indexes nothing is merged to more rows
- *             than a tail has: so many are scanned at any time.
+ *             what comes back takes their place (collection_rewrite.c).  Where one of them has an
+ *             index, the result gets its own first, and the same manifest names both: rows that
+ *             were found through an index are never scanned for the sake of a merge.
+ *             Segments with an index and segments that wait for theirs are not merged with each
+ *             other: the latter would wait for an index of all.  Those that wait come first, where
+ *             they are many and small; they are merged without, and indexed afterwards at once.
  * INVARIANTS  (1) Only sealed parts are merged, and none that a seal under way takes in.
  *             (2) A row is left out only for a newer version in a sealed part: in no level is that
  *                 one lost by a crash that keeps the merge.
  *             (3) In level `none` the inputs are lent as of their maps on disk, and a merge does
  *                 not end while a seal is under way, whose F might be another.
+ *             (4) What is being indexed is not merged, and what is merged is not indexed meanwhile.
+ *             (5) The plan may change while a merge is under way: its inputs then have no index any
+ *                 more, and the result is shown without one.
  * THREADS     The collection's actor; the build in between on any.
  * FAILURE     The state before; the build's files are removed.
  */
@@ -19,6 +25,10 @@
 #include "base/limits.h"
 #include "collection/collection.h"
 #include "segment/compaction_policy.h"
+#include "segment/sealed_segment.h"
+
+/* What waits for an index is merged to so many tails: those behind it in line wait for it. */
+enum { AWAITING_TAILS_MAX = MERGE_WIDTH };
 
 /* Parts that may be merged: sealed, and not being sealed again. */
 static size_t mergeable_count(const struct collection *c)
@@ -50,17 +60,69 @@ static uint32_t small_rows(const struct collection *c)
     return rows > 1 ? (uint32_t)(rows / 2) : 1;
 }
 
+enum standing {
+    STANDS_ANYWHERE, /* it needs no index */
+    STANDS_INDEXED,
+    STANDS_AWAITING, /* an index */
+    STANDS_ALONE,    /* its index is being built (4) */
+};
+
+static enum standing standing_of(const struct collection *c, const struct collection_part *p)
+{
+    if (c->index_build && uuid_equal(index_builder_segment(c->index_build), &p->info.uuid))
+        return STANDS_ALONE;
+    if (manifest_find_index(&p->info, 0)) return STANDS_INDEXED;
+    return collection_lacks_index(p) ? STANDS_AWAITING : STANDS_ANYWHERE;
+}
+
+/* The first of the parts before `end` that may be merged with one another. */
+static size_t group_before(const struct collection *c, size_t end, enum standing *out)
+{
+    size_t first = end - 1;
+
+    *out = standing_of(c, &c->parts[first]);
+    for (; first > 0 && *out != STANDS_ALONE; first--) {
+        enum standing next = standing_of(c, &c->parts[first - 1]);
+        bool fits = next == *out || next == STANDS_ANYWHERE || *out == STANDS_ANYWHERE;
+        if (next == STANDS_ALONE || !fits) break;
+        if (next != STANDS_ANYWHERE) *out = next;
+    }
+    return first;
+}
+
+/* Where there is a plan.  Indexed ones are merged when none waits for its first index, or when they
+ * are too many. */
+static bool choose_group(const struct collection *c, const struct segment_size *sizes, size_t count,
+                         struct merge_choice *out)
+{
+    bool is_awaited = false;
+    enum standing standing;
+
+    for (size_t end = count, first; end > 0; end = first) {
+        first = group_before(c, end, &standing);
+        is_awaited = is_awaited || standing == STANDS_AWAITING;
+        if (standing == STANDS_ALONE) continue;
+        if (standing == STANDS_INDEXED && is_awaited && count < MERGE_PARTS_MAX) continue;
+        uint32_t row_max =
+            standing == STANDS_INDEXED ? INDEXED_MERGE_ROWS_MAX : AWAITING_TAILS_MAX * SEAL_ROWS;
+        if (!compaction_choose(sizes + first, end - first, small_rows(c), row_max, out)) continue;
+        out->first += first;
+        return true;
+    }
+    return false;
+}
+
 static bool choose(const struct collection *c, struct merge_choice *out)
 {
     struct segment_size sizes[LIMIT_SEGMENTS];
     size_t count = mergeable_count(c);
     struct index_plan plan;
-    bool is_indexed = collection_plan_of(&c->manifest.fields[0], &plan);
 
     if (count > LIMIT_SEGMENTS) count = LIMIT_SEGMENTS;
     for (size_t i = 0; i < count; i++) sizes[i] = size_of(c, &c->parts[i]);
-    return compaction_choose(sizes, count, small_rows(c), is_indexed ? SEAL_ROWS : MERGE_ROWS_MAX,
-                             out);
+    if (collection_plan_of(&c->manifest.fields[0], &plan))
+        return choose_group(c, sizes, count, out);
+    return compaction_choose(sizes, count, small_rows(c), MERGE_ROWS_MAX, out);
 }
 
 bool collection_wants_merge(const struct collection *c)
@@ -116,15 +178,120 @@ void collection_merge_cancel(struct collection *c)
     collection_rewrite_reset(&c->merge);
 }
 
+/* ---- the index of what was built ---- */
+
+static bool has_indexed_input(const struct collection *c)
+{
+    const struct collection_rewrite *m = &c->merge;
+
+    for (size_t i = 0; i < m->part_count; i++)
+        if (manifest_find_index(&c->parts[m->first_part + i].info, 0)) return true;
+    return false;
+}
+
+bool collection_merge_is_searched(const struct collection *c)
+{
+    const struct collection_rewrite *m = &c->merge;
+
+    for (size_t i = 0; i < m->part_count; i++) {
+        const struct segment_index *index = c->parts[m->first_part + i].index;
+        if (index && (segment_index_state(index) == SEGMENT_INDEX_READY ||
+                      segment_index_state(index) == SEGMENT_INDEX_WANTED))
+            return true;
+    }
+    return false;
+}
+
+int collection_merge_index_begin(struct collection *c, const struct segment_build *build,
+                                 struct error *err)
+{
+    struct collection_rewrite *m = &c->merge;
+    struct index_builder_desc desc;
+
+    CHECK(m->is_active && !m->built);
+    uint32_t row_count = (uint32_t)build->segment.row_count;
+    if (row_count < INDEX_ROWS_MIN || !has_indexed_input(c)) return 0;
+    if (sealed_segment_open(c->desc.alloc, c->dir, &c->desc.owner, &build->segment, c->dim,
+                            c->desc.cache, &m->built, err) != 0) {
+        m->built = NULL;
+        return -1;
+    }
+    if (!collection_describe_index(c, m->built, row_count, &desc)) return 0;
+    if (index_builder_create(&desc, &m->index_build, err) == 0) return 1;
+    m->index_build = NULL;
+    return -1;
+}
+
+/* Was it built as it is asked for now (5)? */
+static bool is_still_wanted(const struct collection *c, const struct index_plan *plan,
+                            enum metric metric)
+{
+    return collection_has_plan(c, plan, (uint8_t)metric);
+}
+
+int collection_merge_index_end(struct collection *c, struct segment_build *build, struct error *err)
+{
+    struct collection_rewrite *m = &c->merge;
+    struct index_builder *b = m->index_build;
+    struct segment_index_desc desc = {
+        .alloc = c->desc.alloc,
+        .dir = c->dir,
+        .owner = c->desc.owner,
+        .segment = m->built,
+        .row_count = (uint32_t)build->segment.row_count,
+        .metric = index_builder_metric(b),
+        .plan = *index_builder_plan(b),
+    };
+    int rc = 0;
+
+    if (is_still_wanted(c, &desc.plan, desc.metric)) {
+        rc = index_builder_take(b, &desc.part, err);
+        if (rc == 0) {
+            CHECK(build->segment.part_count < SEGMENT_PARTS_MAX);
+            build->segment.parts[build->segment.part_count++] = desc.part;
+            rc = segment_index_create(&desc, &m->index, err);
+        }
+    }
+    index_builder_destroy(b);
+    m->index_build = NULL;
+    return rc;
+}
+
+/* What was built of an index by a plan that is not there any more is left behind. */
+static void forget_unwanted(struct collection *c, struct segment_build *build)
+{
+    struct collection_rewrite *m = &c->merge;
+    char name[PART_NAME_BYTES];
+
+    if (!m->index ||
+        is_still_wanted(c, segment_index_plan(m->index), segment_index_metric(m->index)))
+        return;
+    const struct manifest_part *part = manifest_find_index(&build->segment, 0);
+    part_name(name, &build->segment.uuid, PART_INDEX, manifest_part_number(&build->segment, part));
+    vfs_unlink(c->dir, name, NULL); /* what stays is file_gc's */
+    manifest_drop_indexes(&build->segment);
+    segment_index_release(m->index);
+    m->index = NULL;
+}
+
+/* ---- its end ---- */
+
+bool collection_merge_must_wait(const struct collection *c)
+{
+    return c->merge.is_active && c->manifest.sync_level == SYNC_NONE && c->seal.is_active; /* (3) */
+}
+
 int collection_merge_finish(struct collection *c, struct segment_build *build, struct error *err)
 {
-    bool must_wait = c->manifest.sync_level == SYNC_NONE && c->seal.is_active; /* (3) */
+    bool has_index = false;
     int rc = -1;
 
-    CHECK(c->merge.is_active);
+    CHECK(c->merge.is_active && !c->merge.index_build);
+    forget_unwanted(c, build);
+    has_index = c->merge.index != NULL;
     if (c->is_poisoned || !c->wal) {
         if (err) *err = c->poison;
-    } else if (must_wait) {
+    } else if (collection_merge_must_wait(c)) {
         error_set(err, LYNSE_BUSY, "a segment is being written");
     } else {
         rc = collection_publish_rewrite(c, &c->merge, build, false, err);
@@ -132,5 +299,6 @@ int collection_merge_finish(struct collection *c, struct segment_build *build, s
     if (rc != 0 && !c->is_poisoned) segment_build_remove_files(build, c->dir);
     collection_rewrite_reset(&c->merge);
     if (rc == 0) REACHED(MERGE_PUBLISHED);
+    if (rc == 0 && has_index) REACHED(MERGE_INDEXED);
     return rc;
 }

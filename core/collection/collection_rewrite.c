@@ -153,9 +153,11 @@ static int open_built(struct collection *c, const struct collection_rewrite *r,
     out->state = PART_SEALED;
     out->info = build->segment;
     out->row_count = (uint32_t)build->segment.row_count;
-    if (sealed_segment_open(c->desc.alloc, c->dir, &c->desc.owner, &build->segment, c->dim,
-                            c->desc.cache, &out->segment, err) != 0)
+    if (r->built) out->segment = segment_acquire(r->built);
+    else if (sealed_segment_open(c->desc.alloc, c->dir, &c->desc.owner, &build->segment, c->dim,
+                                 c->desc.cache, &out->segment, err) != 0)
         return -1;
+    if (r->index) out->index = segment_index_acquire(r->index);
     out->kept_dead_count = (uint32_t)tombstones_count(build->dead);
     if (replay_late_marks(c, r, build, MARKS_APPLIED, &out->dead, err) == 0) return 0;
     collection_part_deinit(out);
@@ -291,7 +293,8 @@ static void release_files(struct collection *c, const struct collection_rewrite 
         wal_retire(c->wal, c->manifest.wal_first);
     /* What r built is named by now. */
     struct file_gc_keep keep = collection_files_kept(c);
-    keep.is_building = r->is_merge ? c->seal.is_active : c->merge.is_active;
+    if (!r->is_merge) keep.is_building = c->merge.is_active && !c->merge.built;
+    else keep.is_building = c->seal.is_active;
     if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, &keep, &err) != 0)
         log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
 }
@@ -361,6 +364,9 @@ out:
 
 void collection_rewrite_reset(struct collection_rewrite *r)
 {
+    index_builder_destroy(r->index_build);
+    segment_index_release(r->index);
+    segment_release(r->built);
     view_release(r->inputs);
     view_release(r->as_of);
     memset(r, 0, sizeof *r);

@@ -170,8 +170,10 @@ int collection_seal_begin(struct collection *c, bool force, struct segment_build
     s->flushed_lsn = tail_is_empty ? c->applied_lsn
                      : count > 0   ? c->parts[first + count - 1].last_lsn
                                    : c->manifest.flushed_lsn;
+    /* One with an index is a merge's, whose result has its own. */
     if (count > 0 && first > 0 && c->parts[first - 1].row_count < SMALL_SEGMENT_ROWS &&
-        !collection_is_rewritten(&c->merge, first - 1)) {
+        !collection_is_rewritten(&c->merge, first - 1) &&
+        !manifest_find_index(&c->parts[first - 1].info, 0)) {
         first--;
         count++;
         REACHED(SEAL_SMALL_REWRITTEN);

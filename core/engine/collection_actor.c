@@ -470,6 +470,12 @@ static void handle(struct host *h, struct message *m)
     case KIND_MERGE_READY:
         engine_on_merge_ready(h, (struct segment_ready_message *)m);
         break;
+    case KIND_MERGE_INDEXED:
+        engine_on_merge_indexed(h, (struct index_ready_message *)m);
+        break;
+    case KIND_MERGE_LOADED:
+        engine_on_merge_loaded(h, (struct index_loaded_message *)m);
+        break;
     case KIND_INDEX_READY:
         engine_end_index(h, (struct index_ready_message *)m);
         break;
@@ -500,7 +506,7 @@ static void begin_end(struct host *h, const struct order_message *m)
     h->is_ending = true;
     if (m->is_drop) engine_cancel_seal(h); /* what is dropped needs no segment any more */
     if (engine_index_is_out(h)) engine_cancel_index(h);
-    engine_cancel_load(h);
+    engine_cancel_load(h->load);
     engine_cancel_recall(h);
 }
 
@@ -568,7 +574,8 @@ static void on_stop(struct actor *a)
     actor_timer_destroy(h->mark_timer);
     actor_timer_destroy(h->seal_timer);
     actor_timer_destroy(h->index_timer);
-    h->sync_timer = h->mark_timer = h->seal_timer = h->index_timer = NULL;
+    actor_timer_destroy(h->load_timer);
+    h->sync_timer = h->mark_timer = h->seal_timer = h->index_timer = h->load_timer = NULL;
     engine_stop_recall(h);
     if (h->collection) collection_abandon(h->collection);
     h->collection = NULL;
@@ -596,5 +603,6 @@ int engine_start_actor(struct host *h, struct error *err)
     h->mark_timer = h->sync_timer ? actor_timer_create(h->actor, on_mark_timer, h, err) : NULL;
     if (h->mark_timer) h->seal_timer = actor_timer_create(h->actor, engine_on_seal_timer, h, err);
     if (h->seal_timer) h->index_timer = actor_timer_create(h->actor, engine_on_index_timer, h, err);
-    return h->index_timer ? 0 : -1;
+    if (h->index_timer) h->load_timer = actor_timer_create(h->actor, engine_on_load_timer, h, err);
+    return h->load_timer ? 0 : -1;
 }

@@ -98,12 +98,19 @@ struct host {
     bool sync_is_armed;
     bool mark_is_armed;
     uint64_t last_write_us;
-    uint64_t pinned_epoch;        /* read-only */
-    struct segment_task *seal;    /* under way */
-    struct segment_task *merge;   /* likewise */
-    uint64_t merge_not_before_us; /* after one that failed */
-    struct index_task *index;     /* a build that is under way */
-    struct load_task *load;       /* of an index, likewise */
+    uint64_t pinned_epoch;          /* read-only */
+    struct segment_task *seal;      /* under way */
+    struct segment_task *merge;     /* likewise; until it is published or given up */
+    struct index_crew *merge_index; /* the index of what it has built, being built */
+    struct load_task *merge_load;   /* or being loaded */
+    bool merge_waits;               /* for a seal, to be published */
+    uint64_t merge_not_before_us;   /* after one that failed */
+    uint32_t merge_failures;        /* in a row */
+    struct index_crew *index;       /* a build that is under way */
+    bool index_is_back;             /* its crew is done; the file may have to be written (R4b) */
+    struct load_task *load;         /* of an index, likewise */
+    struct actor_timer *load_timer; /* those that found no memory may be wanted again */
+    uint32_t load_failures;         /* in a row, for want of memory */
     struct recall_sampler recall;
     struct recall_task *recall_task; /* while samples wait */
     struct actor_timer *recall_timer;
@@ -209,10 +216,14 @@ int engine_start_actor(struct host *h, struct error *err); /* collection_actor.c
 /* collection_status.c, in the collection's turn.  NO_MEMORY. */
 int engine_fill_status(struct host *h, struct collection_status *s, struct error *err);
 /* merge_task.c, in the collection's turn: begin a merge that is worth it; take in what came back;
- * let one under way end soon. */
+ * let one under way end soon, or do without the index that it builds. */
 void engine_merge_if_due(struct host *h);
 void engine_on_merge_ready(struct host *h, struct segment_ready_message *m);
+void engine_on_merge_indexed(struct host *h, struct index_ready_message *m);
+void engine_on_merge_loaded(struct host *h, struct index_loaded_message *m);
+void engine_on_seal_over(struct host *h);
 void engine_cancel_merge(struct host *h);
+void engine_cancel_merge_index(struct host *h);
 
 /* seal_task.c, in the collection's turn: hand what is frozen to a job thread; take in what came
  * back, or say why it did not. */
@@ -246,7 +257,12 @@ timer_fn engine_on_index_timer;
 void engine_want_indexes(struct host *h, const struct view *v);
 void engine_load_if_wanted(struct host *h);
 void engine_want_all_indexes(struct host *h);
-void engine_cancel_load(struct host *h);
+void engine_cancel_load(struct load_task *t); /* NULL allowed */
+/* Load it, and say so with a message of this kind.  NULL: why not. */
+struct load_task *engine_load_index(struct host *h, struct segment_index *index,
+                                    uint16_t loaded_kind, struct error *err);
+/* It came back; its error is the message's. */
+void engine_free_load(struct load_task *t);
 /* recall_task.c.  Any thread: a search that is about to be made over the view. */
 void engine_note_search(struct host *h, const struct view *v, const struct search_request *r);
 /* Else in the turn: some searches wait to be made again; a piece of that is done; the collection is
@@ -257,6 +273,9 @@ bool engine_recall_is_out(const struct host *h);
 void engine_cancel_recall(struct host *h);
 void engine_stop_recall(struct host *h); /* the actor ends */
 void engine_end_load(struct host *h, struct index_loaded_message *m);
+/* One found no memory: later all such may be wanted again. */
+void engine_retry_loads(struct host *h);
+timer_fn engine_on_load_timer;
 /* collection_actor.c: a call of the host, which may wait for the disk, and its end. */
 void engine_set_may_sync(struct host *h, bool may_sync);
 int engine_end_host_call(struct host *h, int rc, struct error *err);

@@ -10,12 +10,16 @@
  * THREADS     engine_want_indexes: any; the steps, of one task one at a time, on any thread; else
  *             the collection's turn.
  * FAILURE     An index whose file is no use is dropped and built again.  For want of memory it
- *             stays on the disk, and searches do without it until the collection is opened again.
+ *             stays on the disk, and searches do without it for a while, ever longer; then the next
+ *             one has it loaded.
  */
 #include "base/atomic.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "engine/engine.h"
+
+/* After a second, then after twice that, up to 64 s. */
+enum { RETRY_US = 1000000, RETRY_DOUBLINGS = 6 };
 
 struct load_task {
     struct task task; /* first */
@@ -51,7 +55,7 @@ void engine_want_indexes(struct host *h, const struct view *v)
 
 /* ---- the task ---- */
 
-static void task_free(struct load_task *t)
+void engine_free_load(struct load_task *t)
 {
     segment_index_release(t->index);
     mem_free(t->host->engine->alloc, t);
@@ -62,7 +66,8 @@ static void drop_ready(struct message *m, int code)
     struct index_loaded_message *ready = (struct index_loaded_message *)m;
 
     (void)code;
-    task_free((struct load_task *)(void *)((char *)ready - offsetof(struct load_task, ready)));
+    engine_free_load(
+        (struct load_task *)(void *)((char *)ready - offsetof(struct load_task, ready)));
 }
 
 static bool load_step(struct task *task, uint64_t budget_us)
@@ -101,24 +106,26 @@ static struct segment_index *next_wanted(const struct collection *c)
     return NULL;
 }
 
-static int start(struct host *h, struct segment_index *index, struct error *err)
+struct load_task *engine_load_index(struct host *h, struct segment_index *index,
+                                    uint16_t loaded_kind, struct error *err)
 {
     struct load_task *t = mem_zalloc(h->engine->alloc, MEM_GENERAL, sizeof *t);
 
-    if (!t) return error_no_memory(err, sizeof *t);
+    if (!t) {
+        error_no_memory(err, sizeof *t);
+        return NULL;
+    }
     t->host = h;
     t->index = segment_index_acquire(index);
     t->task.step = load_step;
     t->task.drop = load_drop;
-    t->ready.base.kind = KIND_INDEX_LOADED;
+    t->ready.base.kind = loaded_kind;
     t->ready.base.class = MESSAGE_SYSTEM;
     t->ready.base.bytes = sizeof t->ready;
     t->ready.base.drop = drop_ready;
-    h->load = t;
-    if (scheduler_submit(h->engine->scheduler, TASK_JOB, &t->task, err) == 0) return 0;
-    h->load = NULL;
-    task_free(t);
-    return -1;
+    if (scheduler_submit(h->engine->scheduler, TASK_JOB, &t->task, err) == 0) return t;
+    engine_free_load(t);
+    return NULL;
 }
 
 void engine_load_if_wanted(struct host *h)
@@ -128,7 +135,8 @@ void engine_load_if_wanted(struct host *h)
 
     if (!h->collection || h->is_ending || h->load || (index = next_wanted(h->collection)) == NULL)
         return;
-    if (start(h, index, &err) == 0) return;
+    h->load = engine_load_index(h, index, KIND_INDEX_LOADED, &err);
+    if (h->load) return;
     segment_index_unwant(index); /* (1) */
     log_event(LOG_WARN, "index_not_loaded collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, err.text);
@@ -141,10 +149,29 @@ void engine_want_all_indexes(struct host *h)
     engine_load_if_wanted(h);
 }
 
-void engine_cancel_load(struct host *h)
+void engine_cancel_load(struct load_task *t)
 {
     /* Relaxed: a flag alone, it publishes nothing. */
-    if (h->load) atomic_store_relaxed(&h->load->is_cancelled, true);
+    if (t) atomic_store_relaxed(&t->is_cancelled, true);
+}
+
+void engine_retry_loads(struct host *h)
+{
+    uint32_t doublings = h->load_failures < RETRY_DOUBLINGS ? h->load_failures : RETRY_DOUBLINGS;
+
+    h->load_failures++;
+    actor_timer_start(h->load_timer,
+                      scheduler_now_us(h->engine->scheduler) + ((uint64_t)RETRY_US << doublings),
+                      0);
+}
+
+void engine_on_load_timer(struct actor *a, void *ctx)
+{
+    struct host *h = ctx;
+
+    (void)a;
+    for (size_t i = 0; h->collection && i < h->collection->part_count; i++)
+        if (h->collection->parts[i].index) segment_index_resume(h->collection->parts[i].index);
 }
 
 void engine_end_load(struct host *h, struct index_loaded_message *m)
@@ -163,7 +190,9 @@ void engine_end_load(struct host *h, struct index_loaded_message *m)
         collection_drop_index(h->collection, t->index, why, &failed) != 0)
         log_event(LOG_ERROR, "index_not_dropped collection=\"%s/%s\" reason=\"%s\"",
                   h->entry.database, h->entry.name, failed.text);
-    task_free(t);
+    if (why->code == LYNSE_NO_MEMORY) engine_retry_loads(h);
+    else if (why->code == LYNSE_OK) h->load_failures = 0;
+    engine_free_load(t);
     engine_load_if_wanted(h);
     engine_index_if_due(h);
 }

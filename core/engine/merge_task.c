@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* merge_task.c — sealed segments become one while their actor goes on.
  *
- * WHAT        A segment's build is a task (segment_task.c), begun when a seal or a merge has ended
- *             and the segments that there are then are worth it; when it comes back the actor
- *             publishes what was built.
+ * WHAT        A segment's build is a task (segment_task.c), begun when a seal, a merge or an index
+ *             has ended and the segments that there are then are worth it.  Where its inputs have
+ *             indexes, a crew builds the result's (index_crew.h), and where searches have loaded
+ *             those, it is loaded (index_load.c): only then the actor publishes both.  Searches
+ *             go from one loaded index to the next.
  * INVARIANTS  (1) At most one is under way for a collection; seals go on beside it, and are served
  *                 as often as it by the jobs' threads.
  *             (2) Nothing waits for it but what ends it: closing and changing the level cancel it
  *                 first.
+ *             (3) One that may not be published while a seal is under way waits for that.
  * THREADS     The collection's turn.
- * FAILURE     What was made of a segment is removed, and it is not tried again for a while: a merge
- *             is never needed now.
+ * FAILURE     What was made is removed, and it is not tried again for a while, ever longer: a merge
+ *             is never needed now.  An index that finds no memory to be loaded is published all the
+ *             same: it is loaded when there is some.
  */
 #include "base/check.h"
 #include "base/log.h"
+#include "engine/index_crew.h"
 #include "engine/segment_task.h"
 
-enum { MERGE_RETRY_US = 30000000 };
+/* After half a minute, then after twice that, up to about an hour: an index may be hours of work.
+ */
+enum { MERGE_RETRY_US = 30000000, RETRY_DOUBLINGS = 7 };
 
 static int start_merge(struct host *h, struct error *err)
 {
@@ -37,7 +44,11 @@ static int start_merge(struct host *h, struct error *err)
 
 static void note_failure(struct host *h, const struct error *why)
 {
-    h->merge_not_before_us = scheduler_now_us(h->engine->scheduler) + MERGE_RETRY_US;
+    uint32_t doublings = h->merge_failures < RETRY_DOUBLINGS ? h->merge_failures : RETRY_DOUBLINGS;
+
+    h->merge_failures++;
+    h->merge_not_before_us =
+        scheduler_now_us(h->engine->scheduler) + ((uint64_t)MERGE_RETRY_US << doublings);
     log_event(LOG_WARN, "merge_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, why->text);
 }
@@ -47,37 +58,126 @@ void engine_merge_if_due(struct host *h)
     struct collection *c = h->collection;
     struct error err = {0};
 
-    if (!c || h->merge || !c->desc.may_sync || !collection_wants_merge(c)) return;
+    if (!c || h->is_ending || h->merge || !c->desc.may_sync || !collection_wants_merge(c)) return;
     if (scheduler_now_us(h->engine->scheduler) < h->merge_not_before_us) return;
     if (start_merge(h, &err) != 0) note_failure(h, &err);
+}
+
+void engine_cancel_merge_index(struct host *h)
+{
+    index_crew_cancel(h->merge_index);
 }
 
 void engine_cancel_merge(struct host *h)
 {
     segment_task_cancel(h->merge);
+    engine_cancel_merge_index(h);
+    engine_cancel_load(h->merge_load);
 }
 
-/* -1: nothing has changed. */
-static int end_merge(struct host *h, struct segment_ready_message *m)
+static bool is_cancelled(const struct host *h)
+{
+    return segment_task_is_cancelled(h->merge);
+}
+
+/* Publish what there is, or give it up for `why`; then whatever waited for it. */
+static void end_merge(struct host *h, const struct error *why)
 {
     struct segment_task *t = h->merge;
-    struct error err = m->error;
+    struct error err = *why;
 
-    CHECK(t && &t->ready == m);
     h->merge = NULL;
-    if (err.code != LYNSE_OK) collection_merge_cancel(h->collection);
-    else collection_merge_finish(h->collection, &m->build, &err);
-    if (err.code != LYNSE_OK && err.code != LYNSE_CANCELLED && err.code != LYNSE_BUSY)
-        note_failure(h, &err);
+    h->merge_waits = false;
+    if (err.code == LYNSE_OK) {
+        collection_merge_finish(h->collection, &t->ready.build, &err);
+    } else {
+        segment_build_remove_files(&t->ready.build, h->collection->dir);
+        collection_merge_cancel(h->collection);
+    }
     segment_task_free(t);
-    return err.code == LYNSE_OK ? 0 : -1;
+    if (err.code == LYNSE_OK) {
+        h->merge_failures = 0;
+        engine_note_held(h, h->collection);
+        engine_merge_if_due(h);
+        engine_load_if_wanted(h);
+    } else if (err.code != LYNSE_CANCELLED) {
+        note_failure(h, &err);
+    }
+    engine_index_if_due(h);
+}
+
+/* All that there is to be is there. */
+static void publish(struct host *h)
+{
+    struct error none = {0};
+
+    if (is_cancelled(h)) error_set(&none, LYNSE_CANCELLED, "the merge was cancelled");
+    h->merge_waits = none.code == LYNSE_OK && collection_merge_must_wait(h->collection); /* (3) */
+    if (!h->merge_waits) end_merge(h, &none);
+}
+
+void engine_on_seal_over(struct host *h)
+{
+    if (h->merge_waits) publish(h);
+}
+
+/* What it has built gets its index; false: it needs none. */
+static bool start_index(struct host *h, struct error *err)
+{
+    struct collection *c = h->collection;
+    int rc = collection_merge_index_begin(c, &h->merge->ready.build, err);
+
+    if (rc <= 0) return false;
+    h->merge_index = index_crew_make(h, KIND_MERGE_INDEXED);
+    if (!h->merge_index) {
+        error_no_memory(err, sizeof *h->merge_index);
+        return false;
+    }
+    if (index_crew_start(h->merge_index, c->merge.index_build, err) == 0) return true;
+    index_crew_free(h->merge_index);
+    h->merge_index = NULL;
+    return false;
 }
 
 void engine_on_merge_ready(struct host *h, struct segment_ready_message *m)
 {
-    if (end_merge(h, m) == 0) {
-        engine_note_held(h, h->collection);
-        engine_merge_if_due(h);
+    struct error err = m->error;
+
+    CHECK(h->merge && &h->merge->ready == m);
+    if (err.code == LYNSE_OK && !is_cancelled(h) && start_index(h, &err)) return;
+    if (err.code != LYNSE_OK) end_merge(h, &err);
+    else publish(h);
+}
+
+void engine_on_merge_indexed(struct host *h, struct index_ready_message *m)
+{
+    struct collection *c = h->collection;
+    struct error err = {0};
+
+    CHECK(h->merge && h->merge_index && &h->merge_index->ready == m);
+    index_crew_free(h->merge_index);
+    h->merge_index = NULL;
+    if (collection_merge_index_end(c, &h->merge->ready.build, &err) != 0) {
+        end_merge(h, &err);
+        return;
     }
-    engine_index_if_due(h);
+    if (!is_cancelled(h) && c->merge.index && collection_merge_is_searched(c) &&
+        segment_index_want(c->merge.index)) {
+        h->merge_load = engine_load_index(h, c->merge.index, KIND_MERGE_LOADED, &err);
+        if (h->merge_load) return;
+        segment_index_unwant(c->merge.index);
+    }
+    publish(h);
+}
+
+void engine_on_merge_loaded(struct host *h, struct index_loaded_message *m)
+{
+    struct error err = m->error;
+
+    CHECK(h->merge && h->merge_load);
+    engine_free_load(h->merge_load);
+    h->merge_load = NULL;
+    if (err.code == LYNSE_NO_MEMORY) engine_retry_loads(h);
+    if (err.code != LYNSE_OK && err.code != LYNSE_NO_MEMORY) end_merge(h, &err);
+    else publish(h);
 }

@@ -34,6 +34,8 @@ struct host;
     _(MEASURE_RECALL, measure_recall, SYSTEM)                                                      \
     _(RECALL_READY, recall_ready, SYSTEM)                                                          \
     _(MERGE_READY, merge_ready, SYSTEM)                                                            \
+    _(MERGE_INDEXED, merge_indexed, SYSTEM)                                                        \
+    _(MERGE_LOADED, merge_loaded, SYSTEM)                                                          \
     _(CLOSE, close, SYSTEM)
 
 #define CATALOG_MESSAGES(_)                                                                        \

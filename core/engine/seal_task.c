@@ -105,6 +105,7 @@ void engine_on_segment_ready(struct host *h, struct segment_ready_message *m)
 
     int rc = end_seal(h, m, &err);
     engine_heed_seal(h);
+    engine_on_seal_over(h);
     if (rc == 0) {
         engine_note_held(h, h->collection);
         engine_seal_if_due(h);

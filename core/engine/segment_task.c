@@ -101,3 +101,8 @@ void segment_task_cancel(struct segment_task *t)
     /* Relaxed: a flag alone, it publishes nothing. */
     if (t) atomic_store_relaxed(&t->is_cancelled, true);
 }
+
+bool segment_task_is_cancelled(const struct segment_task *t)
+{
+    return atomic_load_relaxed(&t->is_cancelled);
+}

@@ -19,6 +19,7 @@ struct segment_task {
 struct segment_task *segment_task_make(struct host *h, uint16_t ready_kind); /* NULL: NO_MEMORY */
 int segment_task_start(struct segment_task *t, struct error *err); /* fails: it is still yours */
 void segment_task_cancel(struct segment_task *t); /* it comes back all the same; NULL allowed */
+bool segment_task_is_cancelled(const struct segment_task *t);
 void segment_task_free(struct segment_task *t);
 
 #endif

@@ -11,7 +11,8 @@
  *             (2) What a kind is given as memory lies at a multiple of 64 and is verified; what it
  *                 reads of the file is verified when it is read.
  * THREADS     See segment_index.h.
- * FAILURE     What was loaded is freed, and the index refused for good.
+ * FAILURE     What was loaded is freed, and the index refused for good; for want of memory, until
+ *             somebody resumes it.
  */
 #include "segment/segment_index.h"
 
@@ -87,6 +88,10 @@ static void unload(struct segment_index *s)
     part_file_close(s->file);
     s->file = NULL;
     s->memory_bytes = 0;
+    s->image.section_count = 0;
+    s->section = 0;
+    s->offset = 0;
+    s->stage = LOAD_OPEN;
 }
 
 void segment_index_release(struct segment_index *s)
@@ -146,6 +151,13 @@ void segment_index_unwant(struct segment_index *s)
     enum segment_index_state wanted = SEGMENT_INDEX_WANTED;
 
     (void)atomic_cas_acq_rel(&s->state, &wanted, SEGMENT_INDEX_UNREAD);
+}
+
+void segment_index_resume(struct segment_index *s)
+{
+    enum segment_index_state postponed = SEGMENT_INDEX_POSTPONED;
+
+    (void)atomic_cas_acq_rel(&s->state, &postponed, SEGMENT_INDEX_UNREAD);
 }
 
 /* ---- the file as an image ---- */
@@ -289,11 +301,15 @@ static int load_step(struct segment_index *s, struct error *err)
 
 int segment_index_load_step(struct segment_index *s, struct error *err)
 {
-    int rc = load_step(s, err);
+    struct error failed = {0};
+    int rc = load_step(s, &failed);
 
     if (rc == 0) return 0;
     if (rc < 0) unload(s);
-    atomic_store_release(&s->state, rc > 0 ? SEGMENT_INDEX_READY : SEGMENT_INDEX_REFUSED);
+    if (rc < 0 && err) *err = failed;
+    enum segment_index_state state = rc > 0 ? SEGMENT_INDEX_READY : SEGMENT_INDEX_REFUSED;
+    if (rc < 0 && failed.code == LYNSE_NO_MEMORY) state = SEGMENT_INDEX_POSTPONED;
+    atomic_store_release(&s->state, state);
     return rc;
 }
 

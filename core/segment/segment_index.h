@@ -23,7 +23,8 @@ enum segment_index_state {
     SEGMENT_INDEX_UNREAD,
     SEGMENT_INDEX_WANTED, /* by a search; or it is being loaded */
     SEGMENT_INDEX_READY,
-    SEGMENT_INDEX_REFUSED, /* it could not be loaded, and is not tried again */
+    SEGMENT_INDEX_REFUSED,   /* it could not be loaded, and is not tried again */
+    SEGMENT_INDEX_POSTPONED, /* there was no memory for it; see segment_index_resume */
 };
 
 struct segment_index_desc {
@@ -56,9 +57,12 @@ enum segment_index_state segment_index_state(const struct segment_index *s);
  * back with unwant. */
 bool segment_index_want(struct segment_index *s);
 void segment_index_unwant(struct segment_index *s);
+/* A postponed one is unread again: the next search that wants it has it loaded. */
+void segment_index_resume(struct segment_index *s);
 
-/* Of a wanted one.  0: more is left; 1: it is ready; -1: it is refused.  CORRUPT, IO: the file is
- * no use, and its name is in the text; NO_MEMORY; what the segment's vectors say. */
+/* Of a wanted one.  0: more is left; 1: it is ready; -1: it is refused, or with NO_MEMORY
+ * postponed.  CORRUPT, IO: the file is no use, and its name is in the text; what the segment's
+ * vectors say. */
 int segment_index_load_step(struct segment_index *s, struct error *err);
 /* All steps, wanted or not. */
 int segment_index_load(struct segment_index *s, struct error *err);

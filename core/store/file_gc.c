@@ -47,10 +47,23 @@ static bool is_same(const char *kept, const char *name)
     return kept && strcmp(kept, name) == 0;
 }
 
+/* seg-<uuid>.… */
+static bool is_of_segment(const struct file_gc_keep *k, const char *name)
+{
+    char uuid[UUID_TEXT_BYTES];
+
+    if (!k->segment || strncmp(name, "seg-", 4) != 0) return false;
+    uuid_format(k->segment, uuid);
+    return strncmp(name + 4, uuid, UUID_TEXT_BYTES - 1) == 0;
+}
+
 static bool is_kept(const struct file_gc_keep *k, const char *name)
 {
-    return k->is_building || is_same(k->spare, name) || is_same(k->index_temporary, name) ||
-           is_same(k->index_name, name);
+    bool is_index = false;
+
+    for (size_t i = 0; i < FILE_GC_INDEXES_MAX; i++)
+        is_index |= is_same(k->index_temporaries[i], name) || is_same(k->index_names[i], name);
+    return k->is_building || is_index || is_same(k->spare, name) || is_of_segment(k, name);
 }
 
 /* R14: only names of ours, and of those only what nothing can need. */

@@ -11,14 +11,17 @@
 int file_gc_is_pinned(struct vfs_file *lock_file, uint64_t collection_number, uint64_t epoch,
                       bool *out, struct error *err);
 
+enum { FILE_GC_INDEXES_MAX = 2 };
+
 /* Files that are under way between two turns of a collection's actor: no manifest names them, and
  * they stay.  Zero: none. */
 struct file_gc_keep {
     const char *spare; /* the log's; NULL: there is none */
-    /* An index that is being built: what it is written as, and what it will be called; both or none
-     * are NULL. */
-    const char *index_temporary;
-    const char *index_name;
+    /* Indexes that are being built: what each is written as, and what it will be called; both or
+     * none are NULL. */
+    const char *index_temporaries[FILE_GC_INDEXES_MAX];
+    const char *index_names[FILE_GC_INDEXES_MAX];
+    const struct uuid *segment; /* built: its files stay; NULL: there is none */
     bool is_building; /* a segment: from the moment that the build is begun until its manifest
                          rules, or its files are given up */
 };

@@ -13,8 +13,8 @@ struct alone {
     struct doc_cache *cache;
     struct segment_build_desc desc;
     struct segment_build_desc merge_desc;
-    struct segment_build build;
-    bool is_built;
+    struct segment_build build, merge_build;
+    bool is_built, is_merge_built;
     struct batch *batch; /* being written */
     bool is_opening;
     bool has_failed;
@@ -217,20 +217,51 @@ static int merge_begin(struct target *t, struct error *err)
     return collection_merge_begin(s->c, &s->merge_desc, err);
 }
 
+static void merge_forget(struct alone *s)
+{
+    segment_build_deinit(&s->merge_build);
+    s->merge_build = (struct segment_build){0};
+    s->is_merge_built = false;
+}
+
+static void merge_cancel(struct alone *s)
+{
+    if (s->is_merge_built) segment_build_remove_files(&s->merge_build, s->c->dir);
+    collection_merge_cancel(s->c);
+    merge_forget(s);
+}
+
+/* The segment and, where its inputs have one, its index. */
+static int merge_build(struct target *t, struct error *err)
+{
+    struct alone *s = t->state;
+    struct collection *c = s->c;
+
+    if (!c->merge.is_active || s->is_merge_built) return 0;
+    if (segment_build_run(&s->merge_desc, &s->merge_build, err) != 0) {
+        collection_merge_cancel(c);
+        return -1;
+    }
+    s->is_merge_built = true;
+    int rc = collection_merge_index_begin(c, &s->merge_build, err);
+    if (rc > 0) {
+        while (index_builder_work(c->merge.index_build, true) == INDEX_WORKED) continue;
+        rc = collection_merge_index_end(c, &s->merge_build, err);
+    }
+    if (rc != 0) merge_cancel(s);
+    return rc;
+}
+
 /* Promises nothing: what was there before is there after. */
 static int merge_finish(struct target *t, struct error *err)
 {
     struct alone *s = t->state;
-    struct segment_build build = {0};
 
     if (!s->c->merge.is_active && merge_begin(t, err) != 0) return -1;
     if (!s->c->merge.is_active) return 0;
-    if (segment_build_run(&s->merge_desc, &build, err) != 0) {
-        collection_merge_cancel(s->c);
-        return -1;
-    }
-    int rc = collection_merge_finish(s->c, &build, err);
-    segment_build_deinit(&build);
+    if (merge_build(t, err) != 0) return -1;
+    int rc = collection_merge_finish(s->c, &s->merge_build, err);
+    merge_forget(s);
     return rc != 0 && err->code == LYNSE_BUSY ? 0 : rc; /* beside a seal in `none` */
 }
 
@@ -249,7 +280,7 @@ static int close_and_open(struct target *t, struct error *err)
     struct lab_oracle *o = oracle_of(t);
 
     if (s->c->seal.is_active && seal_finish(t, false, err) != 0) return -1;
-    collection_merge_cancel(s->c);
+    merge_cancel(s);
     struct collection *c = s->c;
     int rc = close_collection(c, err);
     s->c = NULL;
@@ -276,7 +307,7 @@ static int set_level(struct target *t, uint8_t level, struct error *err)
     bool was_none = s->c->manifest.sync_level == SYNC_NONE;
 
     if (s->c->seal.is_active && seal_finish(t, false, err) != 0) return -1;
-    collection_merge_cancel(s->c);
+    merge_cancel(s);
     if (collection_set_sync(s->c, level, 10, err) != 0) return -1;
     o->level = level;
     if (was_none && level != SYNC_NONE) promise_all(o, o->lsn);
@@ -360,6 +391,7 @@ static int perform(struct target *t, const char *word)
     else if (strcmp(word, "seal") == 0 || strcmp(word, "seal0") == 0)
         rc = seal_finish(t, false, &err);
     else if (strcmp(word, "merge0") == 0) rc = merge_begin(t, &err);
+    else if (strcmp(word, "merge1") == 0) rc = merge_build(t, &err);
     else if (strcmp(word, "merge") == 0) rc = merge_finish(t, &err);
     else if (strcmp(word, "cancel") == 0) rc = (seal_cancel(s), 0);
     else if (strcmp(word, "ckpt") == 0) rc = checkpoint(t, &err);
@@ -402,6 +434,7 @@ static void abandon(struct target *t)
         collection_abandon(s->c);
     }
     seal_forget(s);
+    merge_forget(s);
     view_slot_deinit(&s->slot);
     doc_cache_destroy(s->cache);
     mem_free(t->alloc, s);

@@ -63,6 +63,19 @@ const char *const lab_histories[] = {
     "w:a1,b2,c3,d4,e5 graph seal indexed w:a2 index indexed graph indexed",
     "w:a1,b2,c3,d4,e5 graph freeze w:-b seal w:a2,f6,g7,h8 seal indexed ckpt close indexed",
     "graph w:a1,b2,c3,d4 seal indexed w:a5,b6,c7,d8 seal indexed merge w:-a indexed close indexed",
+    /* A merged segment comes with its index, whatever happens while that is built. */
+    "graph w:a1,b2,c3,d4 seal indexed w:e5,f6,g7,h8 seal indexed w:-a w:-b w:-c w:-d merge0 w:e1 "
+    "merge1 w:-f w:+a freeze w:i9 seal merge ckpt close indexed",
+    "graph w:a1,b2,c3,d4,e5 seal indexed w:a5,b6,c7,d8 seal indexed merge1 w:-e merge0 merge1 "
+    "w:i1,j2,k3,l4 seal indexed w:-e merge close w:-b",
+    "graph w:a1,b2,c3,d4,e5 seal indexed w:a5,b6,c7,d8,f1 seal indexed merge0 merge1 index merge "
+    "w:a6 graph indexed ckpt",
+    "graph w:a1,b2,c3,d4,e5 seal indexed w:a5,b6,c7,d8,f1 seal indexed merge0 merge1 index graph "
+    "w:-e merge w:a6 indexed close",
+    "mode:none graph w:a1,b2,c3,d4,e5 seal indexed w:a5,b6,c7,d8,f1 seal indexed merge0 w:-e "
+    "merge1 w:-f w:g3 merge seal w:+e mode:always w:h4 close indexed",
+    "graph w:a1,b2,c3,d4,e5 seal indexed w:a5,b6,c7,d8,f1 seal indexed w:-f mode:none w:g2 merge1 "
+    "merge w:-g merge close w:h3",
     NULL,
 };
 
@@ -314,6 +327,13 @@ static void make_requests(struct maker *m)
     append(m, " again");
 }
 
+/* Instead of giving up a seal, build what was merged and its index. */
+static void make_merges(struct maker *m)
+{
+    for (char *at = m->out; (at = strstr(at, " cancel")) != NULL; at++)
+        memcpy(at, " merge1", strlen(" merge1"));
+}
+
 void history_make(uint64_t seed, struct history *out, char words[HISTORY_BYTES])
 {
     struct maker m = {.out = words};
@@ -336,4 +356,5 @@ void history_make(uint64_t seed, struct history *out, char words[HISTORY_BYTES])
     }
     /* Not drawn, so that the others stay as they were. */
     if (!is_root && hash_u64(~seed) % 4 == 0) make_requests(&m);
+    if (!is_root && hash_u64(~seed) % 3 == 0) make_merges(&m);
 }

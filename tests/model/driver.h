@@ -51,12 +51,16 @@ struct driver {
     struct segment_build build;
     bool is_built;
     struct segment_build_desc merge_desc;
-    uint64_t merges;        /* that were published */
-    uint64_t kill_promise;  /* LSN that a kill must leave */
-    uint64_t power_promise; /* and a power cut */
-    bool expects_errors;    /* the disk or the memory fails just now */
-    bool has_doubt;         /* a group answered OUTCOME_UNKNOWN: only a reopening tells */
-    bool is_pushed_back;    /* a write was, because sealing fails */
+    struct segment_build merge_build;
+    bool index_may_fail, merge_may_fail; /* something failed on purpose while they were built */
+    bool is_merge_built;                 /* and may have its index */
+    uint64_t merges;                     /* that were published */
+    uint64_t indexed_merges;             /* with an index */
+    uint64_t kill_promise;               /* LSN that a kill must leave */
+    uint64_t power_promise;              /* and a power cut */
+    bool expects_errors;                 /* the disk or the memory fails just now */
+    bool has_doubt;      /* a group answered OUTCOME_UNKNOWN: only a reopening tells */
+    bool is_pushed_back; /* a write was, because sealing fails */
     struct ref_group doubts[DRIVER_WRITES];
     size_t doubt_count;
     bool has_requests; /* every write has an id */
@@ -95,6 +99,8 @@ int driver_reopen(struct driver *d);
 enum driver_crash { DRIVER_KILL, DRIVER_POWER };
 int driver_crash(struct driver *d, enum driver_crash kind);
 void driver_abandon(struct driver *d);
+void driver_forget_merge(struct driver *d); /* what was built of it is published, or nobody's */
+void driver_cancel_merge(struct driver *d);
 
 /* driver_write.c */
 int driver_write(struct driver *d, struct driver_write *writes, size_t count);
@@ -108,6 +114,11 @@ void driver_written(void *ctx, struct collection_write *w);
  * there is loaded. */
 int driver_set_index(struct driver *d, uint8_t metric);
 int driver_build_index(struct driver *d);
+int driver_build_indexes(struct driver *d); /* some, until none is wanted, or one failed */
+/* Some pieces of a build.  What fails in one is told at its end, when nothing may fail any more. */
+enum index_work driver_work_on_index(struct driver *d, struct index_builder *b, bool *may_fail);
+int driver_index_result(struct driver *d, const char *what, int rc, const struct error *err,
+                        bool *may_fail);
 int driver_load_indexes(struct driver *d);
 struct result;
 /* `count` found of those that are live, which are all of `hits`. */

@@ -95,11 +95,25 @@ void driver_init(struct driver *d, struct alloc *a, uint64_t seed, const struct 
     (void)driver_open(d);
 }
 
+void driver_forget_merge(struct driver *d)
+{
+    segment_build_deinit(&d->merge_build);
+    d->is_merge_built = false;
+}
+
+void driver_cancel_merge(struct driver *d)
+{
+    if (d->is_merge_built) segment_build_remove_files(&d->merge_build, d->c->dir);
+    collection_merge_cancel(d->c);
+    driver_forget_merge(d);
+}
+
 void driver_abandon(struct driver *d)
 {
     if (!d->c) return;
     collection_seal_cancel(d->c);
     collection_merge_cancel(d->c);
+    driver_forget_merge(d);
     collection_abandon(d->c);
     if (d->is_built) segment_build_deinit(&d->build);
     d->is_built = false;
@@ -169,7 +183,7 @@ int driver_reopen(struct driver *d)
     int rc = 0;
 
     if (d->c) {
-        collection_merge_cancel(d->c);
+        driver_cancel_merge(d);
         if (d->c->seal.is_active) {
             collection_seal_cancel(d->c);
             if (d->is_built && d->build_desc.part_count > 0) {

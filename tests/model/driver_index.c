@@ -34,21 +34,47 @@ int driver_set_index(struct driver *d, uint8_t metric)
     return driver_result(d, "set index", rc, &err);
 }
 
+enum index_work driver_work_on_index(struct driver *d, struct index_builder *b, bool *may_fail)
+{
+    enum index_work state = INDEX_WORKED;
+    uint64_t most = rng_chance(&d->rng, 0.3) ? rng_below(&d->rng, 20) : UINT64_MAX;
+
+    *may_fail = *may_fail || d->expects_errors;
+    for (uint64_t i = 0; i < most && state == INDEX_WORKED; i++)
+        state = index_builder_work(b, true);
+    return state;
+}
+
+int driver_index_result(struct driver *d, const char *what, int rc, const struct error *err,
+                        bool *may_fail)
+{
+    bool is_expected = *may_fail;
+
+    *may_fail = false;
+    if (rc == 0 || !is_expected) return driver_result(d, what, rc, err);
+    d->refusals++;
+    return 0;
+}
+
 int driver_build_index(struct driver *d)
 {
     struct error err = {0};
-    enum index_work state = INDEX_WORKED;
-    uint64_t most = rng_chance(&d->rng, 0.3) ? rng_below(&d->rng, 20) : UINT64_MAX;
 
     if (!d->c->index_build) {
         if (!collection_wants_index(d->c)) return 0;
         if (collection_index_begin(d->c, &err) != 0)
             return driver_result(d, "index begin", -1, &err);
     }
-    for (uint64_t i = 0; i < most && state == INDEX_WORKED; i++)
-        state = index_builder_work(d->c->index_build, true);
-    if (state == INDEX_WORKED) return 0;
-    return driver_result(d, "index finish", collection_index_finish(d->c, &err), &err);
+    if (driver_work_on_index(d, d->c->index_build, &d->index_may_fail) == INDEX_WORKED) return 0;
+    return driver_index_result(d, "index finish", collection_index_finish(d->c, &err), &err,
+                               &d->index_may_fail);
+}
+
+int driver_build_indexes(struct driver *d)
+{
+    for (int i = 0; i < 20 && collection_wants_index(d->c); i++)
+        if (driver_build_index(d) != 0) return -1;
+    return 0;
 }
 
 static int load(struct driver *d, struct segment_index *index)

@@ -207,24 +207,49 @@ static int merge_begin(struct driver *d)
 {
     struct error err = {0};
 
+    /* What waits for an index is not merged with what has one. */
+    if (rng_chance(&d->rng, 0.5) && driver_build_indexes(d) != 0) return -1;
     if (!collection_wants_merge(d->c)) return 0;
     return driver_result(d, "merge begin", collection_merge_begin(d->c, &d->merge_desc, &err),
                          &err);
 }
 
+/* The segment first; then its index, piece by piece, where it is to have one. */
+static int merge_build(struct driver *d)
+{
+    struct error err = {0};
+    struct collection *c = d->c;
+
+    if (!c->merge.is_active) return 0;
+    if (!d->is_merge_built) {
+        if (segment_build_run(&d->merge_desc, &d->merge_build, &err) != 0) {
+            collection_merge_cancel(c);
+            return driver_result(d, "merge build", -1, &err);
+        }
+        d->is_merge_built = true;
+        if (collection_merge_index_begin(c, &d->merge_build, &err) < 0) {
+            driver_cancel_merge(d);
+            return driver_result(d, "merge index", -1, &err);
+        }
+    }
+    if (!c->merge.index_build) return 0;
+    if (driver_work_on_index(d, c->merge.index_build, &d->merge_may_fail) == INDEX_WORKED) return 0;
+    int rc = collection_merge_index_end(c, &d->merge_build, &err);
+    if (rc != 0) driver_cancel_merge(d);
+    return driver_index_result(d, "merge index end", rc, &err, &d->merge_may_fail);
+}
+
 static int merge_finish(struct driver *d)
 {
     struct error err = {0};
-    struct segment_build build = {0};
 
-    if (!d->c->merge.is_active) return 0;
-    if (segment_build_run(&d->merge_desc, &build, &err) != 0) {
-        collection_merge_cancel(d->c);
-        return driver_result(d, "merge build", -1, &err);
-    }
-    int rc = collection_merge_finish(d->c, &build, &err);
-    segment_build_deinit(&build);
+    if (merge_build(d) != 0) return -1;
+    if (!d->c->merge.is_active || d->c->merge.index_build) return 0;
+    bool has_index = d->c->merge.index != NULL;
+    int rc = collection_merge_finish(d->c, &d->merge_build, &err);
+    driver_forget_merge(d);
     d->merges += rc == 0;
+    d->indexed_merges += rc == 0 && has_index;
     if (rc != 0 && err.code == LYNSE_BUSY) return 0; /* beside a seal in `none` */
     return driver_result(d, "merge finish", rc, &err);
 }
@@ -247,7 +272,7 @@ static int set_level(struct driver *d)
     bool was_none = d->c->manifest.sync_level == SYNC_NONE;
 
     if (d->c->seal.is_active && seal_finish(d) != 0) return -1;
-    collection_merge_cancel(d->c);
+    driver_cancel_merge(d);
     int rc = collection_set_sync(d->c, level, 10, &err);
     if (rc == 0 && was_none != (level == SYNC_NONE)) promise_all(d);
     return driver_result(d, "set sync", rc, &err);
@@ -297,7 +322,7 @@ static int perform(struct driver *d, enum operation op)
     case OP_SEAL_FINISH:
         return d->c->seal.is_active ? seal_finish(d) : 0;
     case OP_MERGE_BEGIN:
-        return merge_begin(d);
+        return d->c->merge.is_active ? merge_build(d) : merge_begin(d);
     case OP_MERGE_FINISH:
         return merge_finish(d);
     case OP_SYNC:
@@ -380,7 +405,7 @@ static int step(struct driver *d)
 }
 
 struct totals {
-    uint64_t operations, crashes, faults, refusals, indexes, failed, runs;
+    uint64_t operations, crashes, faults, refusals, indexes, merges, failed, runs;
 };
 
 static void run(uint64_t seed, uint64_t operations, struct totals *sum)
@@ -410,6 +435,7 @@ static void run(uint64_t seed, uint64_t operations, struct totals *sum)
     sum->faults += d->faults;
     sum->refusals += d->refusals;
     sum->indexes += d->indexes;
+    sum->merges += d->indexed_merges;
     sum->failed += d->has_failed;
     sum->runs++;
     free(d);
@@ -434,11 +460,11 @@ int main(int argc, char **argv)
         run(seed++, length, &sum);
     printf(
         "%llu operations in %llu runs, %llu crashes, %llu operations on a failing disk or memory, "
-        "%llu refusals, %llu indexes loaded, %llu mismatches\n",
+        "%llu refusals, %llu indexes loaded, %llu merges with an index, %llu mismatches\n",
         (unsigned long long)sum.operations, (unsigned long long)sum.runs,
         (unsigned long long)sum.crashes, (unsigned long long)sum.faults,
         (unsigned long long)sum.refusals, (unsigned long long)sum.indexes,
-        (unsigned long long)sum.failed);
+        (unsigned long long)sum.merges, (unsigned long long)sum.failed);
     printf("cases: %llu passed, %llu failed\n", (unsigned long long)(sum.runs - sum.failed),
            (unsigned long long)sum.failed);
     return sum.failed != 0;

@@ -138,8 +138,9 @@ return {
          "the handle of an open root: its lock, its catalog, its collections and their actors",
       ["host.c"] =
          "collections that are open in this process: found or started, counted, read, ended",
+      ["index_crew.[ch]"] = "all job threads work on the build of one index",
       ["index_load.c"] = "indexes that a search wanted are loaded by a job",
-      ["index_task.c"] = "segments get their indexes, built by all job threads",
+      ["index_task.c"] = "segments get their indexes while their actor goes on",
       ["recall.[ch]"] = "how much the searches of a collection find: some of them, and an estimate",
       ["recall_task.c"] = "searches that were kept are made again while nobody searches",
       ["messages.h"] = "everything that is sent to the actors of an engine",

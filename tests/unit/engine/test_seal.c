@@ -2,50 +2,19 @@
 /* test_seal.c — full tails become segments: what happens while one is being made, in a frame loop
  * too, and what writers and readers see when none can be made. */
 #include <errno.h>
-#include <time.h>
 
-#include "api/handles.h"
 #include "base/limits.h"
-#include "support/test.h"
-#include "support/vfs_faulty.h"
+#include "support/docs_fixture.h"
 
 enum { DIM = 2 };
-
-struct fixture {
-    struct alloc *disk;
-    struct vfs *memory;
-    struct vfs *fs; /* a faulty one over it */
-    struct manual_clock clock;
-    struct lynse *db;
-    struct lynse_collection *docs;
-    struct lynse_error err;
-    uint64_t next; /* id of the next row that fill adds */
-};
 
 /* Maps are made only to publish a segment: the log goes on without. */
 static const struct faulty_plan no_segment = {
     .kinds = FAULTY_MAP, .os_errno = EIO, .mode = FAULTY_STICKY, .nth = 1};
 
-#define assert_done(call, f)                                                                       \
-    do {                                                                                           \
-        if ((call) != LYNSE_OK) fail_msg("%s", (f)->err.text);                                     \
-    } while (0)
-
 static const struct engine_desc inline_root = {.is_inline = true, .seed = 1};
 static const struct engine_desc frame_root = {.is_inline = true, .poll_may_sync = true, .seed = 1};
 static const struct engine_desc threads_root = {.actor_threads = 1, .seed = 1};
-
-/* A root behind lynse.h on the fixture's disk. */
-static void open_root(struct fixture *f, const struct engine_desc *how)
-{
-    struct engine_desc desc = *how;
-    struct error err = {0};
-    desc.path = "/root";
-    desc.vfs = f->fs;
-    desc.job_threads = 1;
-    if (desc.is_inline) desc.clock = &f->clock.base;
-    assert_ok(api_open(&desc, alloc_create(NULL, 0), &f->db, &err), &err);
-}
 
 static void make_docs(struct fixture *f, uint32_t sync)
 {
@@ -53,38 +22,18 @@ static void make_docs(struct fixture *f, uint32_t sync)
     assert_done(lynse_collection_require(f->db, &desc, &f->docs, &f->err), f);
 }
 
-static int close_root(struct fixture *f)
-{
-    struct lynse *db = f->db;
-    f->db = NULL;
-    return lynse_close(db, &f->err);
-}
-
 static int set_up(void **state)
 {
     static struct fixture f;
-    f = (struct fixture){.disk = alloc_create(NULL, 0)};
-    f.memory = vfs_memory_create(f.disk);
-    f.fs = vfs_faulty_create(f.disk, f.memory);
-    manual_clock_init(&f.clock, 1000000);
+    fixture_init(&f);
     *state = &f;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct fixture *f = *state;
-    if (f->db) assert_done(close_root(f), f);
-    vfs_faulty_destroy(f->fs);
-    vfs_memory_destroy(f->memory);
-    assert_int_equal(alloc_used_bytes(f->disk), 0);
-    alloc_destroy(f->disk);
+    fixture_deinit(*state);
     return 0;
-}
-
-static struct collection *state_of(struct fixture *f)
-{
-    return f->docs->host->collection;
 }
 
 static bool is_sealing(struct fixture *f)
@@ -165,8 +114,8 @@ static void assert_nearest(struct fixture *f, uint64_t number)
 static void assert_whole(struct fixture *f, uint64_t rows)
 {
     assert_int_equal(count_rows(f), rows);
-    assert_done(close_root(f), f);
-    open_root(f, &threads_root);
+    assert_done(fixture_close(f), f);
+    fixture_open(f, &threads_root);
     make_docs(f, 0);
     assert_int_equal(count_rows(f), rows);
 }
@@ -198,7 +147,7 @@ static void use_all_the_same(struct fixture *f)
 static void threads_writes_are_refused_with_the_reason_until_a_flush_works(void **state)
 {
     struct fixture *f = *state;
-    open_root(f, &threads_root);
+    fixture_open(f, &threads_root);
     make_docs(f, 0);
     vfs_faulty_arm(f->fs, &no_segment);
     assert_int_equal(fill_up(f), LYNSE_BUSY);
@@ -219,7 +168,7 @@ static void threads_writes_go_on_by_themselves_when_a_later_try_works(void **sta
     const struct timespec pause = {.tv_nsec = 5000000};
     twice.mode = FAULTY_RUN;
     twice.times = 2;
-    open_root(f, &threads_root);
+    fixture_open(f, &threads_root);
     make_docs(f, LYNSE_SYNC_OS);
     vfs_faulty_arm(f->fs, &twice);
     for (int tails = 0; tails < 6;) {
@@ -239,7 +188,7 @@ static void a_full_disk_is_the_answer_where_it_is_the_reason(void **state)
     struct fixture *f = *state;
     struct faulty_plan full = no_segment;
     full.os_errno = ENOSPC;
-    open_root(f, &frame_root);
+    fixture_open(f, &frame_root);
     make_docs(f, 0);
     vfs_faulty_arm(f->fs, &full);
     assert_int_equal(fill_up(f), LYNSE_DISK_FULL);
@@ -259,7 +208,7 @@ static void frames_try_again_when_it_is_time_and_ever_more_seldom(void **state)
 {
     struct fixture *f = *state;
     uint32_t last = 0;
-    open_root(f, &frame_root);
+    fixture_open(f, &frame_root);
     make_docs(f, 0);
     vfs_faulty_arm(f->fs, &no_segment);
     assert_int_equal(fill_up(f), LYNSE_BUSY);
@@ -288,7 +237,7 @@ static void frames_try_again_when_it_is_time_and_ever_more_seldom(void **state)
 static void a_host_whose_polls_do_not_sync_is_told_to(void **state)
 {
     struct fixture *f = *state;
-    open_root(f, &inline_root);
+    fixture_open(f, &inline_root);
     make_docs(f, 0);
     assert_int_equal(fill_up(f), LYNSE_BUSY);
     assert_non_null(strstr(f->err.text, "lynse_sync"));
@@ -311,7 +260,7 @@ static void flushes_that_fail_leave_no_pile_of_small_tails(void **state)
 {
     struct fixture *f = *state;
     const uint32_t levels[] = {LYNSE_SYNC_OS, LYNSE_SYNC_NONE};
-    open_root(f, &frame_root);
+    fixture_open(f, &frame_root);
     for (size_t i = 0; i < 2; i++) {
         struct lynse_collection_desc desc = {
             .name = i == 0 ? "notes/os" : "notes/none", .dim = DIM, .sync = levels[i]};
@@ -343,7 +292,7 @@ static void flushes_that_fail_leave_no_pile_of_small_tails(void **state)
 /* Two tails' worth are written, and the first poll has begun to seal. */
 static void begin_sealing(struct fixture *f)
 {
-    open_root(f, &frame_root);
+    fixture_open(f, &frame_root);
     make_docs(f, 0);
     assert_done(add_tail(f), f);
     assert_false(is_sealing(f));
@@ -448,8 +397,8 @@ static void closing_in_the_middle_is_clean(void **state)
         begin_sealing(f);
         for (int i = 0; i < polls; i++) lynse_poll(f->db, 0);
         assert_true(is_sealing(f));
-        assert_done(close_root(f), f);
-        open_root(f, &inline_root);
+        assert_done(fixture_close(f), f);
+        fixture_open(f, &inline_root);
         make_docs(f, 0);
         struct names n = {0};
         assert_int_equal(count_rows(f), f->next);
@@ -457,7 +406,7 @@ static void closing_in_the_middle_is_clean(void **state)
         assert_int_equal(n.segment, 3 * sealed_count(f));
         assert_true(n.temporary <= 1); /* a log file to be used again */
         assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
-        assert_done(close_root(f), f);
+        assert_done(fixture_close(f), f);
     }
 }
 

@@ -113,13 +113,31 @@ static void an_index_that_is_being_built_is_left_alone(void **state)
     struct error err = {0};
     struct manifest m = {
         .alloc = f->alloc, .epoch = 5, .number = 3, .wal_first = 7, .segments = &segment};
-    const struct file_gc_keep keep = {.index_temporary = "tmp-33333333333333333333333333333333",
-                                      .index_name = "seg-02000000000000000000000000000000.ids"};
+    const struct file_gc_keep keep = {
+        .index_temporaries = {"tmp-33333333333333333333333333333333"},
+        .index_names = {"seg-02000000000000000000000000000000.ids"},
+    };
     make_files(f);
     assert_ok(file_gc_run(f->dir, &m, NULL, &keep, &err), &err);
-    assert_true(is_there(f, keep.index_temporary));
-    assert_true(is_there(f, keep.index_name));
+    assert_true(is_there(f, keep.index_temporaries[0]));
+    assert_true(is_there(f, keep.index_names[0]));
     assert_false(is_there(f, "tmp-11111111111111111111111111111111"));
+    assert_false(is_there(f, "seg-01000000000000000000000000000000.doc"));
+}
+
+static void a_built_segment_is_left_alone_while_it_gets_its_index(void **state)
+{
+    struct log_fixture *f = *state;
+    struct error err = {0};
+    struct manifest m = {
+        .alloc = f->alloc, .epoch = 5, .number = 3, .wal_first = 7, .segments = &segment};
+    const struct uuid built = {{2}};
+    const struct file_gc_keep keep = {
+        .index_temporaries = {NULL, "tmp-33333333333333333333333333333333"}, .segment = &built};
+    make_files(f);
+    assert_ok(file_gc_run(f->dir, &m, NULL, &keep, &err), &err);
+    assert_true(is_there(f, "seg-02000000000000000000000000000000.ids"));
+    assert_true(is_there(f, keep.index_temporaries[1]));
     assert_false(is_there(f, "seg-01000000000000000000000000000000.doc"));
 }
 
@@ -206,6 +224,7 @@ static const struct CMUnitTest tests[] = {
     CASE(only_what_nothing_can_need_is_removed),
     CASE(what_is_being_built_is_left_alone),
     CASE(an_index_that_is_being_built_is_left_alone),
+    CASE(a_built_segment_is_left_alone_while_it_gets_its_index),
     CASE(a_pinned_epoch_keeps_everything_but_tmp_files),
     CASE(a_file_that_cannot_be_removed_does_not_save_the_others),
     CASE(without_an_answer_about_pins_nothing_is_removed),
