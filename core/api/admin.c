@@ -244,6 +244,7 @@ static void fill_index_info(const struct collection_status *s, struct lynse_coll
     info->recall_measured = s->recall;
     info->recall_query_count = s->recall_query_count;
     info->recall_measured_at_us = s->recall_measured_at_us;
+    if (s->index_failure.code) api_fail(&s->index_failure, &info->index_failure);
     info->index_param_count = (uint32_t)kind->param_count;
     for (size_t i = 0; i < kind->param_count; i++)
         info->index_params[i] =

@@ -56,6 +56,7 @@ int engine_fill_status(struct host *h, struct collection_status *s, struct error
     s->storage = m->fields[0].storage;
     fill_index(c, s);
     fill_recall(h, s);
+    s->index_failure = h->index_failure;
     s->sync_level = m->sync_level;
     s->sync_interval_ms = m->sync_interval_ms;
     s->segment_count = m->segment_count;

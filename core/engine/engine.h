@@ -118,6 +118,7 @@ struct host {
     struct actor_timer *index_timer;
     uint64_t index_not_before_us;
     uint32_t index_failures;        /* in a row */
+    struct error index_failure;     /* the last of them */
     uint64_t held_bytes;            /* of space: what the collection has on the disk */
     uint64_t waiting_bytes;         /* of space: what it still has to write there */
     struct kept_deletes *kept;      /* a batch is being written that may need the reserve */

@@ -92,11 +92,17 @@ static void forget_plan(struct host *h)
 
     engine_cancel_index(h);
     engine_cancel_merge_index(h);
-    h->index_failures = 0;
-    h->index_not_before_us = 0;
     if (waiter_count(h) == 0) return;
     error_set(&why, LYNSE_CANCELLED, "another index was asked for meanwhile");
     answer_waiters(h, &why);
+}
+
+/* What was put off after a failure is tried at once. */
+static void forget_failures(struct host *h)
+{
+    h->index_failures = 0;
+    h->index_failure = (struct error){0};
+    h->index_not_before_us = 0;
 }
 
 bool engine_index_needs_seal(const struct order_message *m)
@@ -118,6 +124,7 @@ void engine_set_index(struct host *h, struct order_message *m)
         rc = engine_flush_surely(h, false, &err);
     }
     if (rc == 0) rc = collection_set_index(h->collection, &m->plan, metric, &err);
+    if (rc == 0) forget_failures(h);
     if (rc == 0 && is_new) forget_plan(h);
     if (engine_index_needs_seal(m)) rc = engine_end_host_call(h, rc, &err);
     if (rc == 0 && m->is_awaited && engine_index_needs_seal(m)) {
@@ -146,6 +153,7 @@ static void note_failure(struct host *h, const struct error *why)
               h->entry.name, why->text);
     uint32_t doublings = h->index_failures < RETRY_DOUBLINGS ? h->index_failures : RETRY_DOUBLINGS;
     h->index_failures++;
+    h->index_failure = *why;
     h->index_not_before_us =
         scheduler_now_us(h->engine->scheduler) + ((uint64_t)RETRY_US << doublings);
     actor_timer_start(h->index_timer, h->index_not_before_us, 0);
@@ -162,7 +170,7 @@ static void end_task(struct host *h)
     int rc = collection_index_finish(h->collection, &err);
     index_crew_free(crew);
     if (rc == 0) {
-        h->index_failures = 0;
+        forget_failures(h);
         engine_note_held(h, h->collection);
         engine_load_if_wanted(h);
     } else if (err.code != LYNSE_CANCELLED && err.code != LYNSE_SHUTTING_DOWN) {

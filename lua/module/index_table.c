@@ -57,6 +57,12 @@ void index_table_push_info(lua_State *L, const struct lynse_collection_info *inf
     lua_setfield(L, -2, "index_progress");
     lua_pushinteger(L, (lua_Integer)info->indexed_segment_count);
     lua_setfield(L, -2, "indexed_segment_count");
+    if (info->index_failure.code) {
+        lua_pushstring(L, error_name(info->index_failure.code));
+        lua_setfield(L, -2, "index_failure_code");
+    }
+    lua_pushstring(L, info->index_failure.text);
+    lua_setfield(L, -2, "index_failure");
     lua_pushinteger(L, (lua_Integer)info->recall_query_count);
     lua_setfield(L, -2, "recall_query_count");
     if (info->recall_query_count == 0) return;

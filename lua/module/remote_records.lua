@@ -32,6 +32,8 @@ function remote.info(self)
       if type(info[name]) ~= "number" then info[name] = nil end
    end
    info.metric, info.index_mode = or_empty(info.metric), or_empty(info.index_mode)
+   info.index_failure = or_empty(info.index_failure)
+   if or_empty(info.index_failure_code) == "" then info.index_failure_code = nil end
    return info
 end
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from . import _fields
-from ._wire import UNREADABLE, read_hits
+from ._wire import UNREADABLE, read_hits, read_named_error
 from .errors import Internal, LynseError
 from .types import STORAGES, CollectionInfo, Hits, Id, Recall
 
@@ -74,6 +74,12 @@ def _recall(answer: Any) -> Recall | None:
     )
 
 
+def _index_failure(answer: Any) -> LynseError | None:
+    name = answer.get("index_failure_code")
+    text = _typed(answer.get("index_failure") or "", str)
+    return read_named_error(name, text, 0, Internal.code) if name else None
+
+
 def info(answer: Any) -> CollectionInfo:
     max_id = answer["max_id"]
     return CollectionInfo(
@@ -95,6 +101,7 @@ def info(answer: Any) -> CollectionInfo:
         segment_count=_typed(answer.get("segment_count", 0), int),
         dtype=STORAGES[_typed(answer.get("storage") or "f32", str)],
         recall=_recall(answer),
+        index_failure=_index_failure(answer),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._native import ffi, lib
-from .errors import Invalid, from_code
+from .errors import Invalid, LynseError, from_code
 from .types import METRICS, FloatArray, Hits, Id, IdBatch, PackedFields
 
 
@@ -37,12 +37,21 @@ def new_error() -> Any:
     return ffi.new("struct lynse_error *")
 
 
+def _exception(code: int, error: Any) -> LynseError:
+    text = ffi.string(error.text).decode("utf-8", "replace")
+    name = ffi.string(lib.lynse_error_name(code)).decode()
+    return from_code(code, text or name, error.os_errno, error.retry_after_ms)
+
+
 def check(code: int, error: Any) -> None:
     """Raise what `error` says unless `code` is LYNSE_OK."""
     if code != lib.LYNSE_OK:
-        text = ffi.string(error.text).decode("utf-8", "replace")
-        name = ffi.string(lib.lynse_error_name(code)).decode()
-        raise from_code(code, text or name, error.os_errno, error.retry_after_ms)
+        raise _exception(code, error)
+
+
+def failure_of(error: Any) -> LynseError | None:
+    """What an answer tells of something that failed before it."""
+    return _exception(error.code, error) if error.code != lib.LYNSE_OK else None
 
 
 def c_text(text: str, what: str) -> bytes:

@@ -154,7 +154,8 @@ class Collection(HookMethods, PlannedCollectionMethods):
 
     def index_status(self) -> dict[str, Any]:
         """index_mode, its params, and how far it is: progress (0..1, of the rows of segments),
-        indexed_segment_count of segment_count, is_ready.  What is not indexed yet is scanned.
+        indexed_segment_count of segment_count, is_ready, and failure: why the last build failed
+        (it is tried again), or None.  What is not indexed yet is scanned.
 
         recall_measured: of searches that were really made, and made again while nobody searched,
         how much of what looking at every record finds, 0 to 1; None: nothing was measured.
@@ -171,6 +172,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
             "recall_measured": recall.measured if recall else None,
             "recall_query_count": recall.query_count if recall else 0,
             "recall_measured_at": recall.measured_at if recall else None,
+            "failure": str(info.index_failure) if info.index_failure else None,
         }
 
     @property

@@ -18,6 +18,7 @@ from ._marshal import (
     c_text,
     check,
     copy_hits,
+    failure_of,
     id_structs,
     join_hits,
     join_ids,
@@ -100,6 +101,7 @@ class LocalCollection:
             )
             if out.recall_query_count
             else None,
+            index_failure=failure_of(out.index_failure),
         )
 
     def description(self) -> str | None:

@@ -190,6 +190,8 @@ class RemoteCollection:
         while info.indexed_segment_count < min(asked.segment_count, info.segment_count):
             if info.index_mode != asked.index_mode:
                 raise Cancelled("another index was asked for, or none any more")
+            if info.index_failure:
+                raise info.index_failure
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
             info = self.info()

@@ -15,6 +15,8 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from .errors import LynseError
+
 # A record's id: a whole number of 0..2^64-2, or a text of 1..255 bytes of UTF-8.  5 and "5" differ.
 Id = Union[int, str]
 Ids = Union[Id, Sequence[Id], npt.NDArray[Any]]
@@ -122,6 +124,7 @@ class CollectionInfo(NamedTuple):
     segment_count: int
     dtype: str
     recall: Recall | None
+    index_failure: LynseError | None
 
 
 class Ranking(NamedTuple):

@@ -33,6 +33,9 @@ local function wait_for(context, collection)
       if info.index_mode ~= asked.index_mode then
          context.engine.refuse("CANCELLED", "another index was asked for, or none any more")
       end
+      if info.index_failure_code then
+         context.engine.refuse(info.index_failure_code, info.index_failure)
+      end
       context.engine.pause(ms, NOT_YET)
       ms = math.min(2 * ms, PAUSE_MS_MAX)
       info = collection:info()

@@ -18,6 +18,7 @@ return {
       indexed_segment_count = shapes.count, recall_query_count = shapes.count,
       recall_measured = shapes.nullable(shapes.number),
       recall_measured_at = shapes.nullable(shapes.number),
+      index_failure = shapes.text, index_failure_code = shapes.text,
    },
    run = function(context, a)
       local collection = context:collection(a)
@@ -25,6 +26,7 @@ return {
       info.max_id = info.max_id or -1
       info.recall_measured = info.recall_measured or lynse.null
       info.recall_measured_at = info.recall_measured_at or lynse.null
+      info.index_failure_code = info.index_failure_code or ""
       info.description = collection:description()
       return context.answer(a, info)
    end,

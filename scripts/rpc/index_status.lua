@@ -12,6 +12,7 @@ return {
       segment_count = shapes.count, is_ready = shapes.flag,
       recall_measured = shapes.nullable(shapes.number), recall_query_count = shapes.count,
       recall_measured_at = shapes.nullable(shapes.number),
+      failure = shapes.nullable(shapes.text),
    },
    run = function(context, a)
       local info = context:collection(a):info()
@@ -24,6 +25,7 @@ return {
          recall_measured = info.recall_measured or lynse.null,
          recall_query_count = info.recall_query_count,
          recall_measured_at = info.recall_measured_at or lynse.null,
+         failure = info.index_failure_code and info.index_failure or lynse.null,
       })
    end,
 }

@@ -86,7 +86,7 @@ GOOD = {
     "index_status": ({}, {"index_mode": "FLAT-L2", "params": {}, "progress": 1, "is_ready": True,
                           "segment_count": is_count, "indexed_segment_count": is_count,
                           "recall_measured": None, "recall_query_count": 0,
-                          "recall_measured_at": None}),
+                          "recall_measured_at": None, "failure": None}),
     "remove_index": ({}, NAMES),
     "add": ({"ids": [3], "vectors": [[1, 1, 1]]}, {"ids": [3], "row_count": 1, "sync": "always"}),
     "upsert": ({"ids": [3], "vectors": [[1, 1, 2]], "fields": None}, {"ids": [3], "row_count": 1}),

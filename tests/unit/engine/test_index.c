@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_index.c — an index from the order to the answer: built while others go on, found again after
  * a close, a crash, damage, and gone with its plan; in each kind of root, and of each kind. */
+#include <errno.h>
+
 #include "base/limits.h"
 #include "support/docs_fixture.h"
 
@@ -325,6 +327,139 @@ static void it_goes_with_its_plan(void **state)
     lynse_collection_close(f->docs);
 }
 
+static void a_failed_build_is_told_and_tried_again_when_asked(void **state)
+{
+    struct fixture *f = *state;
+    if (!f) skip_because("of the limits as shipped: too many rows make a tail");
+    const struct faulty_plan sticky = {
+        .kinds = FAULTY_WRITE, .os_errno = EIO, .mode = FAULTY_STICKY, .nth = 1};
+    open_root(f, &roots[THREADS]);
+    add_rows(f, ROWS);
+    assert_done(lynse_flush(f->docs, &f->err), f);
+    vfs_faulty_arm(f->fs, &sticky);
+    const struct lynse_index_desc desc = {.mode = "HNSW-L2", .flags = LYNSE_INDEX_NO_WAIT};
+    (void)lynse_index_set(f->docs, &desc, &f->err);
+    vfs_faulty_disarm(f->fs);
+    assert_done(lynse_index_set(f->docs, &desc, &f->err), f);
+    settle(f);
+    /* Only what builds write fails from here on. */
+    assert_done(lynse_remove_index(f->docs, &f->err), f);
+    const struct faulty_plan rename = {
+        .kinds = FAULTY_RENAME, .os_errno = EIO, .mode = FAULTY_RUN, .nth = 2, .times = 1000};
+    vfs_faulty_arm(f->fs, &rename); /* the first is the manifest with the plan */
+    assert_int_equal(lynse_build_index(f->docs, "HNSW-L2", &f->err), LYNSE_IO);
+    struct lynse_collection_info info = {0};
+    assert_done(lynse_collection_info(f->docs, &info, &f->err), f);
+    assert_int_equal(info.index_failure.code, LYNSE_IO);
+    assert_non_null(strstr(info.index_failure.text, "injected"));
+    assert_finds_all(f);
+    vfs_faulty_disarm(f->fs);
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    info = (struct lynse_collection_info){0};
+    assert_done(lynse_collection_info(f->docs, &info, &f->err), f);
+    assert_int_equal(info.index_failure.code, LYNSE_OK);
+    assert_int_equal(info.indexed_segment_count, info.segment_count);
+    lynse_collection_close(f->docs);
+}
+
+static void one_that_found_no_memory_is_loaded_later(void **state)
+{
+    struct fixture *f = *state;
+    if (!f) skip_because("of the limits as shipped: too many rows make a tail");
+    open_root(f, &roots[FRAMES]);
+    add_rows(f, SEAL_ROWS / 2);
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    uint32_t count = status_of(f).indexed_segment_count;
+    assert_int_equal(count, 1);
+    lynse_collection_close(f->docs);
+    close_root(f);
+    open_root(f, &roots[FRAMES]);
+    assert_finds_all(f); /* they are wanted */
+    for (int round = 0; round < 3; round++) {
+        for (int polls = 0; polls < 100 && !f->docs->host->load; polls++) lynse_poll(f->db, 0);
+        assert_non_null(f->docs->host->load);
+        alloc_fail_after(f->db->engine->alloc, 1, true);
+        for (int polls = 0; polls < 100; polls++) lynse_poll(f->db, 0);
+        alloc_fail_after(f->db->engine->alloc, 0, false);
+        for (int polls = 0; polls < 1000; polls++) lynse_poll(f->db, 0);
+        assert_true(ready_count(f) < count);
+        assert_finds_all(f); /* it is not time */
+        for (int polls = 0; polls < 1000; polls++) lynse_poll(f->db, 0);
+        assert_true(ready_count(f) < count);
+        manual_clock_advance(&f->clock, 10000000);
+        lynse_poll(f->db, 0);
+        assert_finds_all(f); /* they are wanted again */
+    }
+    for (int tries = 0; tries < 10000 && ready_count(f) < count; tries++) fixture_wait(f);
+    assert_int_equal(ready_count(f), count);
+    assert_finds_all(f);
+    lynse_collection_close(f->docs);
+}
+
+/* The plan changes, the collection is dropped or closed, wherever the build stands. */
+static void a_build_under_way_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    if (!f) skip_because("of the limits as shipped: too many rows make a tail");
+    const struct lynse_index_desc graph = {.mode = "HNSW-L2", .flags = LYNSE_INDEX_NO_WAIT};
+    for (int steps = 0; steps < 48; steps += 3) {
+        struct error err = {0};
+        open_root(f, &roots[FRAMES]);
+        add_rows(f, ROWS);
+        assert_done(lynse_index_set(f->docs, &graph, &f->err), f);
+        for (int i = 0; i < steps; i++) lynse_poll(f->db, 0);
+        assert_true(status_of(f).index_progress < 1);
+        assert_done(lynse_build_index(f->docs, "IVF-L2", &f->err), f);
+        assert_int_equal(ready_count(f), status_of(f).indexed_segment_count);
+        assert_finds_all(f);
+        assert_ok(collection_check(state_of(f), &err), &err);
+        assert_done(lynse_index_set(f->docs, &graph, &f->err), f);
+        for (int i = 0; i < steps; i++) lynse_poll(f->db, 0);
+        lynse_collection_close(f->docs);
+        close_root(f);
+        open_root(f, &roots[FRAMES]);
+        assert_finds_all(f);
+        for (int i = 0; i < steps; i++) lynse_poll(f->db, 0);
+        assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
+        lynse_collection_close(f->docs);
+        close_root(f);
+        f->next = 0;
+    }
+}
+
+/* Likewise of a merge's. */
+static void a_merge_under_way_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    if (!f) skip_because("of the limits as shipped: too many rows make a tail");
+    for (int steps = 0; steps < 600; steps += 60) {
+        struct error err = {0};
+        open_root(f, &roots[FRAMES]);
+        assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+        for (int tails = 0; tails < 4; tails++) {
+            add_rows(f, SEAL_ROWS);
+            assert_done(lynse_flush(f->docs, &f->err), f);
+            while (status_of(f).index_progress < 1) lynse_poll(f->db, 0);
+        }
+        for (int i = 0; i < 1000 && !is_merging(f); i++) lynse_poll(f->db, 0);
+        for (int i = 0; i < steps && is_merging(f); i++) lynse_poll(f->db, 0);
+        if (steps % 180 == 0) assert_done(lynse_build_index(f->docs, "IVF-L2", &f->err), f);
+        if (steps % 180 == 60) assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+        assert_finds_all(f);
+        assert_ok(collection_check(state_of(f), &err), &err);
+        lynse_collection_close(f->docs);
+        close_root(f);
+        open_root(f, &roots[FRAMES]);
+        settle(f);
+        assert_finds_all(f);
+        assert_ok(collection_check(state_of(f), &err), &err);
+        assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
+        lynse_collection_close(f->docs);
+        close_root(f);
+        f->next = 0;
+    }
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     CASE(all_that_was_there_is_indexed_when_it_answers),
@@ -333,5 +468,9 @@ static const struct CMUnitTest tests[] = {
     CASE(a_damaged_file_is_built_again),
     CASE(a_merged_segment_takes_over_with_its_index_loaded),
     CASE(it_goes_with_its_plan),
+    CASE(a_failed_build_is_told_and_tried_again_when_asked),
+    CASE(one_that_found_no_memory_is_loaded_later),
+    CASE(a_build_under_way_is_given_up),
+    CASE(a_merge_under_way_is_given_up),
 };
 TEST_MAIN(tests)
