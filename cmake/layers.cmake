@@ -5,6 +5,12 @@
 # library, core_<NAME>_shipped, with the limits that are shipped.
 set_property(GLOBAL PROPERTY LYNSE_LAYERS "")
 
+# Without LYNSE_INDEXES, of two layers these files alone: the kind flat, the quantizers that are not
+# trained, and what stands above all kinds.  A new kind is left out by not being here.
+set(of_flat_only index/flat*.c index/index_*.c index/quantizer_image.c quant/raw.c
+    quant/shadow.c quant/shadowed.c quant/digits.c quant/bit_rows.c quant/narrow_rows.c
+    quant/quantizer_registry.c)
+
 function(lynse_include_root layer)
   set(root ${PROJECT_BINARY_DIR}/include/${layer})
   file(MAKE_DIRECTORY ${root})
@@ -16,6 +22,11 @@ endfunction()
 function(lynse_layer name)
   lynse_include_root(${name})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/${name}/*.c)
+  if(NOT LYNSE_INDEXES AND name MATCHES "^(index|quant)$")
+    list(TRANSFORM of_flat_only PREPEND ${PROJECT_SOURCE_DIR}/core/ OUTPUT_VARIABLE patterns)
+    list(FILTER patterns INCLUDE REGEX /core/${name}/)
+    file(GLOB sources CONFIGURE_DEPENDS ${patterns})
+  endif()
   if(NOT sources)
     return()
   endif()

@@ -3,9 +3,9 @@
 # build/test-counts; the last line of the output is their sum.
 
 suites_push="tidy release where symbols examples lua python remote methods server docs bench \
-asan core-only install tsan"
+asan core-only install flat-only tsan"
 suites_all="tidy release where symbols examples lua python remote methods server openapi docs \
-bench tiny faults asan asan-full core-only install tsan tsan-full neon"
+bench tiny faults asan asan-full core-only install flat-only tsan tsan-full neon"
 counts=$root/build/test-counts
 
 verb_test() {
@@ -38,6 +38,9 @@ verb_test() {
         tidy | where | symbols | examples | lua | python | remote | methods | server | openapi | \
             docs | bench | install | neon)
             "suite_$suite"
+            ;;
+        flat-only)
+            suite_flat_only
             ;;
         *)
             grep -q "\"name\": \"$suite\"" CMakePresets.json ||
@@ -104,6 +107,20 @@ suite_symbols() {
     suite_needs symbols release lynse lynse_archive lynse_lua lynse_lua_archive || return 0
     suite_cases symbols sh tests/tidy/check_symbols.sh build/release
     sed -n 's/^liblynse.so: /    liblynse.so: /p' build/symbols.log
+}
+
+# Exact search alone: how large it is, and what it makes of the files of the other one.
+suite_flat_only() {
+    suite_needs flat-only release lynse || return 0
+    if ! configure flat-only || ! compile flat-only; then
+        say "flat-only: does not build"
+        count flat-only 0 1 0
+        return 0
+    fi
+    suite_cases flat-symbols sh tests/tidy/check_symbols.sh build/flat-only
+    sed -n 's/^liblynse.so: /    liblynse.so: /p' build/flat-symbols.log
+    suite_cases flat-only "$(system_python)" tests/host/check_flat_only.py build/release \
+        build/flat-only
 }
 
 suite_examples() {

@@ -7,7 +7,13 @@
 #define INDEX_INDEX_KINDS_H
 
 /*    kind    number  name */
+#if defined(LYNSE_FLAT_ONLY) /* for hosts that count bytes: cmake -DLYNSE_INDEXES=OFF */
+#define INDEX_KINDS(_) _(FLAT, 1, flat)
+#define INDEX_KINDS_LACK "left out of this build"
+#else
 #define INDEX_KINDS(_) _(FLAT, 1, flat) _(IVF, 2, ivf) _(HNSW, 3, hnsw)
+#define INDEX_KINDS_LACK "not there yet" /* what else there is to be */
+#endif
 
 enum index_kind {
     INDEX_NONE, /* none was asked for */

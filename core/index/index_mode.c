@@ -203,7 +203,7 @@ static int refuse(const struct mode_words *w, const struct index_mode *found, st
     if (is_later)
         return error_set(
             err, LYNSE_UNSUPPORTED,
-            "index_mode: unsupported index/metric combination %s: it is not there yet; "
+            "index_mode: unsupported index/metric combination %s: it is " INDEX_KINDS_LACK "; "
             "%s has %s",
             quoted, has_kind ? index_find(found->kind)->name : "this version", list.text);
     suggest_mode(w->all, near);

@@ -6,10 +6,14 @@
 
 #include <stdint.h>
 
+#if defined(LYNSE_FLAT_ONLY) /* those that are not trained; index_kinds.h */
+#define QUANTIZER_KINDS(_) _(RAW, raw) _(SHADOWED, shadowed)
+#else
 #define QUANTIZER_KINDS(_)                                                                         \
     _(RAW, raw)                                                                                    \
     _(SHADOWED, shadowed)                                                                          \
     _(SQ8, sq8) _(RABITQ, rabitq) _(POLARVEC, polarvec) _(SQ4, sq4) _(SIGN, sign)
+#endif
 
 enum quantizer_kind {
 #define QUANTIZER_NUMBER(KIND, name) QUANTIZER_##KIND,

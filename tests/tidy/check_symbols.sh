@@ -7,7 +7,9 @@ build=$1
 shared=$build/lib/liblynse.so
 archive=$build/lib/liblynse.a
 header=$(dirname "$0")/../../core/include/lynse.h
-stripped_bytes_max=1500000 # docs/decisions/012-the-library-grows-with-its-indexes.md
+# docs/decisions/012-the-library-grows-with-its-indexes.md
+stripped_bytes_max=1500000
+grep -qs '^LYNSE_INDEXES:BOOL=OFF' "$build/CMakeCache.txt" && stripped_bytes_max=600000
 
 # Files that may keep state of the process: its memory in use, its hooks and sinks, fault points,
 # the roots and maps that a fork or a signal must find, the real file system, the kernels chosen.
