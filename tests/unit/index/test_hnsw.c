@@ -171,9 +171,9 @@ static void take_bits(struct test_vectors *v)
 static void a_graph_of_bits_is_that_of_the_floats_that_they_mean(void **state)
 {
     (void)state;
-    const struct setting settings[] = {{1500, 200, 10, 8, 40, METRIC_HAMMING, {0}, 0},
-                                       {1500, 64, 10, 8, 40, METRIC_JACCARD, {0}, 0},
-                                       {1500, 63, 10, 8, 40, METRIC_DICE, {0}, 0}};
+    const struct setting settings[] = {{2100, 200, 10, 8, 40, METRIC_HAMMING, {0}, 0},
+                                       {2100, 64, 10, 8, 40, METRIC_JACCARD, {0}, 0},
+                                       {2100, 63, 10, 8, 40, METRIC_DICE, {0}, 0}};
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         struct test_vectors v;
         struct built_index floats, bits;
