@@ -9,6 +9,9 @@ of the queries and measured by the other (support/ann_driver.py); data sets: sup
     ./dev bench ann hnsw --data sift-like@100k
     ./dev bench ann try --data emb-768@50k --metric cosine --mode HNSW m=24 --peer hnswlib m=16
     ./dev bench ann --short        seconds, for CI: it runs, and recall is above a floor
+    ./dev bench ann --full         every case over its data sets: hours, in stages that are kept as
+                                   they end and are done once (support/ann_stages.py)
+    ./dev bench ann --report       bench/RESULTS.md and the plots, of the stages that there are
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from support.ann_driver import (
     save_curve,
     truth_limits,
 )
+from support.ann_filter import run_filtered
+from support.ann_stages import all_stages, has_stage, keep_stage, stage_name
 from support.peers import peer_python
 from support.results import (
     DATA,
@@ -62,6 +67,7 @@ class Case(NamedTuple):
     load: Load = Load()
     data: tuple[str, ...] = ("packages", "sift-like", "emb-768", "ood")
     build_target: float = 0  # of build seconds; 0: none
+    is_filtered: bool = False  # ann_filter.py's, which has peers of its own
 
 
 ALL_AT_ONCE, TWO_THREADS = Load(batch=0), Load(batch=0, threads=2)
@@ -103,6 +109,7 @@ CASES = {
         (0.9, 0.95),
         data=("sift-like", "emb-768"),
     ),
+    "filtered": Case(System("HNSW"), HNSWLIB, 1, 3, is_filtered=True),
     "flat-rabitq": Case(
         System("FLAT-RABITQ"), System("FLAT", ("shadow=0",)), 8, 8, (0.99,), data=("emb-768",)
     ),
@@ -202,6 +209,10 @@ def run_case(
 ) -> None:
     peer_side = case.peer.is_peer
     try:
+        if case.is_filtered:
+            kept.drop_all()
+            run_filtered(table, case.ours, data, metric, case.load, pairs)
+            return
         truth_limits(data, metric)
         ours = kept.take(case.ours, data, metric)
         peer = kept.take(case.peer, data, metric) if peer_side else Driver(case.peer, data, metric)
@@ -224,16 +235,35 @@ def run_case(
         kept.drop_all()
 
 
-def case_list(args: argparse.Namespace) -> list[tuple[str, Case]]:
-    """Which cases over which data sets; a data set's one after another."""
+def case_list(args: argparse.Namespace) -> list[tuple[str, str, Case]]:
+    """Data set, name of the case, case; a data set's one after another."""
     out = []
     for name in args.cases or CASES:
         case = chosen_case(args) if name == "try" else CASES[name]
         if args.by_processor:  # of one thread: those of OpenMP and BLAS spin while they wait
             case = case._replace(load=case.load._replace(by_processor=True, threads=1))
-        out += [(data, case) for data in args.data or case.data]
-    order = list(dict.fromkeys(data for data, _ in out))
-    return sorted(out, key=lambda pair: order.index(pair[0]))
+        out += [(data, name, case) for data in args.data or case.data]
+    order = list(dict.fromkeys(data for data, _, _ in out))
+    return sorted(out, key=lambda one: order.index(one[0]))
+
+
+def run_stages(args: argparse.Namespace) -> Table:
+    """Those that are not kept yet; a stage in which something could not be measured is kept too,
+    if it gave a row."""
+    kept, names = Kept(), []
+    for wanted, name, case in case_list(args):
+        names.append(stage_name(name, wanted))
+        if args.report or (has_stage(names[-1]) and not args.again):
+            continue
+        data, table = data_set(wanted), Table()
+        if not data:
+            continue
+        say(f"{names[-1]}: {case.ours.label()}")
+        run_case(table, kept, case, data, args.metric or metric_of(data), args.pairs)
+        if table.rows:
+            keep_stage(names[-1], table)
+    kept.drop_all()
+    return all_stages(names)
 
 
 def keep_rows(table: Table) -> None:
@@ -247,11 +277,16 @@ def keep_rows(table: Table) -> None:
 
 
 def draw_plots() -> None:
-    """Every data set's curves into one picture, bench/plots/DATA-METRIC.png."""
-    python = peer_python("plot")
-    if python and CURVES.exists():
-        script = ROOT / "bench" / "support" / "ann_plot.py"
-        subprocess.run([python, script, CURVES, ROOT / "bench" / "plots"], check=True)
+    """Every data set's curves into one picture, bench/plots/DATA-METRIC.png, and links to them."""
+    python, plots = peer_python("plot"), ROOT / "bench" / "plots"
+    if not python or not CURVES.exists():
+        return
+    script = ROOT / "bench" / "support" / "ann_plot.py"
+    subprocess.run([python, script, CURVES, plots], check=True)
+    links = [f"![{p.stem}](plots/{p.name})" for p in sorted(plots.glob("*.png"))]
+    path, heading = ROOT / "bench" / "RESULTS.md", "\n## Recall against queries a second\n"
+    text = path.read_text(encoding="utf-8").partition(heading)[0]
+    path.write_text(f"{text}{heading}\n" + "\n\n".join(links) + "\n", encoding="utf-8")
 
 
 def run_short() -> int:
@@ -290,8 +325,11 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("cases", nargs="*", help="none: all; try: what --mode and --peer say")
     parser.add_argument("--list", action="store_true", help="the cases and data sets")
     parser.add_argument("--short", action="store_true", help="seconds; only that it works")
+    parser.add_argument("--full", action="store_true", help="stages; those kept are passed over")
+    parser.add_argument("--again", action="store_true", help="with --full: none is passed over")
+    parser.add_argument("--report", action="store_true", help="of the stages that are kept")
     parser.add_argument("--write", action="store_true", help="into bench/RESULTS.md and plots")
-    parser.add_argument("--keep", action="store_true", help="with --write: rows not measured now")
+    parser.add_argument("--keep", action="store_true", help="rows of the report not measured now")
     parser.add_argument("--data", action="append", help="NAME or NAME@ROWS; may be repeated")
     parser.add_argument("--metric", choices=["l2", "ip", "cosine"])
     parser.add_argument(
@@ -318,11 +356,19 @@ def main() -> int:
     if args.list:
         print("cases:", ", ".join(CASES), "\ndata sets:", ", ".join(NAMES))
         return 0
-    build_program("bench_ann")
+    if not args.report:
+        build_program("bench_ann")
     if args.short:
         return run_short()
+    if args.full or args.report:
+        table = run_stages(args)
+        if args.keep:
+            keep_rows(table)
+        write_results("ann", table)
+        draw_plots()
+        return 1 if any(row[-1] == "NOT MET" for row in table.rows) else 0
     kept = Kept()
-    for wanted, case in case_list(args):
+    for wanted, _, case in case_list(args):
         data = data_set(wanted)
         if data:
             say(f"{wanted}: {case.ours.label()} beside {case.peer.label()}")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from support.ann_data import TRUTH, DataSet
-from support.peers import peer_python
+from support.peers import hnswlib_gate, peer_python
 from support.results import BENCH, DATA, PAIRS, ROOT, say
 
 K = 10
@@ -52,9 +52,20 @@ class Load(NamedTuple):
     by_processor: bool = False  # seconds of the processor, where others use it too
 
 
+class Gate(NamedTuple):
+    """Which rows may be found, as bits in a file; queries to tune and to measure with."""
+
+    label: str
+    path: pathlib.Path
+    open_count: int
+    tuning: range
+    measuring: range
+
+
 class Driver:
     def __init__(self, system: System, data: DataSet, metric: str) -> None:
         self.system, self.data, self.metric = system, data, metric
+        self.gate: Gate | None = None
         self.out = DATA / "ann" / f"found-{os.getpid()}-{id(self)}"
         env = dict(os.environ)
         if system.is_peer:
@@ -68,6 +79,11 @@ class Driver:
                 env.update(best_core_type())
             script = ROOT / "bench" / "support" / "ann_peer.py"
             command = [python, script, data.folder, system.name, metric, *system.options]
+            if system.name == "hnswlib-gate":
+                library = hnswlib_gate()
+                if not library:
+                    raise LookupError(system.name)
+                command.append(f"library={library}")
         else:
             word, _, rest = system.name.partition("-")
             mode = "-".join(filter(None, [word, METRIC_WORDS[metric], rest]))
@@ -118,11 +134,20 @@ class Driver:
         self.seconds(effort, queries, load, out=str(self.out))
         return np.fromfile(self.out, np.int32).reshape(len(queries), K)
 
+    def set_gate(self, gate: Gate | None) -> None:
+        self.ask(f"gate path={gate.path if gate else '-'}")
+        self.gate = gate
+
+    def halves(self) -> tuple[range, range]:
+        return (self.gate.tuning, self.gate.measuring) if self.gate else halves(self.data)
+
     def recall(self, effort: int, queries: range, load: Load) -> float:
-        limits = truth_limits(self.data, self.metric)[queries.start : queries.stop]
+        """Of as many as there are: where a gate lets fewer than K through, of these."""
+        limits = truth_limits(self.data, self.metric, self.gate)[queries.start : queries.stop]
         rows = self.found(effort, queries, load)
         near = distances(self.data, self.metric, queries, rows) <= limits[:, None]
-        return float(np.mean(near & (rows >= 0)))
+        there = min(K, self.gate.open_count) if self.gate else K
+        return float(np.sum(near & (rows >= 0))) / (there * len(queries))
 
 
 def distances(data: DataSet, metric: str, queries: range, rows: np.ndarray) -> np.ndarray:
@@ -135,21 +160,25 @@ def distances(data: DataSet, metric: str, queries: range, rows: np.ndarray) -> n
     return out
 
 
-def truth(data: DataSet, metric: str) -> np.ndarray:
-    path = data.folder / f"truth-{metric}.i32"
+def truth(data: DataSet, metric: str, gate: Gate | None = None) -> np.ndarray:
+    name = f"truth-{metric}-{gate.path.stem}.i32" if gate else f"truth-{metric}.i32"
+    path = data.folder / name
     if not path.exists():
-        say(f"exact answers of {data.name}, {metric}")
+        say(f"exact answers of {data.name}, {metric}{', ' + gate.label if gate else ''}")
         with Driver(System("FLAT"), data, metric) as driver:
             driver.build()
+            if gate:
+                driver.set_gate(gate)
             queries = range(data.queries)
             driver.seconds(0, queries, Load(batch=64, threads=2), k=TRUTH, out=str(path))
     return np.fromfile(path, np.int32).reshape(data.queries, TRUTH)
 
 
 @functools.cache
-def truth_limits(data: DataSet, metric: str) -> np.ndarray:
+def truth_limits(data: DataSet, metric: str, gate: Gate | None = None) -> np.ndarray:
     """How far what was found may be: as far as the k-th, and what rounding may add."""
-    last = truth(data, metric)[:, K - 1 : K]
+    place = min(K, gate.open_count) if gate else K
+    last = truth(data, metric, gate)[:, place - 1 : place]
     limits = distances(data, metric, range(data.queries), last)[:, 0]
     return limits + 1e-6 * np.abs(limits) + 1e-9
 
@@ -184,7 +213,7 @@ def best_core_type() -> dict[str, str]:
 
 def least_effort(driver: Driver, recall: float, load: Load) -> int | None:
     """The least effort that reaches the recall on the tuning half; None: none does."""
-    tuning, _ = halves(driver.data)
+    tuning, _ = driver.halves()
     low, high = 0, K
     while driver.recall(high, tuning, load) < recall:
         low, high = high, high * 2
@@ -204,7 +233,7 @@ class Bracket:
 
     def __init__(self, driver: Driver, recall: float, load: Load) -> None:
         self.driver, self.recall, self.load = driver, recall, load
-        _, self.queries = halves(driver.data)
+        _, self.queries = driver.halves()
         if driver.system.is_exact():
             high = 0
             if load.batch == 1:
@@ -236,7 +265,7 @@ def pairs_of(ours: Bracket, peer: Bracket, pairs: int = PAIRS) -> list[tuple[flo
 
 def curve(driver: Driver, load: Load, until: float = 0.999) -> list[tuple[int, float, float]]:
     """Effort, recall, queries a second, of the measuring half."""
-    _, queries = halves(driver.data)
+    _, queries = driver.halves()
     out, effort = [], K
     while effort <= EFFORT_MAX:
         recall = driver.recall(effort, queries, load)

@@ -2,7 +2,7 @@
 """A peer of `./dev bench ann`, in its own environment and process; commands as bench_ann has them.
 
 Usage: ann_peer.py FOLDER KIND METRIC [name=value]...
-KIND: faiss-flat, faiss-hnsw, faiss-ivfpqfs, faiss-ivfrabitq, faiss-ivfflat, hnswlib, usearch.
+KIND: faiss-flat, faiss-hnsw, faiss-ivf, hnswlib, hnswlib-gate, usearch.
 A whole batch is one call into the library, so that no Python runs between two queries; batch=1 is
 for searches that take milliseconds each.  What was built is kept beside the data, with the seconds
 that it took.
@@ -10,6 +10,7 @@ that it took.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import pathlib
 import sys
@@ -20,6 +21,8 @@ import numpy as np
 
 class Flat:
     """faiss, every row."""
+
+    open: np.ndarray | None = None  # bit i: row i may be found
 
     def __init__(self, dim: int, metric: str, options: dict) -> None:
         import faiss
@@ -62,6 +65,15 @@ class FaissHnsw(Flat):
 
     def set_effort(self, effort: int, oversample: float) -> None:
         self.index.hnsw.efSearch = effort
+
+    def search(self, queries: np.ndarray, k: int, threads: int) -> np.ndarray:
+        if self.open is None:
+            return super().search(queries, k, threads)
+        self.faiss.omp_set_num_threads(threads)
+        params = self.faiss.SearchParametersHNSW(
+            efSearch=self.index.hnsw.efSearch, sel=self.faiss.IDSelectorBitmap(self.open)
+        )
+        return self.index.search(queries, k, params=params)[1]
 
 
 class FaissIvf(Flat):
@@ -121,6 +133,37 @@ class Hnswlib:
         return self.index.knn_query(queries, k=k, num_threads=threads)[0]
 
 
+class HnswlibGate(Hnswlib):
+    """By its filter, a functor in C++; of one thread.  The graph is that of hnswlib."""
+
+    def __init__(self, dim: int, metric: str, options: dict) -> None:
+        super().__init__(dim, metric, options)
+        self.native = ctypes.CDLL(options["library"])
+        self.native.gated_open.restype = ctypes.c_void_p
+        self.dim, self.is_l2, self.effort = dim, int(metric == "l2"), 10
+
+    def save(self, path: str) -> None:
+        super().save(path)
+        self.load(path)
+
+    def load(self, path: str) -> None:
+        super().load(path)
+        self.opened = ctypes.c_void_p(
+            self.native.gated_open(path.encode(), ctypes.c_size_t(self.dim), self.is_l2)
+        )
+
+    def set_effort(self, effort: int, oversample: float) -> None:
+        self.effort = effort
+
+    def search(self, queries: np.ndarray, k: int, threads: int) -> np.ndarray:
+        out = np.empty((len(queries), k), np.int32)
+        queries = np.ascontiguousarray(queries)
+        sizes = map(ctypes.c_size_t, (len(queries), self.dim, k, self.effort))
+        arrays = [array.ctypes.data_as(ctypes.c_void_p) for array in (queries, self.open, out)]
+        self.native.gated_search(self.opened, arrays[0], *sizes, *arrays[1:])
+        return out
+
+
 class Usearch:
     def __init__(self, dim: int, metric: str, options: dict) -> None:
         from usearch.index import Index
@@ -157,13 +200,15 @@ KINDS = {
     "faiss-hnsw": FaissHnsw,
     "faiss-ivf": FaissIvf,
     "hnswlib": Hnswlib,
+    "hnswlib-gate": HnswlibGate,
     "usearch": Usearch,
 }
 
 
 def build(peer: object, folder: pathlib.Path, words: list[str], base: np.ndarray, order: dict):
     """Built, or what was built before; the seconds that it took then."""
-    name = "-".join(w.replace("=", "").replace(",", "_") for w in words)
+    own = [w for w in words if not w.startswith("library=")]
+    name = "-".join(w.replace("=", "").replace(",", "_") for w in own).replace("-gate", "")
     path = folder / f"peer-{name}"
     seconds_path = folder / f"peer-{name}.json"
     key = f"{order['threads']} threads"
@@ -215,6 +260,10 @@ def main() -> None:
             del base
             base = np.empty((0, dim), np.float32)
             print("built", seconds, "bytes", peer.memory(), flush=True)
+        elif command == "gate":
+            is_none = order["path"] == "-"
+            peer.open = None if is_none else np.fromfile(order["path"], np.uint8)
+            print("open", 0 if is_none else int(np.unpackbits(peer.open).sum()), flush=True)
         else:
             seconds, processor_seconds = search(peer, queries, order)
             print("searched", seconds, "processor", processor_seconds, flush=True)

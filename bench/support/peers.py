@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -47,6 +48,33 @@ def peer_python(name: str) -> pathlib.Path | None:
         return None
     stamp.touch()
     return python
+
+
+def hnswlib_gate() -> pathlib.Path | None:
+    """hnswlib_gate.cpp as a library, with the headers of hnswlib's package; None: it cannot be."""
+    folder, python = PEERS / "ann-hnswlib" / "gate", peer_python("ann-hnswlib")
+    library = folder / "gate.so"
+    if library.exists() or not python:
+        return library if python else None
+    try:
+        folder.mkdir(exist_ok=True)
+        pip = [python, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "hnswlib"]
+        version = peer_version(python, "hnswlib")
+        subprocess.run(
+            [*pip, "-d", folder, f"hnswlib=={version}"],
+            check=True,
+            capture_output=True,
+        )
+        shutil.unpack_archive(next(folder.glob("*.tar.gz")), folder)
+        headers = next(folder.glob("*/hnswlib/hnswlib.h")).parent.parent
+        flags = ["-O3", "-march=native", "-shared", "-fPIC", "-std=c++17", "-I", headers]
+        source = ROOT / "bench" / "support" / "hnswlib_gate.cpp"
+        command = ["c++", *flags, source, "-o", library]
+        subprocess.run(command, check=True, capture_output=True)
+    except (subprocess.CalledProcessError, StopIteration) as error:
+        say(f"LEFT OUT: hnswlib's filter: {getattr(error, 'stderr', b'').decode()[-300:]}")
+        return None
+    return library
 
 
 def peer_version(python: pathlib.Path, package: str) -> str:
