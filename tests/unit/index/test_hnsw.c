@@ -54,7 +54,8 @@ static double recall_of(const struct built_index *b, uint32_t effort)
     assert_non_null(queries);
     rng_init(&r, 31);
     for (size_t i = 0; i < QUERIES * dim; i++)
-        queries[i] = b->vectors->vectors[i / dim * 41 * dim + i % dim] + 0.3f * rng_normal(&r);
+        queries[i] = b->vectors->vectors[i / dim * 41 % b->vectors->row_count * dim + i % dim] +
+                     0.3f * rng_normal(&r);
     struct built_search search = {.queries = queries,
                                   .query_count = QUERIES,
                                   .k = K,
