@@ -6,8 +6,8 @@
  *             what the sample had, which for few bits loses less than it gains.  The rotation is
  *             drawn from a seed.
  * BYTES       struct saved_head, then center, and for the scaled frame lows and steps, dim floats
- *             each.  Numbers that are not finite, or another dimension, are no quantizer's:
- *             CORRUPT.
+ *             each; for that of parts what pq.c keeps.  Numbers that are not finite, or another
+ *             dimension, are no quantizer's: CORRUPT.
  * INVARIANTS  (1) The same sample, seed and level give the same quantizer; opened, it is the one
  *                 that was saved, to the bit.
  *             (2) Numbers that were opened are within what products leave room for.
@@ -113,7 +113,9 @@ static void complete(struct coded *q)
 
 void coded_destroy(struct quantizer *base)
 {
-    if (base) mem_free(coded_of(base)->alloc, (void *)(uintptr_t)base);
+    if (!base) return;
+    pq_destroy(coded_of(base)->parts);
+    mem_free(coded_of(base)->alloc, base);
 }
 
 const float *coded_center(const struct quantizer *base)
@@ -228,6 +230,7 @@ int coded_save(const struct quantizer *base, struct buf *out, struct error *err)
         buf_append(out, q->lows, bytes);
         buf_append(out, q->steps, bytes);
     }
+    if (q->parts && pq_save(q->parts, out, err) != 0) return -1;
     return buf_ok(out) ? 0 : error_no_memory(err, bytes);
 }
 
@@ -242,6 +245,22 @@ static bool read_numbers(struct reader *r, float *out, uint32_t dim)
     return true;
 }
 
+/* What was trained, to the end. */
+static int read_trained(struct reader *r, struct coded *q, struct error *err)
+{
+    uint32_t dim = q->base.dim;
+    bool is_whole = read_numbers(r, q->center, dim);
+
+    if (is_whole && q->frame == CODED_PARTS &&
+        pq_open(q->alloc, r, q->bits, q->width, &q->parts, err) != 0)
+        return -1;
+    if (q->frame == CODED_SCALED)
+        is_whole = is_whole && read_numbers(r, q->lows, dim) && read_numbers(r, q->steps, dim);
+    if (is_whole && reader_left(r) == 0) return 0;
+    return error_set(err, LYNSE_CORRUPT, "a quantizer's bytes hold no numbers for %u components",
+                     dim);
+}
+
 int coded_open(const struct quantizer_vtab *vtab, enum coded_frame frame, struct alloc *a,
                const struct simd_kernels *kernels, struct slice bytes, uint32_t dim,
                enum metric metric, struct quantizer **out, struct error *err)
@@ -252,19 +271,17 @@ int coded_open(const struct quantizer_vtab *vtab, enum coded_frame frame, struct
 
     if (!r.failed) memcpy(&head, head_bytes.data, sizeof head);
     if (r.failed || head.version != SAVED_VERSION || head.frame != (uint32_t)frame ||
-        head.dim != dim || head.bits < 1 || head.bits > QUANT_BITS_MAX)
+        head.dim != dim || head.bits < 1 || head.bits > QUANT_BITS_MAX ||
+        (frame == CODED_PARTS && head.bits != PQ_BITS_FEW && head.bits != PQ_BITS_MANY))
         return error_set(err, LYNSE_CORRUPT,
                          "a quantizer of version %u, kind %u, %u bits, dimension %u in %zu bytes; "
                          "dimension %u is wanted",
                          head.version, head.frame, head.bits, head.dim, bytes.size, dim);
     struct coded *q = create(a, kernels, dim, metric, frame, head.bits, err);
     if (!q) return -1;
-    bool is_whole = read_numbers(&r, q->center, dim);
-    if (frame == CODED_SCALED)
-        is_whole = is_whole && read_numbers(&r, q->lows, dim) && read_numbers(&r, q->steps, dim);
-    if (!is_whole || reader_left(&r) != 0) {
+    if (read_trained(&r, q, err) != 0) {
         coded_destroy(&q->base);
-        return error_set(err, LYNSE_CORRUPT, "a quantizer's %zu bytes hold no numbers", bytes.size);
+        return -1;
     }
     q->seed = head.seed;
     q->base.vtab = vtab;

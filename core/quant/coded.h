@@ -9,6 +9,8 @@
  *                      halves, is the grid point that has about the smallest angle with it.
  *             scaled   component by component, between a low and a high value that were trained;
  *                      r ~ y = low + step * code.
+ *             parts    turned; the code is one of parts (pq.h), read as the point that they stand
+ *                      for.
  *             still    turned, without the turn: the codes of components as they are.
  * ESTIMATES   Both estimate a distance as base + add + mul * <code, query>, with base of the query
  *             and the center, add and mul of the row.  In the turned frame r ~ G * o, with G such
@@ -19,25 +21,27 @@
  *             which few components matter may be farther off than bounds say.
  * BOUNDS      <q - x, e> is about normal, with the deviation |q - x| * |e| / sqrt(n).  A bound is
  *             CODED_SIGMAS of it, and what the query's own rounding may do: one row in 700 is
- *             nearer than its estimate less its bound.
+ *             nearer than its estimate less its bound.  Of parts the deviation is as many times as
+ *             large as the errors of a sample were: hoped for, too.
  * ROWS        The code (quant_kernels.h) and a struct code_tail, centred on the center that was
  *             trained.
  * BLOCKS      struct block_head, 32 adds, 32 muls, and the codes: of one bit transposed
- *             (quant_kernels.h), otherwise row after row.  Turned: centred on a point of the
- *             index's; for a cosine on its direction, where it is longer than 1.  Scaled: on the
- *             trained center, whatever is asked for.
+ *             (quant_kernels.h), of parts likewise (pq.h), otherwise row after row.  Turned:
+ *             centred on a point of the index's; for a cosine on its direction, where it is
+ *             longer than 1.  Scaled: on the trained center, whatever is asked for.
  * LIMITS      Up to CODED_DIM_MAX components.  Vectors with norms beyond SHADOW_NORM_MIN..MAX (but
  *             for 0) are as near as can be: -inf, so that who looks closer looks at them.
  */
 #ifndef QUANT_CODED_H
 #define QUANT_CODED_H
 
+#include "quant/pq.h"
 #include "quant/quantizer.h"
 
 #define CODED_SIGMAS 3.0f
 enum { CODED_DIM_MAX = 8192, CODED_SIGNS_MAX = CODED_DIM_MAX / 64 * 4 };
 
-enum coded_frame { CODED_TURNED, CODED_SCALED, CODED_STILL = 3 }; /* in files */
+enum coded_frame { CODED_TURNED, CODED_SCALED, CODED_PARTS, CODED_STILL }; /* in files */
 
 struct coded {
     struct quantizer base; /* first */
@@ -52,9 +56,10 @@ struct coded {
     float center_norm;
     /* Of width each, in the same block of memory. */
     float *center;
-    float *turned_center; /* turned */
-    float *lows, *steps;  /* scaled: of the residual from the center */
-    uint64_t *signs;      /* turned: width / 64 a round */
+    float *turned_center;   /* turned */
+    float *lows, *steps;    /* scaled: of the residual from the center */
+    uint64_t *signs;        /* turned: width / 64 a round */
+    struct pq_parts *parts; /* its own; NULL: codes are of components */
 };
 
 /* Behind the code of a row. */
@@ -73,7 +78,7 @@ _Static_assert(sizeof(struct block_head) == 64, "codes stay aligned");
 
 static inline size_t coded_code_bytes(const struct coded *q)
 {
-    return (size_t)q->width / 8 * q->bits;
+    return q->parts ? pq_code_bytes(q->parts) : (size_t)q->width / 8 * q->bits;
 }
 
 static inline const struct coded *coded_of(const struct quantizer *q)
@@ -94,7 +99,7 @@ int coded_open(const struct quantizer_vtab *vtab, enum coded_frame frame, struct
                const struct simd_kernels *kernels, struct slice bytes, uint32_t dim,
                enum metric metric, struct quantizer **out, struct error *err);
 
-/* The rest of a vtab. */
+/* The rest of a vtab, oracle_bytes apart. */
 const float *coded_center(const struct quantizer *q);
 bool coded_takes(const struct metric_info *metric);
 void coded_destroy(struct quantizer *q);
@@ -110,14 +115,15 @@ void coded_turn(const struct quantizer *q, const float *vector, float *turned);
 void coded_pack_turned(const struct quantizer *q, const float *center, const float *const *turned,
                        uint32_t count, uint8_t *block);
 size_t coded_oracle_bytes(uint32_t dim);
+/* The same, of parts with so many bits. */
+size_t coded_parts_oracle_bytes(uint32_t dim, uint32_t bits);
 struct oracle *coded_oracle_init(void *memory, const struct oracle_desc *desc);
 
 #define CODED_VTAB_REST                                                                            \
     .takes = coded_takes, .destroy = coded_destroy, .save = coded_save, .center = coded_center,    \
     .row_bytes = coded_row_bytes, .encode = coded_encode, .block_bytes = coded_block_bytes,        \
     .pack_block = coded_pack_block, .turned_floats = coded_turned_floats, .turn = coded_turn,      \
-    .pack_turned = coded_pack_turned, .oracle_bytes = coded_oracle_bytes,                          \
-    .oracle_init = coded_oracle_init
+    .pack_turned = coded_pack_turned, .oracle_init = coded_oracle_init
 
 /* A vector as codes tell of it: out[i] = vector[i] * factor, 0 from dim up to width. */
 void coded_widen(const struct coded *q, const float *vector, float factor, float *out);

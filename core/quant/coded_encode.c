@@ -70,6 +70,13 @@ static void lay_best_grid(const struct coded *q, struct workspace *w, float norm
     lay_grid(q, w->residual, best_factor, w->grid);
 }
 
+/* The grid point of the residual, which has this length, and its codes. */
+static void find_grid(const struct coded *q, struct workspace *w, float norm)
+{
+    if (q->parts) pq_find(q->parts, w->residual, sqrtf((float)q->width) / norm, w->grid, w->codes);
+    else lay_best_grid(q, w, norm);
+}
+
 /* From grid points back to codes; padding too, whose digits are 0. */
 static void take_codes(const struct coded *q, const float *restrict grid, uint8_t *restrict codes)
 {
@@ -109,9 +116,10 @@ static bool is_of_signs(const struct coded *q)
 static void fit_grid(const struct coded *q, struct fit *f, float along, float length, float center)
 {
     float cosine = along * along / (length * f->square);
-    f->scale = f->square / along;
+    f->scale = along > 0 ? f->square / along : INFINITY; /* a point may lie behind: not told of */
     f->known = f->scale * center;
     f->deviation = cosine < 1 ? sqrtf(length * (1 - cosine) / (float)(q->width - 1)) : 0;
+    if (q->parts) f->deviation *= q->parts->spread;
 }
 
 /* One bit: the grid is the signs, and all follows from a few sums. */
@@ -133,13 +141,14 @@ static struct code_tail encode_grid(const struct coded *q, struct workspace *w, 
     struct fit f = {.square = dot_of(q, w->residual, w->residual),
                     .center_part = dot_of(q, w->center, w->residual)};
     if (f.square > 0 && f.square < INFINITY) {
-        lay_best_grid(q, w, sqrtf(f.square));
+        find_grid(q, w, sqrtf(f.square));
         fit_grid(q, &f, dot_of(q, w->grid, w->residual), dot_of(q, w->grid, w->grid),
                  dot_of(q, w->grid, w->center));
     } else {
         memset(w->grid, 0, q->width * sizeof *w->grid);
+        memset(w->codes, 0, q->width);
     }
-    take_codes(q, w->grid, w->codes);
+    if (!q->parts) take_codes(q, w->grid, w->codes);
     return tail_of(q, &f);
 }
 
@@ -226,6 +235,7 @@ static void pack_codes(const struct coded *q, const uint8_t *codes, uint8_t *row
 static void put_row(const struct coded *q, const struct workspace *w, uint8_t *row)
 {
     if (is_of_signs(q)) memcpy(row, w->bits[0], q->width / 8);
+    else if (q->parts) pq_put_row(q->parts, w->codes, row);
     else pack_codes(q, w->codes, row);
 }
 
@@ -331,13 +341,13 @@ static void pack_rows(const struct coded *q, struct workspace *w, const struct b
     const size_t half = BLOCK_CODES / 2;
 
     p.head.center_norm = center_norm;
+    if (q->parts) memset(p.codes, 0, coded_code_bytes(q) * BLOCK_CODES);
     for (size_t i = 0; i < (is_of_signs(q) ? half : BLOCK_CODES); i++) {
         struct code_tail tail = encode_row(q, w, rows, i, 0);
         put_tail(&p, i, &tail);
-        if (!is_of_signs(q)) {
-            put_row(q, w, p.codes + i * coded_code_bytes(q));
-            continue;
-        }
+        if (q->parts) pq_put_block(q->parts, w->codes, i, p.codes);
+        else if (!is_of_signs(q)) put_row(q, w, p.codes + i * coded_code_bytes(q));
+        if (!is_of_signs(q)) continue;
         tail = encode_row(q, w, rows, half + i, 1);
         put_tail(&p, half + i, &tail);
         put_pair(q, w, i, p.codes);

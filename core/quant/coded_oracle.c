@@ -93,6 +93,19 @@ static float bound_of(const struct coded_oracle *o, const struct reading *r, flo
 
 /* ---- Rows ---- */
 
+/* Of parts, rows are read by the tables of blocks. */
+static void prepare_parts(struct coded_oracle *o)
+{
+    const struct pq_parts *parts = o->q->parts;
+
+    if (!parts || o->has_tables) return;
+    struct pq_tables made = pq_make_tables(parts, o->turned, o->tables);
+    o->rows.step = made.step;
+    o->rows.shift = made.shift;
+    o->rows.rounding = CODED_SIGMAS * made.step * sqrtf((float)parts->part_count / 12);
+    o->has_tables = true;
+}
+
 static struct code_tail tail_at(const struct coded_oracle *o, const uint8_t *row)
 {
     struct code_tail tail;
@@ -100,17 +113,35 @@ static struct code_tail tail_at(const struct coded_oracle *o, const uint8_t *row
     return tail;
 }
 
+static void sum_rows(const struct coded_oracle *o, const uint8_t *rows, size_t count, int32_t *sums)
+{
+    if (o->q->parts) pq_sum_rows(o->q->parts, o->tables, rows, o->codes.stride, count, sums);
+    else o->kernels->quant_dot(&o->digits, o->q->bits, rows, o->codes.stride, count, sums);
+}
+
+/* The same of rows here and there. */
+static void gather_rows(const struct coded_oracle *o, const uint8_t *const *rows, size_t count,
+                        int32_t *sums)
+{
+    if (!o->q->parts) {
+        o->kernels->quant_gather(&o->digits, o->q->bits, rows, count, sums);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) sum_rows(o, rows[i], 1, &sums[i]);
+}
+
 static int coded_scan(struct oracle *base, uint32_t row, uint32_t row_count, float *out,
                       struct error *err)
 {
-    const struct coded_oracle *o = coded_oracle_of(base);
+    struct coded_oracle *o = coded_oracle_of(base);
     const uint8_t *rows = o->codes.codes + (size_t)row * o->codes.stride;
     int32_t sums[PIECE_ROWS];
 
     (void)err;
+    prepare_parts(o);
     while (row_count > 0) {
         uint32_t count = row_count < PIECE_ROWS ? row_count : PIECE_ROWS;
-        o->kernels->quant_dot(&o->digits, o->q->bits, rows, o->codes.stride, count, sums);
+        sum_rows(o, rows, count, sums);
         for (uint32_t i = 0; i < count; i++, rows += o->codes.stride) {
             struct code_tail tail = tail_at(o, rows);
             out[i] = estimate_of(&o->rows, sums[i], tail.add, tail.mul);
@@ -147,17 +178,18 @@ static size_t take_rows(const struct coded_oracle *o, const uint32_t *row_index,
 static int coded_estimate(struct oracle *base, const uint32_t *row_index, size_t index_count,
                           float *out, float *bound, struct error *err)
 {
-    const struct coded_oracle *o = coded_oracle_of(base);
+    struct coded_oracle *o = coded_oracle_of(base);
     const uint8_t *rows[2 * GATHERED_ROWS];
     int32_t sums[GATHERED_ROWS];
 
     (void)err;
+    prepare_parts(o);
     size_t first = take_rows(o, row_index, index_count, rows);
     for (size_t at = 0, count = first; at < index_count; at += count, count = first) {
         memcpy(rows + GATHERED_ROWS, rows, count * sizeof *rows);
         const uint8_t *const *now = rows + GATHERED_ROWS;
         first = take_rows(o, row_index + at + count, index_count - at - count, rows);
-        o->kernels->quant_gather(&o->digits, o->q->bits, now, count, sums);
+        gather_rows(o, now, count, sums);
         for (size_t i = 0; i < count; i++) {
             struct code_tail tail = tail_at(o, now[i]);
             out[at + i] = estimate_of(&o->rows, sums[i], tail.add, tail.mul);
@@ -252,12 +284,15 @@ static void coded_score_block(struct oracle *base, const uint8_t *block, float c
     const float *adds = (const float *)(const void *)(block + sizeof head);
     const float *muls = adds + BLOCK_CODES;
     const uint8_t *codes = (const uint8_t *)(muls + BLOCK_CODES);
-    struct reading r = o->rows;
     int32_t sums[BLOCK_CODES];
 
+    prepare_parts(o);
+    struct reading r = o->rows;
     memcpy(&head, block, sizeof head);
     if (coded_is_turned(o->q)) read_center(o, &head, center_distance, &r);
-    if (coded_is_turned(o->q) && o->q->bits == 1) {
+    if (o->q->parts) {
+        pq_sum_block(o->q->parts, o->kernels, o->tables, codes, sums);
+    } else if (coded_is_turned(o->q) && o->q->bits == 1) {
         if (!o->has_tables) make_tables(o);
         r.step = o->table_step;
         r.shift = o->table_shift;
@@ -316,6 +351,7 @@ static void begin_query(struct coded_oracle *o, const float *vector, int8_t *dig
     read_rows(o, o->turned);
     if (coded_is_turned(q)) o->kernels->quant_rotate(o->turned, q->width, q->signs, q->round_count);
     else scale_query(o, o->turned);
+    if (q->parts) return; /* prepare_parts */
     float step =
         digits_make(&o->digits, digits, o->turned, q->width, quant_digits_max(q->width), &sum);
     o->rows.step = step;
@@ -323,11 +359,22 @@ static void begin_query(struct coded_oracle *o, const float *vector, int8_t *dig
     if (coded_is_turned(q)) o->rows.shift = -0.5f * most * (float)sum * step;
 }
 
+/* But for tables. */
+static size_t query_bytes(size_t width)
+{
+    return align_up(sizeof(struct coded_oracle), ALIGN_VECTOR) + width * (sizeof(float) + 2);
+}
+
 size_t coded_oracle_bytes(uint32_t dim)
 {
     size_t width = align_up(dim, QUANT_CHUNK);
-    return align_up(sizeof(struct coded_oracle), ALIGN_VECTOR) +
-           width * (sizeof(float) + 2 + QUANT_TABLE_BYTES / QUANT_GROUP);
+    return query_bytes(width) + width * (QUANT_TABLE_BYTES / QUANT_GROUP);
+}
+
+size_t coded_parts_oracle_bytes(uint32_t dim, uint32_t bits)
+{
+    uint32_t width = (uint32_t)align_up(dim, QUANT_CHUNK);
+    return query_bytes(width) + pq_table_bytes_max(bits, width);
 }
 
 struct oracle *coded_oracle_init(void *memory, const struct oracle_desc *desc)

@@ -12,7 +12,8 @@
 #define QUANTIZER_KINDS(_)                                                                         \
     _(RAW, raw)                                                                                    \
     _(SHADOWED, shadowed)                                                                          \
-    _(SQ8, sq8) _(RABITQ, rabitq) _(POLARVEC, polarvec) _(SQ4, sq4) _(SIGN, sign)
+    _(SQ8, sq8)                                                                                    \
+    _(RABITQ, rabitq) _(POLARVEC, polarvec) _(SQ4, sq4) _(SIGN, sign) _(PQ, pq) _(PQFS, pqfs)
 #endif
 
 enum quantizer_kind {

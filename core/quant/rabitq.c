@@ -37,6 +37,7 @@ const struct quantizer_vtab quantizer_rabitq = {
     .number_standard = 1,
     .train = rabitq_train,
     .open = rabitq_open,
+    .oracle_bytes = coded_oracle_bytes,
     CODED_VTAB_REST,
 };
 
@@ -47,5 +48,6 @@ const struct quantizer_vtab quantizer_polarvec = {
     .number_standard = 4,
     .train = polarvec_train,
     .open = polarvec_open,
+    .oracle_bytes = coded_oracle_bytes,
     CODED_VTAB_REST,
 };

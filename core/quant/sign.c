@@ -19,5 +19,6 @@ const struct quantizer_vtab quantizer_sign = {
     .mode_word = "SIGN",
     .train = sign_train,
     .open = sign_open,
+    .oracle_bytes = coded_oracle_bytes,
     CODED_VTAB_REST,
 };

@@ -31,6 +31,7 @@ const struct quantizer_vtab quantizer_sq8 = {
     .mode_word = "SQ8",
     .train = sq8_train,
     .open = sq8_open,
+    .oracle_bytes = coded_oracle_bytes,
     CODED_VTAB_REST,
 };
 
@@ -38,5 +39,6 @@ const struct quantizer_vtab quantizer_sq4 = {
     .mode_word = "SQ4",
     .train = sq4_train,
     .open = sq4_open,
+    .oracle_bytes = coded_oracle_bytes,
     CODED_VTAB_REST,
 };

@@ -58,7 +58,7 @@ typedef void quant_dot_fn(const struct code_query *query, unsigned bits, const u
 typedef void quant_gather_fn(const struct code_query *query, unsigned bits,
                              const uint8_t *const *rows, size_t row_count, int32_t *out);
 
-/* group_count a multiple of 16. */
+/* group_count a multiple of 8. */
 typedef void quant_scan_fn(const uint8_t *tables, const uint8_t *codes, size_t group_count,
                            int32_t out[QUANT_BLOCK]);
 

@@ -249,6 +249,8 @@ return {
       ["digits.[ch]"] = "a query as integers of two digits, as kernels over codes want it",
       ["narrow_rows.[ch]"] =
          "rows of a type of storage: how long, which floats they mean, which ones they can hold",
+      ["pq.[ch]"] = "codes of parts: points, layouts, tables of a query, sums",
+      ["pq_train.c"] = "PQ and PQFS: points for parts, found over a sample",
       ["oracle.h"] = "distances between one query and the rows of one segment, by row number",
       ["centroids.[ch]"] =
          "points that stand for clusters, and which of them a vector is nearest to",

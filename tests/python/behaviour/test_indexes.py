@@ -17,6 +17,8 @@ MODES = [
     ("FLAT-L2-RABITQ", {}, "Flat"),
     ("FLAT-IP-POLARVEC4", {}, "Flat"),
     ("FLAT-COS-SIGN", {}, "Flat"),
+    ("FLAT-COS-PQ16", {}, "Flat"),
+    ("IVF-L2-PQFS16", {"n_clusters": 8}, "IVF"),
 ]
 
 

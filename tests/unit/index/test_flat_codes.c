@@ -13,8 +13,9 @@
 enum { ROWS = 2500, DIM = 96, QUERIES = 20, K = 10, PARTS_MAX = 4, ROOM = 1 << 17 };
 
 static const struct quantizer_spec specs[] = {
-    {QUANTIZER_SQ8, 0},    {QUANTIZER_SQ4, 0},      {QUANTIZER_RABITQ, 0}, {QUANTIZER_RABITQ, 3},
-    {QUANTIZER_RABITQ, 8}, {QUANTIZER_POLARVEC, 0}, {QUANTIZER_SIGN, 0},
+    {QUANTIZER_SQ8, 0},    {QUANTIZER_SQ4, 0},    {QUANTIZER_RABITQ, 0},
+    {QUANTIZER_RABITQ, 3}, {QUANTIZER_RABITQ, 8}, {QUANTIZER_POLARVEC, 0},
+    {QUANTIZER_SIGN, 0},   {QUANTIZER_PQ, 0},     {QUANTIZER_PQFS, 33},
 };
 enum { SPEC_COUNT = sizeof specs / sizeof *specs };
 static const enum metric metrics[] = {METRIC_IP, METRIC_L2, METRIC_COSINE};

@@ -10,15 +10,22 @@
 #include "support/test.h"
 
 enum { ROWS = 75, DIM_MAX = 1536, BLOCKS = (ROWS + BLOCK_CODES - 1) / BLOCK_CODES };
-enum { ORACLE_ROOM = 32768, STRIDE_MAX = DIM_MAX + 64 };
+enum { ORACLE_ROOM = 65536, STRIDE_MAX = DIM_MAX + 64 };
 
 static const struct quantizer_spec specs[] = {
     {QUANTIZER_SQ8, 0},    {QUANTIZER_SQ4, 0},      {QUANTIZER_RABITQ, 0}, {QUANTIZER_RABITQ, 2},
     {QUANTIZER_RABITQ, 3}, {QUANTIZER_RABITQ, 5},   {QUANTIZER_RABITQ, 6}, {QUANTIZER_RABITQ, 7},
-    {QUANTIZER_RABITQ, 8}, {QUANTIZER_POLARVEC, 0}, {QUANTIZER_SIGN, 0},
+    {QUANTIZER_RABITQ, 8}, {QUANTIZER_POLARVEC, 0}, {QUANTIZER_SIGN, 0},   {QUANTIZER_PQ, 61},
+    {QUANTIZER_PQFS, 77},
 };
 enum { SPEC_COUNT = sizeof specs / sizeof *specs };
 static const enum metric metrics[] = {METRIC_IP, METRIC_L2, METRIC_COSINE};
+
+/* So few rows make no points: test_pq.c has more. */
+static bool is_of_parts(struct quantizer_spec spec)
+{
+    return spec.kind == QUANTIZER_PQ || spec.kind == QUANTIZER_PQFS;
+}
 
 struct fixture {
     struct vector_source vectors; /* first */
@@ -237,7 +244,8 @@ static void estimates_have_no_bias_and_keep_their_bounds(void **state)
     t->kernels = *kernels_active();
     for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
         for (size_t i = 0; i < SPEC_COUNT; i++)
-            for (size_t m = 0; m < 3; m++) check_spec(t, &r, specs[i], metrics[m], dims[d]);
+            for (size_t m = 0; m < 3 && !is_of_parts(specs[i]); m++)
+                check_spec(t, &r, specs[i], metrics[m], dims[d]);
 }
 
 static void every_level_tells_the_same(void **state)
@@ -378,6 +386,7 @@ static void the_nearest_are_among_the_first(void **state)
     rng_init(&r, 24);
     t->kernels = *kernels_active();
     for (size_t i = 0; i < SPEC_COUNT * 3; i++) {
+        if (is_of_parts(specs[i / 3])) continue;
         draw_rows(t, &r, metrics[i % 3], 384);
         set_up(t, specs[i / 3]);
         measure_exactly(t, exact);
@@ -385,7 +394,7 @@ static void the_nearest_are_among_the_first(void **state)
         uint32_t best = 0, before = 0;
         for (uint32_t row = 1; row < ROWS; row++) best = exact[row] < exact[best] ? row : best;
         for (uint32_t row = 0; row < ROWS; row++) before += out[row] < out[best];
-        assert_true(before < 15);
+        if (before >= 15) fail_msg("spec %zu: %u rows come before the nearest", i, before);
         tear_down(t);
     }
 }
@@ -457,9 +466,9 @@ static void damaged_bytes_are_refused_or_harmless(void **state)
         buf_init(&bytes, alloc_libc(), MEM_GENERAL);
         assert_ok(v->save(t->quantizer, &bytes, &err), &err);
         tear_down(t);
-        for (size_t size = 0; size < bytes.size; size += test_stride() * 5)
+        for (size_t size = 0; size < bytes.size; size += test_stride() * 5 + bytes.size / 500)
             try_bytes(t, v, slice_of(bytes.data, size));
-        for (int n = 0; n < test_rounds(400); n++) {
+        for (int n = 0; n < test_rounds(is_of_parts(specs[i]) ? 100 : 400); n++) {
             size_t at = (size_t)rng_below(&r, n % 2 ? 24 : bytes.size);
             uint8_t kept = bytes.data[at];
             bytes.data[at] ^= (uint8_t)(1u << rng_below(&r, 8));

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pq_train.c — the quantizers "PQ" and "PQFS": points for the parts are found, by Lloyd's rounds
+ * over a sample, a part after the other.
+ *
+ * WHAT        Points are trained over directions: what is left of a vector less the middle of all,
+ *             turned, and made as long as its components are many.  A row that is encoded is made
+ *             as long first, and its length goes into what the product is multiplied by (coded.h).
+ * WHY SO      So the points suit any center that an index chooses, near rows or far from them, and
+ *             need no second training for the lists of each index.  Turned components are alike,
+ *             so that equal parts are fair, and errors point anywhere, as bounds presume.
+ * INVARIANTS  (1) The same rows and seed give the same points, of one SIMD level.
+ * THREADS     One: a training is one piece of a build.
+ * FAILURE     NO_MEMORY; what the source of the vectors says.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "quant/coded.h"
+#include "quant/lloyd.h"
+#include "quant/pq.h"
+
+enum {
+    SAMPLE_POINTS = 64, /* of a code */
+    SAMPLE_BYTES = 32 << 20,
+    SAMPLE_ROWS = 4096, /* at least, where there are as many */
+    POINT_ROWS = 16,    /* of a point, at least */
+    ROUNDS = 10,
+    SPREAD_PAIRS = 1024,
+    PART_FEW = 4,  /* components of a part, where nothing is said */
+    PART_MANY = 8, /* the same, of 8 bits */
+};
+
+struct training {
+    const struct coded *q;
+    const struct quantizer_train_desc *desc;
+    struct rng rng;
+    float *rows; /* of q->width, row_count of them */
+    const float **vectors;
+    uint32_t row_count;
+    float *centroids; /* of the part at work */
+};
+
+static uint32_t sample_size(const struct quantizer_train_desc *d, const struct coded *q)
+{
+    uint64_t wanted = (uint64_t)SAMPLE_POINTS << q->bits;
+    uint64_t most = SAMPLE_BYTES / (q->width * sizeof(float));
+
+    if (wanted > most) wanted = most;
+    if (wanted < SAMPLE_ROWS) wanted = SAMPLE_ROWS;
+    return wanted < d->row_count ? (uint32_t)wanted : d->row_count;
+}
+
+/* The rows of the sample that have a direction. */
+static int take_sample(struct training *t, uint32_t count, struct error *err)
+{
+    const struct quantizer_train_desc *d = t->desc;
+    const struct coded *q = t->q;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = (uint32_t)((uint64_t)i * d->row_count / count);
+        float *x = t->rows + (size_t)t->row_count * q->width;
+        struct vector_run run;
+        if (d->vectors->run(d->vectors, row, 1, &run, err) != 0) return -1;
+        coded_turn(&q->base, run.vectors, x);
+        for (uint32_t j = 0; j < q->width; j++) x[j] -= q->turned_center[j];
+        float norm = dense_norm_f32(d->kernels, x, q->width);
+        if (!(norm >= SHADOW_NORM_MIN && norm < INFINITY)) continue;
+        for (uint32_t j = 0; j < q->width; j++) x[j] *= sqrtf((float)q->width) / norm;
+        t->row_count++;
+    }
+    return 0;
+}
+
+/* A part's points.  Of few rows fewer points are made, and the others stay at the origin: points
+ * that are nearly the rows themselves would have errors of a kind that bounds do not know. */
+static int train_part(struct training *t, struct pq_parts *p, uint32_t part, struct error *err)
+{
+    const uint32_t codes = 1u << p->bits;
+    uint32_t begin = pq_part_begin(p, part), size = pq_part_size(p, part);
+    uint32_t count = (t->row_count + POINT_ROWS - 1) / POINT_ROWS;
+    if (count > codes) count = codes;
+    struct lloyd_points points = {t->vectors, NULL, t->row_count, size};
+    struct lloyd_set set = {t->centroids, count, false};
+
+    if (count == 0) return 0;
+    for (uint32_t i = 0; i < t->row_count; i++)
+        t->vectors[i] = t->rows + (size_t)i * p->width + begin;
+    if (lloyd_run(&points, t->desc->alloc, t->desc->kernels, &t->rng, ROUNDS, &set, err) != 0)
+        return -1;
+    for (uint32_t c = 0; c < size; c++)
+        for (uint32_t j = 0; j < count; j++)
+            p->points[((size_t)(begin + c) << p->bits) + j] = t->centroids[(size_t)j * size + c];
+    return 0;
+}
+
+/* <x - other, e> of a row x and another one, squared, as a multiple of what an error e of its
+ * length that points anywhere comes to. */
+static double measure_pair(const struct training *t, const struct pq_parts *p, const float *x,
+                           const float *other)
+{
+    const struct simd_kernels *k = t->desc->kernels;
+    float grid[CODED_DIM_MAX];
+    uint8_t codes[CODED_DIM_MAX];
+    double off = 0, way = 0, error = 0;
+
+    pq_find(p, x, 1, grid, codes);
+    float along = k->dense_dot_f32(grid, x, p->width);
+    float scale = along > 0 ? k->dense_dot_f32(x, x, p->width) / along : 0;
+    for (uint32_t i = 0; i < p->width; i++) {
+        double e = (double)x[i] - (double)scale * (double)grid[i];
+        double d = (double)x[i] - (double)other[i];
+        off += d * e;
+        way += d * d;
+        error += e * e;
+    }
+    return way * error > 0 ? off * off * (p->width - 1) / (way * error) : 1;
+}
+
+/* Points that were trained leave errors where vectors differ, more than chance does. */
+static float measure_spread(const struct training *t, const struct pq_parts *p)
+{
+    uint32_t step = t->row_count / SPREAD_PAIRS + 1, count = 0;
+    double sum = 0;
+
+    for (uint32_t i = 0; i < t->row_count; i += step, count++) {
+        uint32_t other = (i + t->row_count / 2) % t->row_count;
+        sum +=
+            measure_pair(t, p, t->rows + (size_t)i * p->width, t->rows + (size_t)other * p->width);
+    }
+    return sum > count ? (float)sqrt(sum / count) : 1;
+}
+
+static int find_points(const struct coded *q, const struct quantizer_train_desc *d,
+                       struct pq_parts *p, struct error *err)
+{
+    uint32_t sample = sample_size(d, q);
+    size_t row_floats = (size_t)sample * q->width;
+    size_t centroid_floats = (size_t)(q->width / p->part_count + 1) << p->bits;
+    size_t bytes = (row_floats + centroid_floats) * sizeof(float) + sample * sizeof(float *);
+    struct training t = {.q = q, .desc = d};
+    int rc;
+
+    t.vectors = (const float **)mem_alloc_aligned(d->alloc, MEM_GENERAL, bytes, 64);
+    if (!t.vectors) return error_no_memory(err, bytes);
+    t.rows = (float *)(void *)(t.vectors + sample);
+    t.centroids = t.rows + row_floats;
+    rng_init(&t.rng, d->seed);
+    rc = take_sample(&t, sample, err);
+    for (uint32_t part = 0; part < p->part_count && rc == 0; part++)
+        rc = train_part(&t, p, part, err);
+    if (rc == 0) {
+        pq_complete(p);
+        p->spread = measure_spread(&t, p);
+    }
+    mem_free(d->alloc, (void *)t.vectors);
+    return rc;
+}
+
+/* ---- The vtabs ---- */
+
+static int train(const struct quantizer_vtab *vtab, const struct quantizer_train_desc *desc,
+                 uint32_t bits, uint32_t part_size, struct quantizer **out, struct error *err)
+{
+    struct quantizer *trained;
+
+    if (coded_train(vtab, desc, CODED_PARTS, bits, &trained, err) != 0) return -1;
+    struct coded *q = (struct coded *)trained;
+    uint32_t number = desc->number > 0 ? desc->number : q->width / part_size;
+    if (number > vtab->number_high) number = vtab->number_high;
+    if (number > q->width) number = q->width;
+    if (pq_create(desc->alloc, bits, number, q->width, &q->parts, err) != 0 ||
+        find_points(q, desc, q->parts, err) != 0) {
+        coded_destroy(trained);
+        return -1;
+    }
+    *out = trained;
+    return 0;
+}
+
+static int pq_kind_train(const struct quantizer_train_desc *desc, struct quantizer **out,
+                         struct error *err)
+{
+    return train(&quantizer_pq, desc, PQ_BITS_MANY, PART_MANY, out, err);
+}
+
+static int pqfs_train(const struct quantizer_train_desc *desc, struct quantizer **out,
+                      struct error *err)
+{
+    return train(&quantizer_pqfs, desc, PQ_BITS_FEW, PART_FEW, out, err);
+}
+
+/* Tables have room for codes of the kind's own bits. */
+static int open_kind(const struct quantizer_vtab *vtab, uint32_t bits, struct alloc *a,
+                     const struct simd_kernels *kernels, struct slice bytes, uint32_t dim,
+                     enum metric metric, struct quantizer **out, struct error *err)
+{
+    struct quantizer *q;
+
+    if (coded_open(vtab, CODED_PARTS, a, kernels, bytes, dim, metric, &q, err) != 0) return -1;
+    if (coded_of(q)->bits == bits) {
+        *out = q;
+        return 0;
+    }
+    coded_destroy(q);
+    return error_set(err, LYNSE_CORRUPT, "%s: a quantizer of other bits than %u", vtab->mode_word,
+                     bits);
+}
+
+static int pq_kind_open(struct alloc *a, const struct simd_kernels *kernels, struct slice bytes,
+                        uint32_t dim, enum metric metric, struct quantizer **out, struct error *err)
+{
+    return open_kind(&quantizer_pq, PQ_BITS_MANY, a, kernels, bytes, dim, metric, out, err);
+}
+
+static int pqfs_open(struct alloc *a, const struct simd_kernels *kernels, struct slice bytes,
+                     uint32_t dim, enum metric metric, struct quantizer **out, struct error *err)
+{
+    return open_kind(&quantizer_pqfs, PQ_BITS_FEW, a, kernels, bytes, dim, metric, out, err);
+}
+
+static size_t pq_kind_oracle_bytes(uint32_t dim)
+{
+    return coded_parts_oracle_bytes(dim, PQ_BITS_MANY);
+}
+
+static size_t pqfs_oracle_bytes(uint32_t dim)
+{
+    return coded_parts_oracle_bytes(dim, PQ_BITS_FEW);
+}
+
+const struct quantizer_vtab quantizer_pq = {
+    .mode_word = "PQ",
+    .number_low = 1,
+    .number_high = PQ_PARTS_MANY,
+    .train = pq_kind_train,
+    .open = pq_kind_open,
+    .oracle_bytes = pq_kind_oracle_bytes,
+    CODED_VTAB_REST,
+};
+
+const struct quantizer_vtab quantizer_pqfs = {
+    .mode_word = "PQFS",
+    .number_low = 1,
+    .number_high = PQ_PARTS_FEW,
+    .train = pqfs_train,
+    .open = pqfs_open,
+    .oracle_bytes = pqfs_oracle_bytes,
+    CODED_VTAB_REST,
+};
