@@ -94,7 +94,7 @@ CASES = {
     "hnsw-lean": Case(System("HNSW-SQ8"), HNSWLIB, 1, 1, data=("emb-768",)),
     "ivf": Case(System("IVF"), faiss_ivf("IVF1024,Flat"), 1, 2.5, (0.9, 0.95)),
     "ivf-pq": Case(
-        System("IVF-PQ"),
+        System("IVF-PQFS"),
         faiss_ivf("IVF1024,PQ64x4fs,RFlat"),
         1,
         2.5,
