@@ -108,6 +108,9 @@ local function effort_of(a)
    return effort
 end
 
+-- As in lynse.h.
+local SCORE_MODES = { all = 0, collect = 1, beam = 2 }
+
 -- The arguments of searches as the engine takes them.
 function context.search(collection, queries, a)
    if a.vector_field and a.vector_field ~= "default" then
@@ -123,6 +126,7 @@ function context.search(collection, queries, a)
       rerank_options = a.rerank_options, no_hooks = a.no_hooks,
       threshold = a.threshold, max_results = a.max_results,
       effort = effort_of(a), oversample = a.oversample, exact = a.exact,
+      score_mode = SCORE_MODES[a.score_mode], eps = a.approx and a.eps or nil,
    })
 end
 

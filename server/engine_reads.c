@@ -134,8 +134,8 @@ static struct lynse_bytes option_document(lua_State *L, const struct request *r,
 }
 
 /* search(collection, queries, { k, where, fields, vectors, score, rerank, score_options,
- * rerank_options, no_hooks, effort, oversample, exact, threshold, max_results }) → hits; a range
- * search where there is a threshold. */
+ * rerank_options, no_hooks, effort, oversample, exact, score_mode, eps, threshold, max_results }) →
+ * hits; a range search where there is a threshold. */
 static int search(lua_State *L)
 {
     struct read_call *call = read_call_new(L, work_search, push_hits);
@@ -159,6 +159,8 @@ static int search(lua_State *L)
                                    .rerank_options = option_document(L, r, "rerank_options"),
                                    .effort = (uint32_t)option_number(L, "effort"),
                                    .oversample = (float)option_number(L, "oversample"),
+                                   .score_mode = (uint32_t)option_number(L, "score_mode"),
+                                   .eps = (float)option_number(L, "eps"),
                                    .timeout_us = engine_call_timeout_us(r),
                                    .cancel = &r->is_cancelled};
     if (option_flag(L, "fields")) call->search.flags |= LYNSE_WITH_FIELDS;

@@ -21,7 +21,8 @@ struct lynse_search {
     struct search *search;
     struct hook *score, *rerank;                      /* the desc's; NULL: none */
     struct api_installed installed[HOOK_POINT_COUNT]; /* what the view has instead */
-    size_t slice_count;
+    bool is_paged;
+    uint64_t timeout_us;       /* of each page */
     struct lynse_error *error; /* of the desc; may be NULL */
 };
 
@@ -36,8 +37,8 @@ static struct lynse_error *error_of(const struct lynse_search_desc *d)
 
 static int check_desc(const struct lynse_search_desc *d, struct error *err)
 {
-    const uint32_t known =
-        LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_RANGE | LYNSE_NO_HOOKS | LYNSE_EXACT;
+    const uint32_t known = LYNSE_WITH_FIELDS | LYNSE_WITH_VECTORS | LYNSE_RANGE | LYNSE_NO_HOOKS |
+                           LYNSE_EXACT | LYNSE_PAGES;
 
     if (d->flags & ~known)
         return error_set(err, LYNSE_INVALID, "flags: unknown bits 0x%x", d->flags & ~known);
@@ -45,6 +46,9 @@ static int check_desc(const struct lynse_search_desc *d, struct error *err)
     if (d->k > LIMIT_K) return error_set(err, LYNSE_LIMIT, "k: %u, at most %d", d->k, LIMIT_K);
     if (d->max_results > LIMIT_K)
         return error_set(err, LYNSE_LIMIT, "max_results: %u, at most %d", d->max_results, LIMIT_K);
+    if (d->score_mode > LYNSE_SCORE_BEAM)
+        return error_set(err, LYNSE_INVALID, "score_mode: %u, allowed are 0 to %d", d->score_mode,
+                         LYNSE_SCORE_BEAM);
     if (d->query_count > LIMIT_QUERIES)
         return error_set(err, LYNSE_LIMIT, "query_count: %zu, at most %d", d->query_count,
                          LIMIT_QUERIES);
@@ -97,8 +101,10 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
         .shadows = e->shadows,
         .cancel = &c->db->is_closing,
         .host_cancel = d->cancel,
-        .options = {.effort = d->effort, .oversample = d->oversample},
+        .options = {.effort = d->effort, .oversample = d->oversample, .slack = d->eps},
         .is_exact = d->flags & LYNSE_EXACT,
+        .is_paged = s->is_paged,
+        .score_mode = (enum score_mode)d->score_mode,
     };
 
     if (check_desc(d, err) != 0 || api_deadline(e, d->timeout_us, &r.deadline_us, err) != 0)
@@ -117,7 +123,7 @@ static int create(struct lynse_collection *c, const struct lynse_search_desc *d,
     return search_create(e->alloc, view, &r, e->clock, &s->search, err);
 }
 
-static int begin(struct lynse_collection *c, const struct lynse_search_desc *desc,
+static int begin(struct lynse_collection *c, const struct lynse_search_desc *desc, bool may_stay,
                  struct lynse_search *out, struct error *err)
 {
     struct lynse_search_desc d;
@@ -127,20 +133,24 @@ static int begin(struct lynse_collection *c, const struct lynse_search_desc *des
     if (api_copy_desc("desc", &d, sizeof d, desc, desc ? desc->struct_bytes : 0, sizeof d, err) !=
         0)
         return -1;
-    *out = (struct lynse_search){.db = c->db, .slice_count = 1, .error = d.error};
+    if (!may_stay && (d.flags & LYNSE_PAGES))
+        return error_set(err, LYNSE_INVALID, "flags: LYNSE_PAGES is of lynse_search_begin");
+    *out = (struct lynse_search){.db = c->db,
+                                 .is_paged = d.flags & LYNSE_PAGES,
+                                 .timeout_us = d.timeout_us,
+                                 .error = d.error};
     if (create(c, &d, out, err) != 0) {
         destroy(out);
         return -1;
     }
     bool has_one_thread = d.score_callback && (d.score_callback->flags & LYNSE_ONE_THREAD);
     if (threads < 2 || has_one_thread || search_cost_us(out->search) < SPLIT_COST_US) return 0;
-    out->slice_count = search_split(out->search, threads, err);
-    if (out->slice_count > 0) return 0;
+    if (search_split(out->search, threads, err) > 0) return 0;
     destroy(out);
     return -1;
 }
 
-/* The end of it: hits, and the search is gone. */
+/* The end of it: hits, and the search is gone, but for one with pages. */
 static int finish(struct lynse_search *s, struct lynse_hits **out, struct error *err)
 {
     static const uint32_t bits[HOOK_POINT_COUNT] = {
@@ -152,7 +162,7 @@ static int finish(struct lynse_search *s, struct lynse_hits **out, struct error 
 
     if (why) (void)api_skip_installed(&s->installed[HOOK_RERANK], why);
     for (int i = 0; i < HOOK_POINT_COUNT; i++) skipped |= s->installed[i].is_skipped ? bits[i] : 0;
-    destroy(s);
+    if (rc != 0 || !s->is_paged) destroy(s);
     if (rc != 0 || api_hits(s->db, &result, out, err) != 0) return -1;
     (*out)->skipped_hooks = skipped;
     return 0;
@@ -177,9 +187,13 @@ static int step(struct lynse_search *s, uint64_t budget_us, struct lynse_hits **
                 struct error *err)
 {
     for (;;) {
-        enum search_state state =
-            engine_advance_search(s->db->engine, s->search, s->slice_count, budget_us, err);
-        if (state == SEARCH_DONE) return finish(s, out, err) == 0 ? LYNSE_OK : explain(s, err);
+        enum search_state state = engine_advance_search(
+            s->db->engine, s->search, search_slice_count(s->search), budget_us, err);
+        if (state == SEARCH_DONE) {
+            int more = search_continue(s->search, err);
+            if (more < 0) break;
+            if (more == 0) return finish(s, out, err) == 0 ? LYNSE_OK : explain(s, err);
+        }
         if (state == SEARCH_FAILED && !restarts(s, err)) break;
         if (budget_us) return LYNSE_MORE;
     }
@@ -192,11 +206,12 @@ int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *des
 {
     struct error failed = {0};
     struct lynse_search s = {0};
+    struct lynse_error *error = error_of(desc);
 
-    if (!c) return api_missing("c", error_of(desc));
-    if (!out) return api_missing("out", error_of(desc));
+    if (!c) return api_missing("c", error);
+    if (!out) return api_missing("out", error);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside || begin(c, desc, &s, &failed) != 0) return api_fail(&failed, error_of(desc));
+    if (!inside || begin(c, desc, false, &s, &failed) != 0) return api_fail(&failed, error);
     int code = step(&s, 0, out, &failed);
     return code > 0 ? api_fail(&failed, s.error) : code;
 }
@@ -223,7 +238,7 @@ int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_des
         error_no_memory(&failed, sizeof *s);
         return api_fail(&failed, error_of(desc));
     }
-    if (begin(c, desc, s, &failed) != 0) {
+    if (begin(c, desc, true, s, &failed) != 0) {
         mem_free(c->db->memory->alloc, s);
         return api_fail(&failed, error_of(desc));
     }
@@ -246,8 +261,23 @@ int lynse_search_step(struct lynse_search *s, uint64_t budget_us, struct lynse_h
     int code = step(s, budget_us ? budget_us : 1, out, &failed);
     if (code == LYNSE_MORE) return LYNSE_MORE;
     if (code > 0) api_fail(&failed, error);
-    api_end(&s->child);
+    if (code != LYNSE_OK || !s->is_paged) api_end(&s->child);
     return code;
+}
+
+int lynse_search_next(struct lynse_search *s, uint32_t k)
+{
+    struct error failed = {0};
+    uint64_t deadline_us;
+
+    if (!s) return api_missing("s", NULL);
+    API_CALL struct api_child *inside = api_enter(&s->child, &failed);
+    struct engine *e = s->db->engine;
+    if (!inside || engine_check(e, &failed) != 0 ||
+        api_deadline(e, s->timeout_us, &deadline_us, &failed) != 0 ||
+        search_next(s->search, k ? k : 10, deadline_us, &failed) != 0)
+        return api_fail(&failed, s->error);
+    return LYNSE_OK;
 }
 
 void lynse_search_cancel(struct lynse_search *s)

@@ -477,8 +477,9 @@ LYNSE_API void lynse_hits_free(struct lynse_hits *hits); /* NULL is allowed */
  * inner product is negated), and the scores of the hits are what they give.  They are called on the
  * threads that search, several at once, and must not call lynse_close.
  *
- * score: called for batches of up to 4,096 candidates; here every live record that passes `where`
- * is one, and the hits are the k smallest of what it writes.  fields[j][i] is field_names[j] of
+ * score: called for batches of up to 4,096 candidates; which records these are is the search's
+ * score_mode, at first every live one that passes `where`.  The hits are the k smallest of what it
+ * writes.  fields[j][i] is field_names[j] of
  * record i, NaN where it is absent or no number; out[i] = NaN drops the record.  0, or the search
  * fails with LYNSE_HOOK. */
 typedef int lynse_score_fn(void *ctx, size_t count, const float *distances,
@@ -591,11 +592,26 @@ struct lynse_search_desc {
      * was built to. */
     uint32_t effort;
     float oversample;
+    uint32_t score_mode; /* enum lynse_score_mode: which records a score, of the desc or installed,
+                            is given */
+    /* Not 0: a scan may pass over records whose scores are better than that of the last hit by no
+     * more than this, and a graph stops when it gets no nearer.  Finite, 0 or more. */
+    float eps;
 };
 enum lynse_search_flags {
     LYNSE_RANGE = 16,
     LYNSE_NO_HOOKS = 64, /* as if none were installed on the collection */
     LYNSE_EXACT = 128,   /* look at every record, whatever the index */
+    LYNSE_PAGES = 256,   /* lynse_search_next may follow; of one query, without LYNSE_RANGE */
+};
+enum lynse_score_mode {
+    LYNSE_SCORE_ALL = 0, /* every one that passes `where` */
+    /* The nearest ones, through an index where there is one: of k oversample times as many, 4 times
+     * if nothing is said, 100 and effort at least.  Where so many of them are dropped that fewer
+     * than k are left, more are collected: if k can be found, k come back. */
+    LYNSE_SCORE_COLLECT = 1,
+    /* So, and then twice as many each time, until as many again bring none into the k best. */
+    LYNSE_SCORE_BEAM = 2,
 };
 
 LYNSE_API int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *desc,
@@ -607,6 +623,12 @@ LYNSE_API int lynse_search_begin(struct lynse_collection *c, const struct lynse_
                                  struct lynse_search **out);
 LYNSE_API int lynse_search_step(struct lynse_search *s, uint64_t budget_us,
                                 struct lynse_hits **out);
+/* With LYNSE_PAGES a search stays after its hits: this asks for the next k, of the same version,
+ * which steps then give, within timeout_us again.  Fewer than k hits, or none: there are no more.
+ * Exact searches go on where one for all of them would; through an index what was missed before
+ * may come later; no record comes twice.  LIMIT: more than 100,000 in all.  INVALID: a step has
+ * still to be made.  Such a search ends with lynse_search_cancel, or when it fails. */
+LYNSE_API int lynse_search_next(struct lynse_search *s, uint32_t k);
 LYNSE_API void
 lynse_search_cancel(struct lynse_search *s); /* instead of a further step; NULL is allowed */
 

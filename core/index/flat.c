@@ -20,7 +20,9 @@
  *             (2) A row's distance is the same bits however it is read.
  *             (3) A row that is left out of a sifted block has a bound over the limit, and limits
  *                 only fall; so what is found is what a scan finds, and in the same order, which
- *                 topk.h makes independent of the order of pushes.
+ *                 topk.h makes independent of the order of pushes.  With slack the limit of
+ *                 bounds is lower by it: a row that is left out is nearer than the last one of the
+ *                 list by no more.
  * THREADS     One at a time.
  * FAILURE     What the oracle says; the search may not go on.
  */
@@ -128,6 +130,13 @@ static inline bool has_near(const float *distances, float limit)
 static inline float limit_of(const struct index_query *q)
 {
     float threshold = topk_threshold(q->best);
+    return threshold < q->distance_max ? threshold : q->distance_max;
+}
+
+/* Of a bound from below: what is farther is not measured. */
+static inline float bound_limit(const struct flat_search *s, const struct index_query *q)
+{
+    float threshold = topk_threshold(q->best) - s->desc.options.slack;
     return threshold < q->distance_max ? threshold : q->distance_max;
 }
 
@@ -303,7 +312,7 @@ static int push_seeds(struct flat_search *s, const struct index_query *q, size_t
 static void list_near(struct flat_search *s, const struct index_query *q)
 {
     struct sift walk = {.s = s, .word_row = UINT32_MAX};
-    float limit = limit_of(q);
+    float limit = bound_limit(s, q);
 
     s->open_count = 0;
     for (uint32_t i = 0; i < s->row_count; i += LANES) {
@@ -320,7 +329,7 @@ static int confirm(struct flat_search *s, const struct index_query *q, struct er
     for (uint32_t i = 0; i < s->open_count;) {
         uint32_t rows[CONFIRM_ROWS];
         size_t count = 0;
-        float limit = limit_of(q);
+        float limit = bound_limit(s, q);
         for (; i < s->open_count && count < CONFIRM_ROWS; i++)
             if (s->bounds[s->open_rows[i] - s->row] <= limit) rows[count++] = s->open_rows[i];
         if (count > 0 && measure(s, q, rows, count, err) != 0) return -1;

@@ -13,6 +13,8 @@
  *             nodes are stepped over and never measured (hnsw_gate.c).  Where so few are open that
  *             a walk costs more, or when a walk ends with fewer than were asked for, the open rows
  *             are measured one after another, all of them: so k come back if there are k.
+ * SLACK       A walk that may leave out rows ends when its k nearest have been the same for a share
+ *             of ef steps, and the next node is farther than they.
  * INVARIANTS  (1) A query's steps depend on no other's and on no budget: however a search is cut,
  *                 it finds the same.
  *             (2) What is pushed was measured by `exact`, or by the same kernel from the same
@@ -35,6 +37,7 @@ enum {
     POOL_FACTOR = 4,    /* of ef, for shut nodes and ranges */
     WALK_COST = 24,     /* rows of a scan that cost what one of ef costs */
     OVER_COST = 64,     /* likewise, where shut nodes are stepped over */
+    PATIENCE_SHARE = 8, /* of ef: steps without a nearer k-th row before a walk with slack ends */
     RANGE_OF_CODES = 4, /* times as hard is a range looked for whose limit codes tell roughly */
     SPARE_RESULTS = 4,  /* that are measured again, where it was not in full: ties */
     BOUNDED_NODES = 32, /* whose bounds are looked at at once */
@@ -186,6 +189,8 @@ static void begin_walk(struct hnsw_search *s, struct hnsw_lane *lane)
     if (!is_by_blocks(s, lane)) visited_add(&lane->visited, lane->node);
     candidates_insert(&lane->found, lane->distance, lane->node | mark);
     candidates_clear(&lane->measured);
+    lane->kth = INFINITY;
+    lane->vain_steps = 0;
     lane->has_distances = false;
     lane->fresh_count = 0;
     for (uint32_t i = 0; lane->way == HNSW_OVER && i < s->seed_count; i++) {
@@ -430,6 +435,25 @@ static bool keep_fresh(struct hnsw_search *s, struct hnsw_lane *lane)
     return true;
 }
 
+/* With slack: the k nearest are the same for long, and what comes next is farther than they. */
+static bool is_patience_over(const struct hnsw_search *s, struct hnsw_lane *lane)
+{
+    const struct candidates *c = &lane->found;
+    float slack = s->desc.options.slack;
+    size_t k = lane->query->best->capacity;
+
+    if (!(slack > 0) || lane->way != HNSW_PLAIN || lane->range > -INFINITY || c->count < k ||
+        k == 0)
+        return false;
+    float kth = c->items[k - 1].distance;
+    lane->vain_steps = kth < lane->kth ? 0 : lane->vain_steps + 1;
+    lane->kth = kth;
+    if (lane->vain_steps * PATIENCE_SHARE < lane->ef) return false;
+    uint32_t next = c->next;
+    while (next < c->count && c->items[next].node & CANDIDATE_DONE) next++;
+    return next < c->count && c->items[next].distance > kth + slack;
+}
+
 static int score(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
 {
     uint32_t node;
@@ -438,6 +462,7 @@ static int score(struct hnsw_search *s, struct hnsw_lane *lane, struct error *er
     else if (hnsw_measure(lane->oracle, lane->fresh, lane->fresh_count, s->distances, err) != 0)
         return -1;
     if (!keep_fresh(s, lane)) return 0;
+    if (is_patience_over(s, lane)) return end_walk(s, lane, err);
     node = candidates_take(&lane->found);
     if (node == UINT32_MAX) return end_walk(s, lane, err);
     uint32_t behind = candidates_peek(&lane->found);

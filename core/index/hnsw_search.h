@@ -53,13 +53,15 @@ struct hnsw_lane {
     const struct hnsw_oracle *oracle;
     enum hnsw_stage stage;
     enum hnsw_way way;
-    uint32_t ef;        /* open nodes that it keeps at least */
-    float range;        /* what is nearer it keeps besides; -inf: nothing */
-    uint32_t most;      /* open nodes, in all */
-    uint32_t level;     /* at which it is, and */
-    uint32_t node;      /* the node at hand */
-    float distance;     /* DESCEND: of the node */
-    uint32_t scan_row;  /* SCAN: the next one */
+    uint32_t ef;       /* open nodes that it keeps at least */
+    float range;       /* what is nearer it keeps besides; -inf: nothing */
+    uint32_t most;     /* open nodes, in all */
+    uint32_t level;    /* at which it is, and */
+    uint32_t node;     /* the node at hand */
+    float distance;    /* DESCEND: of the node */
+    uint32_t scan_row; /* SCAN: the next one */
+    float kth;         /* with slack: the k-th distance, and steps since it fell */
+    uint32_t vain_steps;
     bool has_distances; /* SCORE: those of the fresh ones are at hand */
     uint32_t fresh_count;
     uint32_t fresh[HNSW_FRESH_MAX]; /* nodes, and whether they are shut */

@@ -20,7 +20,8 @@ enum { INDEX_PARAMS_MAX = 8 };
 struct index_options {
     uint32_t effort;  /* hnsw: ef; ivf, spann: nprobe; diskann: beam; 1 to INDEX_EFFORT_MAX */
     float oversample; /* of k, candidates that are measured exactly where codes rank; 1 to 1,000 */
-    bool is_range;    /* k is the most that may be found, and says nothing of how hard to look */
+    float slack;   /* rows may be passed over that are nearer than the k-th by no more; 0: none */
+    bool is_range; /* k is the most that may be found, and says nothing of how hard to look */
 };
 enum { INDEX_EFFORT_MAX = LIMIT_EFFORT };
 

@@ -35,6 +35,9 @@ static int check_options(const struct index_options *o, struct error *err)
     if (o->oversample != 0 && !(o->oversample >= 1 && o->oversample <= LIMIT_OVERSAMPLE))
         return error_set(err, LYNSE_LIMIT, "oversample is %g, allowed are 1 to %d",
                          (double)o->oversample, LIMIT_OVERSAMPLE);
+    if (!(o->slack >= 0 && o->slack < INFINITY))
+        return error_set(err, LYNSE_INVALID, "eps is %g, it must be finite and 0 or more",
+                         (double)o->slack);
     return 0;
 }
 
@@ -53,6 +56,11 @@ int request_check(const struct search_request *r, uint32_t dim, struct error *er
         if (isnan(r->threshold))
             return error_set(err, LYNSE_INVALID, "threshold is NaN, it must be a number");
     }
+    if (r->is_paged && (r->is_range || r->query_count != 1))
+        return error_set(err, LYNSE_INVALID, "pages: of one query, and not of a range");
+    if ((unsigned)r->score_mode > SCORE_BEAM)
+        return error_set(err, LYNSE_INVALID, "score_mode is %u, allowed are 0 to %u",
+                         (unsigned)r->score_mode, (unsigned)SCORE_BEAM);
     return check_options(&r->options, err) != 0 ? -1 : check_vectors(r, err);
 }
 

@@ -7,7 +7,7 @@
 #ifndef QUERY_SCORED_SCAN_H
 #define QUERY_SCORED_SCAN_H
 
-#include "query/hook.h"
+#include "query/score_batch.h"
 #include "query/search_exact.h"
 
 struct scored_scan; /* of one thread */

@@ -19,26 +19,18 @@
  *             between search_split and search_finish.
  * FAILURE     A slice that failed stays so; the others may be advanced or left alone.
  */
-#include "query/search.h"
-
 #include <math.h>
 
 #include "base/atomic.h"
 #include "base/bytes.h"
 #include "base/check.h"
-#include "base/limits.h"
 #include "filter/filter.h"
-#include "query/indexed_scan.h"
-#include "query/merge_topk.h"
 #include "query/request.h"
-#include "query/rerank.h"
-#include "query/scored_scan.h"
+#include "query/search_object.h"
 
 enum {
     QUANTUM_BYTES = 1 << 20,
     QUANTUM_ROWS = 4096,
-    FINISH_ROWS = 64, /* fetched between two looks at clock and cancel flag */
-    SLICES_MAX = 64,
     INDEX_SPLIT_ROWS = SEARCH_SPLIT_ROWS / 8, /* a part that is looked up is worth so many */
     BATCH_QUERIES = 12, /* a slice of so many is bound by the processor, not by the memory */
 };
@@ -47,54 +39,6 @@ enum {
 #define MEMORY_BYTES_PER_US 35000.0
 #define CACHE_BYTES_PER_US 90000.0
 #define SHADOW_GAIN 3.5 /* so many times as fast are rows that have a shadow */
-
-struct search_slice {
-    _Alignas(ALIGN_VECTOR) enum search_state state; /* no line is shared with a neighbour */
-    bool has_begun;
-    size_t query_first, query_count;
-    struct topk *best; /* one for each of its queries */
-    struct merge_tie tie;
-    struct row_filter *filter; /* NULL: none */
-    struct exact_scan scan;
-    struct indexed_scan indexed; /* after it, in the same memory */
-    bool is_scanned;             /* scan is done */
-    struct scored_scan *scored;  /* instead of both, where there is a score hook */
-    struct error error;          /* when FAILED */
-};
-
-struct search {
-    struct alloc *alloc;
-    struct view *view;
-    struct filter *filter; /* NULL: none */
-    struct column_cache *fields;
-    struct shadow_room *shadows;
-    struct hook *score; /* NULL: none */
-    struct hook *rerank;
-    bool rerank_may_fail;
-    struct error rerank_error; /* why there is none any more */
-    struct hook_wants rerank_wants;
-    const struct clock *clock;
-    const struct simd_kernels *kernels;
-    struct exact_method method;
-    struct indexed_parts indexed; /* count 0: no part is looked up */
-    struct index_options options;
-    const _Atomic(bool) *cancel;
-    const uint32_t *host_cancel;
-    uint64_t deadline_us;
-    size_t query_count;
-    unsigned columns;
-    bool larger_is_nearer; /* of the metric: scores are negated distances, but for hooks */
-    bool is_range;
-    float threshold;      /* range: in the user's terms */
-    float distance_max;   /* range: farther rows are not found */
-    size_t list_capacity; /* of each list; 0: there is nothing to search */
-    uint64_t row_count;   /* of all parts that are not looked up */
-    uint64_t quantum;     /* distances between two looks */
-    struct search_slice *slices;
-    size_t slice_count;
-    size_t slice_queries;          /* queries of each slice but perhaps the last */
-    struct oracle_query queries[]; /* then their vectors */
-};
 
 /* ---- Making ---- */
 
@@ -142,7 +86,7 @@ static int init_slice(struct search *s, struct search_slice *slices, size_t i, s
     for (size_t q = 0; q < slice->query_count; q++)
         topk_init_at(&slice->best[q], (struct candidate *)(heaps + q * heap_bytes),
                      s->list_capacity, merge_tie, &slice->tie);
-    if ((s->filter || s->score) &&
+    if ((s->filter || search_scores_all(s)) &&
         row_filter_create(s->alloc, s->fields, s->filter, s->view, &slice->filter, err) != 0)
         return -1;
 
@@ -155,6 +99,7 @@ static int init_slice(struct search *s, struct search_slice *slices, size_t i, s
         .query_count = slice->query_count,
         .best = slice->best,
         .distance_max = s->distance_max,
+        .slack = s->options.slack,
         .filter = slice->filter,
         .indexed = s->indexed.count > 0 ? s->indexed.list : NULL,
         .row_first = has_row_range ? s->row_count * i / slice_count : 0,
@@ -169,7 +114,7 @@ static int init_slice(struct search *s, struct search_slice *slices, size_t i, s
         indexed.turn_count = slice_count;
     }
     indexed_begin(&slice->indexed, &indexed, memory);
-    if (!s->score) return 0;
+    if (!search_scores_all(s)) return 0;
     return scored_scan_create(s->alloc, &scan, s->fields, s->score, s->deadline_us, &slice->scored,
                               err);
 }
@@ -214,17 +159,39 @@ static int make_slices(struct search *s, size_t slice_count, size_t slice_querie
     return 0;
 }
 
-static size_t list_capacity(const struct view *v, const struct search_request *r)
+int search_make_slices(struct search *s, struct error *err)
+{
+    s->stage = STAGE_SCAN;
+    return make_slices(s, s->slice_count, s->slice_queries, err);
+}
+
+static size_t wanted_count(const struct view *v, const struct search_request *r)
 {
     uint64_t wanted = r->is_range ? r->max_results : r->k;
     return (size_t)(wanted < v->live_count ? wanted : v->live_count);
 }
 
-/* What a score hook gives is compared with the threshold as it is. */
-static float distance_max(const struct search *s)
+void search_choose_scan(struct search *s)
 {
-    if (!s->is_range) return INFINITY;
-    return s->larger_is_nearer && !s->score ? -s->threshold : s->threshold;
+    const struct metric_info *metric = metric_find(s->view->metric);
+    bool is_by_distance = !search_scores_all(s);
+
+    if (s->is_exact) s->options.slack = 0;
+    /* Codes tell of products; who scores every row wants every distance; serial kernels are faster
+     * over floats than over codes. */
+    bool has_codes = metric && metric->value != METRIC_VALUE_MEASURE;
+    has_codes = has_codes && is_by_distance && s->kernels->level > SIMD_SERIAL;
+    s->shadows = has_codes ? s->room : NULL;
+    /* P7: exact scores */
+    s->method.index = index_find(INDEX_FLAT);
+    s->method.quantizer = quantizer_find(s->shadows ? QUANTIZER_SHADOWED : QUANTIZER_RAW);
+    /* What is collected for a hook may be at any distance. */
+    s->distance_max = s->score && is_by_distance ? INFINITY : search_score_max(s);
+    s->options.is_range = is_by_distance && s->distance_max < INFINITY;
+    s->indexed.count = 0;
+    if (metric && !s->is_exact && is_by_distance) indexed_parts_find(&s->indexed, s->view);
+    s->row_count = exact_row_count(s->view, s->indexed.count > 0 ? s->indexed.list : NULL);
+    s->list_capacity = search_collect_count(s);
 }
 
 static void init_search(struct search *s, struct alloc *a, struct view *v,
@@ -237,6 +204,10 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .view = v,
         .fields = r->fields,
         .score = r->score,
+        .score_mode = r->score_mode,
+        .room = r->shadows,
+        .is_exact = r->is_exact,
+        .pages = {.is_on = r->is_paged, .page = r->k},
         .rerank = r->rerank,
         .clock = clock,
         .kernels = kernels_active(),
@@ -249,19 +220,10 @@ static void init_search(struct search *s, struct alloc *a, struct view *v,
         .larger_is_nearer = metric && metric->order == NEARER_IS_LARGER,
         .is_range = r->is_range,
         .threshold = r->threshold,
-        .list_capacity = metric ? list_capacity(v, r) : 0,
+        .wanted = metric ? wanted_count(v, r) : 0,
         .options = r->options,
         .quantum = quantum < QUANTUM_ROWS ? quantum : QUANTUM_ROWS,
     };
-    /* Codes tell of products; a hook wants every distance; serial kernels are faster over floats
-     * than over codes. */
-    bool has_products = metric && metric->value != METRIC_VALUE_MEASURE;
-    if (!s->score && has_products && s->kernels->level > SIMD_SERIAL) s->shadows = r->shadows;
-    /* P7: exact scores */
-    s->method.index = index_find(INDEX_FLAT);
-    s->method.quantizer = quantizer_find(s->shadows ? QUANTIZER_SHADOWED : QUANTIZER_RAW);
-    s->distance_max = distance_max(s);
-    s->options.is_range = s->distance_max < INFINITY;
 }
 
 int search_create(struct alloc *a, struct view *take_view, const struct search_request *r,
@@ -294,10 +256,9 @@ int search_create(struct alloc *a, struct view *take_view, const struct search_r
     init_search(s, a, v, r, clock, metric);
     s->indexed.list =
         (const struct segment_index **)(void *)((uint8_t *)s + head_bytes + query_bytes);
-    if (metric && !r->is_exact && !r->score) indexed_parts_find(&s->indexed, v);
-    s->row_count = exact_row_count(v, s->indexed.count > 0 ? s->indexed.list : NULL);
+    search_choose_scan(s);
     if (r->where.data && filter_parse(a, r->where, &s->filter, err) != 0) goto out;
-    if (s->list_capacity > 0) {
+    if (s->wanted > 0) {
         request_prepare(r, s->kernels, metric, (uint8_t *)s + head_bytes, s->queries);
         if (make_slices(s, 1, s->query_count, err) != 0) goto out;
     }
@@ -316,6 +277,9 @@ void search_destroy(struct search *s)
 {
     if (!s) return;
     free_slices(s->alloc, s->slices, s->slice_count); /* before the segments that they read */
+    scored_list_destroy(s->scored);
+    scored_list_destroy(s->before);
+    mem_free(s->alloc, s->pages.given);
     filter_destroy(s->filter);
     view_release(s->view);
     mem_free(s->alloc, s);
@@ -323,7 +287,7 @@ void search_destroy(struct search *s)
 
 uint64_t search_cost_us(const struct search *s)
 {
-    if (s->list_capacity == 0) return 0;
+    if (s->wanted == 0) return 0;
     double rows = (double)s->row_count;
     for (size_t i = 0; s->shadows && i < s->view->part_count; i++) {
         const struct view_part *part = &s->view->parts[i];
@@ -348,7 +312,7 @@ static size_t smallest(uint64_t a, uint64_t b, uint64_t c)
 
 size_t search_split(struct search *s, size_t slice_max, struct error *err)
 {
-    if (s->list_capacity == 0) return 1;
+    if (s->wanted == 0) return 1;
     CHECK(!s->slices[0].has_begun);
     if (slice_max > SLICES_MAX) slice_max = SLICES_MAX;
     uint64_t row_count = s->row_count + s->indexed.count * INDEX_SPLIT_ROWS;
@@ -369,7 +333,7 @@ size_t search_split(struct search *s, size_t slice_max, struct error *err)
 
 /* ---- Advancing ---- */
 
-static int check_limits(const struct search *s, struct error *err)
+int search_check_limits(const struct search *s, struct error *err)
 {
     if (is_cancelled(s->cancel, s->host_cancel))
         return error_set(err, LYNSE_CANCELLED, "the search was cancelled");
@@ -392,7 +356,7 @@ static enum index_state advance_scans(struct search_slice *slice, uint64_t quant
 
 static enum search_state advance_slice(const struct search *s, struct search_slice *slice)
 {
-    if (check_limits(s, &slice->error) != 0) return SEARCH_FAILED;
+    if (search_check_limits(s, &slice->error) != 0) return SEARCH_FAILED;
     enum index_state state = advance_scans(slice, s->quantum);
     if (state == INDEX_FAILED) return SEARCH_FAILED;
     if (slice->filter && row_filter_error(slice->filter)->code != LYNSE_OK) {
@@ -406,10 +370,29 @@ static enum search_state advance_slice(const struct search *s, struct search_sli
     return state == INDEX_DONE ? SEARCH_DONE : SEARCH_MORE;
 }
 
+/* What was collected, on the thread of the first slice. */
+static enum search_state advance_scoring(struct search *s, uint64_t budget_us)
+{
+    struct search_slice *first = &s->slices[0];
+    uint64_t begin_us = budget_us ? clock_now_us(s->clock) : 0;
+    enum index_state state = INDEX_MORE;
+
+    if (first->state == SEARCH_FAILED) return SEARCH_FAILED;
+    while (state == INDEX_MORE) {
+        if (search_check_limits(s, &first->error) != 0) state = INDEX_FAILED;
+        else state = scored_list_advance(s->scored, QUANTUM_ROWS, &first->error);
+        if (budget_us && clock_now_us(s->clock) - begin_us >= budget_us) break;
+    }
+    scored_list_rest(s->scored);
+    if (state == INDEX_FAILED) first->state = SEARCH_FAILED;
+    return state == INDEX_MORE ? SEARCH_MORE : state == INDEX_DONE ? SEARCH_DONE : SEARCH_FAILED;
+}
+
 enum search_state search_advance(struct search *s, size_t slice, uint64_t budget_us)
 {
-    if (s->list_capacity == 0) return SEARCH_DONE;
+    if (s->wanted == 0 || s->stage == STAGE_LISTED) return SEARCH_DONE;
     CHECK(slice < s->slice_count);
+    if (s->stage == STAGE_SCORE) return slice == 0 ? advance_scoring(s, budget_us) : SEARCH_DONE;
     struct search_slice *one = &s->slices[slice];
     uint64_t begin_us = budget_us ? clock_now_us(s->clock) : 0;
     struct row_limits limits = {s->clock, s->deadline_us, s->cancel,
@@ -429,130 +412,4 @@ const struct error *search_error(const struct search *s)
     for (size_t i = 0; i < s->slice_count; i++)
         if (s->slices[i].state == SEARCH_FAILED) return &s->slices[i].error;
     return NULL;
-}
-
-int search_drop_score(struct search *s, struct error *err)
-{
-    struct hook *score = s->score;
-
-    CHECK(score && s->list_capacity > 0);
-    s->score = NULL;
-    s->distance_max = distance_max(s);
-    if (make_slices(s, s->slice_count, s->slice_queries, err) == 0) return 0;
-    s->score = score;
-    s->distance_max = distance_max(s);
-    return -1;
-}
-
-/* ---- Finishing ---- */
-
-/* The list of a query; once it is merged, it is all of it. */
-static struct topk *list_of(const struct search *s, size_t query)
-{
-    struct search_slice *slice = &s->slices[query / s->slice_queries];
-    return &slice->best[query - slice->query_first];
-}
-
-/* The list of a query, from all slices that have one. */
-static int merge_query(struct search *s, size_t query, struct error *err)
-{
-    struct topk *lists[SLICES_MAX];
-    size_t first = query / s->slice_queries, count = 1;
-    if (s->slice_queries == s->query_count) count = s->slice_count;
-    for (size_t i = 0; i < count; i++) {
-        struct search_slice *slice = &s->slices[first + i];
-        lists[i] = &slice->best[query - slice->query_first];
-    }
-    merge_topk(lists, count);
-    const struct error *failed = &s->slices[first].tie.error;
-    if (failed->code != LYNSE_OK) {
-        if (err) *err = *failed;
-        return -1;
-    }
-    return 0;
-}
-
-static int finish_rows(struct search *s, const struct topk *best, struct result *out,
-                       struct error *err)
-{
-    bool is_descending = s->larger_is_nearer && !s->score;
-
-    for (size_t i = 0; i < best->count; i++) {
-        const struct candidate *c = &best->heap[i];
-        float score = is_descending ? -c->distance : c->distance;
-        if (i % FINISH_ROWS == 0 && check_limits(s, err) != 0) return -1;
-        if (result_add(out, s->view, c->part, c->row, score, err) != 0) return -1;
-    }
-    result_end_query(out);
-    return 0;
-}
-
-/* The same in the order of the rerank hook. */
-static int finish_reranked(struct search *s, const struct topk *best, struct result *out,
-                           struct error *err)
-{
-    struct arena arena;
-    struct hook_order order = {0};
-
-    arena_init(&arena, s->alloc, MEM_SEARCH);
-    const struct row_limits limits = {s->clock, s->deadline_us, s->cancel, 0, s->host_cancel};
-    int rc = rerank_hits(s->rerank, &limits, s->view, best, &s->rerank_wants, &arena, &order, err);
-    for (size_t i = 0; i < order.count && rc == 0; i++) {
-        const struct candidate *c = &best->heap[order.places[i]];
-        if (i % FINISH_ROWS == 0) rc = check_limits(s, err);
-        if (rc == 0) rc = result_add(out, s->view, c->part, c->row, order.scores[i], err);
-    }
-    arena_deinit(&arena);
-    if (rc == 0) result_end_query(out);
-    return rc;
-}
-
-static size_t found_count_max(const struct search *s)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < s->slice_count; i++)
-        for (size_t q = 0; q < s->slices[i].query_count; q++) count += s->slices[i].best[q].count;
-    size_t most = s->query_count * s->list_capacity;
-    return count < most ? count : most;
-}
-
-static int fill_result(struct search *s, struct result *out, struct error *err)
-{
-    if (result_init(out, s->alloc, s->view, found_count_max(s), s->query_count, s->columns, err) !=
-        0)
-        return -1;
-    for (size_t q = 0; q < s->query_count; q++) {
-        if (s->list_capacity == 0) {
-            result_end_query(out);
-            continue;
-        }
-        const struct topk *best = list_of(s, q);
-        if ((s->rerank ? finish_reranked(s, best, out, err) : finish_rows(s, best, out, err)) == 0)
-            continue;
-        result_deinit(out);
-        return -1;
-    }
-    return 0;
-}
-
-int search_finish(struct search *s, struct result *out, struct error *err)
-{
-    struct error failed = {0};
-
-    for (size_t i = 0; i < s->slice_count; i++) CHECK(s->slices[i].state == SEARCH_DONE);
-    for (size_t q = 0; q < s->query_count && s->list_capacity > 0; q++)
-        if (merge_query(s, q, err) != 0) return -1;
-    if (fill_result(s, out, &failed) == 0) return 0;
-    if (failed.code == LYNSE_HOOK && s->rerank && s->rerank_may_fail) {
-        s->rerank = NULL;
-        s->rerank_error = failed;
-        return fill_result(s, out, err);
-    }
-    if (err) *err = failed;
-    return -1;
-}
-
-const struct error *search_rerank_error(const struct search *s)
-{
-    return s->rerank_error.code ? &s->rerank_error : NULL;
 }

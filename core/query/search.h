@@ -6,8 +6,8 @@
  * advanced by one thread at a time, different slices by different threads at once; finish merges.
  * Scores are those of the one-pair kernel; ties are ordered by id; deleted rows never appear (P7).
  * Parts whose index is loaded when a search is made are looked up in it, unless the search is exact
- * or has a score hook; such a search may miss rows: of the k nearest never the number that there
- * are, of a range some of those that are within it.
+ * or a score hook ranks every row; such a search may miss rows: of the k nearest never the number
+ * that there are, of a range some of those that are within it.
  */
 #ifndef QUERY_SEARCH_H
 #define QUERY_SEARCH_H
@@ -16,6 +16,14 @@
 #include "index/index_params.h"
 #include "query/hook.h"
 #include "query/result.h"
+
+/* Which rows a score hook is given. */
+enum score_mode {
+    SCORE_ALL,     /* every one that is wanted */
+    SCORE_COLLECT, /* those that are nearest: of k options.oversample times as many, 4 times if
+                      nothing is said, 100 and options.effort at least */
+    SCORE_BEAM,    /* so, and then twice as many, until as many again change nothing */
+};
 
 struct search_request {
     const float *vectors; /* query_count x dim; copied */
@@ -32,6 +40,7 @@ struct search_request {
                                     NULL: none is read or made */
     struct hook *score;          /* ranks by what it returns; scores are its values, smaller is
                                     nearer; borrowed until the search is gone; NULL: none */
+    enum score_mode score_mode;
     struct hook *rerank;         /* puts the hits of each query in a new order; likewise */
     bool rerank_may_fail;        /* with HOOK: then the answer is that without it */
     uint64_t deadline_us;        /* monotonic of `clock`; 0: none */
@@ -40,6 +49,7 @@ struct search_request {
 
     struct index_options options; /* how hard indexes look */
     bool is_exact;                /* every row is looked at, whatever the index */
+    bool is_paged;                /* search_next may ask for more; of one query, no range */
 };
 
 struct search;
@@ -67,11 +77,20 @@ enum search_state search_advance(struct search *s, size_t slice, uint64_t budget
 const struct error *search_error(const struct search *s);
 
 /* Begin anew without the score hook: what was found so far is forgotten.  While no slice is being
- * advanced.  NO_MEMORY: the search is as it was. */
+ * advanced.  NO_MEMORY: the search can only be destroyed. */
 int search_drop_score(struct search *s, struct error *err);
 
-/* All slices are done: merge, score, fetch; once.  out is initialised by this call. */
+/* How many slices are to be advanced now. */
+size_t search_slice_count(const struct search *s);
+/* All slices are done.  1: they, or others, are to be advanced again, as many as search_slice_count
+ * says; 0: it can be finished, as at once where no hook scores what was collected. */
+int search_continue(struct search *s, struct error *err);
+/* Nothing is left to be advanced: merge, score, fetch.  out is initialised by this call. */
 int search_finish(struct search *s, struct result *out, struct error *err);
+/* After finish, of a search that is_paged: the next k results, none of which was given before; then
+ * its slices are to be advanced again, and it to be continued and finished.  Fewer than k, or none:
+ * there are no more.  INVALID, LIMIT: more than LIMIT_K in all. */
+int search_next(struct search *s, size_t k, uint64_t deadline_us, struct error *err);
 /* After finish: why the rerank hook had no part in it; NULL: it had, or there is none. */
 const struct error *search_rerank_error(const struct search *s);
 

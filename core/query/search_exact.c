@@ -96,6 +96,7 @@ static void begin_run(struct exact_scan *s)
     struct index_search_desc search = {
         .queries = s->targets,
         .query_count = d->query_count,
+        .options = {.slack = d->slack},
         .part = (uint32_t)s->part,
         .row_first = s->row,
         .row_end = s->row_end,

@@ -28,6 +28,7 @@ struct exact_desc {
     size_t query_count;
     struct topk *best;         /* one for each query */
     float distance_max;        /* farther rows are not found */
+    float slack;               /* as of index_options */
     struct row_filter *filter; /* which rows are wanted; NULL: all that are live */
     /* For each part, not NULL: somebody else searches it, and its rows are not counted. */
     const struct segment_index *const *indexed; /* NULL: there is none */

@@ -38,7 +38,8 @@ local OPTIONS = {
    write = names_of "count sync timeout_us request_id wait",
    delete = names_of "where sync timeout_us request_id",
    search = names_of [[vector queries dim k where range max_results score rerank score_options
-      rerank_options hooks fields vectors numbers timeout_us ef nprobe beam oversample exact]],
+      rerank_options hooks fields vectors numbers timeout_us ef nprobe beam oversample exact
+      score_mode approx eps pages]],
    hook = names_of "options on_failure",
    get = names_of "count fields vectors numbers",
    each = names_of "where fields vectors deleted",
@@ -211,9 +212,10 @@ function stepped:step(budget_us)
    if found == false then return nil end
    if found then
       if known > 0 then names_read[self.options.score] = self.names end
+      self.has_page = true
       return answer_of(found, skipped, self.is_batch)
    end
-   if #self.names == known then return nil, skipped end
+   if #self.names == known or self.has_page then return nil, skipped end
    local call, why = begin_anew(self) -- score has read a field that was not there
    if not call then
       self.call = nil
@@ -221,6 +223,9 @@ function stepped:step(budget_us)
    end
    return nil
 end
+
+--- s:next(k) → true: steps give the next k hits of a search with pages; nil and an error
+function stepped:next(k) return native.search_next(self.call, k) end
 
 --- s:cancel() ends it; of one that is over it does nothing
 function stepped:cancel() return native.search_cancel(self.call) end

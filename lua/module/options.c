@@ -176,6 +176,16 @@ uint32_t option_storage(struct options *o)
     return option_word(o, "storage", storage_words, STORAGE_WORD_COUNT);
 }
 
+uint32_t option_score_mode(struct options *o)
+{
+    static const struct word modes[] = {
+        {"all", "", LYNSE_SCORE_ALL},
+        {"collect", "", LYNSE_SCORE_COLLECT},
+        {"beam", "", LYNSE_SCORE_BEAM},
+    };
+    return option_word(o, "score_mode", modes, sizeof modes / sizeof *modes);
+}
+
 static const char *text_of(const struct word *words, size_t count, uint32_t number)
 {
     for (size_t i = 0; i < count; i++)

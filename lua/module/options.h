@@ -37,6 +37,7 @@ void option_map(struct options *o, const char *name, struct buf *out);
 uint32_t option_sync(struct options *o); /* "sync": a level by its name, in any case */
 uint32_t option_metric(struct options *o);
 uint32_t option_storage(struct options *o);
+uint32_t option_score_mode(struct options *o);
 static inline bool options_failed(const struct options *o)
 {
     return o->err.code != 0;

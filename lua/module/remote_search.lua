@@ -27,6 +27,7 @@ local function params_of(options)
       return_vectors = is_function or options.vectors or false,
       ef = plain(options.ef), nprobe = plain(options.nprobe), beam = plain(options.beam),
       oversample = plain(options.oversample), exact = options.exact,
+      score_mode = options.score_mode, approx = options.approx, eps = plain(options.eps),
    }
 end
 

@@ -25,6 +25,8 @@
 
 static const char call_name[] = "lynse.search_call";
 
+#define STANDARD_EPS 1e-4f
+
 struct search_call *search_call_check(lua_State *L, int index)
 {
     return luaL_checkudata(L, index, call_name);
@@ -151,6 +153,14 @@ static float read_oversample(struct options *o)
     return times;
 }
 
+/* 0: none, for `eps` says nothing without `approx`. */
+static float read_eps(struct options *o)
+{
+    float eps = has_option(o, "eps") ? option_f32(o, "eps") : STANDARD_EPS;
+
+    return option_flag(o, "approx") ? eps : 0;
+}
+
 static void read_request(struct options *o, struct lynse_search_desc *desc)
 {
     desc->k = read_wanted(o, "k");
@@ -160,6 +170,9 @@ static void read_request(struct options *o, struct lynse_search_desc *desc)
     if (option_is_false(o, "hooks")) desc->flags |= LYNSE_NO_HOOKS;
     desc->effort = read_effort(o);
     desc->oversample = read_oversample(o);
+    desc->eps = read_eps(o);
+    desc->score_mode = option_score_mode(o);
+    if (option_flag(o, "pages")) desc->flags |= LYNSE_PAGES;
     if (option_flag(o, "exact")) desc->flags |= LYNSE_EXACT;
     desc->timeout_us = option_u64(o, "timeout_us");
     desc->max_results = read_wanted(o, "max_results");

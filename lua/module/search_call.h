@@ -41,6 +41,7 @@ struct search_call {
     struct lynse_search *search; /* in steps: under way; NULL: over, or of one call */
     struct module_root *root;    /* in steps: kept alive by the environment */
     bool is_running;
+    bool is_paged; /* it stays after its hits */
 };
 
 /* The places of the stack while the library runs; the first four are search's arguments. */

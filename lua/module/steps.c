@@ -10,6 +10,9 @@
  * THREADS     That of the state.
  * FAILURE     After an error the search is over.  __gc cancels one that was forgotten.
  */
+#include <string.h>
+
+#include "base/limits.h"
 #include "lua/module/failure.h"
 #include "lua/module/natives.h"
 #include "lua/module/search_call.h"
@@ -30,6 +33,7 @@ static int begin_search(lua_State *L)
     lua_rawseti(L, -2, 2); /* the first one is the root */
     lua_pop(L, 1);
     struct module_collection *c = handle_check_collection(L, 1);
+    call->is_paged = desc.flags & LYNSE_PAGES;
     if (lynse_search_begin(c->collection, &desc, &call->search) != LYNSE_OK)
         return search_call_push_failure(L, call);
     scratch_clear(lua_touserdata(L, SCRATCH_AT)); /* the library has copied the options of hooks */
@@ -72,11 +76,26 @@ static int step_search(lua_State *L)
         lua_pushboolean(L, 0);
         return 1;
     }
-    call->search = NULL;
+    if (code != LYNSE_OK || !call->is_paged) call->search = NULL;
     if (code != LYNSE_OK) return search_call_push_failure(L, call);
     int count = search_call_push_hits(L, call, s->hits);
     scratch_clear(s);
     return count;
+}
+
+/* search_next(call, k) → true; nil and an error */
+static int ask_for_next(lua_State *L)
+{
+    struct search_call *call = check_going(L);
+    lua_Number k = luaL_checknumber(L, 2);
+
+    luaL_argcheck(L, k >= 1 && k <= LIMIT_K && k == (double)(uint32_t)k, 2,
+                  "a whole number from 1 to 100,000 expected");
+    memset(&call->err, 0, sizeof call->err);
+    if (lynse_search_next(call->search, (uint32_t)k) != LYNSE_OK)
+        return failure_push(L, &call->err);
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
 /* search_cancel(call or nil) */
@@ -102,5 +121,6 @@ int search_call_finalize(lua_State *L)
 
 const luaL_Reg native_steps[] = {{"search_begin", begin_search},
                                  {"search_step", step_search},
+                                 {"search_next", ask_for_next},
                                  {"search_cancel", cancel_search},
                                  {NULL, NULL}};

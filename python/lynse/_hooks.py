@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from . import _fields
 from ._records import check_text
 from .errors import Invalid
-from .types import HOOK_POLICIES, CollectionBackend, Fields, InstalledHook, Ranking
+from .types import HOOK_POLICIES, SCORE_MODES, CollectionBackend, Fields, InstalledHook, Ranking
 
 
 def _pack_options(options: object, name: str) -> bytes:
@@ -26,7 +26,10 @@ def ranking_of(
     score_options: object,
     rerank_options: object,
     hooks: bool,
+    score_mode: object = "all",
 ) -> Ranking:
+    if score_mode not in SCORE_MODES:
+        raise Invalid(f"score_mode must be one of {SCORE_MODES}, not {score_mode!r}")
     return Ranking(
         check_text(where, "where"),
         check_text(score, "score"),
@@ -34,6 +37,7 @@ def ranking_of(
         _pack_options(score_options, "score_options"),
         _pack_options(rerank_options, "rerank_options"),
         bool(hooks),
+        str(score_mode),
     )
 
 

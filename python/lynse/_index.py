@@ -16,6 +16,7 @@ from .types import METRICS, Effort
 
 MAX_EFFORT = 1 << 20
 MAX_OVERSAMPLE = 1000
+LARGEST_EPS = 3e38  # of a float32
 
 
 def metric_of(index_mode: object, name: str) -> str | None:
@@ -55,7 +56,13 @@ def _check_effort(value: object, name: str) -> int:
 
 
 def effort_of(
-    nprobe: object, ef: object, beam: object, oversample: object, exact: object
+    nprobe: object,
+    ef: object,
+    beam: object,
+    oversample: object,
+    exact: object,
+    approx: object = False,
+    eps: object = 0,
 ) -> Effort:
     """nprobe, ef and beam are one option; None and 0: as the index was built to."""
     wanted, from_name = 0, ""
@@ -74,14 +81,20 @@ def effort_of(
         if not 1 <= oversample <= MAX_OVERSAMPLE:
             raise Limit(f"oversample must be 1..{MAX_OVERSAMPLE}, not {oversample}")
         times = float(oversample)
-    return Effort(wanted, times, check_flag(exact, "exact"))
+    slack = _check_eps(eps)
+    return Effort(
+        wanted,
+        times,
+        check_flag(exact, "exact"),
+        slack if check_flag(approx, "approx") else 0.0,
+    )
 
 
-def check_eps(eps: object) -> None:
-    """Of LynseDB's approximate scans; here they are exact, so that only its form matters."""
+def _check_eps(eps: object) -> float:
     if isinstance(eps, (bool, np.bool_)) or not isinstance(
         eps, (int, float, np.integer, np.floating)
     ):
         raise TypeError(f"eps must be a number, not {type(eps).__name__}")
     if not (math.isfinite(eps) and eps >= 0):
         raise Invalid(f"eps must be finite and 0 or more, not {eps}")
+    return min(float(eps), LARGEST_EPS)

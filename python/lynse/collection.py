@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from . import _fields
 from ._hooks import HookMethods, ranking_of
-from ._index import check_eps, check_params, effort_of
+from ._index import check_params, effort_of
 from ._records import (
     bits_as_numbers,
     check_batch_size,
@@ -504,6 +505,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         beam: int | None = None,
         oversample: float | None = None,
         exact: bool = False,
+        score_mode: str = "all",
     ) -> ResultView:
         """The k records nearest to a vector, nearest first.
 
@@ -532,9 +534,14 @@ class Collection(HookMethods, PlannedCollectionMethods):
         oversample  1..1,000: of k, how many are measured exactly where a quantizer ranks
         exact       look at every record, whatever the index
 
-        Every score is exact.  approx and eps are LynseDB's; a scan here is exact with them too.
+        score_mode  which records `score`, or the one that is installed, is given: "all"; "collect":
+                    the nearest, of k `oversample` times as many, 4 times without it, 100 and `ef`
+                    at least; "beam": so, and then twice as many until these change nothing
+        approx, eps a scan may pass over records that are nearer than the last hit by no more than
+                    eps, and a graph stops sooner
+
+        Every score is exact, with approx too.
         """
-        check_eps(eps)
         if (vector is None) == (document is None):
             raise Invalid("search() requires exactly one of vector or document")
         if document is not None or embed_func is not None:
@@ -542,9 +549,9 @@ class Collection(HookMethods, PlannedCollectionMethods):
         if vector_field != "default":
             later("vector_field= (named vectors)")
         query = check_vector(self.numbers_of(vector))
-        ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks)
+        ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks, score_mode)
         deadline = deadline_of(timeout)
-        effort = effort_of(nprobe, ef, beam, oversample, exact)
+        effort = effort_of(nprobe, ef, beam, oversample, exact, approx, eps)
         return self._search(
             query,
             k,
@@ -580,13 +587,14 @@ class Collection(HookMethods, PlannedCollectionMethods):
         beam: int | None = None,
         oversample: float | None = None,
         exact: bool = False,
+        score_mode: str = "all",
     ) -> list[ResultView]:
         """One result for each row of `vectors`, (n, dim), n as large as you like; otherwise as
         :meth:`search`."""
         if hasattr(vectors, "__len__") and len(vectors) == 0:
             return []
         queries = check_matrix(self.numbers_of(vectors))
-        ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks)
+        ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks, score_mode)
         deadline = deadline_of(timeout)
         effort = effort_of(nprobe, ef, beam, oversample, exact)
         return self._search(
@@ -601,6 +609,43 @@ class Collection(HookMethods, PlannedCollectionMethods):
             rerank_with_fields,
             wire_dtype,
         )
+
+    def search_pages(
+        self,
+        vector: Vectors,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        return_fields: bool = False,
+        nprobe: int | None = None,
+        approx: bool = False,
+        eps: float = 1e-4,
+        score: str | None = None,
+        rerank: str | None = None,
+        score_options: Fields | None = None,
+        rerank_options: Fields | None = None,
+        hooks: bool = True,
+        timeout: float | None = None,
+        ef: int | None = None,
+        beam: int | None = None,
+        oversample: float | None = None,
+        exact: bool = False,
+        score_mode: str = "all",
+    ) -> Iterator[ResultView]:
+        """Page by page, k hits each, the last one fewer: 100,000 in all.  No record comes twice.
+
+        In a folder all pages are of the version that the first one read; a server answers each from
+        what is there then.  `timeout` is of each page; all else as of :meth:`search`.
+        """
+        query = check_vector(self.numbers_of(vector))
+        count = check_count(k, "k", 1)
+        ranking = ranking_of(where, score, rerank, score_options, rerank_options, hooks, score_mode)
+        deadline_of(timeout)
+        effort = effort_of(nprobe, ef, beam, oversample, exact, approx, eps)
+        pages = self._backend.search_pages(
+            query, count, ranking, effort, timeout, with_fields=bool(return_fields)
+        )
+        return (_search_view(hits, k) for hits in pages)
 
     def _search(
         self,

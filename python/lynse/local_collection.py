@@ -7,9 +7,10 @@ them within a twentieth of a second.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from .types import (
     DTYPES,
     HOOK_POLICIES,
     METRICS,
+    SCORE_MODES,
     SYNC_LEVELS,
     CollectionInfo,
     Effort,
@@ -296,6 +298,7 @@ class LocalCollection:
         desc.vector = vectors
         desc.flags = flags | (lib.LYNSE_EXACT if effort.exact else 0)
         desc.effort, desc.oversample = effort.effort, effort.oversample
+        desc.eps = effort.eps
         desc.timeout_us = SEARCH_TIMEOUT_US if deadline is None else us_left(deadline)
         return desc, vectors
 
@@ -324,6 +327,29 @@ class LocalCollection:
                 elif search[0] != ffi.NULL and error.code == lib.LYNSE_OK:
                     lib.lynse_search_cancel(search[0])
 
+    def _new_ranked_search(
+        self,
+        queries: FloatArray,
+        k: int,
+        ranking: Ranking,
+        effort: Effort,
+        deadline: float | None,
+        flags: int,
+    ) -> tuple[Any, Any]:
+        texts = [
+            ffi.NULL if text is None else ffi.from_buffer(c_text(text, name) + b"\0")
+            for name, text in zip(ranking._fields[:3], ranking[:3])
+        ]
+        options = [ffi.from_buffer(packed) for packed in ranking[3:5]]
+        flags |= 0 if ranking.hooks else lib.LYNSE_NO_HOOKS
+        desc, vectors = self._new_search(queries, flags, effort, deadline)
+        desc.k = k
+        desc.score_mode = SCORE_MODES.index(ranking.score_mode)
+        desc.where, desc.score, desc.rerank = texts
+        desc.score_options = options[0], len(options[0])
+        desc.rerank_options = options[1], len(options[1])
+        return desc, (vectors, texts, options)
+
     def search(
         self,
         queries: FloatArray,
@@ -336,22 +362,59 @@ class LocalCollection:
         with_vectors: bool,
     ) -> list[Hits]:
         found: list[Hits] = []
-        texts = [
-            ffi.NULL if text is None else ffi.from_buffer(c_text(text, name) + b"\0")
-            for name, text in zip(ranking._fields[:3], ranking[:3])
-        ]
-        options = [ffi.from_buffer(packed) for packed in ranking[3:5]]
-        flags = _flags(with_fields, with_vectors) | (0 if ranking.hooks else lib.LYNSE_NO_HOOKS)
+        flags = _flags(with_fields, with_vectors)
         for start in range(0, len(queries), QUERIES_PER_CALL):
             part = queries[start : start + QUERIES_PER_CALL]
-            desc, keep = self._new_search(part, flags, effort, deadline)
-            desc.k = k
-            desc.where, desc.score, desc.rerank = texts
-            desc.score_options = options[0], len(options[0])
-            desc.rerank_options = options[1], len(options[1])
+            desc, keep = self._new_ranked_search(part, k, ranking, effort, deadline, flags)
             found += self._run(desc, with_fields=with_fields, with_vectors=with_vectors)
             del keep
         return found
+
+    def search_pages(
+        self,
+        query: FloatArray,
+        k: int,
+        ranking: Ranking,
+        effort: Effort,
+        timeout: float | None,
+        *,
+        with_fields: bool,
+    ) -> Iterator[Hits]:
+        flags = _flags(with_fields, False) | lib.LYNSE_PAGES
+        deadline = None if timeout is None else time.monotonic() + timeout
+        desc, keep = self._new_ranked_search(query, k, ranking, effort, deadline, flags)
+        error = desc.error = new_error()
+        search = ffi.new("struct lynse_search **")
+        with self._guard.use() as collection:
+            check(lib.lynse_search_begin(collection, desc, search), error)
+        is_there = True
+        try:
+            while True:
+                hits = ffi.new("struct lynse_hits **")
+                with self._guard.use():
+                    code = lib.LYNSE_MORE
+                    while code == lib.LYNSE_MORE:
+                        if self._guard.is_closing:
+                            raise ShuttingDown("this collection was closed during the search")
+                        code = lib.lynse_search_step(search[0], STEP_US, hits)
+                    is_there = code == lib.LYNSE_OK
+                    check(code, error)
+                    try:
+                        page = copy_hits(hits[0], with_fields=with_fields, with_vectors=False)[0]
+                    finally:
+                        lib.lynse_hits_free(hits[0])
+                if len(page.ids):
+                    yield page
+                if len(page.ids) < k:
+                    return
+                with self._guard.use():
+                    check(lib.lynse_search_next(search[0], k), error)
+        finally:
+            if is_there:
+                # Where the root is closed the search has ended with it.
+                with contextlib.suppress(LynseError), self._guard.use():
+                    lib.lynse_search_cancel(search[0])
+            del keep
 
     def search_range(
         self,

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from . import _answers, _wire
 from ._marshal import c_text, join_hits
 from ._requests import ID_BYTES, id_of_group
-from .errors import Cancelled, Deadline, LynseError, ShuttingDown
+from .errors import Cancelled, Deadline, Limit, LynseError, ShuttingDown
 from .transport import Transport
 from .types import (
     VERIFY_LEVELS,
@@ -28,6 +28,7 @@ from .types import (
 
 T = TypeVar("T")
 IDS_PER_CALL = 100_000
+HITS_MAX = 100_000
 QUERIES_PER_CALL = 1_000
 LONGEST_PAUSE_S = 0.5
 LONGEST_SEARCH_S = 600.0  # what a search gets that was given no time-out
@@ -41,6 +42,8 @@ def _id_text(request_id: bytes | None) -> str:
 def _effort_params(effort: Effort) -> dict[str, Any]:
     """What was asked for; of its three names on the wire the oldest one."""
     given = {"nprobe": effort.effort, "oversample": effort.oversample, "exact": effort.exact}
+    if effort.eps:
+        given.update(approx=True, eps=effort.eps)
     return {name: value for name, value in given.items() if value}
 
 
@@ -259,12 +262,52 @@ class RemoteCollection:
                 rerank=ranking.rerank,
                 score_options=_wire.options_value(ranking.score_options),
                 rerank_options=_wire.options_value(ranking.rerank_options),
+                score_mode=ranking.score_mode,
                 no_hooks=not ranking.hooks,
                 **_effort_params(effort),
                 return_fields=with_fields,
                 raw=True,
             )
         return found
+
+    def search_pages(
+        self,
+        query: FloatArray,
+        k: int,
+        ranking: Ranking,
+        effort: Effort,
+        timeout: float | None,
+        *,
+        with_fields: bool,
+    ) -> Iterator[Hits]:
+        """The server keeps no cursors: each page is a search for all so far, of the version that
+        is there then, without what was given."""
+        given: set[Id] = set()
+        while True:
+            wanted = len(given) + k
+            if wanted > HITS_MAX:
+                raise Limit(f"k is {k} after {len(given)} results, allowed are {HITS_MAX} in all")
+            deadline = None if timeout is None else time.monotonic() + timeout
+            hits = self.search(
+                query,
+                wanted,
+                ranking,
+                effort,
+                deadline,
+                with_fields=with_fields,
+                with_vectors=False,
+            )[0]
+            ids = hits.ids.tolist()
+            fresh = [i for i, id_ in enumerate(ids) if id_ not in given][:k]
+            given.update(ids[i] for i in fresh)
+            if fresh:
+                yield hits._replace(
+                    ids=hits.ids[fresh],
+                    scores=None if hits.scores is None else hits.scores[fresh],
+                    fields=None if hits.fields is None else [hits.fields[i] for i in fresh],
+                )
+            if len(ids) < wanted or len(fresh) < k:
+                return
 
     def search_range(
         self,

@@ -8,7 +8,7 @@ engine in the process (``local``) is one; a server behind a socket is another of
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Union
 from uuid import UUID
 
@@ -37,6 +37,7 @@ STORAGES = {
     "bit": "bit",
 }  # fmt: skip
 DTYPES = tuple(STORAGES.values())
+SCORE_MODES = ("all", "collect", "beam")  # as in lynse.h
 HOOK_POLICIES = ("fail", "skip")  # by their numbers
 VERIFY_LEVELS = ("quick", "full", "deep")  # from 1
 
@@ -137,6 +138,7 @@ class Ranking(NamedTuple):
     score_options: bytes = b""
     rerank_options: bytes = b""
     hooks: bool = True
+    score_mode: str = "all"
 
 
 class Effort(NamedTuple):
@@ -145,6 +147,7 @@ class Effort(NamedTuple):
     effort: int = 0
     oversample: float = 0.0
     exact: bool = False
+    eps: float = 0.0
 
 
 class CollectionBackend(Protocol):
@@ -201,6 +204,17 @@ class CollectionBackend(Protocol):
         with_fields: bool,
         with_vectors: bool,
     ) -> list[Hits]: ...
+    # Pages of k hits, until there are no more; each within timeout seconds.
+    def search_pages(
+        self,
+        query: FloatArray,
+        k: int,
+        ranking: Ranking,
+        effort: Effort,
+        timeout: float | None,
+        *,
+        with_fields: bool,
+    ) -> Iterator[Hits]: ...
     def search_range(
         self,
         query: FloatArray,

@@ -9,6 +9,7 @@ return {
       args.k, args.where, args.return_fields, args.score, args.rerank, args.score_options,
       args.rerank_options, args.no_hooks, args.raw, args.vector_field, args.nprobe, args.approx,
       args.eps, args.return_vectors, args.ef, args.beam, args.oversample, args.exact,
+      args.score_mode,
    },
    returns = shapes.of_collection {
       results = shapes.list(shapes.map {

@@ -11,6 +11,7 @@ return {
       args.where, args.no_hooks, args.raw, args.score, args.rerank, args.score_options,
       args.rerank_options, args.raw_fields, args.return_vectors,
       args.nprobe, args.ef, args.beam, args.oversample, args.exact,
+      args.score_mode, args.approx, args.eps,
    },
    returns = shapes.of_collection {
       result = shapes.map { ids = shapes.ids, distances = shapes.vector },

@@ -46,6 +46,7 @@ return {
       ["core/segment/cached_column.h"] = "the length of a tail's column",
       ["core/segment/column_reader.c"] = "the length of a tail's column",
       ["core/query/search.h"] = "the cancel flag of a search",
+      ["core/query/search_object.h"] = "the cancel flag of a search",
       ["core/query/search.c"] = "the cancel flag of a search",
       ["server/request.c"] = "the cancel flag that a search on a worker looks at",
       ["server/engine_call.c"] = "the same flag, before a call begins",

@@ -283,9 +283,14 @@ return {
       ["result.[ch]"] = "what a read gives back: columns of ids, scores, documents and vectors",
       ["row_filter.[ch]"] =
          "the rows of a view that are live and for which a `where` is true, block by block",
+      ["score_batch.[ch]"] = "some rows of one part in front of a `score` hook",
+      ["scored_list.[ch]"] = "rows that were collected by distance, ranked by a `score` hook",
       ["scored_scan.[ch]"] =
          "every wanted row of a view's range, ranked by a `score` hook instead of by its distance",
       ["search.[ch]"] = "a search over one view, as an object: begin, advance, finish",
+      ["search_object.h"] = "what a search consists of, for the files that it is made of",
+      ["search_rounds.c"] =
+         "lists of all slices, rounds of a score hook, results, and pages of them",
       ["search_exact.[ch]"] =
          "some queries against a range of a view's rows, all of them, as a state machine",
    },

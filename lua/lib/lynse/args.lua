@@ -98,12 +98,14 @@ args.oversample = args.number("oversample",
    "Of k, how many are measured exactly where a quantizer ranks.", { low = 1, high = 1000 })
 args.exact = args.flag("exact", "Look at every record, whatever the index.", { default = false })
 
--- What LynseDB's searches take besides.  What is scanned here is exact, so that approx and eps
--- change nothing.
+-- What LynseDB's searches take besides.
 args.vector_field = args.text("vector_field", "There is no other than default yet.",
    { default = "default", high = 128 })
-args.approx = args.flag("approx", "Of LynseDB's scans; here they are exact.", { default = false })
-args.eps = args.number("eps", "Likewise.", { default = 1e-4, low = 0 })
+args.approx = args.flag("approx", "Scans may leave out what eps allows, graphs stop sooner.",
+   { default = false })
+args.eps = args.number("eps",
+   "With approx: by how much a record that is left out may be nearer than the last hit.",
+   { default = 1e-4, low = 0, high = 3e38 })
 
 -- What takes part in the ranking.
 args.score = args.text("score", "Source text in Lua of a function that ranks (docs/LUA.md).",
@@ -112,6 +114,9 @@ args.rerank = args.text("rerank", "Source text in Lua, or the name of a shipped 
    { low = 1, high = 65536 })
 args.score_options = args.document("score_options", "What score gets as its last argument.")
 args.rerank_options = args.document("rerank_options", "What rerank gets as its last argument.")
+args.score_mode = args.text("score_mode",
+   "Which records score is given: all, collect the nearest, or beam, until more change nothing.",
+   { default = "all", choices = { "all", "collect", "beam" } })
 args.no_hooks = args.flag("no_hooks", "As if the collection kept no hooks.", { default = false })
 
 args.point = args.text("point", "Where in a search it is called.",

@@ -239,7 +239,8 @@ served.places("records", function(open, place)
       end
       assert.are.equal("FLAT-COS", docs:info().index_mode)
       for _, options in ipairs { { ef = 50 }, { nprobe = 10, beam = 10 }, { exact = true },
-         { oversample = 4 } } do
+         { oversample = 4 }, { approx = true, eps = 0.5 }, { eps = 2 },
+         { score_mode = "beam" } } do
          options.vector = { 1, 2, 3 }
          assert.are.equal(1, assert(docs:search(options)).count)
       end
@@ -249,6 +250,8 @@ served.places("records", function(open, place)
       assert.are.equal("LIMIT", code { vector = vector, ef = 2 ^ 20 + 1 })
       assert.are.equal("LIMIT", code { vector = vector, oversample = 0.5 })
       assert.are.equal("INVALID", code { vector = vector, exact = 1 })
+      assert.are.equal("INVALID", code { vector = vector, score_mode = "some" })
+      assert.are.equal("INVALID", code { vector = vector, approx = true, eps = -1 })
    end)
 
    it("are on disk after flush and checkpoint, and described by info", function()

@@ -51,6 +51,33 @@ describe("a search in steps", function()
       end
    end)
 
+   it("gives page after page, each record once", function()
+      local function score(n, distance, field, out)
+         for i = 0, n - 1 do out[i] = distance[i] + field.n[i] end
+      end
+      for _, options in ipairs {
+         { vector = query, k = 1000, where = "n < 50" },
+         { vector = query, k = 1000, where = "n < 50", score = score },
+         { vector = query, k = 1000, where = "n < 50", score = score, score_mode = "collect" },
+      } do
+         local expected, ids, k = assert(docs:search(options)), {}, 5
+         options.k, options.pages = k, true
+         local search = assert(docs:begin_search(options))
+         repeat
+            local hits = assert(finish(search))
+            for _, id in ipairs(hits.ids) do ids[#ids + 1] = id end
+            local is_last = hits.count < k
+            k = k + 1
+            assert.is_true(search:next(k))
+         until is_last
+         assert.are.same(expected.ids, ids)
+         local refused, err = search:next(99999)
+         assert.is_nil(refused)
+         assert.are.equal("INVALID", err.code) -- its steps are not done
+         search:cancel()
+      end
+   end)
+
    it("runs functions of the program, and finds the fields that they read", function()
       local seen = 0
       local function score(n, distance, field, out)

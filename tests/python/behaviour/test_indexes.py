@@ -3,6 +3,7 @@
 
 import time
 
+import lynse
 import numpy as np
 import pytest
 
@@ -209,3 +210,61 @@ def test_what_makes_no_sense_says_what_does(collection, mode, params, text):
     with pytest.raises(ValueError, match=text):
         collection.build_index(mode, **params)
     assert collection.index_status() == before
+
+
+@pytest.mark.parametrize("mode", ["HNSW-L2", "IVF-L2", "FLAT-L2-SQ8"])
+def test_a_score_ranks_what_an_index_collects(filled, mode):
+    collection, rows = filled
+    collection.build_index(mode)
+    source = """function(n, distance, field, out)
+      for i = 0, n - 1 do out[i] = distance[i] - 2 * field.half[i] end
+    end"""
+    all_ = collection.search(rows[3], k=10, score=source)
+    for score_mode in ("collect", "beam"):
+        found = collection.search(rows[3], k=10, score=source, score_mode=score_mode)
+        assert len(set(found.ids.tolist()) & set(all_.ids.tolist())) >= 8
+        wide = collection.search(rows[3], k=10, score=source, score_mode=score_mode, oversample=300)
+        assert wide == all_
+        two = collection.batch_search(rows[3:5], k=10, score=source, score_mode=score_mode)
+        assert len(two) == 2 and len(two[1]) == 10
+    # Of a hundred records one is left, and there are as many as are wanted.
+    one_in_100 = """function(n, distance, field, out)
+      for i = 0, n - 1 do if field.rare[i] == 0 then out[i] = 0 / 0 end end
+    end"""
+    found = collection.search(rows[3], k=12, score=one_in_100, score_mode="collect")
+    assert found.ids.tolist() == collection.search(rows[3], k=12, score=one_in_100).ids.tolist()
+    with pytest.raises(ValueError, match="score_mode"):
+        collection.search(rows[3], score=source, score_mode="some")
+    with pytest.raises(lynse.errors.Hook, match="score"):
+        collection.search(rows[3], score="function() error('no') end", score_mode="beam")
+
+
+@pytest.mark.parametrize("mode", ["HNSW-L2", "IVF-L2", "FLAT-L2-SQ8"])
+def test_pages_are_one_search_in_pieces(filled, mode):
+    collection, rows = filled
+    collection.build_index(mode)
+    whole = collection.search(rows[9], k=100, exact=True)
+    pages = []
+    for page in collection.search_pages(rows[9], k=30, exact=True):
+        pages += page.ids.tolist()
+        if len(pages) >= 100:
+            break
+    assert pages[:100] == whole.ids.tolist()
+    where = "rare = 1 AND half = 0"
+    found = [i for page in collection.search_pages(rows[9], k=4, where=where) for i in page.ids]
+    assert sorted(found) == list(range(0, COUNT // 2, 100))
+    assert len(list(collection.search_pages(rows[9], k=10, where="half = 7"))) == 0
+
+
+@pytest.mark.parametrize("mode", ["FLAT-L2", "FLAT-L2-SQ8", "HNSW-L2"])
+def test_what_eps_leaves_out_is_hardly_nearer(filled, random, mode):
+    collection, rows = filled
+    collection.build_index(mode)
+    for i in random.integers(COUNT, size=20):
+        exact = collection.search(rows[i] + np.float32(0.1), k=10, exact=True).distances
+        near = collection.search(rows[i] + np.float32(0.1), k=10, approx=True, eps=0.5).distances
+        assert len(near) == 10
+        if mode != "HNSW-L2":
+            assert (near <= exact + np.float32(0.5)).all()
+        assert (near >= exact - np.float32(1e-5)).all()
+        assert collection.search(rows[i], k=10, approx=True, eps=0.5, exact=True).ids[0] == i

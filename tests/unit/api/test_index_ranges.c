@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ranges through an index: what is within them, little else left out, and nothing beyond. */
+/* Ranges through an index: what is within them, little else left out, and nothing beyond; and what
+ * eps leaves out. */
+#include <math.h>
+
 #include "indexed.h"
 
 static const char *const filters[] = {NULL, "n < 50", "n = 7", "n = 1000"};
@@ -99,7 +102,49 @@ static void a_range_is_the_same_in_steps_and_in_a_batch(void **state)
     }
 }
 
+/* With eps no hit of a scan is farther than the true one of its place by more, and none is nearer
+ * than it can be; every score is exact. */
+static void what_eps_leaves_out_is_hardly_nearer(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t m = 0; m < POINT_MODES; m++) {
+        bool is_there = make_points(f, point_modes[m]);
+        bool is_scan = strncmp(point_modes[m], "FLAT", 4) == 0;
+        for (size_t i = 0; i < 2 * POINT_QUERIES && is_there; i++) {
+            struct lynse_search_desc desc = {.vector = point_queries + i / 2 * POINT_DIM,
+                                             .k = 9,
+                                             .where = i % 2 ? "n < 50" : NULL,
+                                             .flags = LYNSE_EXACT,
+                                             .eps = 100};
+            struct lynse_hits *truth = search_points(f, &desc);
+            desc.flags = 0;
+            desc.eps = 0.4f;
+            struct lynse_hits *found = search_points(f, &desc);
+            assert_int_equal(found->count, truth->count);
+            common_count(truth, found, truth->count);
+            for (size_t j = 0; j < found->count; j++) {
+                assert_true(found->scores[j] >= truth->scores[j]);
+                if (is_scan) assert_true(found->scores[j] <= truth->scores[j] + 0.4f);
+            }
+            lynse_hits_free(truth);
+            lynse_hits_free(found);
+        }
+        drop_points(f);
+    }
+    assert_true(make_points(f, "FLAT-L2"));
+    struct lynse_search_desc bad = {.vector = point_queries, .dim = POINT_DIM, .error = &f->err};
+    struct lynse_hits *hits;
+    const float values[] = {-1, INFINITY, NAN};
+    for (size_t i = 0; i < 3; i++) {
+        bad.eps = values[i];
+        assert_refused(lynse_search(f->docs, &bad, &hits), f, LYNSE_INVALID, "eps", "finite");
+    }
+    drop_points(f);
+}
+
 #define CASES(_)                                                                                   \
+    _(what_eps_leaves_out_is_hardly_nearer)                                                        \
     _(a_range_is_found_through_every_index)                                                        \
     _(a_range_is_the_same_in_steps_and_in_a_batch)
 
