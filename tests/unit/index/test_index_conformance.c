@@ -346,6 +346,7 @@ static size_t make_table(struct table_row *rows)
     size_t count = 0;
 
     for (unsigned kind = 1; kind <= INDEX_KIND_MAX; kind++) {
+        if (!index_find(kind)) continue;
         for (unsigned quantizer = 0; quantizer < QUANTIZER_COUNT; quantizer++) {
             const struct quantizer_vtab *q = quantizer_find(quantizer);
             const uint32_t numbers[] = {0, q->number_low, q->number_high};
