@@ -12,7 +12,7 @@ static const struct {
     double component_bytes;       /* in memory, for each component of a vector */
 } choices[] = {
     {"hnsw", "", 4},           {"hnsw", "SQ8", 1},       {"hnsw", "RABITQ4", 0.5},
-    {"hnsw", "RABITQ", 0.125}, {"diskann", "PQ", 0.125},
+    {"hnsw", "RABITQ", 0.125}, {"diskann", "", 0.125},
 };
 
 void index_auto_choose(const struct index_auto_desc *desc, struct index_mode *out)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* diskann_build.h — a disk index while it is built, for the files that build it: diskann_build.c
+ * says how. */
+#ifndef INDEX_DISKANN_BUILD_H
+#define INDEX_DISKANN_BUILD_H
+
+#include "index/diskann.h"
+#include "index/hnsw_build.h"
+
+enum diskann_phase {
+    DISKANN_GRAPH,  /* the phases of the graph's own build */
+    DISKANN_PLACE,  /* which nodes share a page */
+    DISKANN_ENCODE, /* vectors into codes */
+    DISKANN_DONE
+};
+
+struct diskann_build {
+    struct index_build_desc desc;
+    struct index_params graph_params; /* of the kind hnsw */
+    struct hnsw_build *graph;
+    enum diskann_phase phase;
+    struct diskann_layout layout;
+    /* Of each node of the graph the node that it becomes, and back. */
+    uint32_t *numbers, *nodes;
+    uint32_t placed; /* nodes that have a place */
+    uint32_t seed;   /* in the order of the walk in breadth: all before it have one */
+    const struct quantizer_vtab *vtab;
+    struct quantizer_spec spec; /* the quantizer that was trained */
+    struct quantizer *quantizer;
+    size_t stride;
+    uint8_t *codes; /* of the finished nodes */
+};
+
+/* diskann_place.c: some more nodes; true: all have a place. */
+bool diskann_place_step(struct diskann_build *b);
+
+/* diskann_file.c */
+int diskann_save(struct diskann_build *b, struct index_writer *w, struct error *err);
+
+#endif
