@@ -261,7 +261,7 @@ static void memory_is_bounded(void **state)
 {
     (void)state;
     const struct index_options none = {0};
-    struct setting s = {2000, 512, 20, 16, 20, METRIC_L2, {0}, 0};
+    struct setting s = {700, 1024, 20, 16, 20, METRIC_L2, {0}, 0};
     struct alloc *a = alloc_create(NULL, 0);
     struct test_vectors v;
     struct built_index b;
