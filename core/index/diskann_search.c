@@ -52,9 +52,10 @@ static uint32_t effort_of(const struct diskann *d, const struct index_options *o
     return at_most(options->effort ? options->effort : d->head->l, DISKANN_POOL_MAX);
 }
 
-/* Nodes that are kept for k results. */
+/* Nodes that are kept for k results; of a range those that are within it besides. */
 static uint32_t list_of(const struct diskann *d, const struct index_options *options, size_t k)
 {
+    if (options->is_range) return effort_of(d, options);
     float share = options->oversample > 0 ? options->oversample : SPARE_SHARE;
     uint32_t least = at_most((double)k * (double)share, DISKANN_POOL_MAX);
     uint32_t effort = effort_of(d, options);
@@ -79,6 +80,7 @@ static struct places places_of(const struct diskann *d, const struct index_optio
     uint32_t ef = list_of(d, options, k);
     struct places p = {.pool = pool_of(ef), .results = at_most((double)k, DISKANN_POOL_MAX)};
 
+    if (options->is_range && p.pool < p.results) p.pool = p.results;
     p.nodes_expected = at_most((double)ef * d->layout.degree, d->layout.row_count);
     p.pages_expected = at_most(ef, d->layout.page_count);
     p.found = align_up(sizeof(struct diskann_search), ALIGN_VECTOR);
@@ -243,7 +245,7 @@ static int begin_query(struct diskann_search *s, struct error *err)
     s->oracle = (const struct diskann_oracle *)s->query->oracle;
     s->range = s->query->distance_max < INFINITY ? s->query->distance_max : -INFINITY;
     s->ef = list_of(s->d, options, s->k);
-    if (s->ef >= row_count || s->k > DISKANN_POOL_MAX) {
+    if (s->ef >= row_count || (s->k > DISKANN_POOL_MAX && !options->is_range)) {
         begin_scan(s, DISKANN_BY_ROWS);
         return 0;
     }
@@ -367,6 +369,10 @@ static int walk(struct diskann_search *s, uint64_t *done, struct error *err)
     uint32_t row_count = s->d->layout.row_count;
     size_t least = s->range > -INFINITY ? 1 : s->k;
     bool is_short = s->measured.count < least && s->measured.count < row_count;
+    if (s->k > DISKANN_POOL_MAX && s->measured.count == DISKANN_POOL_MAX) {
+        begin_scan(s, DISKANN_BY_ROWS); /* a range has more than it could keep */
+        return 0;
+    }
     /* What a look at all codes brought is all there is. */
     if (s->follows_links && (is_short || s->is_overfull)) begin_scan(s, DISKANN_BY_CODES);
     else push_measured(s);
