@@ -464,39 +464,15 @@ static void handle(struct host *h, struct message *m)
     case KIND_CHECK:
         on_check(h, (struct order_message *)m);
         break;
-    case KIND_SEGMENT_READY:
-        engine_on_segment_ready(h, (struct segment_ready_message *)m);
-        break;
-    case KIND_MERGE_READY:
-        engine_on_merge_ready(h, (struct segment_ready_message *)m);
-        break;
-    case KIND_MERGE_INDEXED:
-        engine_on_merge_indexed(h, (struct index_ready_message *)m);
-        break;
-    case KIND_MERGE_LOADED:
-        engine_on_merge_loaded(h, (struct index_loaded_message *)m);
-        break;
-    case KIND_INDEX_READY:
-        engine_end_index(h, (struct index_ready_message *)m);
-        break;
     case KIND_LOAD_INDEXES:
         engine_load_if_wanted(h);
         order_free((struct order_message *)m);
-        break;
-    case KIND_INDEX_LOADED:
-        engine_end_load(h, (struct index_loaded_message *)m);
-        break;
-    case KIND_MEASURE_RECALL:
-        engine_measure_recall(h, m);
-        break;
-    case KIND_RECALL_READY:
-        engine_end_recall(h, (struct recall_ready_message *)m);
         break;
     case KIND_CLOSE:
         on_close(h, (struct order_message *)m);
         break;
     default:
-        UNREACHABLE();
+        engine_handle_task(h, m);
     }
 }
 

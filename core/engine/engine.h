@@ -226,6 +226,9 @@ void engine_on_seal_over(struct host *h);
 void engine_cancel_merge(struct host *h);
 void engine_cancel_merge_index(struct host *h);
 
+/* task_message.c, in the collection's turn: what one of its tasks sent. */
+void engine_handle_task(struct host *h, struct message *m);
+
 /* seal_task.c, in the collection's turn: hand what is frozen to a job thread; take in what came
  * back, or say why it did not. */
 int engine_start_seal(struct host *h, struct error *err);

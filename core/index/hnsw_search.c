@@ -351,7 +351,8 @@ static uint32_t take_open(struct hnsw_search *s, const struct candidates *c, uin
     return count;
 }
 
-/* Of nodes, at most BOUNDED_NODES, those that may be nearer than what the query has, to the front. */
+/* Of nodes, at most BOUNDED_NODES, those that may be nearer than what the query has, to the
+ * front. */
 static int drop_far(struct hnsw_search *s, const struct index_query *q, struct oracle *codes,
                     uint32_t *count, struct error *err)
 {
@@ -367,7 +368,8 @@ static int drop_far(struct hnsw_search *s, const struct index_query *q, struct o
 }
 
 /* Measure what is found again, where that is needed, and push it.  Of what codes have found, first
- * as many as are wanted, and then those alone that may be nearer, unless the caller says how many. */
+ * as many as are wanted, and then those alone that may be nearer, unless the caller says how
+ * many. */
 static int push_found(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)
 {
     const struct index_query *q = lane->query;

@@ -11,7 +11,7 @@ static const struct {
     const char *kind, *quantizer; /* "": none */
     double component_bytes;       /* in memory, for each component of a vector */
 } choices[] = {
-    {"hnsw", "", 4},           {"hnsw", "SQ8", 1},       {"hnsw", "RABITQ4", 0.5},
+    {"hnsw", "", 4},           {"hnsw", "SQ8", 1},     {"hnsw", "RABITQ4", 0.5},
     {"hnsw", "RABITQ", 0.125}, {"diskann", "", 0.125},
 };
 

@@ -40,7 +40,8 @@ struct list_walk {
     uint32_t visited;    /* lists, those passed over too */
     uint32_t vain;       /* beyond nprobe, those since one that had a row within distance_max */
     uint64_t first_rows; /* of the first nprobe lists */
-    /* Rows that the gate was asked about; of them those of lists where some were open; and those. */
+    /* Rows that the gate was asked about; of them those of lists where some were open; and
+     * those. */
     uint64_t seen, useful, open;
     bool has_found; /* in the list at work */
 };

@@ -148,6 +148,7 @@ return {
       ["seal_task.c"] =
          "a frozen tail becomes a segment on a job thread, while its actor goes on",
       ["segment_task.[ch]"] = "the build of a segment as a task that ends as a message",
+      ["task_message.c"] = "what the tasks of a collection send to its actor",
       ["search_pool.c"] =
          "one search on several threads: slice 0 on the caller's, the others on the pool",
       ["space.[ch]"] =

@@ -220,6 +220,7 @@ static const struct floors {
 } floors[] = {
     {"HNSW-L2-RABITQ", 0.8, 0.8},
     {"HNSW-L2-SIGN", 0.3, 0.3},
+    {"HNSW-L2-PQ", 0.15, 0.15},
     {"", 0.95, 0.95},
 };
 
