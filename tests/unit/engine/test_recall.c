@@ -233,8 +233,9 @@ static void answers_are_the_same_with_it(void **state)
     open_root(f);
     add_rows(f, ROWS);
     build(f, 0);
+    /* As hard as that, so that a merge meanwhile, which has another graph, finds the same. */
     struct lynse_search_desc desc = {
-        .vector = query, .dim = DIM, .k = 50, .effort = 2, .error = &f->err};
+        .vector = query, .dim = DIM, .k = 50, .effort = ROWS, .error = &f->err};
     assert_done(lynse_search(f->docs, &desc, &before), f);
     for (int i = 0; i < 10; i++) {
         search(f, ENOUGH, 1, 0);
