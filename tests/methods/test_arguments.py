@@ -67,7 +67,9 @@ def wrong_values(argument):
         if not is_number and argument["low"] < 1:
             values.pop()
     if "high" in argument:
-        values.append(argument["high"] + 1 if is_number else "x" * int(argument["high"] + 1))
+        # Above 2^53 one more is the same number.
+        high = argument["high"]
+        values.append(max(high + 1, 2 * high) if is_number else "x" * int(high + 1))
     if "choices" in argument:
         values.append("none of them")
     return values
