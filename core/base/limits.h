@@ -68,6 +68,7 @@ enum {
     CHECKSUM_BLOCK_BYTES = 512,
     CLOSE_FLUSH_BYTES = 16 << 10, /* close() flushes when more log than this would be replayed */
     SEARCH_SPLIT_ROWS = 8,        /* a larger scan is split over the search pool */
+    DISK_PAGE_BYTES = 4 << 10,    /* of a graph on the disk */
     MERGE_ROWS_MAX = 1 << 10,     /* of a merged segment */
     INDEXED_MERGE_ROWS_MAX = 512, /* of one that gets its index before it is shown */
     BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
@@ -104,6 +105,7 @@ enum {
     CHECKSUM_BLOCK_BYTES = 64 << 10,
     CLOSE_FLUSH_BYTES = 4 << 20,
     SEARCH_SPLIT_ROWS = 65536,
+    DISK_PAGE_BYTES = 16 << 10, /* read as fast as 4 KiB (measured) */
     BUILD_STEP_ROWS = 1024,
     BUILD_STEP_BYTES = 256 << 10,
     RESERVE_BYTES = 16 << 20,

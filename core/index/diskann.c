@@ -37,7 +37,7 @@ void diskann_layout_init(struct diskann_layout *l, uint32_t row_count, uint32_t 
 {
     size_t node = ((size_t)dim + 1 + degree) * sizeof(float);
     size_t least = align_up(sizeof(struct diskann_page) + node, DISKANN_PAGE_ALIGN);
-    size_t page = least > DISKANN_PAGE_BYTES ? least : DISKANN_PAGE_BYTES;
+    size_t page = least > DISK_PAGE_BYTES ? least : DISK_PAGE_BYTES;
     size_t nodes = (page - sizeof(struct diskann_page)) / node;
 
     if (nodes > DISKANN_PAGE_NODES_MAX) nodes = DISKANN_PAGE_NODES_MAX;

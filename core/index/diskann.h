@@ -33,7 +33,6 @@ enum {
     DISKANN_R_MIN = 4,
     DISKANN_R_MAX = HNSW_LINKS_MAX,
     DISKANN_L_MAX = 4096,
-    DISKANN_PAGE_BYTES = 16 << 10, /* read as fast as 4 KiB (measured: performance.md T12) */
     DISKANN_PAGE_ALIGN = READ_DIRECT_ALIGN,
     DISKANN_PAGE_NODES_MAX = 128,
     DISKANN_FLIGHTS = 8, /* reads of a search in flight */

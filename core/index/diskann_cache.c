@@ -31,7 +31,7 @@ int diskann_page_check(const struct diskann *d, uint32_t page, const uint8_t *by
 {
     const struct diskann_layout *l = &d->layout;
     const struct diskann_page *head = (const struct diskann_page *)(const void *)bytes;
-    uint32_t count = diskann_page_count(l, page), row_count = l->row_count, wrong = 0;
+    uint32_t count = diskann_page_count(l, page), highest = 0;
     size_t hashed = sizeof head->hash;
 
     if (head->hash != hash_xxh3_64(bytes + hashed, l->page_bytes - hashed))
@@ -42,11 +42,14 @@ int diskann_page_check(const struct diskann *d, uint32_t page, const uint8_t *by
                          head->number, head->node_count, count);
     for (uint32_t place = 0; place < count; place++) {
         const uint32_t *links = diskann_links(l, bytes, place);
-        for (uint32_t i = 0; i < l->degree; i++)
-            wrong |= links[i] >= row_count + PLANTED(DISKANN_LINK_END) && links[i] != HNSW_NONE;
+        for (uint32_t i = 0; i < l->degree; i++) {
+            uint32_t link = links[i] != HNSW_NONE ? links[i] : 0;
+            highest = link > highest ? link : highest;
+        }
     }
-    if (!wrong) return 0;
-    return error_set(err, LYNSE_CORRUPT, "page %u of the diskann index links to no node", page);
+    if (highest < l->row_count + PLANTED(DISKANN_LINK_END)) return 0;
+    return error_set(err, LYNSE_CORRUPT, "page %u of the diskann index links to node %u of %u",
+                     page, highest, l->row_count);
 }
 
 int diskann_page_read(const struct diskann *d, uint32_t page, uint8_t *out, struct error *err)

@@ -18,7 +18,7 @@
 #include "index/diskann.h"
 #include "quant/quantizer.h"
 
-enum { PROBES = 128, PROBES_FOUND = 100, PROBE_EF = 64 };
+enum { PROBES = 32, PROBES_FOUND = 20, PROBE_EF = 128 };
 
 /* All links, node by node, as the pages have them. */
 static int check_list(const struct diskann *d, uint32_t node, const uint32_t *links,
