@@ -6,7 +6,8 @@
  * LAYOUT      byte 0      how it was built: bits 0-1 the metric, the rest the kind's affair
  *             byte 1      rows (mod ROWS_END, at least 1)
  *             then        edits of the good index that is built so: u8 section (mod those that
- *                         there are; bit 7: its length is cut, by the value), u16 where, u32 what
+ *                         there are; bit 7: its length is cut, by the value), u16 where, u32
+ *                         what; NEAR_ROWS and more: that much more than two less than the rows
  * Its checksums are its container's business, and are right.
  */
 #ifndef FUZZ_FUZZ_INDEX_H
@@ -24,6 +25,7 @@
 #include "index/index_image.h"
 #include "quant/quantizer.h"
 
+#define NEAR_ROWS 0xee000000u
 enum { ROWS_END = 400, DIM = 8, EDITS_MAX = 64, SEARCHES = 20, K = 10 };
 
 /* How the kind at hand is built where byte 0 is `how`. */
@@ -123,7 +125,7 @@ static void build(struct image *i, const struct index_vtab *kind, choose_build_f
     kind->build->destroy(b);
 }
 
-static void edit(struct image *i, struct reader *r)
+static void edit(struct image *i, struct reader *r, uint32_t row_count)
 {
     uint8_t section;
     uint16_t where;
@@ -131,6 +133,7 @@ static void edit(struct image *i, struct reader *r)
 
     for (int edits = 0; edits < EDITS_MAX && reader_left(r) > 0; edits++) {
         if (!read_u8(r, &section) || !read_u16(r, &where) || !read_u32(r, &what)) return;
+        if (what >= NEAR_ROWS && what < NEAR_ROWS + 4) what = row_count - 2 + what % 4;
         struct index_section *s = &i->sections[(section & 127) % i->image.section_count];
         if (section & 128) s->bytes -= what < s->bytes ? what : s->bytes;
         else if (s->bytes >= 4)
@@ -206,7 +209,7 @@ static void fuzz_repaired(const struct index_vtab *kind, choose_build_fn *choose
     CHECK(i.alloc);
     i.image.sections = i.sections;
     build(&i, kind, choose, &rows, how, row_count);
-    edit(&i, &r);
+    edit(&i, &r, row_count);
     if (repair) repair(&i);
     struct index_params params;
     struct index_open_desc open = {.alloc = i.alloc,
