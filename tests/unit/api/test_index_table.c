@@ -10,11 +10,11 @@
 
 #include "base/rng.h"
 #include "fixture.h"
-#include "index/index_mode.h"
+#include "support/mode_cases.h"
 
 /* More than are scanned in any case; fewer where a segment of a few rows has its index. */
 enum { ROWS = IS_TINY ? 160 : 2500, DIM = 8, K = 10, QUERIES = 12, GROUPS = 12, NUMBERS = 1000 };
-enum { MODES_MAX = 64, CALL_ROWS = IS_TINY ? 8 : 500 };
+enum { CALL_ROWS = IS_TINY ? 8 : 500 };
 
 /* The records as they must be found; an id is a place. */
 static struct model {
@@ -370,30 +370,7 @@ static void finds_what_there_is(void **state)
     }
 }
 
-/* All kinds with all quantizers at their standard, by l2. */
-static size_t find_modes(char modes[MODES_MAX][INDEX_MODE_BYTES])
-{
-    size_t count = 0;
-
-    for (unsigned kind = 1; kind <= INDEX_KIND_MAX; kind++)
-        for (unsigned quantizer = 0; quantizer < QUANTIZER_COUNT; quantizer++) {
-            struct index_mode mode = {
-                (enum index_kind)kind, METRIC_L2, {(enum quantizer_kind)quantizer, 0}, false};
-            if (!index_mode_makes_sense(&mode)) continue;
-            assert_true(count < MODES_MAX);
-            index_mode_format(&mode, modes[count++], INDEX_MODE_BYTES);
-        }
-    return count;
-}
-
 int main(void)
 {
-    static char modes[MODES_MAX][INDEX_MODE_BYTES];
-    struct CMUnitTest tests[MODES_MAX];
-    size_t count = find_modes(modes);
-
-    for (size_t i = 0; i < count; i++)
-        tests[i] = (struct CMUnitTest){
-            .name = modes[i], .test_func = finds_what_there_is, .initial_state = modes[i]};
-    return _cmocka_run_group_tests(__FILE__, tests, count, NULL, NULL);
+    return run_mode_cases(__FILE__, finds_what_there_is, false);
 }

@@ -3,11 +3,12 @@
  * threads have built it: what one machine measured another one can look at. */
 #include "api/handles.h"
 #include "base/limits.h"
+#include "support/mode_cases.h"
 #include "support/test.h"
 
 /* One tail, so that when it was sealed does not matter; enough for several pieces where a segment
  * has many rows. */
-enum { DIM = 24, ROWS = SEAL_ROWS > 1000 ? 3000 : SEAL_ROWS - 1, MODES_MAX = 64 };
+enum { DIM = 24, ROWS = SEAL_ROWS > 1000 ? 3000 : SEAL_ROWS - 1 };
 enum { FILE_BYTES_MAX = 4 << 20 };
 
 struct bytes {
@@ -89,31 +90,7 @@ static void threads_leave_no_trace(void **state)
     free(one.data);
 }
 
-/* All that is built, by l2, quantizers at their standard. */
-static size_t find_modes(char modes[MODES_MAX][INDEX_MODE_BYTES])
-{
-    size_t count = 0;
-
-    for (unsigned kind = 1; kind <= INDEX_KIND_MAX; kind++)
-        for (unsigned quantizer = 0; quantizer < QUANTIZER_COUNT; quantizer++) {
-            struct quantizer_spec spec = {(enum quantizer_kind)quantizer, 0};
-            struct index_mode mode = {(enum index_kind)kind, METRIC_L2, spec, false};
-            if (!index_mode_makes_sense(&mode) || !index_is_built(index_find(kind), spec.kind))
-                continue;
-            assert_true(count < MODES_MAX);
-            index_mode_format(&mode, modes[count++], INDEX_MODE_BYTES);
-        }
-    return count;
-}
-
 int main(void)
 {
-    static char modes[MODES_MAX][INDEX_MODE_BYTES];
-    struct CMUnitTest tests[MODES_MAX];
-    size_t count = find_modes(modes);
-
-    for (size_t i = 0; i < count; i++)
-        tests[i] = (struct CMUnitTest){
-            .name = modes[i], .test_func = threads_leave_no_trace, .initial_state = modes[i]};
-    return _cmocka_run_group_tests(__FILE__, tests, count, NULL, NULL);
+    return run_mode_cases(__FILE__, threads_leave_no_trace, true);
 }
