@@ -18,9 +18,11 @@
 #include "quant/narrow_rows.h"
 #include "quant/quantizer.h"
 
-enum { PROBES = 128, PROBES_FOUND = 112, CODE_PROBES_FOUND = 32, PROBE_EF = 64 };
+enum { PROBES = 128, PROBES_FOUND = 112, CODE_PROBES_FOUND = 8, PROBE_EF = 64 };
 
-/* All that a walk on codes comes by is measured: the graph is looked at, not the codes. */
+/* All that a walk on codes comes by is measured.  How many rows are found is still up to the codes,
+ * which may be of a few bits (29 of 128 by parts of four bits in all): fewer than CODE_PROBES_FOUND
+ * is what hardly any but a lost search finds.  That nodes are reached is looked at exactly. */
 static const struct index_options probe_options = {.effort = PROBE_EF, .oversample = PROBE_EF};
 
 static int check_list(const struct hnsw *h, uint32_t level, uint32_t node, struct error *err)
