@@ -57,6 +57,9 @@ int engine_fill_status(struct host *h, struct collection_status *s, struct error
     fill_index(c, s);
     fill_recall(h, s);
     s->index_failure = h->index_failure;
+    s->is_sealing = h->seal != NULL;
+    s->is_merging = h->merge != NULL;
+    s->is_loading = h->load != NULL;
     s->sync_level = m->sync_level;
     s->sync_interval_ms = m->sync_interval_ms;
     s->segment_count = m->segment_count;

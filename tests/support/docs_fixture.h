@@ -79,4 +79,15 @@ static inline void fixture_wait(struct fixture *f)
     }
 }
 
+/* Is a segment being merged, or one of the tasks that end by themselves under way at all? */
+static inline bool fixture_is_busy(struct fixture *f, bool merges_alone)
+{
+    struct collection_status *s = NULL;
+    struct error err = {0};
+    assert_ok(engine_host_status(f->docs->host, &s, &err), &err);
+    bool is_busy = s->is_merging || (!merges_alone && (s->is_sealing || s->is_loading));
+    collection_status_destroy(s);
+    return is_busy;
+}
+
 #endif

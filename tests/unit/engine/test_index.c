@@ -267,11 +267,6 @@ static uint64_t indexed_rows(struct fixture *f, size_t *out_part_count)
     return rows;
 }
 
-static bool is_merging(struct fixture *f)
-{
-    return f->docs->host->merge != NULL;
-}
-
 static void a_merged_segment_takes_over_with_its_index_loaded(void **state)
 {
     struct fixture *f = *state;
@@ -290,7 +285,7 @@ static void a_merged_segment_takes_over_with_its_index_loaded(void **state)
                 rows = indexed_rows(f, &parts);
                 assert_true(rows >= most);
                 most = rows;
-                if (rows >= f->next && !is_merging(f)) break;
+                if (rows >= f->next && !fixture_is_busy(f, true)) break;
                 fixture_wait(f);
             }
             assert_true(rows >= f->next);
@@ -441,8 +436,8 @@ static void a_merge_under_way_is_given_up(void **state)
             assert_done(lynse_flush(f->docs, &f->err), f);
             while (status_of(f).index_progress < 1) lynse_poll(f->db, 0);
         }
-        for (int i = 0; i < 1000 && !is_merging(f); i++) lynse_poll(f->db, 0);
-        for (int i = 0; i < steps && is_merging(f); i++) lynse_poll(f->db, 0);
+        for (int i = 0; i < 1000 && !f->docs->host->merge; i++) lynse_poll(f->db, 0);
+        for (int i = 0; i < steps && f->docs->host->merge; i++) lynse_poll(f->db, 0);
         if (steps % 180 == 0) assert_done(lynse_build_index(f->docs, "IVF-L2", &f->err), f);
         if (steps % 180 == 60) assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
         assert_finds_all(f);

@@ -65,8 +65,7 @@ static struct lynse_collection_info settle(struct fixture *f)
         struct lynse_collection_info info = {0};
         assert_done(lynse_collection_info(f->docs, &info, &f->err), f);
         assert_int_equal(info.index_failure.code, LYNSE_OK);
-        const struct host *h = f->docs->host;
-        bool is_done = info.index_progress >= 1 && !h->merge && !h->seal && !h->load;
+        bool is_done = info.index_progress >= 1 && !fixture_is_busy(f, false);
         quiet = is_done ? quiet + 1 : 0;
         if (quiet == 20) return info;
         fixture_wait(f);
