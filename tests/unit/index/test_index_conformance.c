@@ -17,7 +17,13 @@
 #include "support/test.h"
 
 /* Fewer in builds with tiny limits: there a sanitizer looks at each step. */
-enum { ROWS = SEAL_ROWS > 1000 ? 3000 : 500, DIM = 16, QUERIES = 20, K = 10, GROUPS = 30 };
+enum {
+    ROWS = SEAL_ROWS > 1000 ? 3000 : 300,
+    DIM = 16,
+    QUERIES = SEAL_ROWS > 1000 ? 20 : 10,
+    K = 10,
+    GROUPS = 30
+};
 enum { CASES_MAX = 64, NAME_BYTES = 64 };
 
 /* A row of the table: a kind and a quantizer, over all metrics that they know. */
