@@ -44,6 +44,25 @@ static inline float topk_threshold(const struct topk *t)
 {
     return t->count < t->capacity ? __builtin_inff() : t->heap[0].distance;
 }
+
+/* Likewise, and none farther than distance_max is wanted; not NaN. */
+static inline float topk_limit(const struct topk *t, float distance_max)
+{
+    float threshold = topk_threshold(t);
+    return threshold < distance_max ? threshold : distance_max;
+}
+
+enum { TOPK_LANES = 32 }; /* distances that are compared at a time */
+
+/* Any of TOPK_LANES distances within the limit; NaN is not.  Branchless, so that it is done in
+ * vectors. */
+static inline bool topk_has_near(const float *distances, float limit)
+{
+    int near = 0;
+    for (int i = 0; i < TOPK_LANES; i++) near |= distances[i] <= limit;
+    return near != 0;
+}
+
 void topk_push(struct topk *t, float distance, uint32_t part, uint32_t row);
 void topk_merge(struct topk *t, const struct topk *other); /* push all of other's */
 /* Sort by (distance, tie), nearest first; no push afterwards until topk_clear. */

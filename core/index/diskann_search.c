@@ -227,7 +227,7 @@ static int scan_rows(struct diskann_search *s, uint64_t *done, struct error *err
     *done += count + 1;
     if (count > 0 && oracle_gather(q->exact, s->fresh, count, s->distances, err) != 0) return -1;
     for (uint32_t i = 0; i < count; i++)
-        if (s->distances[i] <= q->distance_max && s->distances[i] <= topk_threshold(q->best))
+        if (s->distances[i] <= topk_limit(q->best, q->distance_max))
             topk_push(q->best, s->distances[i], s->desc.part, s->fresh[i]);
     s->scanned = end;
     if (end == s->d->layout.row_count) s->stage = DISKANN_IDLE;

@@ -38,7 +38,6 @@ enum {
     BLOCK_BYTES = 512 << 10,       /* of vectors: a fraction of a millisecond */
     BATCH_BLOCK_BYTES = 128 << 10, /* stays in the second cache while the queries take turns */
     BATCH_ROWS_MAX = 256,
-    LANES = 32,       /* distances compared at a time */
     QUERY_GROUP = 4,  /* queries that have their turn together: what kernels read rows once for */
     GATHER_SHARE = 4, /* rows are gathered when fewer than one in so many are open */
     SIFT_BYTES = 1 << 20, /* of vectors of a sifted block, of which far less is read */
@@ -54,7 +53,7 @@ enum {
 /* Only of searches with PACK_QUERIES. */
 struct packed_block {
     uint8_t rows[PACK_BYTES];
-    float bounds[PACK_GROUP][BLOCK_ROWS_MAX + LANES];
+    float bounds[PACK_GROUP][BLOCK_ROWS_MAX + TOPK_LANES];
 };
 
 struct flat_search {
@@ -73,11 +72,13 @@ struct flat_search {
     float *bounds;               /* of the block, for the query whose turn it is; when it sifts */
     struct packed_block *packed; /* NULL: there are too few queries */
     bool is_packed;              /* the block */
-    float distances[QUERY_GROUP * (BATCH_ROWS_MAX + LANES)]; /* or one query's, of a full block */
-    struct topk seeds;                                       /* of the query whose turn it is */
+    float distances[QUERY_GROUP *
+                    (BATCH_ROWS_MAX + TOPK_LANES)]; /* or one query's, of a full block */
+    struct topk seeds;                              /* of the query whose turn it is */
     struct candidate seed_memory[SEEDS_MAX];
 };
-_Static_assert(QUERY_GROUP *(BATCH_ROWS_MAX + LANES) >= BLOCK_ROWS_MAX + LANES, "either fits");
+_Static_assert(QUERY_GROUP *(BATCH_ROWS_MAX + TOPK_LANES) >= BLOCK_ROWS_MAX + TOPK_LANES,
+               "either fits");
 _Static_assert((int)QUERY_GROUP <= (int)ORACLE_BLOCK_MAX, "an oracle takes a group");
 _Static_assert((int)PACK_GROUP <= (int)ORACLE_BLOCK_MAX, "an oracle takes a group");
 
@@ -119,18 +120,9 @@ static void flat_begin(void *search, const struct index_search_desc *desc)
     s->sift_rows = rows > BLOCK_CODES ? rows / BLOCK_CODES * BLOCK_CODES : rows;
 }
 
-/* Any of LANES distances within the limit; branchless, so that it is done in vectors. */
-static inline bool has_near(const float *distances, float limit)
-{
-    int near = 0;
-    for (int i = 0; i < LANES; i++) near |= distances[i] <= limit;
-    return near != 0;
-}
-
 static inline float limit_of(const struct index_query *q)
 {
-    float threshold = topk_threshold(q->best);
-    return threshold < q->distance_max ? threshold : q->distance_max;
+    return topk_limit(q->best, q->distance_max);
 }
 
 /* Of a bound from below: what is farther is not measured. */
@@ -148,10 +140,10 @@ static void push_near(struct flat_search *s, const struct index_query *q, float 
     uint64_t shut = 0;
     float limit = limit_of(q);
 
-    for (uint32_t i = row_count; i % LANES != 0; i++) distances[i] = INFINITY;
-    for (uint32_t i = 0; i < row_count; i += LANES) {
-        if (!has_near(distances + i, limit)) continue;
-        uint32_t end = i + LANES < row_count ? i + LANES : row_count;
+    for (uint32_t i = row_count; i % TOPK_LANES != 0; i++) distances[i] = INFINITY;
+    for (uint32_t i = 0; i < row_count; i += TOPK_LANES) {
+        if (!topk_has_near(distances + i, limit)) continue;
+        uint32_t end = i + TOPK_LANES < row_count ? i + TOPK_LANES : row_count;
         for (uint32_t j = i; j < end; j++) {
             if (!(distances[j] <= limit)) continue;
             uint32_t row = s->row + j;
@@ -230,7 +222,7 @@ static int scan_block(struct flat_search *s, size_t query_count, uint32_t row_co
     }
     for (size_t i = 0; i < query_count; i++) {
         oracles[i] = queries[i].oracle;
-        distances[i] = s->distances + i * (BATCH_ROWS_MAX + LANES);
+        distances[i] = s->distances + i * (BATCH_ROWS_MAX + TOPK_LANES);
     }
     if (oracle_scan_block(oracles, query_count, s->row, row_count, distances, err) != 0) return -1;
     for (size_t i = 0; i < query_count; i++) push_near(s, &queries[i], distances[i], row_count);
@@ -286,9 +278,9 @@ static int push_seeds(struct flat_search *s, const struct index_query *q, size_t
 
     topk_init_at(seeds, s->seed_memory, wanted, lower_row_first, NULL);
     float limit = q->distance_max;
-    for (uint32_t i = 0; i < s->row_count; i += LANES) {
-        if (!has_near(s->bounds + i, limit)) continue;
-        for (uint32_t j = i; j < i + LANES; j++) {
+    for (uint32_t i = 0; i < s->row_count; i += TOPK_LANES) {
+        if (!topk_has_near(s->bounds + i, limit)) continue;
+        for (uint32_t j = i; j < i + TOPK_LANES; j++) {
             if (!(s->bounds[j] <= limit) || s->bounds[j] == -INFINITY) continue;
             if (!is_open(&walk, s->row + j)) continue;
             topk_push(seeds, s->bounds[j], 0, s->row + j);
@@ -315,9 +307,9 @@ static void list_near(struct flat_search *s, const struct index_query *q)
     float limit = bound_limit(s, q);
 
     s->open_count = 0;
-    for (uint32_t i = 0; i < s->row_count; i += LANES) {
-        if (!has_near(s->bounds + i, limit)) continue;
-        for (uint32_t j = i; j < i + LANES; j++)
+    for (uint32_t i = 0; i < s->row_count; i += TOPK_LANES) {
+        if (!topk_has_near(s->bounds + i, limit)) continue;
+        for (uint32_t j = i; j < i + TOPK_LANES; j++)
             if (s->bounds[j] <= limit && is_open(&walk, s->row + j))
                 s->open_rows[s->open_count++] = s->row + j;
     }
@@ -351,7 +343,7 @@ static int sift_bounds(struct flat_search *s, const struct index_query *q, struc
 {
     size_t lacks = q->best->capacity - q->best->count;
 
-    for (uint32_t i = s->row_count; i % LANES != 0; i++) s->bounds[i] = NAN;
+    for (uint32_t i = s->row_count; i % TOPK_LANES != 0; i++) s->bounds[i] = NAN;
     s->seeds.count = 0;
     if (lacks > 0 && lacks <= SEEDS_MAX && lacks * SIFT_SHARE < s->row_count &&
         push_seeds(s, q, lacks, err) != 0)

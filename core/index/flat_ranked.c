@@ -15,8 +15,6 @@
  */
 #include "index/flat_ranked.h"
 
-#include <math.h>
-
 #include "base/bytes.h"
 #include "base/limits.h"
 
@@ -80,7 +78,7 @@ static void rank(struct flat_ranked *s, uint32_t row_count)
 {
     const struct index_query *q = &s->desc.queries[s->query];
     struct topk *list = &s->lists[s->query];
-    float limit = fminf(topk_threshold(list), q->distance_max);
+    float limit = topk_limit(list, q->distance_max);
     uint64_t shut = 0;
 
     oracle_nominate(q->oracle, s->row, row_count, s->bounds);
@@ -89,7 +87,7 @@ static void rank(struct flat_ranked *s, uint32_t row_count)
         if (i == 0 || row % 64 == 0) shut = shut_word(&s->desc.gate, row);
         if (!(s->bounds[i] <= limit) || shut >> (row % 64) & 1) continue;
         topk_push(list, s->bounds[i], 0, row);
-        limit = fminf(topk_threshold(list), q->distance_max);
+        limit = topk_limit(list, q->distance_max);
     }
 }
 

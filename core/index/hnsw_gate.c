@@ -75,7 +75,7 @@ static int scan_rows(struct hnsw_search *s, const struct index_query *q, uint32_
         return -1;
     }
     for (uint32_t i = 0; i < open_count; i++)
-        if (s->distances[i] <= q->distance_max && s->distances[i] <= topk_threshold(q->best))
+        if (s->distances[i] <= topk_limit(q->best, q->distance_max))
             topk_push(q->best, s->distances[i], s->desc.part, s->rows[i]);
     return 0;
 }

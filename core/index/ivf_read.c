@@ -23,14 +23,6 @@ enum {
     CONFIRM_ROWS = 32, /* measured before the limit is looked at again */
 };
 
-/* Any of the lanes within the limit; branchless, so that it is done in vectors. */
-static inline bool has_near(const float *distances, float limit)
-{
-    int near = 0;
-    for (int i = 0; i < IVF_LANES; i++) near |= distances[i] <= limit;
-    return near != 0;
-}
-
 static bool is_shut(const struct index_gate *gate, uint32_t row)
 {
     return gate->shut_word && gate->shut_word(gate->ctx, row / 64 * 64) >> (row % 64) & 1;
@@ -76,18 +68,16 @@ static void push_near(struct ivf_search *s, struct ivf_visit *v, struct topk *to
                       uint32_t count)
 {
     const struct index_query *q = ivf_query(s, v->query);
-    float limit = q->distance_max, threshold = topk_threshold(to);
+    float limit = topk_limit(to, q->distance_max);
 
-    limit = threshold < limit ? threshold : limit;
-    for (uint32_t i = count; i % IVF_LANES != 0; i++) distances[i] = NAN;
-    for (uint32_t i = 0; i < count; i += IVF_LANES) {
-        if (!has_near(distances + i, limit)) continue;
-        for (uint32_t j = i; j < i + IVF_LANES; j++) {
+    for (uint32_t i = count; i % TOPK_LANES != 0; i++) distances[i] = NAN;
+    for (uint32_t i = 0; i < count; i += TOPK_LANES) {
+        if (!topk_has_near(distances + i, limit)) continue;
+        for (uint32_t j = i; j < i + TOPK_LANES; j++) {
             if (!(distances[j] <= limit) || !is_open(s, j)) continue;
             s->walks[v->query].has_found = true;
             topk_push(to, distances[j], s->desc.part, s->ivf->rows[s->place + j]);
-            threshold = topk_threshold(to);
-            limit = threshold < limit ? threshold : limit;
+            limit = topk_limit(to, q->distance_max);
         }
     }
 }
@@ -119,7 +109,7 @@ static int read_raw(struct ivf_search *s, uint32_t count, uint32_t open, struct 
     }
     for (size_t i = 0; i < s->reader_count; i++) {
         oracles[i] = ivf_oracle_of(ivf_query(s, s->readers[i].query))->inner;
-        distances[i] = s->distances + i * (IVF_BLOCK_ROWS / IVF_QUERIES + IVF_LANES);
+        distances[i] = s->distances + i * (IVF_BLOCK_ROWS / IVF_QUERIES + TOPK_LANES);
     }
     int rc = s->reader_count == 1
                  ? oracle_scan(oracles[0], s->place, count, s->distances, err)
@@ -203,10 +193,10 @@ static int measure_near(struct ivf_search *s, size_t query, uint32_t count, stru
     uint32_t rows[CONFIRM_ROWS];
     size_t used = 0;
 
-    for (uint32_t i = count; i % IVF_LANES != 0; i++) s->bounds[i] = NAN;
-    for (uint32_t i = 0; i < count; i += IVF_LANES) {
-        if (!has_near(s->bounds + i, ivf_limit(q))) continue;
-        for (uint32_t j = i; j < i + IVF_LANES; j++) {
+    for (uint32_t i = count; i % TOPK_LANES != 0; i++) s->bounds[i] = NAN;
+    for (uint32_t i = 0; i < count; i += TOPK_LANES) {
+        if (!topk_has_near(s->bounds + i, ivf_limit(q))) continue;
+        for (uint32_t j = i; j < i + TOPK_LANES; j++) {
             if (!(s->bounds[j] <= ivf_limit(q)) || !is_open(s, j)) continue;
             rows[used++] = s->ivf->rows[s->place + j];
             if (used < CONFIRM_ROWS) continue;

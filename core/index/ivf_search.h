@@ -9,7 +9,6 @@
 enum {
     IVF_BLOCK_ROWS = 1024, /* of a list, at a time */
     IVF_QUERIES = 4,       /* that read a raw list together */
-    IVF_LANES = 32,        /* distances compared at a time */
     IVF_SAMPLE_PLACES = 4, /* one in so many is asked about where the gate does not come first */
     IVF_SEEDS = 128,       /* rows that are measured first while the list of results is short */
 };
@@ -49,13 +48,13 @@ struct ivf_search {
     /* The block at work. */
     uint64_t open[IVF_BLOCK_ROWS / 64]; /* where the gate comes first */
     uint32_t places[IVF_BLOCK_ROWS];
-    float distances[IVF_QUERIES * (IVF_BLOCK_ROWS / IVF_QUERIES + IVF_LANES)];
-    float bounds[IVF_BLOCK_ROWS + IVF_LANES];
+    float distances[IVF_QUERIES * (IVF_BLOCK_ROWS / IVF_QUERIES + TOPK_LANES)];
+    float bounds[IVF_BLOCK_ROWS + TOPK_LANES];
     struct topk seeds;
     struct candidate seed_memory[IVF_SEEDS];
 };
-_Static_assert(IVF_QUERIES *(IVF_BLOCK_ROWS / IVF_QUERIES + IVF_LANES) >=
-                   IVF_BLOCK_ROWS + IVF_LANES,
+_Static_assert(IVF_QUERIES *(IVF_BLOCK_ROWS / IVF_QUERIES + TOPK_LANES) >=
+                   IVF_BLOCK_ROWS + TOPK_LANES,
                "one query's fit as well");
 
 static inline const struct index_query *ivf_query(const struct ivf_search *s, size_t query)
@@ -70,8 +69,7 @@ static inline struct ivf_oracle *ivf_oracle_of(const struct index_query *q)
 
 static inline float ivf_limit(const struct index_query *q)
 {
-    float threshold = topk_threshold(q->best);
-    return threshold < q->distance_max ? threshold : q->distance_max;
+    return topk_limit(q->best, q->distance_max);
 }
 
 /* The next block of the list at work, for its readers. */

@@ -16,8 +16,7 @@
 
 #include "base/check.h"
 
-enum { LANES = 32 };
-_Static_assert(HOOK_BATCH_ROWS % LANES == 0, "the last lanes of a batch are there");
+_Static_assert(HOOK_BATCH_ROWS % TOPK_LANES == 0, "the last lanes of a batch are there");
 _Static_assert((int)HOOK_BATCH_ROWS == (int)COLUMN_NUMBERS_ROWS,
                "a full batch is one array of numbers");
 
@@ -141,31 +140,17 @@ int score_batch_run(struct score_batch *b, struct error *err)
     return found == HOOK_FAILED ? -1 : 0;
 }
 
-static float limit_of(const struct topk *best, float distance_max)
-{
-    float threshold = topk_threshold(best);
-    return threshold < distance_max ? threshold : distance_max;
-}
-
-/* Any of LANES scores within the limit; branchless, so that it is done in vectors. */
-static inline bool has_near(const float *scores, float limit)
-{
-    int near = 0;
-    for (int i = 0; i < LANES; i++) near |= scores[i] <= limit;
-    return near != 0;
-}
-
 void score_batch_push(struct score_batch *b, struct topk *best, uint32_t part, float distance_max)
 {
-    float limit = limit_of(best, distance_max);
+    float limit = topk_limit(best, distance_max);
 
-    for (uint32_t i = b->count; i % LANES != 0; i++) b->scores[i] = NAN;
-    for (uint32_t i = 0; i < b->count; i += LANES) {
-        if (!has_near(b->scores + i, limit)) continue;
-        for (uint32_t j = i; j < i + LANES; j++) {
+    for (uint32_t i = b->count; i % TOPK_LANES != 0; i++) b->scores[i] = NAN;
+    for (uint32_t i = 0; i < b->count; i += TOPK_LANES) {
+        if (!topk_has_near(b->scores + i, limit)) continue;
+        for (uint32_t j = i; j < i + TOPK_LANES; j++) {
             if (!(b->scores[j] <= limit)) continue;
             topk_push(best, b->scores[j], part, score_batch_row(b, j));
-            limit = limit_of(best, distance_max);
+            limit = topk_limit(best, distance_max);
         }
     }
 }
