@@ -127,6 +127,9 @@ def test_health_is_told_and_more_work_refused_while_all_is_busy(busy):
     others = [busy.connect(60) for _ in range(3)]
     for n, other in enumerate([s, *others]):
         other.sendall(b"".join(heavy(n * 100 + i, timeout_ms=20000) for i in range(17)))
+    # Metrics that are asked for before all of them have come wait for a worker, behind seconds of
+    # searches: the first look is when they have.
+    time.sleep(1)
     wait_until(lambda: calls_under_way(busy) >= 64)
     times = []
     for path in ("/healthz", "/readyz", "/metrics") * 5:
