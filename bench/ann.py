@@ -8,6 +8,7 @@ of the queries and measured by the other (support/ann_driver.py); data sets: sup
     ./dev bench ann --list
     ./dev bench ann hnsw --data sift-like@100k
     ./dev bench ann try --data emb-768@50k --metric cosine --mode HNSW m=24 --peer hnswlib m=16
+    ./dev bench ann --prepare hnsw --data ood@500k       what a later run finds done
     ./dev bench ann --short        seconds, for CI: it runs, and recall is above a floor
     ./dev bench ann --full         every case over its data sets: hours, in stages that are kept as
                                    they end and are done once (support/ann_stages.py)
@@ -20,15 +21,16 @@ import argparse
 import statistics
 import subprocess
 import sys
-from typing import NamedTuple
 
+from support.ann_cases import CASES, Case
 from support.ann_data import NAMES, DataSet, data_set
 from support.ann_driver import (
     Bracket,
+    Built,
     Driver,
     Load,
     System,
-    curve,
+    fastest_of,
     halves,
     pairs_of,
     save_curve,
@@ -49,71 +51,6 @@ from support.results import (
 )
 
 CURVES = DATA / "ann" / "curves"
-HNSWLIB = System("hnswlib", ("m=16", "efc=200"), is_peer=True)
-FAISS_HNSW = System("faiss-hnsw", ("m=16", "efc=200"), is_peer=True)
-FAISS_FLAT = System("faiss-flat", (), is_peer=True)
-
-
-def faiss_ivf(factory: str) -> System:
-    return System("faiss-ivf", (f"factory={factory}",), is_peer=True)
-
-
-class Case(NamedTuple):
-    ours: System
-    peer: System
-    target: float  # of queries a second
-    goal: float
-    recalls: tuple[float, ...] = (0.95, 0.99)
-    load: Load = Load()
-    data: tuple[str, ...] = ("packages", "sift-like", "emb-768", "ood")
-    build_target: float = 0  # of build seconds; 0: none
-    is_filtered: bool = False  # ann_filter.py's, which has peers of its own
-
-
-ALL_AT_ONCE, TWO_THREADS = Load(batch=0), Load(batch=0, threads=2)
-CASES = {
-    "flat-single": Case(
-        System("FLAT"), FAISS_FLAT, 2, 3.2, (1.0,), Load(batch=1), data=("emb-768",)
-    ),
-    "flat-batch": Case(
-        System("FLAT"), FAISS_FLAT, 1, 1.15, (1.0,), TWO_THREADS, data=("sift-like", "emb-768")
-    ),
-    "flat-batch-plain": Case(
-        System("FLAT", ("shadow=0",)),
-        FAISS_FLAT,
-        1,
-        1.15,
-        (1.0,),
-        TWO_THREADS,
-        data=("sift-like", "emb-768"),
-    ),
-    "hnsw": Case(System("HNSW"), HNSWLIB, 1.2, 1.5, build_target=1.5),
-    "hnsw-faiss": Case(System("HNSW"), FAISS_HNSW, 1.05, 1.3),
-    "hnsw-batch": Case(System("HNSW"), HNSWLIB, 3, 5, load=TWO_THREADS),
-    "hnsw-fast": Case(System("HNSW-RABITQ"), HNSWLIB, 2, 2.8),
-    "hnsw-lean": Case(System("HNSW-SQ8"), HNSWLIB, 1, 1, data=("emb-768",)),
-    "ivf": Case(System("IVF"), faiss_ivf("IVF1024,Flat"), 1, 2.5, (0.9, 0.95)),
-    "ivf-pq": Case(
-        System("IVF-PQFS"),
-        faiss_ivf("IVF1024,PQ64x4fs,RFlat"),
-        1,
-        2.5,
-        (0.9, 0.95),
-        data=("sift-like", "emb-768"),
-    ),
-    "ivf-rabitq": Case(
-        System("IVF-RABITQ"),
-        faiss_ivf("IVF1024,RaBitQfs,RFlat"),
-        1,
-        2.5,
-        (0.9, 0.95),
-        data=("sift-like", "emb-768"),
-    ),
-    "filtered": Case(System("HNSW"), HNSWLIB, 1, 3, is_filtered=True),
-    "flat-rabitq": Case(
-        System("FLAT-RABITQ"), System("FLAT", ("shadow=0",)), 8, 8, (0.99,), data=("emb-768",)
-    ),
-}
 SHORT_DATA = ("sift-like@5000", "emb-384@3000")
 SHORT_MODES = {
     "FLAT": 1.0,
@@ -130,109 +67,167 @@ def metric_of(data: DataSet) -> str:
     return "l2" if data.name.startswith("sift") else "cosine"
 
 
-def add_memory(table: Table, data: DataSet, case: Case, ours: int, peer: int) -> None:
+def add_memory(table: Table, case: Case, ours: Driver, peer: Driver, built: dict) -> None:
     """Bytes a vector, with the vectors themselves where an index has not copied them."""
+    data = ours.data
     raw = data.dim * 4
-    own = ours / data.rows + raw
-    other = peer / data.rows + (raw if case.peer.is_exact() else 0)
+    own = built[ours].bytes / data.rows + raw
+    other = built[peer].bytes / data.rows + (raw if peer.system.is_exact() else 0)
+    index = built[ours].bytes / data.rows
+    ratio = index / other if case.memory_target else own / other
     table.add(
         f"memory of {case.ours.label()}, {data.name}",
-        "–",
-        f"{own:.0f} B a vector, {ours / data.rows:.0f} without the vectors",
-        f"{case.peer.label()}: {other:.0f} B",
-        f"{own / other:.2f}",
-        None,
+        f"≤ {case.memory_target:.2f}× without the vectors" if case.memory_target else "–",
+        f"{own:.0f} B a vector, {index:.0f} without the vectors",
+        f"{peer.system.label()}: {other:.0f} B",
+        f"{ratio:.2f}",
+        ratio <= case.memory_target if case.memory_target else None,
     )
 
 
-def add_build(table: Table, data: DataSet, case: Case, ours: float, peer: float) -> None:
-    ratio = peer / ours if ours > 0 else float("inf")
+def add_build(table: Table, case: Case, ours: Driver, peer: Driver, built: dict) -> None:
+    """By processor time: two threads each, and others may have had the processors then."""
+    own, other = built[ours].processor_seconds, built[peer].processor_seconds
+    ratio = other / own if own > 0 else float("inf")
     table.add(
-        f"build of {case.ours.label()}, {data.name}, two threads",
+        f"build of {case.ours.label()}, {ours.data.name}, two threads, by processor time",
         f"≥ {case.build_target}×" if case.build_target else "–",
-        f"{ours:.1f} s",
-        f"{case.peer.label()}: {peer:.1f} s",
+        f"{own / 2:.1f} s each",
+        f"{peer.system.label()}: {other / 2:.1f} s each",
         f"{ratio:.2f}, once",
         ratio >= case.build_target if case.build_target else None,
     )
 
 
+def limit_note(case: Case, ours: Bracket, rate: float) -> str:
+    """The fraction of what the memory or the processor would allow; docs: bench/README.md."""
+    if not case.limit:
+        return ""
+    data, threads = ours.driver.data, case.load.threads
+    if case.limit == "multiply":
+        one = ours.driver.limit(0, ours.queries)
+        seconds = 2 * data.rows * data.dim / (one.multiply * threads)
+        return f", {rate * seconds:.2f} of the products"
+    one = ours.driver.limit(ours.efforts[1], ours.queries)
+    if case.limit == "gather":
+        seconds = one.distances * one.gather
+        return f", {rate * seconds:.2f} of {one.distances:.0f} rows of {one.row_bytes} B at random"
+    if ours.driver.system == System("FLAT"):  # its shadow is read, a byte a component
+        one = one._replace(distances=data.rows, row_bytes=data.dim)
+    read = one.read if threads == 1 else one.read_two
+    seconds = one.distances * one.row_bytes / read
+    return f", {rate * seconds:.2f} of {read * 1e-9:.1f} GB/s"
+
+
 def add_recall(
-    table: Table, case: Case, recall: float, ours: Driver, peer: Driver, pairs: int
-) -> None:
-    a, b = Bracket(ours, recall, case.load), Bracket(peer, recall, case.load)
+    table: Table, case: Case, recall: float, ours: Driver, peers: list[Driver], pairs: int
+) -> Driver:
+    """The fastest peer, beside which it was measured."""
+    a = Bracket(ours, recall, case.load)
+    reached = []
+    for peer in peers:
+        try:
+            reached.append(Bracket(peer, recall, case.load))
+        except LookupError as error:
+            say(str(error))
+    if not reached:
+        raise LookupError(f"none beside {case.ours.label()} reaches {recall}")
+    b = fastest_of(reached)
     measured = pairs_of(a, b, pairs)
     quartile = lower_quartile([x / y for x, y in measured])
+    rate, other = (statistics.median(pair[i] for pair in measured) for i in (0, 1))
     threads = f", {case.load.threads} threads" if case.load.threads > 1 else ""
     threads += ", by processor time" if case.load.by_processor else ""
     how = "all at once" if case.load.batch == 0 else "one by one"
     what = "exact" if recall == 1 else f"recall@10 {recall}"
-    effort = f", {a.recalls[1]:.2%} right" if recall == 1 else f", effort {a.efforts[1]}"
-    effort_there = f", {b.recalls[1]:.2%} right" if recall == 1 else f", effort {b.efforts[1]}"
     table.add(
         f"{case.ours.label()}, {ours.data.name}, {ours.metric}, {what}, {how}{threads}",
         f"≥ {case.target}× (goal {case.goal})",
-        f"{statistics.median(x for x, _ in measured):,.0f} /s{effort}",
-        f"{case.peer.label()}: {statistics.median(y for _, y in measured):,.0f} /s{effort_there}",
+        f"{rate:,.0f} /s, {a.note()}{limit_note(case, a, rate)}",
+        f"{b.driver.system.label()}: {other:,.0f} /s, {b.note()}",
         f"{quartile:.2f}",
         quartile >= case.target,
     )
+    return b.driver
 
 
 class Kept:
-    """The last of ours and the last peer, built: cases that follow one another may share them."""
+    """Systems that are built: cases that follow one another may share them."""
 
     def __init__(self) -> None:
-        self.drivers: dict[bool, Driver] = {}
-        self.built: dict[bool, tuple[float, int]] = {}
+        self.drivers: dict[tuple, Driver] = {}
+        self.built: dict[Driver, Built] = {}
 
-    def take(self, system: System, data: DataSet, metric: str) -> Driver:
-        kept = self.drivers.get(system.is_peer)
-        if kept and (kept.system, kept.data, kept.metric) == (system, data, metric):
-            return kept
-        self.drop(system.is_peer)
-        driver = self.drivers[system.is_peer] = Driver(system, data, metric)
-        self.built[system.is_peer] = driver.build()
-        return driver
-
-    def drop(self, is_peer: bool) -> None:
-        if is_peer in self.drivers:
-            self.drivers.pop(is_peer).close()
+    def take(self, systems: tuple[System, ...], data: DataSet, metric: str) -> list[Driver]:
+        """Those that can be had; all others are dropped, for they take memory."""
+        wanted = [(system, data, metric) for system in systems]
+        for key in [key for key in self.drivers if key not in wanted]:
+            self.drivers.pop(key).close()
+        for key in wanted:
+            if key not in self.drivers:
+                try:
+                    driver = Driver(*key)
+                except LookupError:  # a peer that cannot be had; it was said
+                    continue
+                self.drivers[key] = driver
+                self.built[driver] = driver.build()
+        return [self.drivers[key] for key in wanted if key in self.drivers]
 
     def drop_all(self) -> None:
-        for is_peer in (False, True):
-            self.drop(is_peer)
+        for driver in self.drivers.values():
+            driver.close()
+        self.drivers.clear()
+
+
+def measure_case(
+    table: Table, kept: Kept, case: Case, data: DataSet, metric: str, pairs: int
+) -> None:
+    ours, *peers = kept.take((case.ours, *case.peers_over(data)), data, metric)
+    if not peers or ours.system != case.ours:
+        raise LookupError("no peer can be had")
+    best = peers[0]
+    for recall in case.recalls:
+        try:
+            best = add_recall(table, case, recall, ours, peers, pairs)
+        except LookupError as error:
+            table.add(f"{case.ours.label()}, {data.name}", "–", str(error), "–", "", False)
+    if case.ours.is_exact():
+        return
+    if case.build_target:
+        add_build(table, case, ours, best, kept.built)
+    add_memory(table, case, ours, best, kept.built)
+    for driver in (ours, best):
+        if not driver.system.is_exact() and case.load.threads == 1:
+            save_curve(CURVES, driver, case.load)
 
 
 def run_case(
     table: Table, kept: Kept, case: Case, data: DataSet, metric: str, pairs: int = PAIRS
 ) -> None:
-    peer_side = case.peer.is_peer
     try:
         if case.is_filtered:
             kept.drop_all()
             run_filtered(table, case.ours, data, metric, case.load, pairs)
             return
         truth_limits(data, metric)
-        ours = kept.take(case.ours, data, metric)
-        peer = kept.take(case.peer, data, metric) if peer_side else Driver(case.peer, data, metric)
-        peer_built = kept.built[True] if peer_side else peer.build()
-        for recall in case.recalls:
-            try:
-                add_recall(table, case, recall, ours, peer, pairs)
-            except LookupError as error:
-                table.add(f"{case.ours.label()}, {data.name}", "–", str(error), "–", "", False)
-        if not case.ours.is_exact():
-            add_build(table, data, case, kept.built[False][0], peer_built[0])
-            add_memory(table, data, case, kept.built[False][1], peer_built[1])
-            for driver in (ours, peer):
-                if not driver.system.is_exact() and case.load.threads == 1:
-                    save_curve(CURVES, driver, curve(driver, case.load))
-        if not peer_side:
-            peer.close()
+        measure_case(table, kept, case, data, metric, pairs)
     except (LookupError, RuntimeError) as error:
-        say(f"LEFT OUT: {case.ours.label()} beside {case.peer.label()}: {error}")
+        say(f"LEFT OUT: {case.ours.label()}, {data.name}: {error}")
         kept.drop_all()
+
+
+def prepare(args: argparse.Namespace) -> None:
+    """What takes long and is not measured: data, exact answers, indexes, ours and the peers'."""
+    kept = Kept()
+    for wanted, name, case in case_list(args):
+        data = data_set(wanted)
+        if data:
+            say(f"prepare {stage_name(name, wanted)}")
+            metric = args.metric or metric_of(data)
+            truth_limits(data, metric)
+            for system in (case.ours, *case.peers_over(data)):
+                kept.take((system,), data, metric)
+    kept.drop_all()
 
 
 def case_list(args: argparse.Namespace) -> list[tuple[str, str, Case]]:
@@ -315,7 +310,7 @@ def chosen_case(args: argparse.Namespace) -> Case:
     peer = System(args.peer[0], tuple(args.peer[1:]), is_peer=not args.peer[0].isupper())
     load = Load(args.batch, args.threads, args.oversample)
     recalls = tuple(args.recall or [0.95, 0.99])
-    return Case(ours, peer, 1, 1, (1.0,) if ours.is_exact() else recalls, load)
+    return Case(ours, (peer,), 1, 1, (1.0,) if ours.is_exact() else recalls, load)
 
 
 def read_arguments() -> argparse.Namespace:
@@ -325,6 +320,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("cases", nargs="*", help="none: all; try: what --mode and --peer say")
     parser.add_argument("--list", action="store_true", help="the cases and data sets")
     parser.add_argument("--short", action="store_true", help="seconds; only that it works")
+    parser.add_argument("--prepare", action="store_true", help="data and indexes, no measuring")
     parser.add_argument("--full", action="store_true", help="stages; those kept are passed over")
     parser.add_argument("--again", action="store_true", help="with --full: none is passed over")
     parser.add_argument("--report", action="store_true", help="of the stages that are kept")
@@ -360,6 +356,9 @@ def main() -> int:
         build_program("bench_ann")
     if args.short:
         return run_short()
+    if args.prepare:
+        prepare(args)
+        return 0
     if args.full or args.report:
         table = run_stages(args)
         if args.keep:
@@ -371,7 +370,7 @@ def main() -> int:
     for wanted, _, case in case_list(args):
         data = data_set(wanted)
         if data:
-            say(f"{wanted}: {case.ours.label()} beside {case.peer.label()}")
+            say(f"{wanted}: {case.ours.label()}")
             run_case(table, kept, case, data, args.metric or metric_of(data), args.pairs)
     kept.drop_all()
     if args.write:

@@ -10,12 +10,19 @@
  *             FOLDER has base.f32 and queries.f32, rows of floats, and `shape`: dim, rows, queries.
  *             The names are those of the mode's build parameters; shadow=0: FLAT without one.
  * COMMANDS    A line each: a word, then name=value, in any order; the answer is a line.
- *                 build threads=2                       built SECONDS, bytes BYTES
+ *                 build threads=2 image=FILE            built SECONDS processor SECONDS bytes
+ *                                                       BYTES: from the vectors, and kept in the
+ *                                                       file; as it was, where there is the file
  *                 gate path=FILE                        open COUNT: bit i of the file set = row i
  *                                                       may be found; path=-: all may
  *                 search k=10 effort=50 oversample=0 first=0 end=1000 batch=1 threads=1 times=1
  *                        out=FILE                       searched SECONDS processor SECONDS, of
  *                                                       all queries once: the best of so many times
+ *                 limit k=10 effort=50 first=0 end=32   distances COUNT row ROW_BYTES read BYTES
+ *                                                       read2 BYTES gather SECONDS multiply FLOPS:
+ *                                                       how many distances a query takes of rows of
+ *                                                       so many bytes, and what this machine does
+ *                                                       in a second at most (probes.h)
  *             batch: queries that one search object gets; 0: all of its thread's.  out: rows as
  *             int32, k a query, -1 where there is none; -: nowhere.
  * FAILURE     Says why on stderr, and ends.
@@ -33,6 +40,8 @@
 #include "base/thread.h"
 #include "index/index_build.h"
 #include "index/index_mode.h"
+#include "memory_image.h"
+#include "probes.h"
 #include "simd/metrics.h"
 
 enum { THREADS_MAX = 16, PATH_BYTES = 512, LINE_BYTES = 1024 };
@@ -61,78 +70,6 @@ static double now_seconds(clockid_t clock)
     struct timespec t;
     clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* ---- An image in memory ---- */
-
-struct memory_image {
-    struct index_image image; /* first */
-    struct index_writer writer;
-    struct index_section sections[INDEX_SECTIONS_MAX];
-    size_t room; /* of the section at work */
-};
-
-static struct memory_image *image_of(struct index_writer *w)
-{
-    return (struct memory_image *)(void *)((char *)w - offsetof(struct memory_image, writer));
-}
-
-static int image_begin(struct index_writer *w, uint32_t kind, uint32_t element_bytes,
-                       uint64_t number, struct error *err)
-{
-    struct memory_image *m = image_of(w);
-    (void)err;
-    if (m->image.section_count == INDEX_SECTIONS_MAX) give_up("too many sections");
-    m->sections[m->image.section_count] =
-        (struct index_section){.kind = kind, .element_bytes = element_bytes, .number = number};
-    m->room = 0;
-    return 0;
-}
-
-static int image_write(struct index_writer *w, const void *data, size_t bytes, struct error *err)
-{
-    struct memory_image *m = image_of(w);
-    struct index_section *s = &m->sections[m->image.section_count];
-    (void)err;
-    if (s->bytes + bytes > m->room) {
-        size_t room = 2 * (s->bytes + bytes);
-        void *larger = take_memory(room);
-        if (s->bytes > 0) memcpy(larger, s->data, s->bytes);
-        mem_free(alloc_libc(), (void *)(uintptr_t)s->data);
-        s->data = larger;
-        m->room = room;
-    }
-    if (bytes > 0) memcpy((char *)(uintptr_t)s->data + s->bytes, data, bytes);
-    s->bytes += bytes;
-    return 0;
-}
-
-/* To its exact size, for the count of bytes. */
-static int image_end(struct index_writer *w, struct error *err)
-{
-    struct memory_image *m = image_of(w);
-    struct index_section *s = &m->sections[m->image.section_count++];
-    void *exact = take_memory(s->bytes);
-    (void)err;
-    if (s->bytes > 0) memcpy(exact, s->data, s->bytes);
-    mem_free(alloc_libc(), (void *)(uintptr_t)s->data);
-    s->data = exact;
-    return 0;
-}
-
-static int image_read_at(const struct index_image *image, const struct index_section *section,
-                         uint64_t offset, size_t bytes, void *out, struct error *err)
-{
-    (void)image, (void)err;
-    memcpy(out, (const char *)section->data + offset, bytes);
-    return 0;
-}
-
-static void image_init(struct memory_image *m)
-{
-    *m = (struct memory_image){.writer = {image_begin, image_write, image_end}};
-    m->image.sections = m->sections;
-    m->image.read_at = image_read_at;
 }
 
 /* ---- The data ---- */
@@ -295,7 +232,6 @@ static void build_index(struct bed *b, unsigned thread_count)
     };
     check_fine(ops->create(&desc, &build, &err), &err);
     run_phases(ops, build, thread_count);
-    image_init(&b->image);
     check_fine(ops->save(build, &b->image.writer, &err), &err);
     ops->destroy(build);
 }
@@ -315,22 +251,38 @@ static void open_index(struct bed *b)
     check_fine(b->kind->open(&desc, &b->index, &err), &err);
 }
 
-/* From the vectors to an index that can be searched. */
-static void command_build(struct bed *b, unsigned thread_count)
+/* From the vectors to an image; what that took, now or when it was kept. */
+static void make_image(struct bed *b, unsigned thread_count, const char *path, double seconds[2])
 {
-    double begin = now_seconds(CLOCK_MONOTONIC);
+    double begin = now_seconds(CLOCK_MONOTONIC), begun = now_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    bool is_kept = strcmp(path, "-") != 0;
+    memory_image_init(&b->image);
+    if (is_kept && memory_image_load(&b->image, path, seconds)) return;
+    build_index(b, thread_count);
+    seconds[0] = now_seconds(CLOCK_MONOTONIC) - begin;
+    seconds[1] = now_seconds(CLOCK_PROCESS_CPUTIME_ID) - begun;
+    if (is_kept) memory_image_save(&b->image, path, seconds);
+}
+
+/* To an index that can be searched. */
+static void command_build(struct bed *b, unsigned thread_count, const char *path)
+{
+    double seconds[2] = {0}, begin, begun;
     size_t bytes = 0;
-    if (b->needs_build && !b->index) {
+    bool is_new = b->needs_build && !b->index;
+    if (is_new) make_image(b, thread_count, path, seconds);
+    begin = now_seconds(CLOCK_MONOTONIC);
+    begun = now_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    if (is_new) {
         b->index_alloc = alloc_create(NULL, 0);
-        build_index(b, thread_count);
         open_index(b);
     }
     if (b->has_shadow && !b->shadow.run) make_shadow(b);
-    double seconds = now_seconds(CLOCK_MONOTONIC) - begin;
-    for (size_t i = 0; i < b->image.image.section_count; i++) bytes += b->image.sections[i].bytes;
-    if (b->index_alloc) bytes += alloc_used_bytes(b->index_alloc);
+    seconds[0] += now_seconds(CLOCK_MONOTONIC) - begin;
+    seconds[1] += now_seconds(CLOCK_PROCESS_CPUTIME_ID) - begun;
+    if (b->index_alloc) bytes = memory_image_bytes(&b->image) + alloc_used_bytes(b->index_alloc);
     if (b->has_shadow) bytes += b->row_count * (code_stride(b->dim) + 3 * sizeof(float));
-    printf("built %.6f bytes %zu\n", seconds, bytes);
+    printf("built %.6f processor %.6f bytes %zu\n", seconds[0], seconds[1], bytes);
 }
 
 /* ---- Searching ---- */
@@ -497,6 +449,60 @@ static void command_search(const struct bed *b, struct order *o)
     printf("searched %.9f processor %.9f\n", best.seconds, best.processor_seconds);
 }
 
+/* ---- Limits ---- */
+
+/* Does a query end within so many distances, in one advance? */
+static bool ends_within(struct worker *w, uint32_t query, uint64_t distance_max)
+{
+    const struct bed *b = w->bed;
+    struct error err = {0};
+    struct index_search_desc desc = {
+        .index = b->index,
+        .queries = w->queries,
+        .query_count = 1,
+        .options = w->order->options,
+        .row_end = b->row_count,
+    };
+    make_query(w, 0, query);
+    b->kind->begin(w->search, &desc);
+    return b->kind->advance(w->search, distance_max, &err) == INDEX_DONE;
+}
+
+/* An index counts no distances, but stops when it has spent those that it was given: the least
+ * budget that a query ends within, on average. */
+static double distances_a_query(struct worker *w, const struct order *o)
+{
+    uint64_t sum = 0;
+    for (uint32_t query = o->first; query < o->end; query++) {
+        uint64_t low = 0, high = 1;
+        while (!ends_within(w, query, high)) low = high, high *= 2;
+        while (high - low > 1 + high / 100) {
+            uint64_t middle = low + (high - low) / 2;
+            if (ends_within(w, query, middle)) high = middle;
+            else low = middle;
+        }
+        sum += high;
+    }
+    return (double)sum / (o->end - o->first);
+}
+
+static void command_limit(const struct bed *b, struct order *o)
+{
+    struct worker worker = {.bed = b, .order = o};
+    const float *all = b->vectors.all;
+    size_t floats = (size_t)b->row_count * b->dim / PROBE_FLOATS * PROBE_FLOATS;
+    o->batch = 1;
+    set_up(&worker);
+    make_query(&worker, 0, o->first);
+    size_t row_bytes = worker.queries[0].oracle->row_bytes;
+    double count = distances_a_query(&worker, o);
+    tear_down(&worker);
+    printf("distances %.1f row %zu read %.6g read2 %.6g gather %.6g multiply %.6g\n", count,
+           row_bytes, probe_read_rate(all, floats, 1), probe_read_rate(all, floats, 2),
+           probe_gather_seconds(all, floats * sizeof *all / row_bytes, row_bytes),
+           probe_multiply_rate());
+}
+
 static void command_gate(struct bed *b, const char *path)
 {
     uint64_t count = 0;
@@ -561,13 +567,17 @@ int main(int argc, char **argv)
     while (fgets(line, sizeof line, stdin)) {
         unsigned thread_count = (unsigned)value_of(line, "threads", 1);
         if (strncmp(line, "build", 5) == 0) {
-            command_build(&b, thread_count < THREADS_MAX ? thread_count : THREADS_MAX);
+            text_of(line, "image", path);
+            command_build(&b, thread_count < THREADS_MAX ? thread_count : THREADS_MAX, path);
         } else if (strncmp(line, "gate", 4) == 0) {
             text_of(line, "path", path);
             command_gate(&b, path);
         } else if (strncmp(line, "search", 6) == 0) {
             read_order(&b, line, &order);
             command_search(&b, &order);
+        } else if (strncmp(line, "limit", 5) == 0) {
+            read_order(&b, line, &order);
+            command_limit(&b, &order);
         } else {
             give_up(line);
         }

@@ -23,11 +23,8 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "base/topk.h"
+#include "probes.h"
 #include "simd/kernels.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 enum { THREADS_MAX = 2, CASES_MAX = 2 + 3 * SIMD_LEVEL_COUNT, ROUNDS_MAX = 99 };
 enum { BLOCK_ROWS = 1024, FUSED_BLOCK_ROWS = 512, K = 10 };
@@ -67,57 +64,15 @@ static _Noreturn void give_up(const char *why)
     exit(1);
 }
 
-static volatile float sink; /* keeps the compiler from dropping a sum */
-
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) static void read_plain(struct part *part)
-{
-    const float *p = part->rows;
-    size_t count = part->row_count * part->dim;
-    __m256 a = _mm256_setzero_ps(), b = a, c = a, d = a;
-    for (size_t i = 0; i < count; i += 32) {
-        a = _mm256_add_ps(a, _mm256_load_ps(p + i));
-        b = _mm256_add_ps(b, _mm256_load_ps(p + i + 8));
-        c = _mm256_add_ps(c, _mm256_load_ps(p + i + 16));
-        d = _mm256_add_ps(d, _mm256_load_ps(p + i + 24));
-    }
-    sink = _mm256_cvtss_f32(_mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d)));
-}
-
-__attribute__((target("avx2"))) static void read_prefetched(struct part *part)
-{
-    enum { STEP = 256 }; /* two streams, alternating by 1 KiB */
-    const float *p = part->rows;
-    size_t count = part->row_count * part->dim;
-    __m256 a = _mm256_setzero_ps(), b = a;
-    for (size_t i = 0; i < count; i += 2 * STEP) {
-        for (size_t j = i; j < i + STEP; j += 16) {
-            _mm_prefetch((const char *)(p + j) + 2048, _MM_HINT_T0);
-            _mm_prefetch((const char *)(p + j + STEP) + 2048, _MM_HINT_T0);
-            a = _mm256_add_ps(a, _mm256_load_ps(p + j));
-            b = _mm256_add_ps(b, _mm256_load_ps(p + j + STEP));
-            a = _mm256_add_ps(a, _mm256_load_ps(p + j + 8));
-            b = _mm256_add_ps(b, _mm256_load_ps(p + j + STEP + 8));
-        }
-    }
-    sink = _mm256_cvtss_f32(_mm256_add_ps(a, b));
-}
-#else
 static void read_plain(struct part *part)
 {
-    const float *p = part->rows;
-    size_t count = part->row_count * part->dim;
-    float sums[8] = {0};
-    for (size_t i = 0; i < count; i += 8)
-        for (size_t lane = 0; lane < 8; lane++) sums[lane] += p[i + lane];
-    for (size_t lane = 0; lane < 8; lane++) sink = sums[lane];
+    probe_read_plain(part->rows, part->row_count * part->dim);
 }
 
 static void read_prefetched(struct part *part)
 {
-    read_plain(part);
+    probe_read_prefetched(part->rows, part->row_count * part->dim);
 }
-#endif
 
 static void run_dot(struct part *part)
 {

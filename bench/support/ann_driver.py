@@ -24,6 +24,7 @@ K = 10
 EFFORT_MAX = 8192
 WORTH_SECONDS = 0.25  # a measurement takes so long at least, by repetition
 SLOW_QUERIES = 32  # that are measured where a query alone reads all rows
+IMAGES = DATA / "ann" / "images"
 METRIC_WORDS = {"l2": "L2", "ip": "IP", "cosine": "COS"}
 PEER_OF = {"faiss": "ann-faiss", "hnswlib": "ann-hnswlib", "usearch": "ann-usearch"}
 CORE_TYPES = ("", "Haswell", "SkylakeX", "Cooperlake", "Sapphirerapids", "Zen")
@@ -50,6 +51,27 @@ class Load(NamedTuple):
     threads: int = 1
     oversample: float = 0
     by_processor: bool = False  # seconds of the processor, where others use it too
+
+
+class Built(NamedTuple):
+    """What a building took, now or when what was built was kept, and what came of it."""
+
+    seconds: float
+    processor_seconds: float  # of all threads together
+    bytes: int
+
+
+class Limit(NamedTuple):
+    """Of one query: distances, bytes of the row of each; of this machine, in the same minute: bytes
+    read a second by one and by two threads, seconds a row read at random, f32 operations a second.
+    """
+
+    distances: float
+    row_bytes: int
+    read: float
+    read_two: float
+    gather: float
+    multiply: float
 
 
 class Gate(NamedTuple):
@@ -117,10 +139,26 @@ class Driver:
             raise RuntimeError(f"{self.system.label()} ended at: {line}")
         return words
 
-    def build(self, threads: int = 2) -> tuple[float, int]:
-        """Seconds, and bytes of the index."""
-        words = self.ask(f"build threads={threads}")
-        return float(words[1]), int(words[3])
+    def build(self, threads: int = 2) -> Built:
+        words = self.ask(f"build threads={threads} image={self.image()}")
+        return Built(float(words[1]), float(words[3]), int(words[5]))
+
+    def image(self) -> str:
+        """Where ours is kept: for the sources that it was built by, if they are committed."""
+        version = core_version()
+        if self.system.is_peer or self.system.name == "FLAT" or not version:
+            return "-"
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        stem = f"{self.data.name}-{self.metric}-{self.system.label().replace(' ', '-')}"
+        for other in IMAGES.glob(f"{stem}@*"):
+            if other.name != f"{stem}@{version}":
+                other.unlink()
+        return str(IMAGES / f"{stem}@{version}")
+
+    def limit(self, effort: int, queries: range) -> Limit:
+        first = queries.start
+        words = self.ask(f"limit k={K} effort={effort} first={first} end={first + SLOW_QUERIES}")
+        return Limit(float(words[1]), int(words[3]), *map(float, words[5::2]))
 
     def seconds(
         self, effort: int, queries: range, load: Load, times: int = 1, k: int = K, out: str = "-"
@@ -148,6 +186,18 @@ class Driver:
         near = distances(self.data, self.metric, queries, rows) <= limits[:, None]
         there = min(K, self.gate.open_count) if self.gate else K
         return float(np.sum(near & (rows >= 0))) / (there * len(queries))
+
+
+@functools.cache
+def core_version() -> str:
+    """The commit that last changed core/; "" where it has changes that no commit has."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, cwd=ROOT)
+        return done.stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "core")
+    return "" if changed else git("log", "-1", "--format=%h", "--", "core")
 
 
 def distances(data: DataSet, metric: str, queries: range, rows: np.ndarray) -> np.ndarray:
@@ -247,6 +297,12 @@ class Bracket:
         once = driver.seconds(high, self.queries, load)
         self.times = min(50, math.ceil(WORTH_SECONDS / once))
 
+    def note(self) -> str:
+        """How right, and how hard that was."""
+        if self.driver.system.is_exact():
+            return f"{self.recalls[1]:.2%} right"
+        return f"ef {self.efforts[1]} ({self.recalls[1]:.4f})"
+
     def seconds(self) -> float:
         high = self.driver.seconds(self.efforts[1], self.queries, self.load, self.times)
         width = self.recalls[1] - self.recalls[0]
@@ -263,22 +319,33 @@ def pairs_of(ours: Bracket, peer: Bracket, pairs: int = PAIRS) -> list[tuple[flo
     return [(own / ours.seconds(), other / peer.seconds()) for _ in range(pairs)]
 
 
+def fastest_of(brackets: list[Bracket]) -> Bracket:
+    """By queries a second, each measured once."""
+    if len(brackets) == 1:
+        return brackets[0]
+    return max(brackets, key=lambda one: len(one.queries) / one.seconds())
+
+
 def curve(driver: Driver, load: Load, until: float = 0.999) -> list[tuple[int, float, float]]:
     """Effort, recall, queries a second, of the measuring half."""
     _, queries = driver.halves()
     out, effort = [], K
     while effort <= EFFORT_MAX:
         recall = driver.recall(effort, queries, load)
-        seconds = driver.seconds(effort, queries, load, times=3)
+        seconds = driver.seconds(effort, queries, load, times=2)
         out.append((effort, recall, len(queries) / seconds))
         if recall >= until:
             break
-        effort = math.ceil(effort * 1.4)
+        effort = math.ceil(effort * 1.5)
     return out
 
 
-def save_curve(folder: pathlib.Path, driver: Driver, points: list) -> None:
+def save_curve(folder: pathlib.Path, driver: Driver, load: Load) -> None:
+    """A peer's is measured once: it does not change."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{driver.data.name}-{driver.metric}-{driver.system.label().replace(' ', '-')}.tsv"
-    lines = ["\t".join(map(str, point)) for point in points]
-    (folder / name).write_text("\n".join([driver.system.label(), *lines]) + "\n", encoding="utf-8")
+    label = driver.system.label()
+    path = folder / f"{driver.data.name}-{driver.metric}-{label.replace(' ', '-')}.tsv"
+    if driver.system.is_peer and path.exists():
+        return
+    lines = ["\t".join(map(str, point)) for point in curve(driver, load)]
+    path.write_text("\n".join([label, *lines]) + "\n", encoding="utf-8")

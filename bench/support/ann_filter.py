@@ -15,7 +15,7 @@ import statistics
 
 import numpy as np
 from support.ann_data import DataSet
-from support.ann_driver import Bracket, Driver, Gate, K, Load, System, pairs_of
+from support.ann_driver import Bracket, Driver, Gate, K, Load, System, fastest_of, pairs_of
 from support.results import Table, lower_quartile
 
 SHARES = (0.5, 0.1, 0.01, 0.001)
@@ -113,7 +113,7 @@ def add_gate(
             what, "≥ 1× (goal 3)", f"{speed:,.0f} /s{note}", "none reaches it", "–", not short
         )
         return
-    best = max(reached, key=lambda b: len(b.queries) / b.seconds())
+    best = fastest_of(reached)
     measured = pairs_of(own, best, pairs)
     quartile = lower_quartile([x / y for x, y in measured])
     table.add(

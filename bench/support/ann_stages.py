@@ -9,10 +9,13 @@ when and on what they were measured; it is measured again when that is gone, or 
 from __future__ import annotations
 
 import datetime
+import functools
 import json
+import os
 import subprocess
 
-from support.results import DATA, ROOT, Table, machine, say
+from support.peers import PEER_PACKAGES, peer_version
+from support.results import DATA, PEERS, ROOT, Table, machine, say
 
 RESULTS = DATA / "ann" / "results"
 
@@ -25,6 +28,17 @@ def has_stage(name: str) -> bool:
     return (RESULTS / f"{name}.json").exists()
 
 
+@functools.cache
+def peer_versions() -> str:
+    """Of those that are installed; their packages are PEER_PACKAGES'."""
+    out = []
+    for name in ("ann-hnswlib", "ann-faiss", "ann-usearch", "lynsedb"):
+        package = next(p for p in PEER_PACKAGES[name] if not p.startswith("-"))
+        if (PEERS / name / "ready").exists():
+            out.append(f"{package} {peer_version(PEERS / name / 'bin' / 'python', package)}")
+    return ", ".join(out)
+
+
 def keep_stage(name: str, table: Table) -> None:
     """Whole or not at all."""
     commit = subprocess.run(
@@ -35,6 +49,8 @@ def keep_stage(name: str, table: Table) -> None:
         "commit": commit,
         "date": str(datetime.date.today()),
         "machine": machine(),
+        "peers": peer_versions(),
+        "load": [round(x, 1) for x in os.getloadavg()],
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
@@ -43,12 +59,15 @@ def keep_stage(name: str, table: Table) -> None:
 
 
 def all_stages(names: list[str]) -> Table:
-    """The rows of those that there are, in this order."""
-    out = Table()
+    """The rows of those that there are, in this order; below, of what each was measured."""
+    out, measured, peers = Table(), [], ""
     for name in names:
         if not has_stage(name):
             say(f"not measured yet: {name}")
             continue
         kept = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
         out.rows += [tuple(row) for row in kept["rows"]]
+        measured.append(f"{name} {kept['commit']} ({kept['date']})")
+        peers = kept.get("peers", peers)
+    out.notes = [f"Peers: {peers}.", f"Stages, each of its commit: {', '.join(measured)}."]
     return out

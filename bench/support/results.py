@@ -60,6 +60,7 @@ def lower_quartile(values: list[float]) -> float:
 class Table:
     def __init__(self) -> None:
         self.rows: list[tuple[str, ...]] = []
+        self.notes: list[str] = []  # paragraphs under the table in RESULTS.md
 
     def add(
         self, case: str, target: str, measured: str, peer: str, ratio: str, met: bool | None
@@ -93,6 +94,7 @@ def write_results(section: str, table: Table) -> None:
         "|---|---|---|---|---|---|",
     ]
     lines += ["| " + " | ".join(row) + " |" for row in table.rows]
+    lines += [line for note in table.notes for line in ("", note)]
     block = "\n".join([begin, *lines, end])
     path.write_text(
         re.sub(f"{begin}.*{end}", lambda _: block, text, flags=re.S),

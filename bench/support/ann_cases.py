@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cases of `./dev bench ann`: who is measured beside whom, over what, and what is wanted.
+
+A case with several peers is measured beside the fastest of them at its recall.  Ours has its
+standard parameters; faiss's lists are tried in two numbers, about the root of the rows and four
+times that, since which is better depends on the recall.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from support.ann_data import DataSet
+from support.ann_driver import Load, System
+
+HNSWLIB = System("hnswlib", ("m=16", "efc=200"), is_peer=True)
+FAISS_HNSW = System("faiss-hnsw", ("m=16", "efc=200"), is_peer=True)
+FAISS_FLAT = System("faiss-flat", (), is_peer=True)
+OWN_FLAT = System("FLAT", ("shadow=0",))
+LYNSEDB_POLARVEC = System("lynsedb-polarvec", ("bits=4",), is_peer=True)
+
+SETS = ("packages", "sift-like@1m", "emb-768@200k", "ood@500k")
+LONG_SETS = ("sift-like@1m", "emb-768@200k")
+ALL_AT_ONCE, TWO_THREADS = Load(batch=0), Load(batch=0, threads=2)
+
+
+class Case(NamedTuple):
+    ours: System
+    peers: tuple[System, ...]
+    target: float  # of queries a second
+    goal: float
+    recalls: tuple[float, ...] = (0.95, 0.99)
+    load: Load = Load()
+    data: tuple[str, ...] = SETS
+    build_target: float = 0  # of processor seconds; 0: none
+    memory_target: float = 0  # at most so much of the peer's; 0: none
+    limit: str = ""  # what bounds it: "read", "gather", "multiply"; "": no formula
+    lists: str = ""  # of faiss's factory, with {} for the number: peers are made of it
+    is_filtered: bool = False  # ann_filter.py's, which has peers of its own
+
+    def peers_over(self, data: DataSet) -> tuple[System, ...]:
+        if not self.lists:
+            return self.peers
+        root = 2 ** round(math.log2(math.sqrt(data.rows)))
+        names = [self.lists.format(root), self.lists.format(4 * root)]
+        return tuple(System("faiss-ivf", (f"factory={name}",), is_peer=True) for name in names)
+
+
+def beside_faiss_lists(mode: str, factory: str, data: tuple[str, ...] = LONG_SETS) -> Case:
+    recalls = (0.9, 0.95)
+    return Case(System(mode), (), 1, 2.5, recalls, data=data, lists=factory, limit="read")
+
+
+CASES = {
+    "flat-single": Case(
+        System("FLAT"),
+        (FAISS_FLAT,),
+        2,
+        3.2,
+        (1.0,),
+        Load(batch=1),
+        ("emb-768@200k",),
+        limit="read",
+    ),
+    "flat-batch": Case(System("FLAT"), (FAISS_FLAT,), 1, 1.15, (1.0,), TWO_THREADS, LONG_SETS),
+    "flat-batch-plain": Case(
+        OWN_FLAT, (FAISS_FLAT,), 1, 1.15, (1.0,), TWO_THREADS, LONG_SETS, limit="multiply"
+    ),
+    "hnsw": Case(System("HNSW"), (HNSWLIB,), 1.2, 1.5, build_target=1.5, limit="gather"),
+    "hnsw-faiss": Case(System("HNSW"), (FAISS_HNSW,), 1.05, 1.3),
+    "hnsw-fast": Case(System("HNSW-RABITQ4"), (HNSWLIB,), 2, 2.8, build_target=1.5, limit="gather"),
+    "hnsw-batch": Case(System("HNSW-RABITQ4"), (HNSWLIB,), 3, 5, load=TWO_THREADS),
+    "hnsw-lean": Case(
+        System("HNSW-RABITQ4"), (HNSWLIB,), 1, 1, data=("emb-768@200k",), memory_target=1 / 3
+    ),
+    "ivf": beside_faiss_lists("IVF", "IVF{},Flat", ("packages",)),
+    "ivf-pq": beside_faiss_lists("IVF-PQFS", "IVF{},PQ64x4fs,RFlat"),
+    "ivf-rabitq": beside_faiss_lists("IVF-RABITQ", "IVF{},RaBitQfs,RFlat"),
+    "filtered": Case(System("HNSW"), (HNSWLIB,), 1, 3, is_filtered=True),
+    "flat-rabitq": Case(
+        System("FLAT-RABITQ"),
+        (OWN_FLAT,),
+        8,
+        8,
+        (0.99,),
+        data=("packages", "emb-768@200k"),
+    ),
+    "polarvec": Case(
+        System("FLAT-POLARVEC4"), (LYNSEDB_POLARVEC,), 5, 10, (0.95,), data=("packages",)
+    ),
+}
