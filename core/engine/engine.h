@@ -260,6 +260,8 @@ timer_fn engine_on_index_timer;
 /* index_load.c.  Any thread: have the view's indexes loaded that are not.  Else in the turn. */
 void engine_want_indexes(struct host *h, const struct view *v);
 void engine_load_if_wanted(struct host *h);
+/* Those of damaged files are named no more, where that may sync, and built again. */
+void engine_drop_damaged(struct host *h);
 void engine_want_all_indexes(struct host *h);
 void engine_cancel_load(struct load_task *t); /* NULL allowed */
 /* Load it, and say so with a message of this kind.  NULL: why not. */

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* index_load.c — indexes that a search wanted are loaded by a job, one after the other.
+/* index_load.c — indexes that a search wanted are loaded by a job, one after the other, and those
+ * that are damaged dropped.
  *
  * WHAT        A search marks what it could have used and was not loaded, and sends the actor a
  *             message; the actor hands one index after the other to a task.  What is loaded is
  *             found by the next search in the same view: nothing is published.
+ *             Damage is found when an index is loaded, or by a search that reads of its file; such
+ *             a one is dropped with a manifest, and built again.
  * INVARIANTS  (1) What is wanted is loaded soon, or unwanted again.
  *             (2) At most one is loaded at a time for a collection; the actor is stopped only after
  *                 it came back.
  * THREADS     engine_want_indexes: any; the steps, of one task one at a time, on any thread; else
  *             the collection's turn.
- * FAILURE     An index whose file is no use is dropped and built again.  For want of memory it
- *             stays on the disk, and searches do without it for a while, ever longer; then the next
- *             one has it loaded.
+ * FAILURE     A damaged index that cannot be dropped stays, and is not used.  For want of memory
+ *             one stays on the disk, and searches do without it for a while, ever longer; then the
+ *             next one has it loaded.
  */
 #include "base/atomic.h"
 #include "base/check.h"
 #include "base/log.h"
-#include "engine/engine.h"
+#include "engine/index_crew.h"
 
 /* After a second, then after twice that, up to 64 s. */
 enum { RETRY_US = 1000000, RETRY_DOUBLINGS = 6 };
@@ -128,11 +131,35 @@ struct load_task *engine_load_index(struct host *h, struct segment_index *index,
     return NULL;
 }
 
+/* Its manifest may have to wait for a call that may sync (R4b). */
+void engine_drop_damaged(struct host *h)
+{
+    struct collection *c = h->collection;
+    bool is_any = false;
+
+    if (!c || h->is_ending) return;
+    for (size_t i = 0; i < c->part_count; i++) {
+        struct error failed = {0};
+        const struct segment_index *index = c->parts[i].index;
+        const struct error *why = index ? segment_index_damage(index) : NULL;
+        if (!why) continue;
+        h->index_failure = *why;
+        engine_name_collection(h, &h->index_failure);
+        if (!index_may_save(h)) continue;
+        is_any = true;
+        if (collection_drop_index(c, index, why, &failed) != 0)
+            log_event(LOG_ERROR, "index_not_dropped collection=\"%s/%s\" reason=\"%s\"",
+                      h->entry.database, h->entry.name, failed.text);
+    }
+    if (is_any) engine_index_if_due(h);
+}
+
 void engine_load_if_wanted(struct host *h)
 {
     struct error err = {0};
     struct segment_index *index;
 
+    engine_drop_damaged(h);
     if (!h->collection || h->is_ending || h->load || (index = next_wanted(h->collection)) == NULL)
         return;
     h->load = engine_load_index(h, index, KIND_INDEX_LOADED, &err);
@@ -177,19 +204,14 @@ void engine_on_load_timer(struct actor *a, void *ctx)
 void engine_end_load(struct host *h, struct index_loaded_message *m)
 {
     struct load_task *t = h->load;
-    struct error *why = &m->error, failed = {0};
+    const struct error *why = &m->error;
 
     CHECK(t && &t->ready == m);
     h->load = NULL;
-    bool is_useless = why->code == LYNSE_CORRUPT || why->code == LYNSE_IO ||
-                      why->code == LYNSE_FORMAT_TOO_NEW || why->code == LYNSE_NOT_FOUND;
+    segment_index_note_damage(t->index, why);
     if (why->code)
         log_event(LOG_WARN, "index_not_loaded collection=\"%s/%s\" reason=\"%s\"",
                   h->entry.database, h->entry.name, why->text);
-    if (is_useless && h->collection &&
-        collection_drop_index(h->collection, t->index, why, &failed) != 0)
-        log_event(LOG_ERROR, "index_not_dropped collection=\"%s/%s\" reason=\"%s\"",
-                  h->entry.database, h->entry.name, failed.text);
     if (why->code == LYNSE_NO_MEMORY) engine_retry_loads(h);
     else if (why->code == LYNSE_OK) h->load_failures = 0;
     engine_free_load(t);

@@ -181,6 +181,7 @@ static void end_task(struct host *h)
 
 void engine_save_index(struct host *h)
 {
+    engine_drop_damaged(h);
     if (!h->index || !h->index_is_back) return;
     while (index_builder_work(h->index->builder, true) == INDEX_WORKED) continue;
     end_task(h);

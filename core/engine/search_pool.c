@@ -71,6 +71,21 @@ static enum search_state worst(enum search_state a, enum search_state b)
     return a == SEARCH_MORE || b == SEARCH_MORE ? SEARCH_MORE : SEARCH_DONE;
 }
 
+/* A search may outlive every handle of its collection: whose index is damaged is looked for. */
+static void heed_damage(struct engine *e, const struct search *s)
+{
+    const struct view *v = search_damaged_view(s);
+    const struct uuid *collection = NULL;
+
+    for (size_t i = 0; v && i < v->part_count && !collection; i++)
+        if (v->parts[i].index) collection = segment_index_collection(v->parts[i].index);
+    if (!collection) return;
+    engine_lock(e);
+    for (struct host *h = e->hosts; h; h = h->next)
+        if (memcmp(&h->entry.uuid, collection, sizeof *collection) == 0) engine_want_indexes(h, v);
+    engine_unlock(e);
+}
+
 enum search_state engine_advance_search(struct engine *e, struct search *s, size_t slice_count,
                                         uint64_t budget_us, struct error *err)
 {
@@ -107,6 +122,7 @@ enum search_state engine_advance_search(struct engine *e, struct search *s, size
     }
     mutex_deinit(&group.mutex);
     condition_deinit(&group.done);
+    heed_damage(e, s);
     if (drop_code) error_set(err, drop_code, "the search's threads were ended under it");
     else if (state == SEARCH_FAILED && err) *err = *search_error(s);
     return state;

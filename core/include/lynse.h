@@ -292,8 +292,9 @@ struct lynse_collection_info {
     float recall_measured;
     uint32_t recall_query_count;
     int64_t recall_measured_at_us;
-    /* Why the last build of an index failed; it is tried again, ever more seldom.  Code 0: it did
-     * not, or something was built or asked for since. */
+    /* Why the last build of an index failed, which is tried again, ever more seldom; or what is
+     * wrong with the file of an index that was damaged, which is built anew: until then its records
+     * are looked at one by one.  Code 0: neither, or something was built or asked for since. */
     struct lynse_error index_failure;
 };
 LYNSE_API int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_info *out,

@@ -17,7 +17,7 @@
  *                 done.
  *             (3) A query pushes its results once, at its end.
  * THREADS     One at a time.
- * FAILURE     What `exact` says; IO and CORRUPT of a page.
+ * FAILURE     What `exact` says; DAMAGED, with what became of a page.
  */
 #include "index/diskann_search.h"
 
@@ -405,7 +405,8 @@ static enum index_state advance(struct diskann_search *s, uint64_t distance_max,
     uint64_t done = 0;
 
     while (s->stage != DISKANN_IDLE || s->next_query < s->desc.query_count) {
-        if (step(s, &done, err) != 0) return INDEX_FAILED;
+        bool reads = s->stage == DISKANN_WALK; /* nothing else of a walk can fail */
+        if (step(s, &done, err) != 0) return reads ? INDEX_DAMAGED : INDEX_FAILED;
         if (done >= distance_max) return INDEX_MORE;
     }
     return INDEX_DONE;

@@ -56,7 +56,13 @@ struct index_search_desc {
                                     index are asked for all of its rows */
 };
 
-enum index_state { INDEX_MORE, INDEX_DONE, INDEX_FAILED };
+enum index_state {
+    INDEX_MORE,
+    INDEX_DONE,
+    INDEX_FAILED,
+    INDEX_DAMAGED, /* what it keeps in its file cannot be read, or is not what was written: the rows
+                      are to be searched without it */
+};
 
 /* What every opened index begins with; a kind's own struct has it first. */
 struct index {
@@ -109,7 +115,8 @@ struct index_vtab {
                            size_t query_count);
     void (*begin)(void *search, const struct index_search_desc *desc);
     /* Go on for about distance_max distances, one block or step at least.  FAILED: err says what
-     * the oracle said. */
+     * the oracle said.  DAMAGED: err says what of the file; rows that were pushed are none the
+     * worse.  The search can only be dropped after either, and nothing of it is under way. */
     enum index_state (*advance)(void *search, uint64_t distance_max, struct error *err);
     /* Everything that must hold of an index and the rows that it was built over, to the last
      * number: reachable rows, degrees, lists.  CORRUPT says which and where.  NULL: nothing. */

@@ -8,17 +8,20 @@
  *             walked, with a gate.  A query whose list is not full after that, though rows of the
  *             part were left, looks at all of them: an index may miss rows, but never the number.
  *             Of a range any number may be within it, and what the index has found is the answer.
+ *             Where an index turns out to be damaged, every query looks at all rows of the part.
  * LAYOUT      One block: targets, oracles (what the index walks by, and what measures), the bits
  *             of the rows, the index's search object or flat's, whichever is larger.
  * INVARIANTS  (1) A row is pushed once: what a part's index has found is taken back before the part
  *                 is looked at row by row.
  *             (2) The bits are of the part at hand, and complete before anything is searched.
  * THREADS     One at a time.
- * FAILURE     The index's, the vectors'; the filter keeps its own, and wants no rows then.
+ * FAILURE     What an index says of anything but its file, the vectors'; the filter keeps its own,
+ *             and wants no rows then.
  */
 #include "query/indexed_scan.h"
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/limits.h"
 
 enum {
@@ -37,7 +40,7 @@ void indexed_parts_find(struct indexed_parts *p, const struct view *v)
     for (size_t i = 0; i < v->part_count; i++) {
         const struct segment_index *index = v->parts[i].index;
         bool is_there = index && segment_index_metric(index) == (enum metric)v->metric &&
-                        segment_index_get(index);
+                        segment_index_get(index) && !segment_index_damage(index);
         p->list[i] = is_there ? index : NULL;
         p->count += is_there;
     }
@@ -299,11 +302,30 @@ static bool search_again(struct indexed_scan *s)
     return false;
 }
 
+/* The part's rows one by one, for every query: its index cannot be read, as `why` says.  What it
+ * has pushed is found again; what that had put out of a list it puts out again. */
+static void do_without_index(struct indexed_scan *s, const struct error *why)
+{
+    const struct exact_desc *d = &s->desc.scan;
+
+    CHECK(s->stage == INDEXED_WALK && !s->is_scanned);
+    segment_index_note_damage(part_of(s)->index, why);
+    s->met_damage = true;
+    for (size_t i = 0; i < d->query_count; i++) take_back(&d->best[i], s->part);
+    begin_search(s, true, 0, d->query_count);
+}
+
 static enum index_state search_part(struct indexed_scan *s, uint64_t distance_max,
                                     struct error *err)
 {
-    enum index_state state = s->kind->advance(s->search, distance_max, err);
+    struct error failed = {0};
+    enum index_state state = s->kind->advance(s->search, distance_max, &failed);
 
+    if (state == INDEX_DAMAGED) {
+        do_without_index(s, &failed);
+        return INDEX_MORE;
+    }
+    if (state == INDEX_FAILED) *err = failed;
     if (state != INDEX_DONE) return state;
     if (s->stage == INDEXED_WALK) s->query = s->is_scanned ? s->desc.scan.query_count : 0;
     s->stage = INDEXED_AGAIN;

@@ -42,6 +42,7 @@ struct indexed_scan {
     /* What is being searched by, and for which of the queries. */
     const struct index_vtab *kind;
     bool is_scanned; /* by looking at every row that may be found */
+    bool met_damage; /* of an index: it is noted there */
     size_t query;
     uint32_t open_count; /* rows that may be found */
     uint32_t row;        /* MATCH: those before it are matched */

@@ -413,3 +413,10 @@ const struct error *search_error(const struct search *s)
         if (s->slices[i].state == SEARCH_FAILED) return &s->slices[i].error;
     return NULL;
 }
+
+const struct view *search_damaged_view(const struct search *s)
+{
+    for (size_t i = 0; i < s->slice_count; i++)
+        if (s->slices[i].indexed.met_damage) return s->view;
+    return NULL;
+}

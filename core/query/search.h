@@ -76,6 +76,10 @@ enum search_state search_advance(struct search *s, size_t slice, uint64_t budget
 /* Of the first slice that failed, NULL when none did.  While no slice is being advanced. */
 const struct error *search_error(const struct search *s);
 
+/* The view that it is over, if it met a damaged index there (segment_index_damage); else NULL.
+ * While no slice is being advanced. */
+const struct view *search_damaged_view(const struct search *s);
+
 /* Begin anew without the score hook: what was found so far is forgotten.  While no slice is being
  * advanced.  NO_MEMORY: the search can only be destroyed. */
 int search_drop_score(struct search *s, struct error *err);

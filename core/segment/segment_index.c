@@ -10,6 +10,8 @@
  *                 and read with acquire, and from then on all of it is constant.
  *             (2) What a kind is given as memory lies at a multiple of 64 and is verified; what it
  *                 reads of the file is verified when it is read.
+ *             (3) Damage is written once, by who moved its state from NONE, and read only after
+ *                 NOTED was; what is loaded stays as it is.
  * THREADS     See segment_index.h.
  * FAILURE     What was loaded is freed, and the index refused for good; for want of memory, until
  *             somebody resumes it.
@@ -24,12 +26,15 @@
 #include "store/part_file.h"
 
 enum load_stage { LOAD_OPEN, LOAD_COPY, LOAD_VECTORS, LOAD_INDEX };
+enum damage_state { DAMAGE_NONE, DAMAGE_NOTING, DAMAGE_NOTED, DAMAGE_TOLD };
 
 struct segment_index {
     struct segment_index_desc desc;
     const struct index_vtab *kind;
     _Atomic(uint32_t) reference_count;
     _Atomic(enum segment_index_state) state;
+    _Atomic(enum damage_state) damage_state;
+    struct error damage; /* (3) */
     /* The loader's (1). */
     enum load_stage stage;
     size_t section;  /* being copied, */
@@ -65,6 +70,7 @@ int segment_index_create(const struct segment_index_desc *desc, struct segment_i
     segment_acquire(desc->segment);
     atomic_init(&s->reference_count, 1u);
     atomic_init(&s->state, SEGMENT_INDEX_UNREAD);
+    atomic_init(&s->damage_state, DAMAGE_NONE);
     *out = s;
     return 0;
 }
@@ -138,10 +144,35 @@ size_t segment_index_memory_bytes(const struct segment_index *s)
     return index ? s->memory_bytes + index->memory_bytes + whole_rows_bytes(&s->rows) : 0;
 }
 
+const struct uuid *segment_index_collection(const struct segment_index *s)
+{
+    return &s->desc.owner.collection;
+}
+
+void segment_index_note_damage(struct segment_index *s, const struct error *why)
+{
+    enum damage_state none = DAMAGE_NONE;
+    bool is_useless = why->code == LYNSE_CORRUPT || why->code == LYNSE_IO ||
+                      why->code == LYNSE_FORMAT_TOO_NEW || why->code == LYNSE_NOT_FOUND;
+
+    if (!is_useless || !atomic_cas_acq_rel(&s->damage_state, &none, DAMAGE_NOTING)) return;
+    s->damage = *why;
+    if (segment_index_get(s)) error_wrap(&s->damage, "'%s'", part_file_name(s->file));
+    atomic_store_release(&s->damage_state, DAMAGE_NOTED); /* (3) */
+}
+
+const struct error *segment_index_damage(const struct segment_index *s)
+{
+    return atomic_load_acquire(&s->damage_state) >= DAMAGE_NOTED ? &s->damage : NULL;
+}
+
 bool segment_index_want(struct segment_index *s)
 {
     enum segment_index_state unread = SEGMENT_INDEX_UNREAD;
+    enum damage_state noted = DAMAGE_NOTED;
 
+    if (atomic_load_relaxed(&s->damage_state) == DAMAGE_NOTED)
+        return atomic_cas_acq_rel(&s->damage_state, &noted, DAMAGE_TOLD);
     if (atomic_load_relaxed(&s->state) != SEGMENT_INDEX_UNREAD) return false;
     return atomic_cas_acq_rel(&s->state, &unread, SEGMENT_INDEX_WANTED);
 }
@@ -149,7 +180,9 @@ bool segment_index_want(struct segment_index *s)
 void segment_index_unwant(struct segment_index *s)
 {
     enum segment_index_state wanted = SEGMENT_INDEX_WANTED;
+    enum damage_state told = DAMAGE_TOLD;
 
+    (void)atomic_cas_acq_rel(&s->damage_state, &told, DAMAGE_NOTED);
     (void)atomic_cas_acq_rel(&s->state, &wanted, SEGMENT_INDEX_UNREAD);
 }
 

@@ -4,7 +4,8 @@
  *
  * An open collection has one for each such file, of which nothing is read.  The first search that
  * could use it wants it; then somebody loads it, step by step, and searches that begin later use
- * it.  Searches until then look at every row, and so do all if it cannot be loaded.
+ * it.  Searches until then look at every row, and so do all if it cannot be loaded, or once one has
+ * found damaged what its kind leaves in the file.
  * OWNERSHIP  Reference-counted; views and the collection's parts hold references.  It holds its
  *            segment.
  * THREADS    get, want and what they answer: any.  load_step: one thread at a time.
@@ -51,10 +52,16 @@ const struct vector_source *segment_index_vectors(const struct segment_index *s)
 const struct index_plan *segment_index_plan(const struct segment_index *s);
 enum metric segment_index_metric(const struct segment_index *s);
 size_t segment_index_memory_bytes(const struct segment_index *s); /* 0: it is not loaded */
+const struct uuid *segment_index_collection(const struct segment_index *s);
 
 enum segment_index_state segment_index_state(const struct segment_index *s);
-/* It was unread, and this call wants it: the caller sees to that it is loaded, or takes the wish
- * back with unwant. */
+/* Its file is no use, as `why` says: CORRUPT, IO, FORMAT_TOO_NEW, NOT_FOUND; of another code
+ * nothing is noted, for another time it may be read.  Searches that have it may go on with what
+ * they have of it; the first note stays.  Any thread. */
+void segment_index_note_damage(struct segment_index *s, const struct error *why);
+const struct error *segment_index_damage(const struct segment_index *s); /* NULL: none is known */
+/* It was unread, or nobody has heard of its damage, and this call is the first to want something
+ * done: the caller sees to that it is loaded, or dropped, or takes the wish back with unwant. */
 bool segment_index_want(struct segment_index *s);
 void segment_index_unwant(struct segment_index *s);
 /* A postponed one is unread again: the next search that wants it has it loaded. */

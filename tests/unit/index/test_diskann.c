@@ -375,7 +375,7 @@ static void a_damaged_page_is_told_of(void **state)
         if (way < 2) *link = way ? s.rows : 1 - old;
         else head->number++;
         if (way > 0) repair_page(&b, page);
-        assert_int_equal(search_all(&b, &err), INDEX_FAILED);
+        assert_int_equal(search_all(&b, &err), INDEX_DAMAGED);
         assert_int_equal(err.code, LYNSE_CORRUPT);
         assert_non_null(strstr(err.text, "page"));
         assert_fails(index_diskann.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
@@ -569,7 +569,7 @@ static void a_file_that_ends_early_is_told_of(void **state)
     put_on_disk(&d, &b);
     open_on_disk(&d);
     write_pages(&d, section_of(&b, DISKANN_SECTION_PAGES)->bytes / 3);
-    assert_int_equal(search_all(&b, &err), INDEX_FAILED);
+    assert_int_equal(search_all(&b, &err), INDEX_DAMAGED);
     assert_int_equal(err.code, LYNSE_CORRUPT);
     take_off_disk(&d);
     tear_down(&v, &b);
