@@ -142,11 +142,11 @@ def add_recall(
     what = "exact" if recall == 1 else f"recall@10 {recall}"
     table.add(
         f"{case.ours.label()}, {ours.data.name}, {ours.metric}, {what}, {how}{threads}",
-        f"≥ {case.target}× (goal {case.goal})",
+        f"≥ {case.target}× (goal {case.goal})" if case.target else "–",
         f"{rate:,.0f} /s, {a.note()}{limit_note(case, a, rate)}",
         f"{b.driver.system.label()}: {other:,.0f} /s, {b.note()}",
         f"{quartile:.2f}",
-        quartile >= case.target,
+        quartile >= case.target if case.target else None,
     )
     return b.driver
 
@@ -197,7 +197,7 @@ def measure_case(
         add_build(table, case, ours, best, kept.built)
     add_memory(table, case, ours, best, kept.built)
     for driver in (ours, best):
-        if not driver.system.is_exact() and case.load.threads == 1:
+        if not driver.system.is_scan() and case.load.threads == 1:
             save_curve(CURVES, driver, case.load)
 
 

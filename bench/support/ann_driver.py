@@ -26,7 +26,12 @@ WORTH_SECONDS = 0.25  # a measurement takes so long at least, by repetition
 SLOW_QUERIES = 32  # that are measured where a query alone reads all rows
 IMAGES = DATA / "ann" / "images"
 METRIC_WORDS = {"l2": "L2", "ip": "IP", "cosine": "COS"}
-PEER_OF = {"faiss": "ann-faiss", "hnswlib": "ann-hnswlib", "usearch": "ann-usearch"}
+PEER_OF = {
+    "faiss": "ann-faiss",
+    "hnswlib": "ann-hnswlib",
+    "lynsedb": "lynsedb",
+    "usearch": "ann-usearch",
+}
 CORE_TYPES = ("", "Haswell", "SkylakeX", "Cooperlake", "Sapphirerapids", "Zen")
 
 
@@ -42,6 +47,10 @@ class System(NamedTuple):
 
     def is_exact(self) -> bool:
         return self.name in ("FLAT", "faiss-flat")
+
+    def is_scan(self) -> bool:
+        """Does a query read all rows, whatever the effort?"""
+        return self.name.startswith(("FLAT", "faiss-flat", "lynsedb-polarvec"))
 
 
 class Load(NamedTuple):
@@ -99,6 +108,8 @@ class Driver:
             env.pop("OPENBLAS_CORETYPE", None)
             if family == "faiss":
                 env.update(best_core_type())
+            if family == "lynsedb":
+                env["RAYON_NUM_THREADS"] = "1"
             script = ROOT / "bench" / "support" / "ann_peer.py"
             command = [python, script, data.folder, system.name, metric, *system.options]
             if system.name == "hnswlib-gate":
@@ -284,7 +295,7 @@ class Bracket:
     def __init__(self, driver: Driver, recall: float, load: Load) -> None:
         self.driver, self.recall, self.load = driver, recall, load
         _, self.queries = driver.halves()
-        if driver.system.is_exact():
+        if driver.system.is_scan():
             high = 0
             if load.batch == 1:
                 self.queries = self.queries[:SLOW_QUERIES]
@@ -294,12 +305,14 @@ class Bracket:
             raise LookupError(f"{driver.system.label()} does not reach {recall}")
         self.efforts = (high * 4 // 5, high)
         self.recalls = [driver.recall(e, self.queries, load) for e in self.efforts]
+        if driver.system.is_scan() and self.recalls[1] < min(recall, 0.9999):
+            raise LookupError(f"{driver.system.label()} gives {self.recalls[1]:.4f}")
         once = driver.seconds(high, self.queries, load)
         self.times = min(50, math.ceil(WORTH_SECONDS / once))
 
     def note(self) -> str:
         """How right, and how hard that was."""
-        if self.driver.system.is_exact():
+        if self.driver.system.is_scan():
             return f"{self.recalls[1]:.2%} right"
         return f"ef {self.efforts[1]} ({self.recalls[1]:.4f})"
 

@@ -2,7 +2,7 @@
 """A peer of `./dev bench ann`, in its own environment and process; commands as bench_ann has them.
 
 Usage: ann_peer.py FOLDER KIND METRIC [name=value]...
-KIND: faiss-flat, faiss-hnsw, faiss-ivf, hnswlib, hnswlib-gate, usearch.
+KIND: faiss-flat, faiss-hnsw, faiss-ivf, hnswlib, hnswlib-gate, lynsedb-polarvec, usearch.
 A whole batch is one call into the library, so that no Python runs between two queries; batch=1 is
 for searches that take milliseconds each.  What was built is kept beside the data, with the seconds
 that it took.
@@ -14,6 +14,7 @@ import ctypes
 import json
 import pathlib
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -195,12 +196,45 @@ class Usearch:
         return self.index.search(queries, k, threads=threads).keys
 
 
+class LynsedbPolarvec:
+    """LynseDB's scan of codes and its second look by vectors; its compiled part is asked for each
+    query, without what its client does around it.  One thread, as it reads from the environment;
+    nothing is kept."""
+
+    def __init__(self, dim: int, metric: str, options: dict) -> None:
+        import lynse
+
+        self.folder = tempfile.TemporaryDirectory()
+        self.client = lynse.VectorDBClient(self.folder.name)  # it closes what it opened
+        database = self.client.create_database("bench")
+        self.collection = database.require_collection("rows", dim=dim)
+        word = {"l2": "L2", "ip": "IP", "cosine": "COS"}[metric]
+        self.mode = f"FLAT-{word}-POLARVEC{options.get('bits', 4)}"
+
+    def build(self, base: np.ndarray, threads: int) -> None:
+        with self.collection:
+            self.collection.add(ids=np.arange(len(base)), vectors=base, batch_size=50_000)
+        self.collection.build_index(self.mode)
+        self.bytes = len(base) * base.shape[1] * 4
+
+    def memory(self) -> int:
+        return self.bytes  # of the vectors; it says nothing of its codes
+
+    def set_effort(self, effort: int, oversample: float) -> None:
+        pass
+
+    def search(self, queries: np.ndarray, k: int, threads: int) -> np.ndarray:
+        ask = self.collection._rust_coll.search
+        return np.array([ask(query, k=k).ids for query in queries], np.int32)
+
+
 KINDS = {
     "faiss-flat": Flat,
     "faiss-hnsw": FaissHnsw,
     "faiss-ivf": FaissIvf,
     "hnswlib": Hnswlib,
     "hnswlib-gate": HnswlibGate,
+    "lynsedb-polarvec": LynsedbPolarvec,
     "usearch": Usearch,
 }
 
@@ -221,7 +255,7 @@ def build(
     begin, processor_begin = time.perf_counter(), time.process_time()
     peer.build(base, int(order["threads"]))
     known[key] = [time.perf_counter() - begin, time.process_time() - processor_begin]
-    if words[0] != "faiss-flat":
+    if hasattr(peer, "save") and words[0] != "faiss-flat":
         peer.save(str(path))
         seconds_path.write_text(json.dumps(known))
     return tuple(known[key])
