@@ -15,14 +15,14 @@
     _(DENSE, 1)                                                                                    \
     _(SPARSE, 2)
 
-#define TYPE_ONE(name, number, ...) +1
-
 enum vector_kind {
 #define VECTOR_KIND_NUMBER(name, number) VECTOR_##name = number,
     VECTOR_KINDS(VECTOR_KIND_NUMBER)
 #undef VECTOR_KIND_NUMBER
 };
-enum { VECTOR_KIND_MAX = 0 VECTOR_KINDS(TYPE_ONE) };
+#define VECTOR_KIND_ONE(name, number) +1
+enum { VECTOR_KIND_MAX = 0 VECTOR_KINDS(VECTOR_KIND_ONE) };
+#undef VECTOR_KIND_ONE
 
 enum storage_type {
 /* Of one component. */
@@ -30,9 +30,9 @@ enum storage_type {
     LYNSE_STORAGES(STORAGE_TYPE_NUMBER)
 #undef STORAGE_TYPE_NUMBER
 };
-enum { STORAGE_TYPE_MAX = 0 LYNSE_STORAGES(TYPE_ONE) };
-
-#undef TYPE_ONE
+#define STORAGE_TYPE_ONE(name, number, text) +1
+enum { STORAGE_TYPE_MAX = 0 LYNSE_STORAGES(STORAGE_TYPE_ONE) };
+#undef STORAGE_TYPE_ONE
 
 static inline bool vector_kind_is_known(unsigned kind)
 {
