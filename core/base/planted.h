@@ -16,6 +16,7 @@
     _(CATALOG_NAME_BYTES, "catalog", "a name may be a byte longer than its place")                 \
     _(DISKANN_LINK_END, "diskann", "a link may lead to a node behind the last one")                \
     _(FILTER_QUOTE_END, "filter", "a quoted text may end a byte behind the expression")            \
+    _(FLAT_LAST_BLOCK, "flat", "there may be a block of codes less than rows need")                \
     _(HNSW_LINK_END, "hnsw", "a link may lead to a node behind the last one")                      \
     _(HTTP_BODY_END, "http", "a piece of a body may end a byte behind what was fed")               \
     _(IVF_ROW_END, "ivf", "a place may have a row behind the last one")                            \

@@ -20,6 +20,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/planted.h"
 #include "index/quantizer_image.h"
 #include "quant/raw.h"
 
@@ -167,7 +168,8 @@ int flat_codes_open(const struct index_open_desc *desc, struct index **out, stru
         return -1;
     }
     f->block_bytes = f->quantizer->vtab->block_bytes(f->quantizer);
-    uint64_t bytes = (uint64_t)f->block_bytes * block_count_of(desc->row_count);
+    uint32_t block_count = block_count_of(desc->row_count) - PLANTED(FLAT_LAST_BLOCK);
+    uint64_t bytes = (uint64_t)f->block_bytes * block_count;
     if (index_image_require(desc->image, INDEX_SECTION_BLOCKS, 1, bytes, &blocks, err) != 0) {
         flat_codes_close(&f->base);
         return -1;

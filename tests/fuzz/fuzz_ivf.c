@@ -5,9 +5,12 @@
 
 static void choose(uint8_t how, struct index_params *params, struct quantizer_spec *quantizer)
 {
+    static const enum quantizer_kind quantizers[] = {QUANTIZER_RAW, QUANTIZER_SQ8, QUANTIZER_RABITQ,
+                                                     QUANTIZER_PQFS};
+
     params->values[IVF_N_CLUSTERS] = how / 16;
     params->values[IVF_NPROBE] = 2;
-    if (how / 4 % 4 > 0) quantizer->kind = how / 4 % 4 == 1 ? QUANTIZER_SQ8 : QUANTIZER_RABITQ;
+    quantizer->kind = quantizers[how / 4 % 4];
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
