@@ -55,24 +55,6 @@ INLINE uint32_t count_row(enum operation op, const uint64_t *a, const uint64_t *
     return (uint32_t)(_mm_cvtsi128_si32(half) + _mm_extract_epi32(half, 2));
 }
 
-INLINE void count_eight(enum operation op, const uint64_t *query, const uint64_t *eight,
-                        size_t word_count, uint32_t *out)
-{
-    __m256i low = _mm256_setzero_si256(), high = low;
-
-    for (size_t i = 0; i < word_count; i++, eight += BITS_EIGHT) {
-        __m256i q = _mm256_set1_epi64x((int64_t)query[i]);
-        _mm_prefetch((const char *)eight + PREFETCH_BYTES, _MM_HINT_T0);
-        low = add_counts(op, low, q, load(eight));
-        high = add_counts(op, high, q, load(eight + LANES));
-    }
-    /* The lower halves of the lanes, low ones and high ones in turns. */
-    const __m256i in_order = _mm256_setr_epi32(0, 1, 4, 5, 2, 3, 6, 7);
-    __m256 mixed = _mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0x88);
-    _mm256_storeu_si256((void *)out,
-                        _mm256_permutevar8x32_epi32(_mm256_castps_si256(mixed), in_order));
-}
-
 #define AVX2_KERNEL(op, OP)                                                                        \
     uint32_t bits_##op##_avx2(const uint64_t *a, const uint64_t *b, size_t word_count)             \
     {                                                                                              \
@@ -86,12 +68,6 @@ INLINE void count_eight(enum operation op, const uint64_t *query, const uint64_t
             _mm_prefetch((const char *)rows + PREFETCH_BYTES, _MM_HINT_T0);                        \
             out[i] = count_row(OP, query, rows, word_count);                                       \
         }                                                                                          \
-    }                                                                                              \
-    void bits_##op##_eights_avx2(const uint64_t *query, const uint64_t *eights,                    \
-                                 size_t eight_count, size_t word_count, uint32_t *out)             \
-    {                                                                                              \
-        for (size_t i = 0; i < eight_count; i++, eights += BITS_EIGHT * word_count)                \
-            count_eight(OP, query, eights, word_count, out + BITS_EIGHT * i);                      \
     }
 BITS_KERNELS(AVX2_KERNEL)
 #endif

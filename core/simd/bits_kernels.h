@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bits_kernels.h — kernels over rows of bits: how many differ, how many are common.
  *
- * WHAT        hamming counts the bits that differ, common those that both rows have.  Three forms:
- *             one pair; one query against many rows; and one query against eights, blocks of eight
- *             rows whose words are interleaved, which needs no sum across a register and so comes
- *             nearest to the memory's speed.
+ * WHAT        hamming counts the bits that differ, common those that both rows have.  Two forms:
+ *             one pair, and one query against many rows.
  *             Jaccard and Dice are made of hamming and of the rows' counts, which are kept beside
  *             the rows as norms are (quant/bit_rows.h).
- * LAYOUT      Bit i of a row is bit i % 64 of word i / 64; the bits behind the last are 0.  Word w
- *             of row r of an eight is at eight[w * 8 + r].
+ * LAYOUT      Bit i of a row is bit i % 64 of word i / 64; the bits behind the last are 0.
  * ARGUMENTS   Words need the alignment of uint64_t; 64 bytes are fastest.  word_count may be 0, and
  *             is at most that of LIMIT_DIM bits.  No word outside a row is read.
  * VALUES      Exact: the same at every level and in every form.
@@ -19,8 +16,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
-enum { BITS_EIGHT = 8 };
 
 static inline size_t bits_word_count(size_t bit_count)
 {
@@ -33,19 +28,10 @@ typedef uint32_t bits_pair_fn(const uint64_t *a, const uint64_t *b, size_t word_
 typedef void bits_many_fn(const uint64_t *query, const uint64_t *rows, size_t row_stride_words,
                           size_t row_count, size_t word_count, uint32_t *out);
 
-/* out[8 * i + r] = value of query and row r of eight i, i < eight_count. */
-typedef void bits_eights_fn(const uint64_t *query, const uint64_t *eights, size_t eight_count,
-                            size_t word_count, uint32_t *out);
-
 struct bits_forms {
     bits_pair_fn *pair;
     bits_many_fn *many;
-    bits_eights_fn *eights;
 };
-
-/* Makes an eight of row_count <= 8 rows; those that are missing are 0. */
-void bits_interleave(const uint64_t *rows, size_t row_stride_words, size_t row_count,
-                     size_t word_count, uint64_t *eight);
 
 #define BITS_KERNELS(_)                                                                            \
     _(hamming, HAMMING)                                                                            \
@@ -54,8 +40,7 @@ void bits_interleave(const uint64_t *rows, size_t row_stride_words, size_t row_c
 /* The kernels themselves; only select.c and the ISA files use these names. */
 #define BITS_DECLARE(op, isa)                                                                      \
     bits_pair_fn bits_##op##_##isa;                                                                \
-    bits_many_fn bits_##op##_many_##isa;                                                           \
-    bits_eights_fn bits_##op##_eights_##isa;
+    bits_many_fn bits_##op##_many_##isa;
 #define BITS_DECLARE_SERIAL(op, OP) BITS_DECLARE(op, serial)
 BITS_KERNELS(BITS_DECLARE_SERIAL)
 #undef BITS_DECLARE_SERIAL

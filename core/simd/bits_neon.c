@@ -36,23 +36,6 @@ INLINE uint32_t count_row(enum operation op, const uint64_t *a, const uint64_t *
     return (uint32_t)vaddvq_u64(sum);
 }
 
-INLINE void count_eight(enum operation op, const uint64_t *query, const uint64_t *eight,
-                        size_t word_count, uint32_t *out)
-{
-    uint64x2_t s0 = vdupq_n_u64(0), s1 = s0, s2 = s0, s3 = s0;
-
-    for (size_t i = 0; i < word_count; i++, eight += BITS_EIGHT) {
-        uint64x2_t q = vdupq_n_u64(query[i]);
-        __builtin_prefetch((const char *)eight + PREFETCH_BYTES);
-        s0 = vaddq_u64(s0, count_words(op, q, vld1q_u64(eight)));
-        s1 = vaddq_u64(s1, count_words(op, q, vld1q_u64(eight + 2)));
-        s2 = vaddq_u64(s2, count_words(op, q, vld1q_u64(eight + 4)));
-        s3 = vaddq_u64(s3, count_words(op, q, vld1q_u64(eight + 6)));
-    }
-    vst1q_u32(out, vcombine_u32(vmovn_u64(s0), vmovn_u64(s1)));
-    vst1q_u32(out + 4, vcombine_u32(vmovn_u64(s2), vmovn_u64(s3)));
-}
-
 #define NEON_KERNEL(op, OP)                                                                        \
     uint32_t bits_##op##_neon(const uint64_t *a, const uint64_t *b, size_t word_count)             \
     {                                                                                              \
@@ -66,12 +49,6 @@ INLINE void count_eight(enum operation op, const uint64_t *query, const uint64_t
             __builtin_prefetch((const char *)rows + PREFETCH_BYTES);                               \
             out[i] = count_row(OP, query, rows, word_count);                                       \
         }                                                                                          \
-    }                                                                                              \
-    void bits_##op##_eights_neon(const uint64_t *query, const uint64_t *eights,                    \
-                                 size_t eight_count, size_t word_count, uint32_t *out)             \
-    {                                                                                              \
-        for (size_t i = 0; i < eight_count; i++, eights += BITS_EIGHT * word_count)                \
-            count_eight(OP, query, eights, word_count, out + BITS_EIGHT * i);                      \
     }
 BITS_KERNELS(NEON_KERNEL)
 #endif

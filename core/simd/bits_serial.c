@@ -19,38 +19,23 @@ static inline uint32_t count_word(enum operation op, uint64_t a, uint64_t b)
 }
 
 static inline uint32_t count_row(enum operation op, const uint64_t *a, const uint64_t *b,
-                                 size_t stride_b, size_t word_count)
+                                 size_t word_count)
 {
     uint32_t count = 0;
-    for (size_t i = 0; i < word_count; i++) count += count_word(op, a[i], b[i * stride_b]);
+    for (size_t i = 0; i < word_count; i++) count += count_word(op, a[i], b[i]);
     return count;
-}
-
-void bits_interleave(const uint64_t *rows, size_t row_stride_words, size_t row_count,
-                     size_t word_count, uint64_t *eight)
-{
-    for (size_t w = 0; w < word_count; w++)
-        for (size_t r = 0; r < BITS_EIGHT; r++)
-            *eight++ = r < row_count ? rows[r * row_stride_words + w] : 0;
 }
 
 #define SERIAL_KERNEL(op, OP)                                                                      \
     uint32_t bits_##op##_serial(const uint64_t *a, const uint64_t *b, size_t word_count)           \
     {                                                                                              \
-        return count_row(OP, a, b, 1, word_count);                                                 \
+        return count_row(OP, a, b, word_count);                                                    \
     }                                                                                              \
     void bits_##op##_many_serial(const uint64_t *query, const uint64_t *rows,                      \
                                  size_t row_stride_words, size_t row_count, size_t word_count,     \
                                  uint32_t *out)                                                    \
     {                                                                                              \
         for (size_t i = 0; i < row_count; i++, rows += row_stride_words)                           \
-            out[i] = count_row(OP, query, rows, 1, word_count);                                    \
-    }                                                                                              \
-    void bits_##op##_eights_serial(const uint64_t *query, const uint64_t *eights,                  \
-                                   size_t eight_count, size_t word_count, uint32_t *out)           \
-    {                                                                                              \
-        for (; eight_count-- > 0; eights += BITS_EIGHT * word_count)                               \
-            for (size_t r = 0; r < BITS_EIGHT; r++)                                                \
-                *out++ = count_row(OP, query, eights + r, BITS_EIGHT, word_count);                 \
+            out[i] = count_row(OP, query, rows, word_count);                                       \
     }
 BITS_KERNELS(SERIAL_KERNEL)

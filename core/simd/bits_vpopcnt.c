@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bits_vpopcnt.c — kernels over rows of bits with AVX-512 and its counts of bits.
  *
- * WHAT        Eight words are counted by one instruction.  Of many rows eight are folded at once,
- *             and an eight needs no folding: each lane is a row.
+ * WHAT        Eight words are counted by one instruction.  Of many rows eight are folded at once.
  * INVARIANTS, THREADS, FAILURE: see bits_kernels.h.
  */
 #include "simd/bits_kernels.h"
@@ -96,27 +95,6 @@ INLINE void scan_many(enum operation op, const uint64_t *query, const uint64_t *
         out[i] = (uint32_t)_mm512_reduce_add_epi64(count_row(op, query, rows, word_count));
 }
 
-INLINE void count_eight(enum operation op, const uint64_t *query, const uint64_t *eight,
-                        size_t word_count, uint32_t *out)
-{
-    __m512i even = _mm512_setzero_si512(), odd = even;
-    size_t i = 0;
-
-    for (; i + 2 <= word_count; i += 2, eight += 2 * BITS_EIGHT) {
-        const char *ahead = (const char *)eight + PREFETCH_BYTES;
-        _mm_prefetch(ahead, _MM_HINT_T0);
-        even =
-            add_counts(op, even, _mm512_set1_epi64((int64_t)query[i]), _mm512_loadu_si512(eight));
-        _mm_prefetch(ahead + 64, _MM_HINT_T0);
-        odd = add_counts(op, odd, _mm512_set1_epi64((int64_t)query[i + 1]),
-                         _mm512_loadu_si512(eight + BITS_EIGHT));
-    }
-    if (i < word_count)
-        even =
-            add_counts(op, even, _mm512_set1_epi64((int64_t)query[i]), _mm512_loadu_si512(eight));
-    _mm256_storeu_si256((void *)out, _mm512_cvtepi64_epi32(_mm512_add_epi64(even, odd)));
-}
-
 #define VPOPCNT_KERNEL(op, OP)                                                                     \
     uint32_t bits_##op##_vpopcnt(const uint64_t *a, const uint64_t *b, size_t word_count)          \
     {                                                                                              \
@@ -127,12 +105,6 @@ INLINE void count_eight(enum operation op, const uint64_t *query, const uint64_t
                                   uint32_t *out)                                                   \
     {                                                                                              \
         scan_many(OP, query, rows, row_stride_words, row_count, word_count, out);                  \
-    }                                                                                              \
-    void bits_##op##_eights_vpopcnt(const uint64_t *query, const uint64_t *eights,                 \
-                                    size_t eight_count, size_t word_count, uint32_t *out)          \
-    {                                                                                              \
-        for (size_t i = 0; i < eight_count; i++, eights += BITS_EIGHT * word_count)                \
-            count_eight(OP, query, eights, word_count, out + BITS_EIGHT * i);                      \
     }
 BITS_KERNELS(VPOPCNT_KERNEL)
 #endif

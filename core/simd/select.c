@@ -52,8 +52,7 @@
 #define USE_BYTES_VNNI(op, OP, type, TYPE) USE_BYTES(op, type, vnni)
 
 #define USE_BITS(op, isa)                                                                          \
-    kernels->bits_##op =                                                                           \
-        (struct bits_forms){bits_##op##_##isa, bits_##op##_many_##isa, bits_##op##_eights_##isa};
+    kernels->bits_##op = (struct bits_forms){bits_##op##_##isa, bits_##op##_many_##isa};
 #define USE_BITS_SERIAL(op, OP) USE_BITS(op, serial)
 #define USE_BITS_AVX2(op, OP) USE_BITS(op, avx2)
 #define USE_BITS_NEON(op, OP) USE_BITS(op, neon)

@@ -333,7 +333,7 @@ return {
       ["bits_avx2.c"] = "kernels over rows of bits with AVX2",
       ["bits_kernels.h"] = "data sheet of the kernels over rows of bits; distances made of them",
       ["bits_neon.c"] = "kernels over rows of bits with NEON",
-      ["bits_serial.c"] = "the reference kernels over rows of bits: plain C; how rows interleave",
+      ["bits_serial.c"] = "the reference kernels over rows of bits: plain C",
       ["bits_vpopcnt.c"] = "kernels over rows of bits with AVX-512 and its counts of bits",
       ["bytes_avx2.c"] = "dot and squared distance of two rows of bytes with AVX2",
       ["bytes_dotprod.c"] = "dot and squared distance of two rows of bytes by NEON's dot products",

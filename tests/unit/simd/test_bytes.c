@@ -124,7 +124,6 @@ static void test_the_largest_sums_fit(void **state)
 enum { WORDS_MAX = LIMIT_DIM / 64 };
 
 static uint64_t bit_query[WORDS_MAX], bit_rows[ROWS_MAX * (WORDS_MAX + 8)];
-static uint64_t eights[4 * BITS_EIGHT * (WORDS_MAX + 8)];
 
 static void fill_words(uint64_t *words, size_t count)
 {
@@ -146,28 +145,18 @@ static uint32_t expected_count(bool is_common, const uint64_t *a, const uint64_t
 
 static void check_bits_of(const struct bits_forms *forms, bool is_common, size_t word_count)
 {
-    uint32_t values[ROWS_MAX + 1], in_eights[4 * BITS_EIGHT + 1];
+    uint32_t values[ROWS_MAX + 1];
     size_t row_count = rng_below(&chance, ROWS_MAX + 1);
     size_t stride = word_count + rng_below(&chance, 2) * rng_below(&chance, 8);
-    size_t eight_count = (row_count + BITS_EIGHT - 1) / BITS_EIGHT;
 
     fill_words(bit_query, word_count);
     for (size_t i = 0; i < row_count; i++) fill_words(bit_rows + i * stride, word_count);
-    for (size_t i = 0; i < eight_count; i++) {
-        size_t left = row_count - BITS_EIGHT * i;
-        bits_interleave(bit_rows + BITS_EIGHT * i * stride, stride,
-                        left < BITS_EIGHT ? left : BITS_EIGHT, word_count,
-                        eights + i * BITS_EIGHT * word_count);
-    }
-    values[row_count] = in_eights[BITS_EIGHT * eight_count] = 77;
+    values[row_count] = 77;
     forms->many(bit_query, bit_rows, stride, row_count, word_count, values);
-    forms->eights(bit_query, eights, eight_count, word_count, in_eights);
     assert_int_equal(values[row_count], 77);
-    assert_int_equal(in_eights[BITS_EIGHT * eight_count], 77);
     for (size_t i = 0; i < row_count; i++) {
         uint32_t count = expected_count(is_common, bit_query, bit_rows + i * stride, word_count);
         assert_int_equal(values[i], count);
-        assert_int_equal(in_eights[i], count);
         assert_int_equal(forms->pair(bit_query, bit_rows + i * stride, word_count), count);
     }
 }
@@ -198,7 +187,7 @@ static void check_guarded(const struct simd_kernels *k)
                                        &k->bytes_l2_u8};
     const struct bits_forms *counts[] = {&k->bits_hamming, &k->bits_common};
     int32_t sums[6];
-    uint32_t values[2 * BITS_EIGHT];
+    uint32_t values[11];
 
     for (size_t dim = 1; dim < SMALL_DIMS; dim++) {
         const uint8_t *last = guarded_end - dim;
@@ -213,7 +202,6 @@ static void check_guarded(const struct simd_kernels *k)
         for (size_t i = 0; i < 2; i++) {
             assert_int_equal(counts[i]->pair(end - words, end - words, words), 0);
             counts[i]->many(end - words, end - 11 * words, words, 11, words, values);
-            counts[i]->eights(end - words, end - BITS_EIGHT * words, 1, words, values);
         }
     }
 }
