@@ -20,6 +20,8 @@ void test_vectors_measure(struct test_vectors *v);
 /* Lend them in runs only. */
 void test_vectors_scatter(struct test_vectors *v);
 void test_vectors_drop(struct test_vectors *v);
+/* So many queries, each near a row: free. */
+float *test_queries_make(const struct test_vectors *v, size_t query_count);
 
 struct built_index {
     const struct index_vtab *kind;
@@ -31,7 +33,12 @@ struct built_index {
     enum metric metric;
 };
 
-enum piece_order { PIECES_FORWARDS, PIECES_BACKWARDS, PIECES_AT_RANDOM };
+enum piece_order {
+    PIECES_FORWARDS,
+    PIECES_BACKWARDS,
+    PIECES_AT_RANDOM,
+    PIECES_ON_THREADS, /* a few at once */
+};
 
 /* Build with allocations from desc->alloc, keep in memory of libc, open. */
 int built_index_make(struct built_index *b, const struct index_vtab *kind,
@@ -40,6 +47,7 @@ int built_index_make(struct built_index *b, const struct index_vtab *kind,
 /* Open again what is in the sections. */
 int built_index_open(struct built_index *b, struct alloc *a, struct error *err);
 void built_index_drop(struct built_index *b);
+void assert_same_index(const struct built_index *a, const struct built_index *b);
 
 struct built_search {
     const float *queries;
@@ -59,6 +67,8 @@ struct topk *built_lists_make(size_t query_count, size_t k);
 /* How much of what the true lists have is in the found ones, 0 to 1; rows of equal distance stand
  * for one another. */
 double built_lists_recall(const struct topk *found, const struct topk *truth, size_t query_count);
+/* The share of their ten nearest rows that fifty queries find. */
+double built_index_recall(const struct built_index *b, uint32_t effort);
 
 /* A gate of bits, by row: set is shut. */
 uint64_t built_shut_word(void *bits, uint32_t row);

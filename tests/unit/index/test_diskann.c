@@ -67,19 +67,6 @@ static void tear_down(struct test_vectors *v, struct built_index *b)
 
 enum { QUERIES = 50, K = 10 };
 
-static float *make_queries(const struct built_index *b)
-{
-    uint32_t dim = b->vectors->source.dim;
-    float *queries = (float *)malloc(QUERIES * dim * sizeof(float));
-    struct rng r;
-    assert_non_null(queries);
-    rng_init(&r, 31);
-    for (size_t i = 0; i < QUERIES * dim; i++)
-        queries[i] = b->vectors->vectors[i / dim * 41 % b->vectors->row_count * dim + i % dim] +
-                     0.3f * rng_normal(&r);
-    return queries;
-}
-
 static struct index_section *section_of(struct built_index *b, uint32_t kind)
 {
     size_t i = 0;
@@ -90,26 +77,6 @@ static struct index_section *section_of(struct built_index *b, uint32_t kind)
 static uint8_t *bytes_of(struct built_index *b, uint32_t kind)
 {
     return (uint8_t *)(uintptr_t)section_of(b, kind)->data;
-}
-
-static double recall_of(const struct built_index *b, uint32_t effort)
-{
-    struct topk *found = built_lists_make(QUERIES, K), *truth = built_lists_make(QUERIES, K);
-    struct error err = {0};
-    float *queries = make_queries(b);
-    struct built_search search = {.queries = queries,
-                                  .query_count = QUERIES,
-                                  .k = K,
-                                  .options = {.effort = effort},
-                                  .distance_max = INFINITY};
-    assert_int_equal(built_index_search(b, &search, found, &err), INDEX_DONE);
-    search.is_exact = true;
-    assert_int_equal(built_index_search(b, &search, truth, &err), INDEX_DONE);
-    double recall = built_lists_recall(found, truth, QUERIES);
-    mem_free(alloc_libc(), found);
-    mem_free(alloc_libc(), truth);
-    free(queries);
-    return recall;
 }
 
 static void most_of_the_nearest_are_found(void **state)
@@ -131,20 +98,10 @@ static void most_of_the_nearest_are_found(void **state)
         struct error err = {0};
         if (settings[i].dim > 1000 && SEAL_ROWS < 1000) continue;
         set_up(&settings[i], test_seed(i + 1), &v, &b);
-        double recall = recall_of(&b, 80);
+        double recall = built_index_recall(&b, 80);
         if (recall < 0.95) fail_msg("setting %zu: recall %.3f", i, recall);
         assert_ok(index_diskann.check(b.index, &v.source, &err), &err);
         tear_down(&v, &b);
-    }
-}
-
-static void assert_same_image(const struct built_index *a, const struct built_index *b)
-{
-    assert_int_equal(a->image.section_count, b->image.section_count);
-    for (size_t i = 0; i < a->image.section_count; i++) {
-        assert_int_equal(a->sections[i].kind, b->sections[i].kind);
-        assert_int_equal(a->sections[i].bytes, b->sections[i].bytes);
-        assert_memory_equal(a->sections[i].data, b->sections[i].data, a->sections[i].bytes);
     }
 }
 
@@ -161,11 +118,11 @@ static void a_build_has_one_result(void **state)
         struct built_index first, other;
         set_up(&settings[i], 4, &v, &first);
         build(&settings[i], &v, PIECES_BACKWARDS, &other);
-        assert_same_image(&first, &other);
+        assert_same_index(&first, &other);
         built_index_drop(&other);
         test_vectors_scatter(&v);
         build(&settings[i], &v, PIECES_AT_RANDOM, &other);
-        assert_same_image(&first, &other);
+        assert_same_index(&first, &other);
         built_index_drop(&other);
         tear_down(&v, &first);
     }
@@ -347,7 +304,7 @@ static void repair_page(struct built_index *b, uint32_t page)
 static enum index_state search_all(const struct built_index *b, struct error *err)
 {
     struct topk *found = built_lists_make(QUERIES, K);
-    float *queries = make_queries(b);
+    float *queries = test_queries_make(b->vectors, QUERIES);
     struct built_search search = {
         .queries = queries, .query_count = QUERIES, .k = K, .distance_max = INFINITY};
     enum index_state state = built_index_search(b, &search, found, err);
@@ -531,7 +488,7 @@ static void what_is_found_does_not_depend_on_the_disk(void **state)
     struct error err = {0};
     struct on_disk d;
     set_up(&s, 3, &v, &b);
-    float *queries = make_queries(&b);
+    float *queries = test_queries_make(b.vectors, QUERIES);
     struct topk *first = built_lists_make(QUERIES, K), *other = built_lists_make(QUERIES, K);
     struct built_search search = {
         .queries = queries, .query_count = QUERIES, .k = K, .distance_max = INFINITY};

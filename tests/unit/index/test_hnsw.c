@@ -47,34 +47,6 @@ static void build(const struct setting *s, const struct test_vectors *v, enum pi
     assert_ok(built_index_make(out, &index_hnsw, &desc, order, &err), &err);
 }
 
-static double recall_of(const struct built_index *b, uint32_t effort)
-{
-    enum { QUERIES = 50, K = 10 };
-    struct topk *found = built_lists_make(QUERIES, K), *truth = built_lists_make(QUERIES, K);
-    struct error err = {0};
-    uint32_t dim = b->vectors->source.dim;
-    float *queries = (float *)malloc(QUERIES * dim * sizeof(float));
-    struct rng r;
-    assert_non_null(queries);
-    rng_init(&r, 31);
-    for (size_t i = 0; i < QUERIES * dim; i++)
-        queries[i] = b->vectors->vectors[i / dim * 41 % b->vectors->row_count * dim + i % dim] +
-                     0.3f * rng_normal(&r);
-    struct built_search search = {.queries = queries,
-                                  .query_count = QUERIES,
-                                  .k = K,
-                                  .options = {.effort = effort},
-                                  .distance_max = INFINITY};
-    assert_int_equal(built_index_search(b, &search, found, &err), INDEX_DONE);
-    search.is_exact = true;
-    assert_int_equal(built_index_search(b, &search, truth, &err), INDEX_DONE);
-    double recall = built_lists_recall(found, truth, QUERIES);
-    mem_free(alloc_libc(), found);
-    mem_free(alloc_libc(), truth);
-    free(queries);
-    return recall;
-}
-
 static void most_of_the_nearest_are_found(void **state)
 {
     (void)state;
@@ -99,21 +71,11 @@ static void most_of_the_nearest_are_found(void **state)
         rng_init(&r, test_seed(i + 1));
         test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
         build(&settings[i], &v, PIECES_FORWARDS, &b);
-        double recall = recall_of(&b, 80);
+        double recall = built_index_recall(&b, 80);
         if (recall < 0.93) fail_msg("setting %zu: recall %.3f", i, recall);
         assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
         built_index_drop(&b);
         test_vectors_drop(&v);
-    }
-}
-
-static void assert_same_image(const struct built_index *a, const struct built_index *b)
-{
-    assert_int_equal(a->image.section_count, b->image.section_count);
-    for (size_t i = 0; i < a->image.section_count; i++) {
-        assert_int_equal(a->sections[i].kind, b->sections[i].kind);
-        assert_int_equal(a->sections[i].bytes, b->sections[i].bytes);
-        assert_memory_equal(a->sections[i].data, b->sections[i].data, a->sections[i].bytes);
     }
 }
 
@@ -135,11 +97,11 @@ static void a_build_has_one_result(void **state)
         test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
         build(&settings[i], &v, PIECES_FORWARDS, &first);
         build(&settings[i], &v, PIECES_BACKWARDS, &other);
-        assert_same_image(&first, &other);
+        assert_same_index(&first, &other);
         built_index_drop(&other);
         test_vectors_scatter(&v);
         build(&settings[i], &v, PIECES_AT_RANDOM, &other);
-        assert_same_image(&first, &other);
+        assert_same_index(&first, &other);
         built_index_drop(&other);
         built_index_drop(&first);
         test_vectors_drop(&v);
@@ -190,8 +152,8 @@ static void a_graph_of_bits_is_that_of_the_floats_that_they_mean(void **state)
         assert_ok(index_hnsw.check(floats.index, &v.source, &err), &err);
         take_bits(&v);
         build(&settings[i], &v, PIECES_AT_RANDOM, &bits);
-        assert_same_image(&floats, &bits);
-        if (recall_of(&bits, 80) < 0.93) fail_msg("setting %zu", i);
+        assert_same_index(&floats, &bits);
+        if (built_index_recall(&bits, 80) < 0.93) fail_msg("setting %zu", i);
         assert_ok(index_hnsw.check(bits.index, &v.source, &err), &err);
         rows_of_bits[0] ^= 4;
         assert_fails(index_hnsw.check(bits.index, &v.source, &err), &err, LYNSE_CORRUPT);

@@ -5,7 +5,7 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "index/ivf.h"
-#include "support/index_bed.h"
+#include "support/built_index.h"
 #include "support/oom_sweep.h"
 #include "support/test.h"
 
@@ -14,142 +14,112 @@ enum { ROWS = SEAL_ROWS > 1000 ? 12000 : 5000, DIM = 24, QUERIES = 60, K = 10, C
 
 struct bed {
     struct quantizer_spec quantizer;
-    float *vectors, *queries;
-    struct bed_rows rows;
+    struct test_vectors vectors;
+    float *queries;
     struct index_params params;
-    struct bed_image image;
-    struct index *index;
+    struct built_index built;
     enum metric metric;
 };
-
-static void make_vectors(struct rng *rng, const float *centers, uint32_t count, float *out)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const float *center = centers + rng_below(rng, CENTERS) * DIM;
-        for (int j = 0; j < DIM; j++)
-            out[i * DIM + (uint32_t)j] = center[j] + 0.6f * rng_normal(rng);
-    }
-}
 
 static struct index_build_desc build_desc(const struct bed *b, struct alloc *a)
 {
     return (struct index_build_desc){.alloc = a,
                                      .kernels = kernels_active(),
-                                     .vectors = &b->rows.source,
+                                     .vectors = &b->vectors.source,
                                      .params = &b->params,
                                      .quantizer = b->quantizer,
                                      .metric = b->metric,
-                                     .row_count = b->rows.row_count,
+                                     .row_count = b->vectors.row_count,
                                      .seed = 7};
 }
 
-static int open_image(const struct bed *b, struct alloc *a, const struct index_image *image,
-                      struct index **out, struct error *err)
+static void build(struct bed *b, enum piece_order order, struct built_index *out)
 {
-    const struct index_open_desc desc = {.alloc = a,
-                                         .kernels = kernels_active(),
-                                         .image = image,
-                                         .params = &b->params,
-                                         .metric = b->metric,
-                                         .dim = b->rows.source.dim,
-                                         .row_count = b->rows.row_count};
-    return index_ivf.open(&desc, out, err);
+    struct error err = {0};
+    const struct index_build_desc desc = build_desc(b, alloc_libc());
+
+    assert_ok(built_index_make(out, &index_ivf, &desc, order, &err), &err);
 }
 
-static void set_up_rows(struct bed *b, uint32_t row_count, uint32_t run_rows, enum metric metric)
+static void set_up_rows(struct bed *b, uint32_t row_count, enum metric metric)
 {
     struct rng rng;
-    float centers[CENTERS * DIM];
 
-    rng_init(&rng, 11);
-    for (int i = 0; i < CENTERS * DIM; i++) centers[i] = rng_normal(&rng);
     *b = (struct bed){.metric = metric};
-    b->vectors = malloc((size_t)row_count * DIM * sizeof(float));
-    b->queries = malloc(QUERIES * DIM * sizeof(float));
-    make_vectors(&rng, centers, row_count, b->vectors);
-    make_vectors(&rng, centers, QUERIES, b->queries);
-    bed_rows_init(&b->rows, b->vectors, row_count, DIM, run_rows);
+    rng_init(&rng, 11);
+    test_vectors_make(&b->vectors, &rng, row_count, DIM, CENTERS);
+    b->queries = test_queries_make(&b->vectors, QUERIES);
     index_params_init(&index_ivf, &b->params);
-    bed_image_init(&b->image);
 }
 
 /* Metrics of bits are asked about bits. */
 static void make_bits(struct bed *b)
 {
-    for (size_t i = 0; i < (size_t)b->rows.row_count * DIM; i++) b->vectors[i] = b->vectors[i] > 0;
+    float *vectors = b->vectors.vectors;
+
+    for (size_t i = 0; i < (size_t)b->vectors.row_count * DIM; i++) vectors[i] = vectors[i] > 0;
     for (size_t i = 0; i < QUERIES * DIM; i++) b->queries[i] = b->queries[i] > 0;
-    bed_rows_deinit(&b->rows);
-    bed_rows_init(&b->rows, b->vectors, b->rows.row_count, DIM, UINT32_MAX);
+    test_vectors_measure(&b->vectors);
 }
 
 static void set_up(struct bed *b, uint32_t row_count, enum metric metric)
 {
-    struct error err = {0};
-
-    set_up_rows(b, row_count, UINT32_MAX, metric);
+    set_up_rows(b, row_count, metric);
     if (metric == METRIC_HAMMING || metric == METRIC_JACCARD) make_bits(b);
-    const struct index_build_desc desc = build_desc(b, alloc_libc());
-    assert_ok(bed_build(&index_ivf, &desc, 1, &b->image, &err), &err);
-    assert_ok(open_image(b, alloc_libc(), &b->image.image, &b->index, &err), &err);
+    build(b, PIECES_FORWARDS, &b->built);
 }
 
 static void tear_down(struct bed *b)
 {
-    if (b->index) index_ivf.close(b->index);
-    bed_image_deinit(&b->image);
-    bed_rows_deinit(&b->rows);
-    free(b->vectors);
+    built_index_drop(&b->built);
+    test_vectors_drop(&b->vectors);
     free(b->queries);
 }
 
-static struct bed_search search_of(const struct bed *b)
+static struct built_search search_of(const struct bed *b)
 {
-    return (struct bed_search){.index = b->index,
-                               .rows = &b->rows,
-                               .metric = b->metric,
-                               .queries = b->queries,
-                               .query_count = QUERIES,
-                               .k = K,
-                               .distance_max = INFINITY,
-                               .step = 3000};
+    return (struct built_search){.queries = b->queries,
+                                 .query_count = QUERIES,
+                                 .k = K,
+                                 .distance_max = INFINITY,
+                                 .budget = 3000};
 }
 
-/* By distance: of rows that are as far as the last one, any is as good. */
-static double recall_of(const float *found, const float *truth, size_t query_count, size_t k)
+static void search(const struct bed *b, const struct built_search *s, struct topk *lists)
 {
-    size_t hits = 0, all = 0;
-    for (size_t q = 0; q < query_count; q++, found += k, truth += k)
-        for (size_t i = 0; i < k && truth[i] < INFINITY; i++, all++)
-            hits += found[i] <= truth[k - 1] && found[i] < INFINITY;
-    return all > 0 ? (double)hits / (double)all : 1;
+    struct error err = {0};
+    assert_int_equal(built_index_search(&b->built, s, lists, &err), INDEX_DONE);
+}
+
+static void assert_same_list(const struct topk *a, const struct topk *b)
+{
+    assert_int_equal(a->count, b->count);
+    assert_memory_equal(a->heap, b->heap, a->count * sizeof *a->heap);
 }
 
 /* Of all queries at once, and that each of them alone finds the same. */
-static double search_recall(struct bed_search *s, bool alone)
+static double search_recall(const struct bed *b, const struct built_search *s, bool alone)
 {
-    size_t count = s->query_count * s->k;
-    uint32_t *found = malloc(count * sizeof *found), *truth = malloc(count * sizeof *truth);
-    float *near = malloc(count * sizeof *near), *nearest = malloc(count * sizeof *nearest);
-    struct bed_search one = *s;
-    struct error err = {0};
+    struct topk *found = built_lists_make(s->query_count, s->k);
+    struct topk *truth = built_lists_make(s->query_count, s->k), *again = built_lists_make(1, s->k);
+    struct built_search one = *s;
 
-    bed_search_all(s, truth, nearest);
-    assert_ok(bed_search(s, found, near, &err), &err);
-    double recall = recall_of(near, nearest, s->query_count, s->k);
-    for (size_t i = 0; i < count; i++)
-        assert_true((found[i] == UINT32_MAX) == (truth[i] == UINT32_MAX) ||
-                    s->distance_max < INFINITY);
+    one.is_exact = true;
+    search(b, &one, truth);
+    search(b, s, found);
+    for (size_t q = 0; q < s->query_count; q++)
+        assert_true(found[q].count == truth[q].count || s->distance_max < INFINITY);
+    one.is_exact = false;
     one.query_count = 1;
     for (size_t q = 0; q < s->query_count && alone; q++) {
-        uint32_t again[K];
         one.queries = s->queries + q * DIM;
-        assert_ok(bed_search(&one, again, NULL, &err), &err);
-        assert_memory_equal(again, found + q * s->k, s->k * sizeof *again);
+        search(b, &one, again);
+        assert_same_list(again, &found[q]);
     }
-    free(found);
-    free(truth);
-    free(near);
-    free(nearest);
+    double recall = built_lists_recall(found, truth, s->query_count);
+    mem_free(alloc_libc(), found);
+    mem_free(alloc_libc(), truth);
+    mem_free(alloc_libc(), again);
     return recall;
 }
 
@@ -162,10 +132,10 @@ static void finds_nearest_rows_by_every_metric(void **state)
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
         struct bed b;
         set_up(&b, ROWS, metrics[i]);
-        struct bed_search s = search_of(&b);
-        assert_true(search_recall(&s, true) > 0.95);
+        struct built_search s = search_of(&b);
+        assert_true(search_recall(&b, &s, true) > 0.95);
         s.options.effort = UINT32_C(1) << 20;
-        assert_true(search_recall(&s, true) == 1);
+        assert_true(search_recall(&b, &s, true) == 1);
         tear_down(&b);
     }
 }
@@ -174,22 +144,15 @@ static void set_up_codes(struct bed *b, enum metric metric, enum quantizer_kind 
 {
     struct error err = {0};
 
-    set_up_rows(b, ROWS / 2, UINT32_MAX, metric);
+    set_up_rows(b, ROWS / 2, metric);
     b->quantizer.kind = kind;
-    const struct index_build_desc desc = build_desc(b, alloc_libc());
-    assert_ok(bed_build(&index_ivf, &desc, 1, &b->image, &err), &err);
-    assert_ok(open_image(b, alloc_libc(), &b->image.image, &b->index, &err), &err);
-    assert_ok(index_ivf.check(b->index, &b->rows.source, &err), &err);
+    build(b, PIECES_FORWARDS, &b->built);
+    assert_ok(index_ivf.check(b->built.index, &b->vectors.source, &err), &err);
 }
 
 struct shut_rows {
     uint64_t words[ROWS / 64 + 1];
 };
-
-static uint64_t shut_word(void *ctx, uint32_t row)
-{
-    return ((const struct shut_rows *)ctx)->words[row / 64];
-}
 
 static void shut_all_but(struct shut_rows *shut, double share)
 {
@@ -211,12 +174,12 @@ static void never_comes_back_with_fewer_than_there_are(void **state)
     set_up(&b, ROWS, METRIC_L2);
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
         shut_all_but(&shut, shares[i]);
-        struct bed_search s = search_of(&b);
-        s.gate = (struct index_gate){shut_word, &shut, true};
-        assert_true(search_recall(&s, true) > 0.95);
+        struct built_search s = search_of(&b);
+        s.gate = (struct index_gate){built_shut_word, shut.words, true};
+        assert_true(search_recall(&b, &s, true) > 0.95);
         s.gate.comes_first = false;
         s.options.effort = 2;
-        search_recall(&s, true);
+        search_recall(&b, &s, true);
     }
     tear_down(&b);
 }
@@ -232,16 +195,16 @@ static void codes_lose_nothing_that_is_measured(void **state)
     for (size_t i = 0; i < 6; i++) {
         struct bed b;
         set_up_codes(&b, metrics[i % 3], quantizers[i / 3]);
-        struct bed_search s = search_of(&b);
-        assert_true(search_recall(&s, true) > 0.94);
+        struct built_search s = search_of(&b);
+        assert_true(search_recall(&b, &s, true) > 0.94);
         s.options.oversample = 20;
-        assert_true(search_recall(&s, true) > 0.9);
+        assert_true(search_recall(&b, &s, true) > 0.9);
         s.options.oversample = 0;
         shut_all_but(&shut, 0.03);
-        s.gate = (struct index_gate){shut_word, &shut, true};
-        assert_true(search_recall(&s, true) > 0.94);
+        s.gate = (struct index_gate){built_shut_word, shut.words, true};
+        assert_true(search_recall(&b, &s, true) > 0.94);
         s.gate.comes_first = false;
-        assert_true(search_recall(&s, true) > 0.9);
+        assert_true(search_recall(&b, &s, true) > 0.9);
         tear_down(&b);
     }
 }
@@ -250,45 +213,47 @@ static void codes_lose_nothing_that_is_measured(void **state)
 static void follows_a_filter_that_leads_away(void **state)
 {
     static struct shut_rows shut;
-    static uint32_t order[ROWS];
+    struct topk *all = built_lists_make(1, ROWS);
     struct bed b;
 
     (void)state;
     set_up(&b, ROWS, METRIC_L2);
     for (size_t q = 0; q < 10; q++) {
-        struct bed_search s = search_of(&b);
+        struct built_search s = search_of(&b);
         s.queries += q * DIM;
         s.query_count = 1;
-        s.k = ROWS;
-        bed_search_all(&s, order, NULL);
+        s.is_exact = true;
+        search(&b, &s, all);
         memset(&shut, 0xff, sizeof shut);
         for (uint32_t i = ROWS - ROWS / 50; i < ROWS; i++)
-            shut.words[order[i] / 64] &= ~(1ull << (order[i] % 64));
-        s.k = K;
-        s.gate = (struct index_gate){shut_word, &shut, true};
-        assert_true(search_recall(&s, true) > 0.9);
+            shut.words[all->heap[i].row / 64] &= ~(1ull << (all->heap[i].row % 64));
+        s.is_exact = false;
+        s.gate = (struct index_gate){built_shut_word, shut.words, true};
+        assert_true(search_recall(&b, &s, true) > 0.9);
     }
+    mem_free(alloc_libc(), all);
     tear_down(&b);
 }
 
 static void finds_what_is_within_a_distance(void **state)
 {
+    struct topk *truth = built_lists_make(1, K);
     struct bed b;
-    uint32_t truth[K];
-    float distances[K];
 
     (void)state;
     set_up(&b, ROWS, METRIC_L2);
-    struct bed_search s = search_of(&b);
+    struct built_search s = search_of(&b);
     s.query_count = 1;
-    bed_search_all(&s, truth, distances);
-    s.distance_max = distances[K - 1];
+    s.is_exact = true;
+    search(&b, &s, truth);
+    s.is_exact = false;
+    s.distance_max = truth->heap[K - 1].distance;
     s.query_count = QUERIES;
-    s.k = K;
-    assert_true(search_recall(&s, true) > 0.95);
+    assert_true(search_recall(&b, &s, true) > 0.95);
     s.distance_max = 0;
     s.k = 4;
-    search_recall(&s, false);
+    search_recall(&b, &s, false);
+    mem_free(alloc_libc(), truth);
     tear_down(&b);
 }
 
@@ -296,40 +261,37 @@ static void finds_what_is_within_a_distance(void **state)
 static void does_not_depend_on_steps(void **state)
 {
     static const uint64_t steps[] = {1, 100, UINT64_MAX};
-    uint32_t found[3][QUERIES * K];
-    struct error err = {0};
+    struct topk *found[3];
     struct bed b;
 
     (void)state;
     set_up(&b, ROWS, METRIC_COSINE);
     for (size_t i = 0; i < 3; i++) {
-        struct bed_search s = search_of(&b);
-        s.step = steps[i];
-        assert_ok(bed_search(&s, found[i], NULL, &err), &err);
+        struct built_search s = search_of(&b);
+        s.budget = steps[i];
+        found[i] = built_lists_make(QUERIES, K);
+        search(&b, &s, found[i]);
     }
-    assert_memory_equal(found[0], found[1], sizeof found[0]);
-    assert_memory_equal(found[0], found[2], sizeof found[0]);
+    for (size_t q = 0; q < 2 * QUERIES; q++)
+        assert_same_list(&found[0][q / 2], &found[1 + q % 2][q / 2]);
+    for (size_t i = 0; i < 3; i++) mem_free(alloc_libc(), found[i]);
     tear_down(&b);
 }
 
 static void is_the_same_whatever_the_threads_and_runs(void **state)
 {
-    struct bed b, runs;
-    struct bed_image again;
-    struct error err = {0};
+    struct built_index again;
+    struct bed b;
 
     (void)state;
     set_up(&b, ROWS, METRIC_L2);
-    struct index_build_desc desc = build_desc(&b, alloc_libc());
-    bed_image_init(&again);
-    assert_ok(bed_build(&index_ivf, &desc, 3, &again, &err), &err);
-    assert_true(bed_image_equal(&b.image, &again));
-    bed_image_deinit(&again);
-    set_up_rows(&runs, ROWS, 100, METRIC_L2);
-    desc = build_desc(&runs, alloc_libc());
-    assert_ok(bed_build(&index_ivf, &desc, 1, &runs.image, &err), &err);
-    assert_true(bed_image_equal(&b.image, &runs.image));
-    tear_down(&runs);
+    build(&b, PIECES_ON_THREADS, &again);
+    assert_same_index(&b.built, &again);
+    built_index_drop(&again);
+    test_vectors_scatter(&b.vectors);
+    build(&b, PIECES_FORWARDS, &again);
+    assert_same_index(&b.built, &again);
+    built_index_drop(&again);
     tear_down(&b);
 }
 
@@ -342,18 +304,15 @@ static void takes_few_rows_and_rows_that_are_alike(void **state)
         for (int alike = 0; alike < 2; alike++) {
             struct error err = {0};
             struct bed b;
-            set_up_rows(&b, counts[i], UINT32_MAX, METRIC_COSINE);
+            set_up_rows(&b, counts[i], METRIC_COSINE);
             for (size_t j = 0; j < (size_t)counts[i] * DIM && alike; j++)
-                b.vectors[j] = j % DIM == 0;
-            bed_rows_deinit(&b.rows);
-            bed_rows_init(&b.rows, b.vectors, counts[i], DIM, UINT32_MAX);
+                b.vectors.vectors[j] = j % DIM == 0;
+            test_vectors_measure(&b.vectors);
             b.params.values[IVF_N_CLUSTERS] = 20;
-            const struct index_build_desc desc = build_desc(&b, alloc_libc());
-            assert_ok(bed_build(&index_ivf, &desc, 1, &b.image, &err), &err);
-            assert_ok(open_image(&b, alloc_libc(), &b.image.image, &b.index, &err), &err);
-            assert_ok(index_ivf.check(b.index, &b.rows.source, &err), &err);
-            struct bed_search s = search_of(&b);
-            assert_true(search_recall(&s, true) == 1);
+            build(&b, PIECES_FORWARDS, &b.built);
+            assert_ok(index_ivf.check(b.built.index, &b.vectors.source, &err), &err);
+            struct built_search s = search_of(&b);
+            assert_true(search_recall(&b, &s, true) == 1);
             tear_down(&b);
         }
 }
@@ -367,16 +326,14 @@ static void groups_centroids_when_there_are_many(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        set_up_rows(&b, ROWS, UINT32_MAX, metrics[i]);
+        set_up_rows(&b, ROWS, metrics[i]);
         b.params.values[IVF_N_CLUSTERS] = 1500;
-        const struct index_build_desc desc = build_desc(&b, alloc_libc());
-        assert_ok(bed_build(&index_ivf, &desc, 2, &b.image, &err), &err);
-        assert_ok(open_image(&b, alloc_libc(), &b.image.image, &b.index, &err), &err);
-        if (i == 0) assert_ok(index_ivf.check(b.index, &b.rows.source, &err), &err);
-        struct bed_search s = search_of(&b);
-        assert_true(search_recall(&s, true) > 0.95);
+        build(&b, PIECES_ON_THREADS, &b.built);
+        if (i == 0) assert_ok(index_ivf.check(b.built.index, &b.vectors.source, &err), &err);
+        struct built_search s = search_of(&b);
+        assert_true(search_recall(&b, &s, true) > 0.95);
         s.options.effort = 1500;
-        assert_true(search_recall(&s, true) == 1);
+        assert_true(search_recall(&b, &s, true) == 1);
         tear_down(&b);
     }
 }
@@ -388,79 +345,76 @@ static void says_what_does_not_hold(void **state)
 
     (void)state;
     set_up(&b, 2000, METRIC_L2);
-    assert_ok(index_ivf.check(b.index, &b.rows.source, &err), &err);
-    b.vectors[1234 * DIM] += 100;
-    assert_fails(index_ivf.check(b.index, &b.rows.source, &err), &err, LYNSE_CORRUPT);
+    assert_ok(index_ivf.check(b.built.index, &b.vectors.source, &err), &err);
+    b.vectors.vectors[1234 * DIM] += 100;
+    assert_fails(index_ivf.check(b.built.index, &b.vectors.source, &err), &err, LYNSE_CORRUPT);
     tear_down(&b);
 }
 
 /* Any one number of any section changed: it is refused, or it can be searched. */
 static void cannot_be_led_astray_by_an_image(void **state)
 {
+    struct topk *found = built_lists_make(1, K);
     struct rng rng;
     struct bed b;
-    uint32_t found[K];
 
     (void)state;
     set_up(&b, 700, METRIC_L2);
+    index_ivf.close(b.built.index);
     rng_init(&rng, test_seed(5));
     for (int round = 0; round < test_rounds(3000); round++) {
-        struct index_section *s = &b.image.sections[rng_below(&rng, b.image.image.section_count)];
+        struct index_section *s = &b.built.sections[rng_below(&rng, b.built.image.section_count)];
         uint64_t bytes = s->bytes;
         uint32_t *words = (uint32_t *)(uintptr_t)s->data,
                  *word = &words[rng_below(&rng, bytes / 4)];
         uint32_t before = *word;
-        struct index *index = NULL;
         struct error err = {0};
+        b.built.index = NULL;
         if (rng_chance(&rng, 0.1)) s->bytes -= rng_below(&rng, 2) ? 4 : bytes;
         else
             *word =
                 rng_chance(&rng, 0.5) ? (uint32_t)rng_u64(&rng) : (uint32_t)rng_below(&rng, 900);
-        if (open_image(&b, alloc_libc(), &b.image.image, &index, &err) == 0) {
-            struct bed_search search = search_of(&b);
-            search.index = index;
-            search.query_count = 1;
-            assert_ok(bed_search(&search, found, NULL, &err), &err);
-            index_ivf.close(index);
+        if (built_index_open(&b.built, alloc_libc(), &err) == 0) {
+            struct built_search one = search_of(&b);
+            one.query_count = 1;
+            search(&b, &one, found);
+            index_ivf.close(b.built.index);
         } else {
             assert_int_equal(err.code, LYNSE_CORRUPT);
         }
         *word = before;
         s->bytes = bytes;
     }
+    b.built.index = NULL;
+    mem_free(alloc_libc(), found);
     tear_down(&b);
 }
 
+struct sweep {
+    struct bed bed;
+    struct alloc *alloc;
+};
+
 static int build_and_open(void *ctx, struct error *err)
 {
-    struct bed *b = ctx;
-    struct alloc *a = (struct alloc *)(void *)b->index;
-    const struct index_build_desc desc = build_desc(b, a);
-    struct bed_image image;
-    struct index *index = NULL;
-    int rc;
-
-    bed_image_init(&image);
-    rc = bed_build(&index_ivf, &desc, 1, &image, err);
-    if (rc == 0) rc = open_image(b, a, &image.image, &index, err);
-    if (rc == 0) index_ivf.close(index);
-    bed_image_deinit(&image);
+    struct sweep *s = (struct sweep *)ctx;
+    const struct index_build_desc desc = build_desc(&s->bed, s->alloc);
+    int rc = built_index_make(&s->bed.built, &index_ivf, &desc, PIECES_FORWARDS, err);
+    if (rc == 0) built_index_drop(&s->bed.built);
     return rc;
 }
 
 static void gives_memory_back_when_there_is_none(void **state)
 {
-    struct alloc *a = alloc_create(NULL, 0);
-    struct bed b;
+    struct sweep s = {.alloc = alloc_create(NULL, 0)};
 
     (void)state;
-    set_up_rows(&b, 3000, 100, METRIC_COSINE);
-    b.params.values[IVF_N_CLUSTERS] = 1100;
-    b.index = (struct index *)(void *)a; /* the sweep's context has one pointer */
-    oom_sweep(a, build_and_open, &b);
-    b.index = NULL;
-    tear_down(&b);
-    alloc_destroy(a);
+    set_up_rows(&s.bed, 3000, METRIC_COSINE);
+    test_vectors_scatter(&s.bed.vectors);
+    s.bed.params.values[IVF_N_CLUSTERS] = 1100;
+    oom_sweep(s.alloc, build_and_open, &s);
+    tear_down(&s.bed);
+    alloc_destroy(s.alloc);
 }
 
 static const struct CMUnitTest tests[] = {
