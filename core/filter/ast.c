@@ -65,6 +65,15 @@ int filter_add_node(struct filter *f, const struct node *n, uint32_t *out_index)
     return 0;
 }
 
+int filter_keep_text(struct filter *f, struct slice text)
+{
+    char *copy = arena_copy_text(&f->arena, (const char *)text.data, text.size);
+
+    if (!copy) return -1;
+    f->text = slice_of(copy, text.size);
+    return 0;
+}
+
 static uint32_t find_path(const struct filter *f, struct slice path)
 {
     uint32_t i = 0;
@@ -89,6 +98,11 @@ int filter_add_path(struct filter *f, struct slice path, uint32_t *out_index)
     }
     *out_index = i;
     return 0;
+}
+
+struct slice filter_text(const struct filter *f)
+{
+    return f->text;
 }
 
 size_t filter_path_count(const struct filter *f)

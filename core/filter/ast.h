@@ -93,6 +93,7 @@ struct node {
 struct filter {
     struct alloc *alloc;
     struct arena arena;
+    struct slice text;
     struct node *nodes;
     uint32_t node_count;
     uint32_t node_capacity;
@@ -103,6 +104,9 @@ struct filter {
 
 /* An empty filter; NULL: out of memory. */
 struct filter *filter_create(struct alloc *a);
+
+/* A copy of it; -1: out of memory. */
+int filter_keep_text(struct filter *f, struct slice text);
 
 /* The node is copied; *out_index is its place.  -1: out of memory. */
 int filter_add_node(struct filter *f, const struct node *n, uint32_t *out_index);

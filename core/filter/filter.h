@@ -14,11 +14,14 @@
 
 struct filter;
 
-/* text is not kept.  *out is the caller's, for filter_destroy.
+/* text is copied.  *out is the caller's, for filter_destroy.
  * PARSE: no expression; names the position (in characters, from 1), what was expected, and shows
  * the place.  LIMIT: over one of LIMIT_WHERE_….  NO_MEMORY. */
 int filter_parse(struct alloc *a, struct slice text, struct filter **out, struct error *err);
 void filter_destroy(struct filter *f); /* NULL is allowed */
+
+/* What it was parsed from; borrowed until filter_destroy. */
+struct slice filter_text(const struct filter *f);
 
 /* The distinct fields that it reads, each as doc_get (codec/value.h) takes it; at most
  * LIMIT_WHERE_PATHS.  Borrowed until filter_destroy.  i: below the count (CHECK). */

@@ -276,6 +276,10 @@ int filter_parse(struct alloc *a, struct slice text, struct filter **out, struct
         parser_expected(&p, "an operator, AND, OR or the end");
         goto out;
     }
+    if (filter_keep_text(p.filter, text) != 0) {
+        error_no_memory(err, text.size);
+        goto out;
+    }
     *out = p.filter;
     p.filter = NULL;
     rc = 0;

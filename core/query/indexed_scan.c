@@ -129,7 +129,7 @@ void indexed_begin(struct indexed_scan *s, const struct indexed_desc *desc, void
     s->targets = (struct index_query *)at;
     s->oracles = at += z.targets;
     s->oracle_bytes = z.oracle + z.walk_oracle;
-    s->open = (uint64_t *)(void *)(at += desc->scan.query_count * s->oracle_bytes);
+    s->matched = (uint64_t *)(void *)(at += desc->scan.query_count * s->oracle_bytes);
     s->search = at + z.open;
 }
 
@@ -225,7 +225,6 @@ static bool open_next(struct indexed_scan *s)
         s->row = 0;
         s->open_count = 0;
         if (d->is_filtered) {
-            s->gate = (struct index_gate){shut_word, s->open, true};
             s->stage = INDEXED_MATCH;
             return true;
         }
@@ -245,24 +244,35 @@ static void close_part(struct indexed_scan *s)
     s->stage = INDEXED_NEXT;
 }
 
+/* The filter has spoken: `bits` of the part's rows, s->open_count of them set. */
+static void end_match(struct indexed_scan *s, const uint64_t *bits)
+{
+    s->gate = (struct index_gate){shut_word, (void *)(uintptr_t)bits, true};
+    if (s->open_count > 0) choose(s);
+    else close_part(s);
+}
+
 /* Ask the filter for about row_max rows, or until it pauses. */
 static void match_rows(struct indexed_scan *s, uint64_t row_max)
 {
     struct row_filter *filter = s->desc.scan.filter;
     uint32_t row_count = part_of(s)->row_count, first = s->row;
+    const uint64_t *known = first == 0 ? row_filter_whole(filter, s->part, &s->open_count) : NULL;
 
+    if (known) {
+        end_match(s, known);
+        return;
+    }
     while (s->row < row_count && s->row - first <= row_max) {
         uint32_t end = (s->row / COLUMN_BLOCK_ROWS + 1) * COLUMN_BLOCK_ROWS;
         if (!row_filter_load(filter, s->part, s->row)) return;
         for (; s->row < end && s->row < row_count; s->row += 64) {
             uint64_t word = row_filter_word(filter, s->part, s->row);
-            s->open[s->row / 64] = word;
+            s->matched[s->row / 64] = word;
             s->open_count += (uint32_t)__builtin_popcountll(word);
         }
     }
-    if (s->row < row_count) return;
-    if (s->open_count > 0) choose(s);
-    else close_part(s);
+    if (s->row == row_count) end_match(s, s->matched);
 }
 
 /* ---- what was owed ---- */

@@ -47,7 +47,7 @@ struct indexed_scan {
     uint32_t open_count; /* rows that may be found */
     uint32_t row;        /* MATCH: those before it are matched */
     struct index_gate gate;
-    uint64_t *open; /* with a filter: a bit for each row of the part */
+    uint64_t *matched; /* with a filter: room for a bit for each row of the part */
     struct index_query *targets;
     uint8_t *oracles; /* two for each query */
     size_t oracle_bytes;

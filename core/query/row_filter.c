@@ -2,9 +2,11 @@
 /* row_filter.c — a block of bits that is computed when a row of it is asked for.
  *
  * WHAT        One block of one part is at hand.  A part's fields come through a reader of its
- *             columns, which is made when the part is entered.  A block is read in as few pieces as
- *             can be read in READ_US each, and a piece is matched in steps of FILTER_WORK; between
- *             them clock and cancel flag are looked at, and there it may be left.
+ *             columns, which is made when a block of it has to be matched: what was matched before,
+ *             by whomever, was kept (segment/matched_rows.h) and only loses the deleted rows.  A
+ *             block is read in as few pieces as can be read in READ_US each, and a piece is matched
+ *             in steps of FILTER_WORK; between them clock and cancel flag are looked at, and there
+ *             it may be left.
  * INVARIANTS  (1) A row is wanted if and only if it is below the part's row_count, not deleted, and
  *                 the filter is true for it: unknown is not true.
  *             (2) After a failure nothing is wanted.
@@ -19,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "filter/filter.h"
+#include "segment/matched_rows.h"
 
 enum {
     NO_PART = -1,
@@ -33,10 +36,11 @@ struct row_filter {
     const struct filter *filter;
     const struct view *view;
     size_t path_count;
-    int64_t part;       /* that the block is of */
-    uint32_t block_row; /* the first row of the block */
-    int64_t reader_part;
-    struct column_reader *reader; /* of reader_part's fields; NULL: none, or no path */
+    int64_t part;                 /* that the block is of */
+    uint32_t block_row;           /* the first row of the block */
+    int64_t part_at_hand;         /* whose the next two are */
+    struct matched_rows *kept;    /* NULL: there is no path, or no room */
+    struct column_reader *reader; /* NULL: there is no path, or nothing to match so far */
     struct slice *paths;
     struct column_span *spans;
     void *scratch;
@@ -68,7 +72,7 @@ int row_filter_create(struct alloc *a, struct column_cache *columns, const struc
         .view = view,
         .path_count = path_count,
         .part = NO_PART,
-        .reader_part = NO_PART,
+        .part_at_hand = NO_PART,
         .read_rows = FIRST_READ_ROWS,
         .paths = (struct slice *)(memory + head),
         .spans = (struct column_span *)(memory + head + path_count * sizeof(struct slice)),
@@ -79,10 +83,20 @@ int row_filter_create(struct alloc *a, struct column_cache *columns, const struc
     return 0;
 }
 
+/* The columns first: while they are in use it is what is idle that makes room. */
+static void leave_part(struct row_filter *f)
+{
+    column_reader_destroy(f->reader);
+    matched_rows_release(f->columns, f->kept);
+    f->reader = NULL;
+    f->kept = NULL;
+    f->part_at_hand = NO_PART;
+}
+
 void row_filter_destroy(struct row_filter *f)
 {
     if (!f) return;
-    column_reader_destroy(f->reader);
+    leave_part(f);
     mem_free(f->alloc, f);
 }
 
@@ -113,15 +127,21 @@ static bool is_pause(const struct row_limits *l)
 
 static int enter_part(struct row_filter *f, size_t part)
 {
-    if (f->path_count == 0 || f->reader_part == (int64_t)part) return 0;
-    column_reader_destroy(f->reader);
-    f->reader = NULL;
-    f->reader_part = NO_PART;
-    if (column_reader_create(f->columns, f->view->parts[part].segment, f->paths, f->path_count,
-                             &f->reader, &f->error) != 0)
+    if (f->path_count == 0 || f->part_at_hand == (int64_t)part) return 0;
+    leave_part(f);
+    if (matched_rows_acquire(f->columns, f->view->parts[part].segment, filter_text(f->filter),
+                             &f->kept, &f->error) != 0)
         return -1;
-    f->reader_part = (int64_t)part;
+    f->part_at_hand = (int64_t)part;
     return 0;
+}
+
+/* Something of the part at hand has to be matched. */
+static int make_reader(struct row_filter *f)
+{
+    if (f->path_count == 0 || f->reader) return 0;
+    return column_reader_create(f->columns, f->view->parts[f->part_at_hand].segment, f->paths,
+                                f->path_count, &f->reader, &f->error);
 }
 
 /* `bits` of row_count rows, at bit `at` of the words. */
@@ -188,6 +208,16 @@ static int match_rows(struct row_filter *f, bool may_pause)
     return 1;
 }
 
+/* The block needs no matching. */
+static bool take_kept(struct row_filter *f)
+{
+    const uint64_t *bits =
+        f->kept ? matched_rows_block(f->kept, f->block_row / COLUMN_BLOCK_ROWS) : NULL;
+
+    for (int i = 0; bits && i < BLOCK_WORDS; i++) f->words[i] &= bits[i];
+    return bits != NULL;
+}
+
 /* Make it the block at hand; it is open when there is something to match. */
 static void enter_block(struct row_filter *f, size_t part, uint32_t row)
 {
@@ -205,14 +235,18 @@ static void enter_block(struct row_filter *f, size_t part, uint32_t row)
         if (f->row_count - i < 64) live &= (1ull << (f->row_count - i)) - 1;
         f->words[i / 64] = live;
     }
-    f->is_open = f->filter && has_bits(f->words);
+    if (!f->filter || !has_bits(f->words)) return;
+    int rc = row_limits_check(&f->limits, "where", &f->error);
+    if (rc == 0) rc = enter_part(f, part);
+    if (rc == 0 && take_kept(f)) return;
+    if (rc == 0) rc = make_reader(f);
+    if (rc != 0) {
+        memset(f->words, 0, sizeof f->words);
+        return;
+    }
+    f->is_open = true;
     f->done = f->run_rows = 0;
     memset(f->matched, 0, sizeof f->matched);
-    if (f->is_open &&
-        (row_limits_check(&f->limits, "where", &f->error) != 0 || enter_part(f, part) != 0)) {
-        f->is_open = false;
-        memset(f->words, 0, sizeof f->words);
-    }
 }
 
 static bool is_at_hand(const struct row_filter *f, size_t part, uint32_t row)
@@ -229,6 +263,8 @@ static bool load_block(struct row_filter *f, size_t part, uint32_t row, bool may
     f->is_open = false;
     CHECK(found > 0 || f->error.code != LYNSE_OK);
     for (int i = 0; i < BLOCK_WORDS; i++) f->words[i] &= found > 0 ? f->matched[i] : 0;
+    if (found > 0 && f->kept)
+        matched_rows_keep(f->kept, f->block_row / COLUMN_BLOCK_ROWS, f->matched, f->row_count);
     return true;
 }
 
@@ -241,4 +277,13 @@ uint64_t row_filter_word(struct row_filter *f, size_t part, uint32_t row)
 {
     if (f->is_open || !is_at_hand(f, part, row)) load_block(f, part, row, false);
     return f->words[row % COLUMN_BLOCK_ROWS / 64];
+}
+
+const uint64_t *row_filter_whole(struct row_filter *f, size_t part, uint32_t *out_count)
+{
+    const struct view_part *p = &f->view->parts[part];
+
+    if (!f->filter || f->error.code != LYNSE_OK || tombstones_count(p->dead) > 0) return NULL;
+    if (p->row_count != p->segment->row_capacity || enter_part(f, part) != 0) return NULL;
+    return f->kept ? matched_rows_all(f->kept, out_count) : NULL;
 }

@@ -2,7 +2,8 @@
 /* row_filter.h — the rows of a view that are live and for which a `where` is true, block by block.
  *
  * Rows are matched when they are asked for, COLUMN_BLOCK_ROWS at a time, so that several searches'
- * slices share the work of a large one and none is done for rows that nobody reaches.  A block
+ * slices share the work of a large one and none is done for rows that nobody reaches; and what was
+ * matched is kept for the next search with the same text, as long as there is room.  A block
  * whose matching takes long, for its texts are long or the filter is, is left in the middle where
  * a limit says so: a look is taken about once in a millisecond of work.
  */
@@ -46,6 +47,10 @@ bool row_filter_load(struct row_filter *f, size_t part, uint32_t row);
  * 0.  0 too once it has failed, see row_filter_error.  Its block is matched before, however long
  * that takes within deadline and cancel. */
 uint64_t row_filter_word(struct row_filter *f, size_t part, uint32_t row);
+/* Bits of all rows of the part, as row_filter_word has them, and how many are set, where no row is
+ * deleted and all were matched before; NULL: ask for words.  Valid until another part is asked
+ * for. */
+const uint64_t *row_filter_whole(struct row_filter *f, size_t part, uint32_t *out_count);
 /* Code 0, or why rows could not be matched: NO_MEMORY, CORRUPT, IO; DEADLINE, CANCELLED. */
 const struct error *row_filter_error(const struct row_filter *f);
 

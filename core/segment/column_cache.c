@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* column_cache.c — columns by segment and path, and which of them go when there is no room.
+/* column_cache.c — entries by segment and name, and which of them go when there is no room.
  *
- * WHAT        A segment that was ever asked for a field has a list of columns; all columns of all
- *             segments are in one map, by a hash of segment and path, so that a look-up costs the
- *             same however many names were asked for.  Columns that nobody reads form the list of
- *             what may be evicted, newest first.
- * INVARIANTS  (1) A column is in the list of the idle if and only if nobody reads it; only those
+ * WHAT        A segment that was ever asked for a field has a list of entries; all of all segments
+ *             are in one map, by a hash of segment and name, so that a look-up costs the same
+ *             however many names were asked for.  Entries that nobody reads form the list of what
+ *             may be evicted, newest first.
+ * INVARIANTS  (1) An entry is in the list of the idle if and only if nobody reads it; only those
  *                 are evicted.
- *             (2) A column is in the map, and in its segment's list, until it is freed.
- *             (3) bytes counts every column of every segment.  It passes bytes_max by no more than
+ *             (2) An entry is in the map, and in its segment's list, until it is freed.
+ *             (3) bytes counts every entry of every segment.  It passes bytes_max by no more than
  *                 what is being filled at the moment.
  * THREADS     Any; everything here is under the cache's lock.
- * FAILURE     NO_MEMORY: there is no such column; nothing else has changed.
+ * FAILURE     NO_MEMORY: there is no such entry; nothing else has changed.
  */
 #include "segment/column_cache.h"
 
@@ -28,8 +28,8 @@ struct column_cache {
     size_t bytes_max;
     size_t bytes;
     uint64_t compared_count;
-    struct int_map columns;                /* key -> the first of its columns */
-    struct cached_column *newest, *oldest; /* that nobody reads */
+    struct int_map entries;               /* key -> the first of its entries */
+    struct cached_entry *newest, *oldest; /* that nobody reads */
 };
 
 int column_cache_create(struct alloc *a, size_t bytes_max, struct column_cache **out,
@@ -41,7 +41,7 @@ int column_cache_create(struct alloc *a, size_t bytes_max, struct column_cache *
     c->alloc = a;
     c->bytes_max = bytes_max;
     mutex_init(&c->mutex);
-    int_map_init(&c->columns, a, MEM_CACHE);
+    int_map_init(&c->entries, a, MEM_CACHE);
     *out = c;
     return 0;
 }
@@ -49,8 +49,8 @@ int column_cache_create(struct alloc *a, size_t bytes_max, struct column_cache *
 void column_cache_destroy(struct column_cache *c)
 {
     if (!c) return;
-    CHECK(c->bytes == 0 && !c->newest && c->columns.count == 0);
-    int_map_deinit(&c->columns);
+    CHECK(c->bytes == 0 && !c->newest && c->entries.count == 0);
+    int_map_deinit(&c->entries);
     mutex_deinit(&c->mutex);
     mem_free(c->alloc, c);
 }
@@ -78,116 +78,118 @@ struct alloc *column_cache_alloc(struct column_cache *c)
 
 /* ---- The map, under the cache's lock ---- */
 
-static uint64_t key_of(const struct segment_columns *s, struct slice path)
+static uint64_t key_of(const struct segment_columns *s, struct slice name)
 {
-    return hash_xxh3_64(path.data, path.size) ^ hash_u64((uintptr_t)s);
+    return hash_xxh3_64(name.data, name.size) ^ hash_u64((uintptr_t)s);
 }
 
-static struct cached_column *first_of_key(const struct column_cache *c, uint64_t key)
+static struct cached_entry *first_of_key(const struct column_cache *c, uint64_t key)
 {
     uint64_t at = 0;
-    return int_map_get(&c->columns, key, &at) ? (struct cached_column *)(uintptr_t)at : NULL;
+    return int_map_get(&c->entries, key, &at) ? (struct cached_entry *)(uintptr_t)at : NULL;
 }
 
-static struct cached_column *find_column(struct segment_columns *s, struct slice path)
+static struct cached_entry *find_entry(struct segment_columns *s, const struct cached_kind *kind,
+                                       struct slice name)
 {
     struct column_cache *c = s->cache;
-    struct cached_column *col = first_of_key(c, key_of(s, path));
+    struct cached_entry *e = first_of_key(c, key_of(s, name));
 
-    for (; col; col = col->next_same) {
+    for (; e; e = e->next_same) {
         c->compared_count++;
-        if (col->owner == s && slice_equal(cached_column_path(col), path)) break;
+        if (e->owner == s && e->kind == kind && slice_equal(e->name, name)) break;
     }
-    return col;
+    return e;
 }
 
-static int add_to_map(struct column_cache *c, struct cached_column *col)
+static int add_to_map(struct column_cache *c, struct cached_entry *e)
 {
-    col->next_same = first_of_key(c, col->key);
-    return int_map_put(&c->columns, col->key, (uintptr_t)col);
+    e->next_same = first_of_key(c, e->key);
+    return int_map_put(&c->entries, e->key, (uintptr_t)e);
 }
 
-static void remove_from_map(struct column_cache *c, struct cached_column *col)
+static void remove_from_map(struct column_cache *c, struct cached_entry *e)
 {
-    struct cached_column *first = first_of_key(c, col->key);
+    struct cached_entry *first = first_of_key(c, e->key);
 
-    if (first != col) { /* two keys in 2^64: it is behind another one */
-        while (first->next_same != col) first = first->next_same;
-        first->next_same = col->next_same;
-    } else if (!col->next_same) {
-        int_map_remove(&c->columns, col->key);
+    if (first != e) { /* two keys in 2^64: it is behind another one */
+        while (first->next_same != e) first = first->next_same;
+        first->next_same = e->next_same;
+    } else if (!e->next_same) {
+        int_map_remove(&c->entries, e->key);
     } else { /* The key is there: this takes no memory. */
-        int_map_put(&c->columns, col->key, (uintptr_t)col->next_same);
+        int_map_put(&c->entries, e->key, (uintptr_t)e->next_same);
     }
 }
 
-/* ---- Columns, under the cache's lock ---- */
+/* ---- Entries, under the cache's lock ---- */
 
-static void unlink_idle(struct column_cache *c, struct cached_column *col)
+static void unlink_idle(struct column_cache *c, struct cached_entry *e)
 {
-    if (col->newer) col->newer->older = col->older;
-    else c->newest = col->older;
-    if (col->older) col->older->newer = col->newer;
-    else c->oldest = col->newer;
-    col->newer = col->older = NULL;
+    if (e->newer) e->newer->older = e->older;
+    else c->newest = e->older;
+    if (e->older) e->older->newer = e->newer;
+    else c->oldest = e->newer;
+    e->newer = e->older = NULL;
 }
 
-static void push_idle(struct column_cache *c, struct cached_column *col)
+static void push_idle(struct column_cache *c, struct cached_entry *e)
 {
-    col->older = c->newest;
-    if (c->newest) c->newest->newer = col;
-    else c->oldest = col;
-    c->newest = col;
+    e->older = c->newest;
+    if (c->newest) c->newest->newer = e;
+    else c->oldest = e;
+    c->newest = e;
 }
 
 /* Idle. */
-static void free_column(struct column_cache *c, struct cached_column *col)
+static void free_entry(struct column_cache *c, struct cached_entry *e)
 {
-    unlink_idle(c, col);
-    remove_from_map(c, col);
-    *col->at = col->next;
-    if (col->next) col->next->at = col->at;
-    c->bytes -= col->bytes;
-    for (uint32_t i = 0; i < col->block_count; i++) {
-        column_destroy(col->blocks[i].column);
-        if (i % NUMBERS_BLOCKS == 0) mem_free(c->alloc, col->blocks[i].numbers);
-    }
-    mem_free(c->alloc, col);
+    unlink_idle(c, e);
+    remove_from_map(c, e);
+    *e->at = e->next;
+    if (e->next) e->next->at = e->at;
+    c->bytes -= e->bytes;
+    if (e->kind->deinit) e->kind->deinit(e, c->alloc);
+    mem_free(c->alloc, e);
 }
 
 static bool make_room(struct column_cache *c, size_t more)
 {
-    while (c->bytes + more > c->bytes_max && c->oldest) free_column(c, c->oldest);
+    while (c->bytes + more > c->bytes_max && c->oldest) free_entry(c, c->oldest);
     return c->bytes + more <= c->bytes_max;
 }
 
-static struct cached_column *make_column(struct segment_columns *s, uint64_t row_capacity,
-                                         struct slice path)
+/* NO_MEMORY; *out NULL: it needs room, and there is none. */
+static int make_entry(struct segment_columns *s, uint64_t row_capacity,
+                      const struct cached_kind *kind, struct slice name, struct cached_entry **out,
+                      struct error *err)
 {
     struct column_cache *c = s->cache;
-    size_t block_count = (size_t)((row_capacity + COLUMN_BLOCK_ROWS - 1) / COLUMN_BLOCK_ROWS);
-    size_t bytes = sizeof(struct cached_column) + block_count * sizeof(struct cached_block);
-    struct cached_column *col =
-        (struct cached_column *)mem_zalloc(c->alloc, MEM_CACHE, bytes + path.size);
+    size_t own_bytes = kind->bytes(row_capacity), bytes = own_bytes + name.size;
 
-    if (!col) return NULL;
-    col->owner = s;
-    col->key = key_of(s, path);
-    col->block_count = (uint32_t)block_count;
-    col->path_size = path.size;
-    col->bytes = bytes + path.size;
-    memcpy(&col->blocks[block_count], path.data, path.size);
-    if (add_to_map(c, col) != 0) {
-        mem_free(c->alloc, col);
-        return NULL;
+    *out = NULL;
+    if (kind->needs_room && !make_room(c, bytes)) return 0;
+    struct cached_entry *e = (struct cached_entry *)mem_zalloc(c->alloc, MEM_CACHE, bytes);
+    if (!e) return error_no_memory(err, bytes);
+    e->kind = kind;
+    e->owner = s;
+    e->key = key_of(s, name);
+    e->bytes = bytes;
+    e->name = slice_of((uint8_t *)e + own_bytes, name.size);
+    memcpy((uint8_t *)e + own_bytes, name.data, name.size);
+    kind->init(e, row_capacity);
+    if (add_to_map(c, e) != 0) {
+        mem_free(c->alloc, e);
+        return error_no_memory(err, bytes);
     }
-    col->next = s->first;
-    col->at = &s->first;
-    if (col->next) col->next->at = &col->next;
-    s->first = col;
-    c->bytes += col->bytes;
-    push_idle(c, col);
-    return col;
+    e->next = s->first;
+    e->at = &s->first;
+    if (e->next) e->next->at = &e->next;
+    s->first = e;
+    c->bytes += bytes;
+    push_idle(c, e);
+    *out = e;
+    return 0;
 }
 
 /* The segment's list; made when it is asked for the first time. */
@@ -205,26 +207,29 @@ static struct segment_columns *columns_of(struct column_cache *c, struct segment
 
 /* ---- For readers ---- */
 
-int cached_column_acquire(struct column_cache *c, struct segment *segment, struct slice path,
-                          struct cached_column **out, struct error *err)
+int cached_entry_acquire(struct column_cache *c, struct segment *segment,
+                         const struct cached_kind *kind, struct slice name,
+                         struct cached_entry **out, struct error *err)
 {
-    struct cached_column *col = NULL;
+    struct cached_entry *e = NULL;
+    int rc = 0;
 
     mutex_lock(&c->mutex);
     struct segment_columns *s = columns_of(c, segment);
-    if (s) col = find_column(s, path);
-    if (s && !col) col = make_column(s, segment->row_capacity, path);
-    if (col && col->reader_count++ == 0) unlink_idle(c, col);
+    if (!s) rc = error_no_memory(err, sizeof *s);
+    if (s) e = find_entry(s, kind, name);
+    if (s && !e) rc = make_entry(s, segment->row_capacity, kind, name, &e, err);
+    if (e && e->reader_count++ == 0) unlink_idle(c, e);
     mutex_unlock(&c->mutex);
-    *out = col;
-    return col ? 0 : error_no_memory(err, sizeof *col + path.size);
+    *out = e;
+    return rc;
 }
 
-void cached_columns_release(struct column_cache *c, struct cached_column **columns, size_t count)
+void cached_entries_release(struct column_cache *c, struct cached_entry **entries, size_t count)
 {
     mutex_lock(&c->mutex);
     for (size_t i = 0; i < count; i++)
-        if (columns[i] && --columns[i]->reader_count == 0) push_idle(c, columns[i]);
+        if (entries[i] && --entries[i]->reader_count == 0) push_idle(c, entries[i]);
     make_room(c, 0);
     mutex_unlock(&c->mutex);
 }
@@ -237,11 +242,11 @@ bool column_cache_make_room(struct column_cache *c, size_t more)
     return has_room;
 }
 
-void column_cache_count(struct column_cache *c, struct cached_column *col, size_t more)
+void column_cache_count(struct column_cache *c, struct cached_entry *e, size_t more)
 {
     if (more == 0) return;
     mutex_lock(&c->mutex);
-    col->bytes += more;
+    e->bytes += more;
     c->bytes += more;
     mutex_unlock(&c->mutex);
 }
@@ -253,7 +258,7 @@ void segment_columns_destroy(struct segment_columns *s)
     mutex_lock(&c->mutex);
     while (s->first) {
         CHECK(s->first->reader_count == 0);
-        free_column(c, s->first);
+        free_entry(c, s->first);
     }
     mutex_unlock(&c->mutex);
     mutex_deinit(&s->filling);

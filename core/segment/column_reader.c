@@ -30,18 +30,54 @@ struct column_reader {
     struct column_cache *cache;
     struct segment *segment;
     size_t field_count;
-    struct cached_column **columns; /* one for each field, acquired */
-    struct column_span *spans;      /* likewise, of rows that become numbers */
-    struct reader_field fields[];   /* then the columns, and the spans */
+    struct cached_entry **columns; /* cached_column of each field, acquired */
+    struct column_span *spans;     /* likewise, of rows that become numbers */
+    struct reader_field fields[];  /* then the columns, and the spans */
 };
+
+/* ---- A column, for the cache ---- */
+
+static size_t block_count_of(uint64_t row_capacity)
+{
+    return (size_t)((row_capacity + COLUMN_BLOCK_ROWS - 1) / COLUMN_BLOCK_ROWS);
+}
+
+static size_t column_bytes(uint64_t row_capacity)
+{
+    return sizeof(struct cached_column) +
+           block_count_of(row_capacity) * sizeof(struct cached_block);
+}
+
+static void init_column(struct cached_entry *e, uint64_t row_capacity)
+{
+    ((struct cached_column *)e)->block_count = (uint32_t)block_count_of(row_capacity);
+}
+
+static void deinit_column(struct cached_entry *e, struct alloc *a)
+{
+    struct cached_column *col = (struct cached_column *)e;
+
+    for (uint32_t i = 0; i < col->block_count; i++) {
+        column_destroy(col->blocks[i].column);
+        if (i % NUMBERS_BLOCKS == 0) mem_free(a, col->blocks[i].numbers);
+    }
+}
+
+static const struct cached_kind column_kind = {column_bytes, init_column, deinit_column, false};
+
+static struct cached_column *column_of(const struct column_reader *r, size_t k)
+{
+    return (struct cached_column *)r->columns[k];
+}
+
+/* ---- Making ---- */
 
 int column_reader_create(struct column_cache *c, struct segment *s, const struct slice *paths,
                          size_t path_count, struct column_reader **out, struct error *err)
 {
     struct alloc *a = column_cache_alloc(c);
     size_t head = sizeof(struct column_reader) + path_count * sizeof(struct reader_field);
-    size_t bytes =
-        head + path_count * (sizeof(struct cached_column *) + sizeof(struct column_span));
+    size_t bytes = head + path_count * (sizeof(struct cached_entry *) + sizeof(struct column_span));
     struct column_reader *r = (struct column_reader *)mem_zalloc(a, MEM_SEARCH, bytes);
 
     CHECK(path_count > 0);
@@ -49,10 +85,10 @@ int column_reader_create(struct column_cache *c, struct segment *s, const struct
     r->cache = c;
     r->segment = s;
     r->field_count = path_count;
-    r->columns = (struct cached_column **)(void *)&r->fields[path_count];
+    r->columns = (struct cached_entry **)(void *)&r->fields[path_count];
     r->spans = (struct column_span *)(void *)&r->columns[path_count];
     for (size_t i = 0; i < path_count; i++) {
-        if (cached_column_acquire(c, s, paths[i], &r->columns[i], err) == 0) continue;
+        if (cached_entry_acquire(c, s, &column_kind, paths[i], &r->columns[i], err) == 0) continue;
         column_reader_destroy(r);
         return -1;
     }
@@ -64,7 +100,7 @@ void column_reader_destroy(struct column_reader *r)
 {
     if (!r) return;
     struct alloc *a = column_cache_alloc(r->cache);
-    cached_columns_release(r->cache, r->columns, r->field_count);
+    cached_entries_release(r->cache, r->columns, r->field_count);
     for (size_t i = 0; i < r->field_count; i++) {
         column_destroy(r->fields[i].passing);
         mem_free(a, r->fields[i].numbers);
@@ -96,7 +132,7 @@ static void publish(struct column_cache *c, struct cached_column *col, struct ca
 {
     size_t bytes = column_memory_bytes(b->column);
 
-    column_cache_count(c, col, bytes - b->counted_bytes);
+    column_cache_count(c, &col->entry, bytes - b->counted_bytes);
     b->counted_bytes = bytes;
     /* Relaxed: a hint, and nothing is read because of it. */
     if (bytes > COLUMN_BLOCK_BYTES_MAX) atomic_store_relaxed(&col->is_large, true);
@@ -120,10 +156,10 @@ static int append_kept(struct column_reader *r, uint32_t block, uint32_t i, bool
     int rc = segment_document(r->segment, block * COLUMN_BLOCK_ROWS + i, &doc, err);
 
     for (size_t k = 0; k < r->field_count && rc == 0; k++) {
-        struct cached_column *col = r->columns[k];
+        struct cached_column *col = column_of(r, k);
         struct column *to = r->fields[k].is_passing ? NULL : col->blocks[block].column;
         if (!to || column_row_count(to) != i) continue;
-        rc = append_field(to, doc.document, cached_column_path(col), err);
+        rc = append_field(to, doc.document, col->entry.name, err);
         *out_is_large |= column_memory_bytes(to) > COLUMN_BLOCK_BYTES_MAX;
     }
     doc_ref_release(&doc);
@@ -139,7 +175,7 @@ static int fill_kept(struct column_reader *r, uint32_t block, uint32_t row_end, 
     int rc = 0;
 
     for (size_t k = 0; k < r->field_count && rc == 0; k++) {
-        struct cached_block *b = &r->columns[k]->blocks[block];
+        struct cached_block *b = &column_of(r, k)->blocks[block];
         bool has_room;
         if (r->fields[k].is_passing) continue;
         rc = ready_block(r->cache, b, &has_room, err);
@@ -149,7 +185,7 @@ static int fill_kept(struct column_reader *r, uint32_t block, uint32_t row_end, 
     for (; from < row_end && rc == 0 && !is_large; from++)
         rc = append_kept(r, block, from, &is_large, err);
     for (size_t k = 0; k < r->field_count; k++) {
-        struct cached_column *col = r->columns[k];
+        struct cached_column *col = column_of(r, k);
         if (!r->fields[k].is_passing && col->blocks[block].column)
             publish(r->cache, col, &col->blocks[block]);
     }
@@ -176,7 +212,7 @@ static int fill_passing(struct column_reader *r, uint32_t row, uint32_t *row_end
         for (size_t k = 0; k < r->field_count && rc == 0; k++) {
             struct reader_field *f = &r->fields[k];
             if (!f->is_passing) continue;
-            rc = append_field(f->passing, doc.document, cached_column_path(r->columns[k]), err);
+            rc = append_field(f->passing, doc.document, r->columns[k]->name, err);
             is_large |= column_memory_bytes(f->passing) > COLUMN_BLOCK_BYTES_MAX;
         }
         doc_ref_release(&doc);
@@ -193,8 +229,8 @@ static int ready_kept(struct column_reader *r, uint32_t block, uint32_t row_end,
 
     for (size_t k = 0; k < r->field_count; k++) {
         struct reader_field *f = &r->fields[k];
-        bool has_rows = complete_rows(r->columns[k], block) >= row_end;
-        f->is_passing = !has_rows && atomic_load_relaxed(&r->columns[k]->is_large);
+        bool has_rows = complete_rows(column_of(r, k), block) >= row_end;
+        f->is_passing = !has_rows && atomic_load_relaxed(&column_of(r, k)->is_large);
         is_complete &= has_rows || f->is_passing;
     }
     if (is_complete) return 0;
@@ -203,7 +239,7 @@ static int ready_kept(struct column_reader *r, uint32_t block, uint32_t row_end,
     rc = fill_kept(r, block, row_end, err);
     mutex_unlock(&s->filling);
     for (size_t k = 0; k < r->field_count; k++)
-        if (complete_rows(r->columns[k], block) < row_end) r->fields[k].is_passing = true;
+        if (complete_rows(column_of(r, k), block) < row_end) r->fields[k].is_passing = true;
     return rc;
 }
 
@@ -216,14 +252,14 @@ int column_reader_read(struct column_reader *r, uint32_t row, uint32_t *inout_ro
     uint32_t row_end = row + row_count;
     bool has_passing = false;
 
-    CHECK(row_count > 0 && block < r->columns[0]->block_count);
+    CHECK(row_count > 0 && block < column_of(r, 0)->block_count);
     if (ready_kept(r, block, i + row_count, err) != 0) return -1;
     for (size_t k = 0; k < r->field_count; k++) has_passing |= r->fields[k].is_passing;
     if (has_passing && fill_passing(r, row, &row_end, err) != 0) return -1;
     for (size_t k = 0; k < r->field_count; k++) {
         const struct reader_field *f = &r->fields[k];
         struct column_span span =
-            column_block(f->is_passing ? f->passing : r->columns[k]->blocks[block].column, 0);
+            column_block(f->is_passing ? f->passing : column_of(r, k)->blocks[block].column, 0);
         if (!f->is_passing) span = (struct column_span){span.types + i, span.cells + i};
         out_spans[k] = span;
     }
@@ -275,14 +311,14 @@ static int make_numbers(struct column_cache *c, struct cached_column *col, uint3
     if (!numbers) return error_no_memory(err, bytes);
     for (uint32_t i = 0; i < block_count; i++)
         col->blocks[first + i].numbers = numbers + (size_t)i * COLUMN_BLOCK_ROWS;
-    column_cache_count(c, col, bytes);
+    column_cache_count(c, &col->entry, bytes);
     return 0;
 }
 
 /* Of all rows of the block whose cells are complete. */
 static int keep_numbers(struct column_reader *r, size_t k, uint32_t block, struct error *err)
 {
-    struct cached_column *col = r->columns[k];
+    struct cached_column *col = column_of(r, k);
     struct cached_block *b = &col->blocks[block];
     bool has_room;
 
@@ -325,7 +361,7 @@ static int put_apart(struct column_reader *r, size_t k, uint32_t row, uint32_t a
     if (!f->numbers)
         f->numbers = (double *)mem_alloc(column_cache_alloc(r->cache), MEM_SEARCH, bytes);
     if (!f->numbers) return error_no_memory(err, bytes);
-    if (at > row) memcpy(f->numbers, numbers_at(r->columns[k], row), (at - row) * sizeof(double));
+    if (at > row) memcpy(f->numbers, numbers_at(column_of(r, k), row), (at - row) * sizeof(double));
     f->is_apart = true;
     return 0;
 }
@@ -337,7 +373,7 @@ static int put_numbers(struct column_reader *r, uint32_t row, uint32_t at, uint3
 {
     for (size_t k = 0; k < r->field_count; k++) {
         struct reader_field *f = &r->fields[k];
-        struct cached_column *col = r->columns[k];
+        struct cached_column *col = column_of(r, k);
         if (!f->is_apart && !has_numbers(col, at, at + row_count)) {
             if (!f->is_passing && keep_numbers(r, k, at / COLUMN_BLOCK_ROWS, err) != 0) return -1;
             if (!has_numbers(col, at, at + row_count) && put_apart(r, k, row, at, err) != 0)
@@ -358,7 +394,7 @@ int column_reader_numbers(struct column_reader *r, uint32_t row, uint32_t *inout
     CHECK(row_count > 0);
     for (size_t k = 0; k < r->field_count; k++) {
         r->fields[k].is_apart = false;
-        is_complete &= has_numbers(r->columns[k], row, row + row_count);
+        is_complete &= has_numbers(column_of(r, k), row, row + row_count);
     }
     for (uint32_t at = row, here; at < row + row_count && !is_complete; at += here) {
         here = row + row_count - at;
@@ -368,7 +404,7 @@ int column_reader_numbers(struct column_reader *r, uint32_t row, uint32_t *inout
     }
     for (size_t k = 0; k < r->field_count; k++)
         out_numbers[k] =
-            r->fields[k].is_apart ? r->fields[k].numbers : numbers_at(r->columns[k], row);
+            r->fields[k].is_apart ? r->fields[k].numbers : numbers_at(column_of(r, k), row);
     *inout_row_count = row_count;
     return 0;
 }

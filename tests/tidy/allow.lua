@@ -45,6 +45,7 @@ return {
       ["core/segment/view.c"] = "the reference count of a view",
       ["core/segment/cached_column.h"] = "the length of a tail's column",
       ["core/segment/column_reader.c"] = "the length of a tail's column",
+      ["core/segment/matched_rows.c"] = "which blocks are matched, for who reads without a lock",
       ["core/query/search.h"] = "the cancel flag of a search",
       ["core/query/search_object.h"] = "the cancel flag of a search",
       ["core/query/search.c"] = "the cancel flag of a search",

@@ -307,10 +307,12 @@ return {
    ["core/segment"] = {
       ["active_segment.[ch]"] = "the tail: rows in memory, appended by one thread, read by all",
       ["cached_column.h"] =
-         "what the cache and the readers of columns share: a field in blocks",
+         "what the cache shares with those who fill it: entries with a name each",
       ["column_cache.[ch]"] = "columns of the fields that filters and hooks name, within a bound",
       ["column_reader.c"] =
          "fields of a segment's rows, as cells or as numbers, filled once for all",
+      ["matched_rows.[ch]"] =
+         "for which rows of a segment a where is true, once it was found out",
       ["compaction_policy.[ch]"] =
          "which sealed segments to merge next: sizes in, a run of neighbours out",
       ["row_chunks.[ch]"] = "the memory of a tail's rows: columns in chunks that never move",

@@ -2,6 +2,7 @@
 /* Searches and walks with a `where`: the rows for which it is true, all of them and no others. */
 #include "base/limits.h"
 #include "base/rng.h"
+#include "base/thread.h"
 #include "codec/msgpack.h"
 #include "filter/filter.h"
 #include "query/fetch.h"
@@ -224,7 +225,7 @@ static void a_text_that_is_no_filter_says_where(void **state)
     tear_down(&f);
 }
 
-/* ---- Walks ---- */
+/* ---- What was matched before ---- */
 
 static size_t count_wanted(const struct fixture *f, row_wanted_fn *wanted)
 {
@@ -235,6 +236,95 @@ static size_t count_wanted(const struct fixture *f, row_wanted_fn *wanted)
             count += !tombstones_get(f->view->parts[part].dead, row) && wanted(f->view, part, row);
     return count;
 }
+
+static void assert_all_right(struct fixture *f)
+{
+    struct error err = {0};
+
+    for (size_t i = 0; i < 2 * FILTERS; i++) {
+        struct result got;
+        uint64_t count;
+        struct search_request r = request_of(f, i / 2, 1 + i % 2, 10);
+        search_once(f->alloc, f->view, &r, &got);
+        assert_is_filtered_answer(f->view, &r, filters[i / 2].wanted, &got);
+        result_deinit(&got);
+        assert_ok(count_rows(f, filters[i / 2].where, &count, &err), &err);
+        assert_int_equal(count, count_wanted(f, filters[i / 2].wanted));
+    }
+}
+
+/* Rows that are gone and rows that came since a text was matched; with room and with too little. */
+static void a_filter_is_as_right_the_next_time(void **state)
+{
+    enum { PART_ROWS = 3 * COLUMN_BLOCK_ROWS / 2 };
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    struct buf b;
+    float vector[DIM] = {0};
+
+    rng_init(&f.rng, test_seed(8));
+    for (size_t bytes = 8 << 10; bytes <= 1 << 20; bytes *= 128) {
+        set_up(&f, METRIC_L2, PART_ROWS);
+        column_cache_destroy(f.fields);
+        assert_ok(column_cache_create(f.alloc, bytes, &f.fields, &err), &err);
+        assert_all_right(&f);
+        buf_init(&b, alloc_libc(), MEM_GENERAL);
+        test_view_open_part(&f.rows, 2 * COLUMN_BLOCK_ROWS);
+        for (int round = 0; round < 3; round++) {
+            view_release(f.view);
+            for (uint64_t i = 0; i < COLUMN_BLOCK_ROWS; i++) {
+                uint64_t id = rng_below(&f.rng, 2 * (uint64_t)PART_ROWS); /* replaces some */
+                if (i < COLUMN_BLOCK_ROWS * 2 / 3)
+                    test_view_put(&f.rows, id_of_number(id), vector,
+                                  make_document(rng_below(&f.rng, NUMBERS), &b));
+            }
+            f.view = test_view_take(&f.rows);
+            assert_all_right(&f);
+        }
+        assert_true(column_cache_bytes(f.fields) <= bytes);
+        buf_deinit(&b);
+        tear_down(&f);
+    }
+}
+
+static void count_below_half(void *ctx)
+{
+    struct fixture *f = (struct fixture *)ctx;
+    struct error err = {0};
+    size_t wanted = count_wanted(f, below_half);
+
+    for (int i = 0; i < 8; i++) {
+        uint64_t count;
+        char where[16]; /* all ask for two texts at once, then for two others */
+        snprintf(where, sizeof where, "n < %d", i % 2 ? 500 : 1000 + i);
+        assert_ok(count_rows(f, where, &count, &err), &err);
+        if (i % 2) assert_int_equal(count, wanted);
+    }
+}
+
+static void threads_share_what_one_of_them_matches(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    struct thread threads[4] = {0};
+
+    rng_init(&f.rng, test_seed(9));
+    for (int i = 0; i < 2; i++) {
+        set_up(&f, METRIC_L2, 1500);
+        if (i == 0) { /* no room for two texts */
+            column_cache_destroy(f.fields);
+            assert_ok(column_cache_create(f.alloc, 2 << 10, &f.fields, &err), &err);
+        }
+        for (int t = 0; t < 4; t++)
+            assert_ok(thread_start(&threads[t], "reader", count_below_half, &f, &err), &err);
+        for (int t = 0; t < 4; t++) thread_join(&threads[t]);
+        tear_down(&f);
+    }
+}
+
+/* ---- Walks ---- */
 
 static void walk(struct fixture *f, size_t filter, size_t row_max)
 {
@@ -350,173 +440,6 @@ static void a_deadline_and_a_cancel_end_a_walk(void **state)
     tear_down(&f);
 }
 
-/* ---- Hostile filters ---- */
-
-enum { LONG_ROWS = 30, LONG_BYTES = 1 << 16 };
-static const char hostile[] =
-    "n < 0 OR t LIKE '%aaaaab%' OR t LIKE '%a%aaaac%' OR t LIKE '%aad%' OR t LIKE '%a%e%aaa%' OR "
-    "t LIKE '%f%' OR t LIKE '%aa%g%' OR t LIKE '%h' OR t LIKE '%_aai%'";
-
-/* Goes on by 1 with each look, and may raise a flag at one of them. */
-struct ticking_clock {
-    struct clock base; /* first */
-    uint64_t now_us;
-    uint64_t raise_at;
-    _Atomic(bool) flag;
-};
-
-static uint64_t tick(const struct clock *c)
-{
-    struct ticking_clock *t = (struct ticking_clock *)c;
-
-    if (++t->now_us == t->raise_at) t->flag = true;
-    return t->now_us;
-}
-
-static void ticking_clock_init(struct ticking_clock *t, uint64_t raise_at)
-{
-    *t = (struct ticking_clock){.base = {.monotonic_us = tick}, .raise_at = raise_at};
-}
-
-/* One part of few rows with long texts, {"n": row, "t": "aaa…"}; every third ends with "g". */
-static void set_up_long(struct fixture *f)
-{
-    struct error err = {0};
-    struct buf b, text;
-    float vector[DIM] = {0};
-
-    buf_init(&b, alloc_libc(), MEM_GENERAL);
-    buf_init(&text, alloc_libc(), MEM_GENERAL);
-    for (int i = 0; i < LONG_BYTES; i++) buf_append(&text, "a", 1);
-    f->alloc = alloc_create(NULL, 0);
-    assert_non_null(f->alloc);
-    test_view_init(&f->rows, f->alloc, DIM, METRIC_L2);
-    test_view_open_part(&f->rows, LONG_ROWS);
-    for (uint64_t i = 0; i < LONG_ROWS; i++) {
-        struct slice all = buf_slice(&text);
-        ((uint8_t *)all.data)[all.size - 1] = i % 3 == 0 ? 'g' : 'a';
-        buf_reset(&b);
-        msgpack_write_map(&b, 2);
-        msgpack_write_text(&b, slice_of_text("n"));
-        msgpack_write_int(&b, (int64_t)i);
-        msgpack_write_text(&b, slice_of_text("t"));
-        msgpack_write_text(&b, all);
-        vector[0] = (float)i;
-        test_view_put(&f->rows, id_of_number(i), vector, buf_slice(&b));
-    }
-    f->view = test_view_take(&f->rows);
-    memset(f->queries, 0, sizeof f->queries);
-    assert_ok(column_cache_create(f->alloc, 1 << 20, &f->fields, &err), &err);
-    buf_deinit(&b);
-    buf_deinit(&text);
-}
-
-/* Looks that a walk over all rows takes at least: each is before about so much work. */
-#define HOSTILE_WORK ((uint64_t)LONG_ROWS * LONG_BYTES * 6)
-#define HOSTILE_LOOKS (HOSTILE_WORK / FILTER_WORK)
-
-/* A block of rows is left in the middle, for its texts are long. */
-static void a_hostile_filter_ends_at_its_deadline_or_cancel(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct error err = {0};
-    struct ticking_clock clock;
-    uint64_t count;
-
-    set_up_long(&f);
-    struct fetch_filter filter = filter_of(&f, hostile);
-    ticking_clock_init(&clock, 0);
-    filter.limits = (struct row_limits){.clock = &clock.base, .deadline_us = UINT64_MAX};
-    assert_ok(fetch_count(f.alloc, f.view, &filter, &count, &err), &err);
-    assert_int_equal(count, LONG_ROWS / 3);
-    assert_true(clock.now_us > HOSTILE_LOOKS);
-    for (uint64_t at = 1; at < HOSTILE_LOOKS; at += 7) {
-        ticking_clock_init(&clock, 0);
-        filter.limits.deadline_us = at;
-        assert_fails(fetch_count(f.alloc, f.view, &filter, &count, &err), &err, LYNSE_DEADLINE);
-        assert_in_range(clock.now_us, at, at + 2);
-        ticking_clock_init(&clock, at);
-        filter.limits.deadline_us = UINT64_MAX;
-        filter.limits.cancel = &clock.flag;
-        assert_fails(fetch_count(f.alloc, f.view, &filter, &count, &err), &err, LYNSE_CANCELLED);
-        assert_in_range(clock.now_us, at, at + 2);
-        filter.limits.cancel = NULL;
-    }
-    tear_down(&f);
-}
-
-/* A hook by which rows keep their distances. */
-static struct hook_run plain_run;
-
-static int plain_begin(struct hook *hook, uint64_t deadline_us, struct hook_run **out,
-                       struct error *err)
-{
-    (void)deadline_us;
-    (void)err;
-    plain_run.ops = hook->ops;
-    *out = &plain_run;
-    return 0;
-}
-
-static enum hook_result plain_score(struct hook_run *run, const struct hook_batch *batch,
-                                    struct hook_wants *wants, struct error *err)
-{
-    (void)run;
-    (void)wants;
-    (void)err;
-    memcpy(batch->out, batch->distances, batch->row_count * sizeof *batch->out);
-    return HOOK_DONE;
-}
-
-static void plain_end(struct hook_run *run)
-{
-    (void)run;
-}
-
-static const struct hook_ops plain_ops = {
-    .begin = plain_begin, .score = plain_score, .end = plain_end};
-
-/* So do searches that are scored: what they gathered before a pause is scored after it. */
-static void a_hostile_filter_keeps_the_budget_of_a_step(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct error err = {0};
-    struct ticking_clock clock;
-    struct result whole, got;
-    struct hook plain = {&plain_ops, HOOK_SCORE};
-
-    set_up_long(&f);
-    for (size_t i = 0; i < 4; i++) {
-        struct search *s;
-        size_t query_count = i % 2 ? 3 : 1;
-        struct search_request r = request_of(&f, 0, query_count, LONG_ROWS);
-        enum search_state now;
-        uint64_t steps = 0, longest = 0;
-        r.where = slice_of_text(hostile);
-        search_once(f.alloc, f.view, &r, &whole);
-        assert_int_equal(whole.count, query_count * LONG_ROWS / 3);
-        if (i >= 2) r.score = &plain;
-        ticking_clock_init(&clock, 0);
-        assert_ok(search_create(f.alloc, view_acquire(f.view), &r, &clock.base, &s, &err), &err);
-        do {
-            uint64_t begin = clock.now_us;
-            now = search_advance(s, 0, 2);
-            if (clock.now_us - begin > longest) longest = clock.now_us - begin;
-            steps++;
-        } while (now == SEARCH_MORE);
-        assert_ok(search_finish(s, &got, &err), &err);
-        assert_same_result(&got, &whole);
-        result_deinit(&got);
-        result_deinit(&whole);
-        search_destroy(s);
-        assert_true(steps > HOSTILE_LOOKS / 8);
-        assert_true(longest < 10);
-    }
-    tear_down(&f);
-}
-
 /* ---- Out of memory ---- */
 
 static int search_and_walk(void *ctx, struct error *err)
@@ -565,11 +488,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_range_can_be_filtered),
     cmocka_unit_test(slices_and_steps_do_not_change_the_answer),
     cmocka_unit_test(a_text_that_is_no_filter_says_where),
+    cmocka_unit_test(a_filter_is_as_right_the_next_time),
+    cmocka_unit_test(threads_share_what_one_of_them_matches),
     cmocka_unit_test(walks_and_counts_see_what_matches),
     cmocka_unit_test(a_filtered_walk_can_skip),
     cmocka_unit_test(a_deadline_and_a_cancel_end_a_walk),
-    cmocka_unit_test(a_hostile_filter_ends_at_its_deadline_or_cancel),
-    cmocka_unit_test(a_hostile_filter_keeps_the_budget_of_a_step),
     cmocka_unit_test(running_out_of_memory_is_an_error),
 };
 TEST_MAIN(tests)
