@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
@@ -22,6 +22,7 @@ from .collection import Collection
 from .errors import Invalid, ShuttingDown, Unsupported
 from .pipelined import PipelinedTransport
 from .remote import RemoteRoot
+from .result_view import ResultView
 
 THREADS = 64
 
@@ -70,7 +71,15 @@ class _Handle:
 
 @_as_coroutines(Collection)
 class AsyncCollection(_Handle):
-    """A :class:`lynse.Collection`; its properties are coroutines too: ``await docs.shape()``."""
+    """A :class:`lynse.Collection`; its properties are coroutines too: ``await docs.shape()``, and
+    pages come one by one: ``async for page in docs.search_pages(vector): …``."""
+
+    @functools.wraps(Collection.search_pages)
+    async def search_pages(self, *arguments: Any, **options: Any) -> AsyncIterator[ResultView]:
+        run = self._client._run
+        pages = await run(lambda: self._plain.search_pages(*arguments, **options))
+        while (page := await run(lambda: next(pages, None))) is not None:
+            yield page
 
     def insert_session(self) -> Any:
         """Gather rows yourself, and add them in one call."""

@@ -38,6 +38,17 @@ def test_a_life(served, kind):
             found = await asyncio.gather(*searches)
             assert [one.ids.tolist() for one in found] == [[i] for i in range(200)]
             assert await docs.shape() == (200, 4)
+            pages = docs.search_pages(ROW, k=90, where="n < 150")
+            assert [len(page) async for page in pages] == [90, 60]
+            score = """function(n, distance, field, out)
+              for i = 0, n - 1 do out[i] = -field.n[i] end
+            end"""
+            found = await docs.search(ROW, k=1, score=score, score_mode="beam")
+            assert found.ids.tolist() == [199]
+            with pytest.raises(Invalid, match="score_mode"):
+                await docs.search(ROW, k=1, score=score, score_mode="some")
+            with pytest.raises(Invalid, match="k"):
+                [page async for page in docs.search_pages(ROW, k=0)]
             with pytest.raises(AlreadyExists):
                 await docs.add(ids=1, vectors=ROW)
             assert await docs.delete(where="n < 10") == 10
