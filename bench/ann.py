@@ -22,7 +22,7 @@ import statistics
 import subprocess
 import sys
 
-from support.ann_cases import CASES, Case
+from support.ann_cases import CASES, SETS, Case
 from support.ann_data import NAMES, DataSet, data_set
 from support.ann_driver import (
     Bracket,
@@ -238,7 +238,7 @@ def case_list(args: argparse.Namespace) -> list[tuple[str, str, Case]]:
         if args.by_processor:  # of one thread: those of OpenMP and BLAS spin while they wait
             case = case._replace(load=case.load._replace(by_processor=True, threads=1))
         out += [(data, name, case) for data in args.data or case.data]
-    order = list(dict.fromkeys(data for data, _, _ in out))
+    order = list(dict.fromkeys([*SETS, *(data for data, _, _ in out)]))
     return sorted(out, key=lambda one: order.index(one[0]))
 
 
@@ -256,7 +256,7 @@ def run_stages(args: argparse.Namespace) -> Table:
         say(f"{names[-1]}: {case.ours.label()}")
         run_case(table, kept, case, data, args.metric or metric_of(data), args.pairs)
         if table.rows:
-            keep_stage(names[-1], table)
+            keep_stage(names[-1], data, table)
     kept.drop_all()
     return all_stages(names)
 

@@ -495,12 +495,13 @@ static void command_limit(const struct bed *b, struct order *o)
     set_up(&worker);
     make_query(&worker, 0, o->first);
     size_t row_bytes = worker.queries[0].oracle->row_bytes;
+    size_t row_count = floats * sizeof *all / row_bytes;
+    if (row_count > b->row_count) row_count = b->row_count; /* of the room that codes take */
     double count = distances_a_query(&worker, o);
     tear_down(&worker);
     printf("distances %.1f row %zu read %.6g read2 %.6g gather %.6g multiply %.6g\n", count,
            row_bytes, probe_read_rate(all, floats, 1), probe_read_rate(all, floats, 2),
-           probe_gather_seconds(all, floats * sizeof *all / row_bytes, row_bytes),
-           probe_multiply_rate());
+           probe_gather_seconds(all, row_count, row_bytes), probe_multiply_rate());
 }
 
 static void command_gate(struct bed *b, const char *path)

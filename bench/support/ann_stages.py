@@ -12,10 +12,11 @@ import datetime
 import functools
 import json
 import os
-import subprocess
 
+from support.ann_data import DataSet
+from support.ann_driver import core_version
 from support.peers import PEER_PACKAGES, peer_version
-from support.results import DATA, PEERS, ROOT, Table, machine, say
+from support.results import DATA, PEERS, Table, machine, say
 
 RESULTS = DATA / "ann" / "results"
 
@@ -39,14 +40,12 @@ def peer_versions() -> str:
     return ", ".join(out)
 
 
-def keep_stage(name: str, table: Table) -> None:
+def keep_stage(name: str, data: DataSet, table: Table) -> None:
     """Whole or not at all."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT
-    ).stdout.strip()
     kept = {
         "rows": table.rows,
-        "commit": commit,
+        "data": f"{data.name} {data.rows:,} × {data.dim}, {data.queries:,} queries",
+        "core": core_version() or "changed",
         "date": str(datetime.date.today()),
         "machine": machine(),
         "peers": peer_versions(),
@@ -60,14 +59,18 @@ def keep_stage(name: str, table: Table) -> None:
 
 def all_stages(names: list[str]) -> Table:
     """The rows of those that there are, in this order; below, of what each was measured."""
-    out, measured, peers = Table(), [], ""
+    out, measured, sets, peers = Table(), [], {}, ""
     for name in names:
         if not has_stage(name):
             say(f"not measured yet: {name}")
             continue
         kept = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
         out.rows += [tuple(row) for row in kept["rows"]]
-        measured.append(f"{name} {kept['commit']} ({kept['date']})")
-        peers = kept.get("peers", peers)
-    out.notes = [f"Peers: {peers}.", f"Stages, each of its commit: {', '.join(measured)}."]
+        measured.append(f"{name} {kept['core']} ({kept['date']})")
+        sets[kept["data"]] = peers = kept["peers"]
+    out.notes = [
+        f"Data: {'; '.join(sets)}. Peers: {peers}.",
+        "Each stage is a run of `./dev bench ann CASE --data SET --full`, here by the commit that "
+        f"last changed `core/`: {', '.join(measured)}.",
+    ]
     return out

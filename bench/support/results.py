@@ -60,7 +60,7 @@ def lower_quartile(values: list[float]) -> float:
 class Table:
     def __init__(self) -> None:
         self.rows: list[tuple[str, ...]] = []
-        self.notes: list[str] = []  # paragraphs under the table in RESULTS.md
+        self.notes: list[str] = []  # paragraphs under the table in RESULTS.md; they say when
 
     def add(
         self, case: str, target: str, measured: str, peer: str, ratio: str, met: bool | None
@@ -87,8 +87,9 @@ def write_results(section: str, table: Table) -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT
     ).stdout.strip()
+    when = f"{datetime.date.today()}, commit {commit}"
     lines = [
-        f"`./dev bench {section}`, {datetime.date.today()}, commit {commit}, {machine()}.",
+        f"`./dev bench {section}`, {'' if table.notes else when + ', '}{machine()}.",
         "",
         "| case | target | measured | peer | lower quartile of ratios | |",
         "|---|---|---|---|---|---|",
