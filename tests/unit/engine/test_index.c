@@ -95,8 +95,8 @@ static struct collection_status status_of(struct fixture *f)
     return copy;
 }
 
-/* Looked up as hard as can be, an index finds what looking at every row finds. */
-static void assert_finds_all(struct fixture *f)
+/* Looked up so hard, an index finds what looking at every row finds. */
+static void assert_finds_with(struct fixture *f, uint32_t k, uint32_t effort)
 {
     struct engine *e = f->db->engine;
     struct rng rng;
@@ -113,9 +113,9 @@ static void assert_finds_all(struct fixture *f)
                 .vectors = query,
                 .query_count = 1,
                 .dim = DIM,
-                .k = K,
+                .k = k,
                 .fields = e->fields,
-                .options = {.effort = 1000, .oversample = 1000},
+                .options = {.effort = effort, .oversample = (float)effort},
                 .is_exact = is_exact,
             };
             assert_ok(engine_view(f->docs->host, &view, &err), &err);
@@ -133,6 +133,11 @@ static void assert_finds_all(struct fixture *f)
         result_deinit(&results[0]);
         result_deinit(&results[1]);
     }
+}
+
+static void assert_finds_all(struct fixture *f)
+{
+    assert_finds_with(f, K, 1000);
 }
 
 static size_t ready_count(struct fixture *f)
@@ -250,6 +255,39 @@ static void a_damaged_file_is_built_again(void **state)
     assert_int_equal(ready_count(f), count);
     assert_ok(collection_check(state_of(f), &err), &err);
     lynse_collection_close(f->docs);
+}
+
+/* By a search that finds the nearest alone, if it can read what it walks through. */
+static void a_page_that_cannot_be_read_is_done_without(void **state)
+{
+    struct fixture *f = *state;
+    if (!f) skip_because("of the limits as shipped: too many rows make a tail");
+    const struct faulty_plan sticky = {
+        .kinds = FAULTY_READ, .os_errno = EIO, .mode = FAULTY_STICKY, .nth = 1};
+    for (size_t i = 0; i < ROOT_COUNT; i++) {
+        struct lynse_collection_info info = {0};
+        open_root(f, &roots[i]);
+        add_rows(f, ROWS);
+        assert_done(lynse_build_index(f->docs, "DISKANN-L2", &f->err), f);
+        uint32_t count = status_of(f).indexed_segment_count;
+        vfs_faulty_arm(f->fs, &sticky);
+        assert_finds_with(f, 1, 1);
+        assert_true(vfs_faulty_fired(f->fs) > 0);
+        vfs_faulty_disarm(f->fs);
+        if (i == INLINE) { /* what mends it would have to wait for the disk */
+            assert_done(lynse_collection_info(f->docs, &info, &f->err), f);
+            assert_int_equal(info.index_failure.code, LYNSE_IO);
+            assert_non_null(strstr(info.index_failure.text, "cannot read page"));
+            assert_done(lynse_flush(f->docs, &f->err), f);
+        }
+        assert_done(lynse_build_index(f->docs, "DISKANN-L2", &f->err), f);
+        assert_int_equal(ready_count(f), count);
+        assert_finds_all(f);
+        assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
+        lynse_collection_close(f->docs);
+        close_root(f);
+        f->next = 0;
+    }
 }
 
 /* Rows that searches of the view find through a loaded index. */
@@ -461,6 +499,7 @@ static const struct CMUnitTest tests[] = {
     CASE(what_is_sealed_later_is_indexed_by_itself),
     CASE(it_is_loaded_when_a_search_wants_it),
     CASE(a_damaged_file_is_built_again),
+    CASE(a_page_that_cannot_be_read_is_done_without),
     CASE(a_merged_segment_takes_over_with_its_index_loaded),
     CASE(it_goes_with_its_plan),
     CASE(a_failed_build_is_told_and_tried_again_when_asked),
