@@ -47,6 +47,8 @@ CASES = re.compile(r"^cases: (\d+) passed, (\d+) failed$", re.MULTILINE)
 
 
 Program = collections.namedtuple("Program", "name pace kind arguments")
+# Of the last whole run: cases is empty if unknown, threads whether it started any.
+Known = collections.namedtuple("Known", "kind cases seconds threads")
 
 
 class Result:
@@ -60,6 +62,7 @@ class Result:
         self.output = ""
         self.command = ""
         self.seconds = self.cpu_seconds = 0.0
+        self.threads = self.left_out = False
 
     def read_counts(self, output):
         """Add what the output says; returns whether it said anything."""
@@ -76,7 +79,7 @@ class Result:
 
     def case_count(self):
         """Empty if something failed, for then it may not have come to all its cases."""
-        return "" if self.failed else str(self.passed + self.skipped)
+        return "" if self.failed or self.left_out else str(self.passed + self.skipped)
 
 
 def describe_status(status):
@@ -111,12 +114,16 @@ def judge(result, output, status, timed_out):
         result.reason = f"{result.failed} case(s) failed"
 
 
-def run_to_end(command, scratch, output, timeout):
-    """Returns the status, whether time ran out, and the processor time of it and its children."""
+def run_to_end(command, scratch, mark, output, timeout):
+    """Returns the status, whether time ran out, and the processor time of it and its children.
+
+    The file `mark` is there afterwards if it started a thread (tests/support/thread_mark.c).
+    """
     process = subprocess.Popen(
         command,
         cwd=scratch,
-        env={**SANITIZER_OPTIONS, **os.environ, "TMPDIR": str(scratch)},
+        env={**SANITIZER_OPTIONS, **os.environ, "TMPDIR": str(scratch),
+             "LYNSE_TEST_THREAD_MARK": str(mark)},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -143,16 +150,20 @@ def run_program(build, program, timeout, emulator):
     scratch = build / "scratch" / program.name
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
+    mark = scratch.with_name(scratch.name + ".threads")
+    mark.unlink(missing_ok=True)
     command = [*emulator, str(build / "tests" / program.name), *program.arguments]
     result.command = " ".join(command)
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
         try:
-            status, timed_out, result.cpu_seconds = run_to_end(command, scratch, output, timeout)
+            status, timed_out, result.cpu_seconds = run_to_end(
+                command, scratch, mark, output, timeout)
         except OSError as error:
             judge(result, str(error), 127, False)
             return result
         result.seconds = time.monotonic() - started
+        result.threads = mark.exists()
         output.seek(0)
         judge(result, output.read().decode(errors="replace"), status, timed_out)
     if not result.failed:
@@ -167,7 +178,8 @@ def report(result, verbose):
             print(f"    {line}")
         print(f"    again: {result.command}", flush=True)
     elif verbose:
-        print(f"    {result.name}: {result.passed} passed ({result.seconds:.1f} s)", flush=True)
+        print(f"    {result.name}: {result.passed} passed ({result.seconds:.1f} s, processor time "
+              f"{result.cpu_seconds:.1f} s{', threads' if result.threads else ''})", flush=True)
     for reason, case in SKIPPED.findall(result.output):
         print(f"    skipped: {result.name}: {case}: {reason}", flush=True)
 
@@ -191,20 +203,40 @@ def read_manifest(path, match, pace):
 
 
 def read_results(build):
-    """What the last whole run left: name -> (kind, cases, seconds); cases is empty if unknown."""
+    """What the last whole run left, by name."""
     path = build / "tests" / "results.txt"
     if not path.exists():
         return {}
     lines = (line.split("\t") for line in path.read_text().splitlines())
-    return {name: (kind, cases, float(seconds)) for name, kind, cases, seconds in lines}
+    return {name: Known(kind, cases, float(seconds), threads == "threads")
+            for name, kind, cases, seconds, threads in (line for line in lines if len(line) == 5)}
+
+
+def read_newest_results(builds):
+    """Of whichever build was run last: what takes long takes long in each."""
+    found = [path for path in builds.glob("*/tests/results.txt") if path.is_file()]
+    found.sort(key=lambda path: path.stat().st_mtime)
+    return read_results(found[-1].parent.parent) if found else {}
 
 
 def write_results(build, results):
     lines = [
-        f"{r.name}\t{r.kind}\t{r.case_count()}\t{r.seconds:.2f}\n"
+        f"{r.name}\t{r.kind}\t{r.case_count()}\t{r.seconds:.2f}\t"
+        f"{'threads' if r.threads else 'alone'}\n"
         for r in sorted(results, key=lambda r: r.name)
     ]
     (build / "tests" / "results.txt").write_text("".join(lines))
+
+
+def leave_out(wanted, other_build):
+    """What is to run of what is wanted, and results of what started no thread in that build."""
+    known = read_results(pathlib.Path(other_build))
+    alone = [p for p in wanted if p.name in known and known[p.name].cases
+             and not known[p.name].threads]
+    results = [Result(program) for program in alone]
+    for result in results:
+        result.left_out = True
+    return [p for p in wanted if p not in alone], results
 
 
 def report_slowest(results):
@@ -229,9 +261,13 @@ def programs(options):
     started = time.monotonic()
     build = pathlib.Path(options.build).resolve()
     wanted = list(read_manifest(build / "tests" / "manifest.txt", options.match, options.pace))
+    left_out = []
+    if options.threads_as_in:
+        wanted, left_out = leave_out(wanted, options.threads_as_in)
+        print(f"    left out: {len(left_out)} programs, which start no thread")
     # What took long comes first, so that nothing is waited for at the end.
-    before = read_results(build)
-    wanted.sort(key=lambda p: -before[p.name][2] if p.name in before else -math.inf)
+    before = read_results(build) or read_newest_results(build.parent)
+    wanted.sort(key=lambda p: -before[p.name].seconds if p.name in before else -math.inf)
     if options.pace == "slow":
         os.environ["LYNSE_TEST_LONG"] = "1"
     os.environ["LYNSE_SOURCE_DIR"] = str(pathlib.Path(__file__).resolve().parent.parent)
@@ -253,7 +289,7 @@ def programs(options):
         print(f"--- no test program matches '{options.match}'" if options.match else
               f"--- {build} has no test programs")
     if results and not options.match:
-        write_results(build, results)
+        write_results(build, results + left_out)
         report_slowest(results)
     apart = [result for result in results if result.kind == "apart"]
     if apart and len(apart) < len(results):
@@ -265,13 +301,13 @@ def programs(options):
 def compare(options):
     """The C suite is one list: every build ran the same programs, and of each as many cases.
 
-    A program that failed is reported already, and not compared.
+    A program that failed is reported already, and not compared; nor is one that was left out.
     """
     started = time.monotonic()
     known = {}
     for build in map(pathlib.Path, options.builds):
         results = read_results(build).items()
-        known[build.name] = {name: cases for name, (kind, cases, _) in results if kind == "c-suite"}
+        known[build.name] = {name: r.cases for name, r in results if r.kind == "c-suite"}
     left_out = {tuple(pair.split("=", 1)) for pair in options.without}
     different = 0
     for name in sorted(set().union(*known.values())):
@@ -322,6 +358,8 @@ def main():
     one.add_argument("--pace", choices=["quick", "slow"], default="quick")
     one.add_argument("--match", default="")
     one.add_argument("--emulator", default="", help="the command that runs programs of this build")
+    one.add_argument("--threads-as-in", default="", metavar="BUILD",
+                     help="leave out what started no thread in the last run of that build")
     one.add_argument("build")
     one.set_defaults(run=programs)
     two = commands.add_parser("pytest", help="the Python tests")

@@ -33,6 +33,8 @@ verb_test() {
     : >"$counts"
     compared=
     emulator=
+    ahead=
+    trap stop_compiling_ahead EXIT
     for suite in $suites; do
         case $suite in
         tidy | where | symbols | examples | lua | python | remote | methods | server | openapi | \
@@ -45,12 +47,43 @@ verb_test() {
         *)
             grep -q "\"name\": \"$suite\"" CMakePresets.json ||
                 die "no suite '$suite'; ./dev help says where they are"
+            stop_compiling_ahead
             suite_programs "$suite"
+            [ "$suite" != release ] || [ -n "$pattern" ] || compile_ahead
             ;;
         esac
     done
     [ -n "$pattern" ] || suite_equal_counts
     total
+}
+
+# The builds of suites that are still to come, by what the suites between leave idle: those of
+# Python wait for a server, and a server for them.  What does not compile is left to its suite to
+# say.
+compile_ahead() {
+    [ "$jobs" -gt 1 ] || return 0
+    (
+        trap '[ -z "$compiler" ] || kill "$compiler"; wait; exit 0' TERM
+        compiler=
+        for suite in $suites; do
+            case $suite in release | flat-only | neon) continue ;; esac
+            grep -q "\"name\": \"$suite\"" CMakePresets.json || continue
+            configure "$suite" -DLYNSE_TESTS=ON || continue
+            nice ninja -C "build/$suite" -j $((jobs / 2)) -k 0 --quiet &
+            compiler=$!
+            status=0
+            wait "$compiler" || status=$?
+            [ $status -le 1 ] || exit 0 # it was interrupted
+        done
+    ) >build/compile-ahead.log 2>&1 &
+    ahead=$!
+}
+
+stop_compiling_ahead() {
+    [ -n "${ahead:-}" ] || return 0
+    kill "$ahead" 2>/dev/null || true
+    wait "$ahead" || true
+    ahead=
 }
 
 # The suite's line, and its figures for the sum.
@@ -253,11 +286,15 @@ suite_programs() {
         count "$1" 0 1 0
         return 0
     fi
+    # A program that starts no thread has nothing to show to ThreadSanitizer.  The build asan, which
+    # has the same limits, has just said which do.
+    threads=
+    case $1:$pace:$compared in tsan:quick:*build/asan*) threads=build/asan ;; esac
     [ -n "$emulator" ] || compared="$compared $build"
     # shellcheck disable=SC2086
     "$(system_python)" tools/run_tests.py programs --counts "$counts" --suite "$1" --jobs "$jobs" \
         --pace "$pace" ${pattern:+--match "$pattern"} ${emulator:+--emulator "$emulator"} \
-        $verbose "$build"
+        ${threads:+--threads-as-in "$threads"} $verbose "$build"
 }
 
 # The C suite has the same cases in every build (docs/TESTING.md); without zstd there is no reading

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_stress.c — many threads on one root for some seconds: for ThreadSanitizer, and for whatever
- * only time finds.  `test_stress [SECONDS]`, or LYNSE_TEST_SECONDS; 5 otherwise.
+ * only time finds.  `test_stress [SECONDS]`, or LYNSE_TEST_SECONDS; 5 otherwise; LYNSE_TEST_LONG
+ * doubles them.
  *
  * Each writer owns ids of its own, so that it knows what it must read.  A record's fields name the
  * version that its vector has: a reader sees both of one write or of none.
@@ -451,6 +452,7 @@ int main(int argc, char **argv)
     };
     const char *seconds = argc > 1 ? argv[1] : getenv("LYNSE_TEST_SECONDS");
     if (seconds && atof(seconds) > 0) run_seconds = atof(seconds);
+    if (getenv("LYNSE_TEST_LONG")) run_seconds *= 2;
     run_seed = test_seed(1);
     return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
 }
