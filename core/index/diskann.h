@@ -21,12 +21,11 @@
 #ifndef INDEX_DISKANN_H
 #define INDEX_DISKANN_H
 
-#include "base/thread.h"
+#include "index/disk_reads.h"
 #include "index/hnsw.h"
 #include "index/index.h"
 #include "index/index_build.h"
 #include "index/index_image.h"
-#include "os/read_queue.h"
 
 enum { DISKANN_R, DISKANN_L, DISKANN_ALPHA, DISKANN_MEMORY, DISKANN_PARAM_COUNT };
 enum {
@@ -35,8 +34,6 @@ enum {
     DISKANN_L_MAX = 4096,
     DISKANN_PAGE_ALIGN = READ_DIRECT_ALIGN,
     DISKANN_PAGE_NODES_MAX = 128,
-    DISKANN_FLIGHTS = 8, /* reads of a search in flight */
-    DISKANN_QUEUES = 4,  /* searches that read at once; others read one by one */
     DISKANN_MEMORY_MIN = 2 << 20,
 };
 
@@ -68,15 +65,6 @@ struct diskann_page {
 };
 _Static_assert(sizeof(struct diskann_page) == 16, "it is in files");
 
-/* What searches borrow while they read: diskann_cache.c. */
-struct diskann_queues {
-    struct vfs_file *file;
-    uint64_t offset; /* of page 0 */
-    struct mutex mutex;
-    uint32_t count; /* that nobody has: */
-    struct read_queue *idle[DISKANN_QUEUES];
-};
-
 /* How nodes lie in pages. */
 struct diskann_layout {
     uint32_t dim, degree;
@@ -101,7 +89,7 @@ struct diskann {
     /* diskann_cache.c */
     uint8_t *hot; /* the first hot_count pages, verified */
     uint32_t hot_count;
-    struct diskann_queues *queues; /* NULL: pages are read through the image */
+    struct disk_reads *reads; /* of pages */
 };
 
 void diskann_layout_init(struct diskann_layout *l, uint32_t row_count, uint32_t dim,
@@ -175,12 +163,5 @@ int diskann_page_check(const struct diskann *d, uint32_t page, const uint8_t *by
                        struct error *err);
 /* The page's bytes, not checked, into page_bytes of memory; waits. */
 int diskann_page_read(const struct diskann *d, uint32_t page, uint8_t *out, struct error *err);
-/* For an advance; NULL: none is left. Nothing is in flight when it is given back. */
-struct read_queue *diskann_take_queue(const struct diskann *d);
-void diskann_give_queue(const struct diskann *d, struct read_queue *q); /* NULL allowed */
-/* Begin to read a page into memory of page_bytes + DISKANN_PAGE_ALIGN, aligned to the latter;
- * where in it the page will begin. */
-size_t diskann_page_submit(const struct diskann *d, struct read_queue *q, uint32_t page,
-                           uint8_t *out, uint64_t tag);
 
 #endif

@@ -1,29 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* diskann_cache.c — pages that stay in memory, and reads of the others.
  *
- * WHAT        The first pages are read when the index is opened, as many as its memory allows.  For
- *             the others it has some queues (os/read_queue.h): an advance of a search borrows one,
- *             and gives it back with nothing in flight.  Where there is no file of one's own, or no
- *             queue left, a page is read through the image, and waited for.
+ * WHAT        The first pages are read when the index is opened, as many as its memory allows; the
+ *             others when they are wanted (disk_reads.h).
  * INVARIANTS  (1) A page is used only after it was checked: its hash, its number, its links.
- *             (2) A queue that is idle has nothing in flight.
- *             (3) What reads go into is the search's own, so it bounds how many there are.
- * THREADS     Any; the mutex is held for an exchange of pointers.
+ * THREADS     Any.
  * FAILURE     CORRUPT with the page; what the image or the file says.
  */
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/planted.h"
 #include "index/diskann.h"
-#include "os/vfs.h"
 
 enum {
-    SEARCHES = 2,       /* that the memory is to suffice for */
-    QUEUE_BYTES = 8192, /* of one, the kernel's part included */
-    HOT_SHARE = 32      /* of the pages one in so many is hot where memory has no bound */
+    SEARCHES = 2,  /* that the memory is to suffice for */
+    HOT_SHARE = 32 /* of the pages one in so many is hot where memory has no bound */
 };
 
 int diskann_page_check(const struct diskann *d, uint32_t page, const uint8_t *bytes,
@@ -54,70 +47,8 @@ int diskann_page_check(const struct diskann *d, uint32_t page, const uint8_t *by
 
 int diskann_page_read(const struct diskann *d, uint32_t page, uint8_t *out, struct error *err)
 {
-    const struct index_section *s = d->pages;
     size_t bytes = d->layout.page_bytes;
-    uint64_t offset = (uint64_t)page * bytes;
-
-    if (!s->data) return d->image->read_at(d->image, s, offset, bytes, out, err);
-    memcpy(out, (const uint8_t *)s->data + offset, bytes);
-    return 0;
-}
-
-/* ---- Queues ---- */
-
-struct read_queue *diskann_take_queue(const struct diskann *d)
-{
-    struct diskann_queues *q = d->queues;
-    struct read_queue *out = NULL;
-
-    if (!q) return NULL;
-    mutex_lock(&q->mutex);
-    if (q->count > 0) out = q->idle[--q->count];
-    mutex_unlock(&q->mutex);
-    return out;
-}
-
-void diskann_give_queue(const struct diskann *d, struct read_queue *queue)
-{
-    struct diskann_queues *q = d->queues;
-
-    if (!queue) return;
-    mutex_lock(&q->mutex);
-    q->idle[q->count++] = queue;
-    mutex_unlock(&q->mutex);
-}
-
-/* What is around the page up to multiples of the alignment is read with it, so that the read may
- * pass the page cache wherever the section begins. */
-size_t diskann_page_submit(const struct diskann *d, struct read_queue *queue, uint32_t page,
-                           uint8_t *out, uint64_t tag)
-{
-    uint64_t from = d->queues->offset + (uint64_t)page * d->layout.page_bytes;
-    size_t before = (size_t)(from % DISKANN_PAGE_ALIGN);
-    size_t bytes = align_up(before + d->layout.page_bytes, DISKANN_PAGE_ALIGN);
-
-    read_queue_submit(queue, d->queues->file, from - before, out, bytes, tag);
-    return before;
-}
-
-static int open_queues(struct diskann *d, struct error *err)
-{
-    struct diskann_queues *q =
-        (struct diskann_queues *)mem_zalloc(d->alloc, MEM_SEGMENT, sizeof *q);
-
-    if (!q) return error_no_memory(err, sizeof *q);
-    mutex_init(&q->mutex);
-    d->queues = q;
-    d->base.memory_bytes += sizeof *q + DISKANN_QUEUES * QUEUE_BYTES;
-    if (d->image->open_file(d->image, d->pages, &q->file, &q->offset, err) != 0) {
-        q->file = NULL;
-        return -1;
-    }
-    while (q->count < DISKANN_QUEUES) {
-        if (read_queue_create(d->alloc, DISKANN_FLIGHTS, &q->idle[q->count], err) != 0) return -1;
-        q->count++;
-    }
-    return 0;
+    return disk_reads_now(d->reads, page * (uint64_t)bytes, bytes, out, err);
 }
 
 /* ---- Hot pages ---- */
@@ -166,18 +97,13 @@ static int read_hot(struct diskann *d, struct error *err)
 
 int diskann_cache_open(struct diskann *d, struct error *err)
 {
-    if (!d->pages->data && d->image->open_file && open_queues(d, err) != 0) return -1;
+    if (disk_reads_create(d->alloc, d->image, d->pages, &d->reads, err) != 0) return -1;
+    d->base.memory_bytes += d->reads->memory_bytes;
     return read_hot(d, err);
 }
 
 void diskann_cache_close(struct diskann *d)
 {
-    struct diskann_queues *q = d->queues;
-
     mem_free(d->alloc, d->hot);
-    if (!q) return;
-    while (q->count > 0) read_queue_destroy(q->idle[--q->count]);
-    (void)vfs_close(q->file, NULL); /* it was read alone */
-    mutex_deinit(&q->mutex);
-    mem_free(d->alloc, q);
+    disk_reads_destroy(d->reads);
 }

@@ -19,14 +19,6 @@
 
 /* ---- Out ---- */
 
-static int write_section(struct index_writer *w, uint32_t kind, uint32_t element_bytes,
-                         uint64_t number, const void *data, size_t bytes, struct error *err)
-{
-    if (w->begin(w, kind, element_bytes, number, err) != 0) return -1;
-    if (bytes > 0 && w->write(w, data, bytes, err) != 0) return -1;
-    return w->end(w, err);
-}
-
 static int write_head(const struct diskann_build *b, struct index_writer *w, struct error *err)
 {
     const struct diskann_layout *l = &b->layout;
@@ -44,7 +36,7 @@ static int write_head(const struct diskann_build *b, struct index_writer *w, str
     };
 
     memcpy(head.level_nodes, b->graph->levels.nodes, sizeof head.level_nodes);
-    return write_section(w, DISKANN_SECTION_HEAD, 4, 0, &head, sizeof head, err);
+    return index_write_section(w, DISKANN_SECTION_HEAD, 4, 0, &head, sizeof head, err);
 }
 
 /* The graph's own numbers are those of these levels. */
@@ -133,10 +125,10 @@ int diskann_save(struct diskann_build *b, struct index_writer *w, struct error *
     if (!page) return error_no_memory(err, b->layout.page_bytes);
     /* The first numbers of the graph are those of level 1. */
     if (write_head(b, w, err) == 0 && write_upper(b, w, err) == 0 &&
-        write_section(w, DISKANN_SECTION_ENTRIES, 4, 0, b->numbers, entries, err) == 0 &&
+        index_write_section(w, DISKANN_SECTION_ENTRIES, 4, 0, b->numbers, entries, err) == 0 &&
         write_rows(b, w, page, err) == 0 &&
         quantizer_write_section(w, b->desc.alloc, b->spec.kind, b->quantizer, err) == 0 &&
-        write_section(w, INDEX_SECTION_CODES, 1, b->stride, b->codes, code_bytes, err) == 0)
+        index_write_section(w, INDEX_SECTION_CODES, 1, b->stride, b->codes, code_bytes, err) == 0)
         rc = write_pages(b, w, page, err);
     mem_free(b->desc.alloc, page);
     return rc;

@@ -90,9 +90,7 @@ static struct places places_of(const struct diskann *d, const struct index_optio
         p.visited + align_up(visited_bytes(d->layout.row_count, p.nodes_expected), ALIGN_VECTOR);
     p.flights =
         p.pages + align_up(visited_bytes(d->layout.page_count, p.pages_expected), ALIGN_VECTOR);
-    /* One alignment more, for the search itself begins anywhere in it. */
-    p.end = p.flights + DISKANN_PAGE_ALIGN +
-            DISKANN_FLIGHTS * ((size_t)d->layout.page_bytes + DISKANN_PAGE_ALIGN);
+    p.end = p.flights + disk_ring_bytes(d->layout.page_bytes);
     return p;
 }
 
@@ -118,16 +116,11 @@ void diskann_begin(void *search, const struct index_search_desc *desc)
     s->open_estimate = d->layout.row_count;
     s->stage = DISKANN_IDLE;
     s->k = k;
-    s->queue = NULL;
     candidates_init(&s->found, at + p.found, p.pool);
     candidates_init(&s->measured, at + p.measured, p.results);
     visited_init(&s->visited, at + p.visited, d->layout.row_count, p.nodes_expected);
     visited_init(&s->pages, at + p.pages, d->layout.page_count, p.pages_expected);
-    at = (uint8_t *)align_up((uintptr_t)at + p.flights, DISKANN_PAGE_ALIGN);
-    for (uint32_t i = 0; i < DISKANN_FLIGHTS; i++) {
-        s->flights[i].memory = at;
-        at += d->layout.page_bytes + DISKANN_PAGE_ALIGN;
-    }
+    disk_ring_init(&s->ring, d->reads, d->layout.page_bytes, at + p.flights);
 }
 
 /* ---- What a query keeps ---- */
@@ -189,7 +182,7 @@ static void begin_scan(struct diskann_search *s, enum diskann_stage stage)
     s->stage = stage;
     s->scanned = 0;
     s->follows_links = false;
-    s->flight_count = 0;
+    CHECK(s->ring.count == 0);
     candidates_clear(&s->found);
     candidates_clear(&s->measured);
     visited_clear(&s->pages);
@@ -251,7 +244,6 @@ static int begin_query(struct diskann_search *s, struct error *err)
     }
     if (s->range > -INFINITY) s->ef = effort_of(s->d, options); /* of a range any number may be */
     s->is_overfull = false;
-    s->flight_first = s->flight_count = 0;
     if (s->desc.gate.comes_first) survey(s);
     if (is_scan_cheaper(s)) {
         begin_scan(s, DISKANN_BY_CODES);
@@ -416,10 +408,8 @@ enum index_state diskann_advance(void *search, uint64_t distance_max, struct err
 {
     struct diskann_search *s = (struct diskann_search *)search;
 
-    s->queue = diskann_take_queue(s->d);
+    disk_ring_attach(&s->ring);
     enum index_state state = advance(s, distance_max, err);
-    if (s->queue) diskann_walk_rest(s);
-    diskann_give_queue(s->d, s->queue);
-    s->queue = NULL;
+    disk_ring_detach(&s->ring);
     return state;
 }

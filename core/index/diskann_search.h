@@ -25,15 +25,6 @@ enum diskann_stage {
     DISKANN_BY_ROWS,  /* all open rows are measured */
 };
 
-/* A page on its way, or there. */
-struct diskann_flight {
-    uint32_t page, node; /* which is wanted of it */
-    bool is_there;
-    int code, os_errno;   /* why not */
-    const uint8_t *bytes; /* of the page */
-    uint8_t *memory;      /* its own, where the page is not hot */
-};
-
 struct diskann_search {
     struct index_search_desc desc;
     const struct diskann *d;
@@ -58,10 +49,7 @@ struct diskann_search {
     struct candidates measured; /* open ones, exactly */
     struct visited visited;     /* nodes */
     struct visited pages;       /* that were read */
-    /* A ring: pages are looked at in the order in which they were asked for. */
-    struct diskann_flight flights[DISKANN_FLIGHTS];
-    uint32_t flight_first, flight_count;
-    struct read_queue *queue; /* of the advance; NULL: it reads one after another */
+    struct disk_ring ring;      /* pages: number, and of: the node that is wanted of it */
     /* Of one step. */
     uint32_t fresh[DISKANN_SCAN_NODES];
     float distances[DISKANN_SCAN_NODES], bounds[DISKANN_SCAN_NODES];
@@ -91,7 +79,5 @@ int diskann_estimate(struct diskann_search *s, uint32_t count, struct error *err
 /* Look at the next page; *is_done: there is none. */
 int diskann_walk_step(struct diskann_search *s, uint64_t *distances, bool *is_done,
                       struct error *err);
-/* Wait for what is in flight: memory is the search's own again. */
-void diskann_walk_rest(struct diskann_search *s);
 
 #endif

@@ -15,7 +15,6 @@
  */
 #include <math.h>
 
-#include "base/check.h"
 #include "index/diskann_search.h"
 
 /* ---- Reading ---- */
@@ -23,58 +22,22 @@
 static void ask_for(struct diskann_search *s, uint32_t page, uint32_t node)
 {
     const struct diskann *d = s->d;
-    uint32_t place = (s->flight_first + s->flight_count++) % DISKANN_FLIGHTS;
-    struct diskann_flight *f = &s->flights[place];
-    struct error err = {0};
+    size_t bytes = d->layout.page_bytes;
+    const struct disk_flight wanted = {.number = page, .of = node, .bytes = bytes};
+    const uint8_t *hot = page < d->hot_count ? d->hot + page * bytes : NULL;
 
-    f->page = page;
-    f->node = node;
-    f->code = f->os_errno = 0;
-    f->is_there = page < d->hot_count || !s->queue;
-    if (page < d->hot_count) {
-        f->bytes = d->hot + (size_t)page * d->layout.page_bytes;
-    } else if (s->queue) {
-        f->bytes = f->memory + diskann_page_submit(d, s->queue, page, f->memory, place);
-    } else {
-        f->bytes = f->memory;
-        (void)diskann_page_read(d, page, f->memory, &err);
-        f->code = err.code;
-        f->os_errno = err.os_errno;
-    }
+    disk_ring_ask(&s->ring, &wanted, page * (uint64_t)bytes, hot);
 }
 
 static void ask_for_nearest(struct diskann_search *s)
 {
-    while (s->flight_count < DISKANN_FLIGHTS) {
+    while (disk_ring_has_room(&s->ring)) {
         uint32_t node = candidates_take(&s->found);
         if (node == UINT32_MAX) break;
         uint32_t page = node / s->d->layout.page_nodes;
         if (visited_add(&s->pages, page)) ask_for(s, page, node); /* (1) */
     }
-    if (s->queue) read_queue_begin(s->queue);
-}
-
-/* Some that were on their way are there. */
-static void take_some(struct diskann_search *s)
-{
-    struct read_done done[DISKANN_FLIGHTS];
-    size_t count = read_queue_take(s->queue, done, DISKANN_FLIGHTS, true);
-
-    CHECK(count > 0);
-    for (size_t i = 0; i < count; i++) {
-        struct diskann_flight *f = &s->flights[done[i].tag];
-        size_t end = (size_t)(f->bytes - f->memory) + s->d->layout.page_bytes;
-        f->is_there = true;
-        f->code = done[i].code;
-        f->os_errno = done[i].os_errno;
-        if (f->code == 0 && done[i].read_bytes < end) f->code = LYNSE_CORRUPT;
-    }
-}
-
-void diskann_walk_rest(struct diskann_search *s)
-{
-    for (uint32_t i = 0; i < s->flight_count; i++)
-        while (!s->flights[(s->flight_first + i) % DISKANN_FLIGHTS].is_there) take_some(s);
+    disk_ring_begin(&s->ring);
 }
 
 /* ---- Looking ---- */
@@ -107,14 +70,14 @@ static int follow(struct diskann_search *s, const uint32_t *links, uint64_t *don
     return 0;
 }
 
-static int look_at(struct diskann_search *s, const struct diskann_flight *f, uint64_t *done,
+static int look_at(struct diskann_search *s, const struct disk_flight *f, uint64_t *done,
                    struct error *err)
 {
     const struct diskann_layout *l = &s->d->layout;
-    uint32_t first = f->page * l->page_nodes, count = diskann_page_count(l, f->page);
+    uint32_t first = f->number * l->page_nodes, count = diskann_page_count(l, f->number);
     float distances[DISKANN_PAGE_NODES_MAX];
 
-    diskann_measure(s->oracle, l, f->bytes, count, distances);
+    diskann_measure(s->oracle, l, f->data, count, distances);
     *done += count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t node = first + i, mark = diskann_is_shut(s, node) ? CANDIDATE_SHUT : 0;
@@ -125,8 +88,8 @@ static int look_at(struct diskann_search *s, const struct diskann_flight *f, uin
     }
     if (!s->follows_links) return 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (first + i != f->node && !diskann_is_wanted(s, distances[i], 0)) continue;
-        if (follow(s, diskann_links(l, f->bytes, i), done, err) != 0) return -1;
+        if (first + i != f->of && !diskann_is_wanted(s, distances[i], 0)) continue;
+        if (follow(s, diskann_links(l, f->data, i), done, err) != 0) return -1;
     }
     return 0;
 }
@@ -134,21 +97,15 @@ static int look_at(struct diskann_search *s, const struct diskann_flight *f, uin
 int diskann_walk_step(struct diskann_search *s, uint64_t *distances, bool *is_done,
                       struct error *err)
 {
-    struct diskann_flight *f = &s->flights[s->flight_first];
+    const struct disk_flight *f;
 
     ask_for_nearest(s);
-    *is_done = s->flight_count == 0;
+    *is_done = s->ring.count == 0;
     if (*is_done) return 0;
-    while (!f->is_there) take_some(s);
-    if (f->code == LYNSE_CORRUPT)
-        return error_set(err, LYNSE_CORRUPT, "page %u of the diskann index is cut", f->page);
-    if (f->code != 0)
-        return error_set_errno(err, f->code, f->os_errno,
-                               "cannot read page %u of the diskann index", f->page);
-    bool is_hot = f->page < s->d->hot_count;
-    if (!is_hot && diskann_page_check(s->d, f->page, f->bytes, err) != 0) return -1;
+    if (disk_ring_first(&s->ring, "page", "diskann", &f, err) != 0) return -1;
+    bool is_hot = f->number < s->d->hot_count;
+    if (!is_hot && diskann_page_check(s->d, f->number, f->data, err) != 0) return -1;
     if (look_at(s, f, distances, err) != 0) return -1;
-    s->flight_first = (s->flight_first + 1) % DISKANN_FLIGHTS;
-    s->flight_count--;
+    disk_ring_drop(&s->ring);
     return 0;
 }

@@ -22,3 +22,11 @@ int index_image_require(const struct index_image *image, uint32_t kind, uint32_t
     *out = s->data;
     return 0;
 }
+
+int index_write_section(struct index_writer *w, uint32_t kind, uint32_t element_bytes,
+                        uint64_t number, const void *data, size_t bytes, struct error *err)
+{
+    if (w->begin(w, kind, element_bytes, number, err) != 0) return -1;
+    if (bytes > 0 && w->write(w, data, bytes, err) != 0) return -1;
+    return w->end(w, err);
+}

@@ -62,4 +62,8 @@ struct index_writer {
     int (*end)(struct index_writer *w, struct error *err);
 };
 
+/* A section whose bytes are all there. */
+int index_write_section(struct index_writer *w, uint32_t kind, uint32_t element_bytes,
+                        uint64_t number, const void *data, size_t bytes, struct error *err);
+
 #endif

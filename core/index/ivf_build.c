@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "index/list_points.h"
 #include "index/quantizer_image.h"
 
 enum {
@@ -177,29 +178,13 @@ static uint32_t build_piece_count(const struct index_build *base)
     return 0;
 }
 
-static int find_rows(struct ivf_build *b, uint32_t first, uint32_t count, const float **points,
-                     struct error *err)
-{
-    const struct vector_source *source = b->desc.vectors;
-
-    for (uint32_t i = 0; i < count;) {
-        struct vector_run run = {NULL, NULL, count - i};
-        if (source->all) run.vectors = source->all + (size_t)(first + i) * b->dim;
-        else if (source->run(source, first + i, count - i, &run, err) != 0) return -1;
-        for (uint32_t j = 0; j < run.row_count; j++)
-            points[i + j] = run.vectors + (size_t)j * b->dim;
-        i += run.row_count;
-    }
-    return 0;
-}
-
 static int assign_rows(struct ivf_build *b, uint32_t first, struct error *err)
 {
     uint32_t left = b->desc.row_count - first, count = left < ASSIGN_ROWS ? left : ASSIGN_ROWS;
     size_t bytes = has_bits(b) ? (size_t)count * b->dim * sizeof(float) : 0;
     const float *points[ASSIGN_ROWS];
 
-    if (find_rows(b, first, count, points, err) != 0) return -1;
+    if (list_points(b->desc.vectors, NULL, first, count, points, err) != 0) return -1;
     float *bits = bytes > 0 ? mem_alloc(b->desc.alloc, MEM_SEGMENT, bytes) : NULL;
     if (bytes > 0 && !bits) return error_no_memory(err, bytes);
     for (uint32_t i = 0; i < count && bits; i++) {

@@ -21,14 +21,6 @@ _Static_assert(PIECE_BYTES >= LIMIT_DIM * sizeof(float), "a vector fits");
 
 /* ---- Out ---- */
 
-static int write_section(struct index_writer *w, uint32_t kind, uint32_t element_bytes,
-                         uint64_t number, const void *data, size_t bytes, struct error *err)
-{
-    if (w->begin(w, kind, element_bytes, number, err) != 0) return -1;
-    if (bytes > 0 && w->write(w, data, bytes, err) != 0) return -1;
-    return w->end(w, err);
-}
-
 /* Vectors by place, or their norms. */
 static int write_vectors(struct ivf_build *b, struct index_writer *w, bool norms, struct error *err)
 {
@@ -62,10 +54,10 @@ static int write_codes(struct ivf_build *b, struct index_writer *w, struct error
 
     buf_init(&bytes, b->desc.alloc, MEM_SEGMENT);
     if (b->vtab->save(b->quantizer, &bytes, err) == 0 &&
-        write_section(w, IVF_SECTION_QUANTIZER, 1, b->desc.quantizer.kind, bytes.data, bytes.size,
-                      err) == 0)
-        rc = write_section(w, IVF_SECTION_BLOCKS, 1, b->block_bytes, b->blocks,
-                           b->block_starts[b->list_count] * b->block_bytes, err);
+        index_write_section(w, IVF_SECTION_QUANTIZER, 1, b->desc.quantizer.kind, bytes.data,
+                            bytes.size, err) == 0)
+        rc = index_write_section(w, IVF_SECTION_BLOCKS, 1, b->block_bytes, b->blocks,
+                                 b->block_starts[b->list_count] * b->block_bytes, err);
     buf_deinit(&bytes);
     return rc;
 }
@@ -83,17 +75,19 @@ int ivf_save(struct ivf_build *b, struct index_writer *w, struct error *err)
     };
     size_t lists = b->list_count, rows = b->desc.row_count;
 
-    if (write_section(w, IVF_SECTION_HEAD, 4, IVF_VERSION, &head, sizeof head, err) != 0 ||
-        write_section(w, IVF_SECTION_CENTROIDS, 4, b->dim, kmeans_centroids(b->kmeans)->vectors,
-                      lists * b->dim * sizeof(float), err) != 0 ||
-        write_section(w, IVF_SECTION_STARTS, 4, lists, b->lists.starts, (lists + 1) * 4, err) !=
-            0 ||
-        write_section(w, IVF_SECTION_RADII, 4, lists, b->radii, lists * 4, err) != 0 ||
-        write_section(w, IVF_SECTION_ROWS, 4, rows, b->lists.order, rows * 4, err) != 0)
+    if (index_write_section(w, IVF_SECTION_HEAD, 4, IVF_VERSION, &head, sizeof head, err) != 0 ||
+        index_write_section(w, IVF_SECTION_CENTROIDS, 4, b->dim,
+                            kmeans_centroids(b->kmeans)->vectors, lists * b->dim * sizeof(float),
+                            err) != 0 ||
+        index_write_section(w, IVF_SECTION_STARTS, 4, lists, b->lists.starts, (lists + 1) * 4,
+                            err) != 0 ||
+        index_write_section(w, IVF_SECTION_RADII, 4, lists, b->radii, lists * 4, err) != 0 ||
+        index_write_section(w, IVF_SECTION_ROWS, 4, rows, b->lists.order, rows * 4, err) != 0)
         return -1;
     const struct centroids *c = kmeans_centroids(b->kmeans);
-    if (c->groups && write_section(w, IVF_SECTION_GROUPS, 4, c->groups->count, c->group_starts,
-                                   (c->groups->count + 1) * sizeof *c->group_starts, err) != 0)
+    if (c->groups &&
+        index_write_section(w, IVF_SECTION_GROUPS, 4, c->groups->count, c->group_starts,
+                            (c->groups->count + 1) * sizeof *c->group_starts, err) != 0)
         return -1;
     if (b->vtab) return write_codes(b, w, err);
     if (write_vectors(b, w, false, err) != 0) return -1;

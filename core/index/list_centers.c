@@ -35,8 +35,7 @@ static int make_groups(struct list_centers *c, struct alloc *a, struct error *er
     return 0;
 }
 
-static int open_groups(struct list_centers *c, struct alloc *a, const struct index_section *s,
-                       struct error *err)
+static int open_groups(struct list_centers *c, const struct index_section *s, struct error *err)
 {
     if (!s->data || s->element_bytes != 4 || s->bytes < 8 || s->bytes / 4 - 1 > c->count)
         return error_set(err, LYNSE_CORRUPT, "section %u of the index has no groups of %u lists",
@@ -46,9 +45,20 @@ static int open_groups(struct list_centers *c, struct alloc *a, const struct ind
     bool is_whole = c->group_starts[0] == 0 && c->group_starts[c->group_count] == c->count;
     for (uint32_t g = 0; g < c->group_count && is_whole; g++)
         is_whole = c->group_starts[g] <= c->group_starts[g + 1];
-    if (is_whole) return make_groups(c, a, err);
+    if (is_whole) return 0;
     return error_set(err, LYNSE_CORRUPT, "the groups of the index are not of its %u lists",
                      c->count);
+}
+
+int list_centers_init(struct list_centers *c, struct alloc *a, struct error *err)
+{
+    c->route = list_route(c->metric);
+    c->value = metric_find(c->route)->value;
+    c->norms = (float *)mem_alloc(a, MEM_SEGMENT, c->count * sizeof(float));
+    if (!c->norms) return error_no_memory(err, c->count * sizeof(float));
+    for (uint32_t list = 0; list < c->count; list++)
+        c->norms[list] = dense_norm_f32(c->kernels, list_center(c, list), c->dim);
+    return c->group_count > 0 ? make_groups(c, a, err) : 0;
 }
 
 int list_centers_open(struct list_centers *c, struct alloc *a, const struct index_image *image,
@@ -58,19 +68,14 @@ int list_centers_open(struct list_centers *c, struct alloc *a, const struct inde
     size_t lists = c->count;
     const void *vectors, *radii;
 
-    c->route = list_route(c->metric);
-    c->value = metric_find(c->route)->value;
     if (index_image_require(image, sections->centroids, 4, lists * c->dim * 4, &vectors, err) !=
             0 ||
         index_image_require(image, sections->radii, 4, lists * 4, &radii, err) != 0)
         return -1;
     c->vectors = (const float *)vectors;
     c->radii = (const float *)radii;
-    c->norms = (float *)mem_alloc(a, MEM_SEGMENT, lists * sizeof(float));
-    if (!c->norms) return error_no_memory(err, lists * sizeof(float));
-    for (uint32_t list = 0; list < c->count; list++)
-        c->norms[list] = dense_norm_f32(c->kernels, list_center(c, list), c->dim);
-    return groups ? open_groups(c, a, groups, err) : 0;
+    if (groups && open_groups(c, groups, err) != 0) return -1;
+    return list_centers_init(c, a, err);
 }
 
 void list_centers_close(struct list_centers *c, struct alloc *a)

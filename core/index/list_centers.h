@@ -42,7 +42,10 @@ static inline enum metric list_route(enum metric metric)
     return metric == METRIC_IP || metric == METRIC_COSINE ? metric : METRIC_L2;
 }
 
-/* metric, dim, count and kernels are set, the rest is 0.  CORRUPT, NO_MEMORY; then close. */
+/* metric, dim, count, kernels, vectors and, where there are groups, group_count and group_starts
+ * are set, the rest is 0.  NO_MEMORY; then close. */
+int list_centers_init(struct list_centers *c, struct alloc *a, struct error *err);
+/* The same of an image: metric, dim, count and kernels are set.  CORRUPT, too. */
 int list_centers_open(struct list_centers *c, struct alloc *a, const struct index_image *image,
                       const struct list_sections *sections, struct error *err);
 void list_centers_close(struct list_centers *c, struct alloc *a);

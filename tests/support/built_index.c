@@ -238,6 +238,14 @@ void built_index_drop(struct built_index *b)
     b->image.section_count = 0;
 }
 
+struct index_section *built_index_section(struct built_index *b, uint32_t kind)
+{
+    size_t i = 0;
+
+    while (b->sections[i].kind != kind) i++;
+    return &b->sections[i];
+}
+
 void assert_same_index(const struct built_index *a, const struct built_index *b)
 {
     assert_int_equal(a->image.section_count, b->image.section_count);

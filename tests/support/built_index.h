@@ -47,6 +47,8 @@ int built_index_make(struct built_index *b, const struct index_vtab *kind,
 /* Open again what is in the sections. */
 int built_index_open(struct built_index *b, struct alloc *a, struct error *err);
 void built_index_drop(struct built_index *b);
+/* There is one of this number. */
+struct index_section *built_index_section(struct built_index *b, uint32_t kind);
 void assert_same_index(const struct built_index *a, const struct built_index *b);
 
 struct built_search {

@@ -6,10 +6,8 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "index/diskann.h"
-#include "os/vfs.h"
-#include "support/built_index.h"
+#include "support/index_on_disk.h"
 #include "support/oom_sweep.h"
-#include "support/temp_dir.h"
 #include "support/test.h"
 
 /* Fewer in builds with tiny limits: there a sanitizer looks at each step. */
@@ -67,16 +65,9 @@ static void tear_down(struct test_vectors *v, struct built_index *b)
 
 enum { QUERIES = 50, K = 10 };
 
-static struct index_section *section_of(struct built_index *b, uint32_t kind)
-{
-    size_t i = 0;
-    while (b->sections[i].kind != kind) i++;
-    return &b->sections[i];
-}
-
 static uint8_t *bytes_of(struct built_index *b, uint32_t kind)
 {
-    return (uint8_t *)(uintptr_t)section_of(b, kind)->data;
+    return (uint8_t *)(uintptr_t)built_index_section(b, kind)->data;
 }
 
 static void most_of_the_nearest_are_found(void **state)
@@ -295,7 +286,7 @@ static void damaged_numbers_are_refused(void **state)
 
 static void repair_page(struct built_index *b, uint32_t page)
 {
-    uint32_t page_bytes = (uint32_t)section_of(b, DISKANN_SECTION_PAGES)->number;
+    uint32_t page_bytes = (uint32_t)built_index_section(b, DISKANN_SECTION_PAGES)->number;
     uint8_t *at = bytes_of(b, DISKANN_SECTION_PAGES) + (size_t)page * page_bytes;
     struct diskann_page *head = (struct diskann_page *)(void *)at;
     head->hash = hash_xxh3_64(at + sizeof head->hash, page_bytes - sizeof head->hash);
@@ -391,93 +382,6 @@ static void a_check_finds_what_is_lost(void **state)
 
 /* ---- On a disk ---- */
 
-/* An index whose pages are in a file, somewhere in it. */
-struct on_disk {
-    struct index_image image; /* first */
-    struct built_index *built;
-    char path[TEMP_PATH_BYTES];
-    struct vfs_dir *folder;
-    uint64_t offset;
-    unsigned reads; /* through the image */
-};
-
-static int open_file(const struct index_image *image, const struct index_section *section,
-                     struct vfs_file **out, uint64_t *out_offset, struct error *err)
-{
-    const struct on_disk *d = (const struct on_disk *)(const void *)image;
-    assert_int_equal(section->kind, DISKANN_SECTION_PAGES);
-    *out_offset = d->offset;
-    return vfs_open(d->folder, "pages", VFS_READ | VFS_DIRECT, out, err);
-}
-
-static int read_at(const struct index_image *image, const struct index_section *section,
-                   uint64_t offset, size_t bytes, void *out, struct error *err)
-{
-    struct on_disk *d = (struct on_disk *)(uintptr_t)(const void *)image;
-    struct vfs_file *f;
-    size_t got = 0;
-    (void)section;
-    d->reads++;
-    assert_ok(vfs_open(d->folder, "pages", VFS_READ, &f, err), err);
-    assert_ok(vfs_read(f, d->offset + offset, out, bytes, &got, err), err);
-    vfs_close(f, NULL);
-    return got == bytes ? 0 : error_set(err, LYNSE_CORRUPT, "the end of the file");
-}
-
-static void write_pages(struct on_disk *d, size_t bytes)
-{
-    struct vfs_file *f;
-    struct error err = {0};
-    assert_ok(vfs_open(d->folder, "pages", VFS_WRITE | VFS_CREATE_ANY, &f, &err), &err);
-    assert_ok(vfs_truncate(f, 0, &err), &err);
-    const uint8_t *memory = NULL;
-    for (size_t i = 0; i < d->built->image.section_count; i++)
-        if (d->built->sections[i].kind == DISKANN_SECTION_PAGES)
-            memory = (const uint8_t *)d->built->memory[i];
-    assert_ok(vfs_write(f, d->offset, memory, bytes, &err), &err);
-    assert_ok(vfs_close(f, &err), &err);
-}
-
-static void put_on_disk(struct on_disk *d, struct built_index *b)
-{
-    struct index_section *pages = section_of(b, DISKANN_SECTION_PAGES);
-    struct error err = {0};
-    memset(d, 0, sizeof *d);
-    temp_dir_make(d->path);
-    assert_ok(vfs_dir_open(vfs_posix(), d->path, 0, &d->folder, &err), &err);
-    d->built = b;
-    d->offset = 5 * 64;
-    write_pages(d, pages->bytes);
-    pages->data = NULL;
-    b->kind->close(b->index);
-    b->index = NULL;
-    d->image = b->image;
-    d->image.open_file = open_file;
-    d->image.read_at = read_at;
-}
-
-static void open_on_disk(struct on_disk *d)
-{
-    struct built_index *b = d->built;
-    struct index_params params;
-    struct error err = {0};
-    struct index_open_desc desc = {.alloc = alloc_libc(),
-                                   .kernels = kernels_active(),
-                                   .image = &d->image,
-                                   .params = &params,
-                                   .metric = b->metric,
-                                   .dim = b->vectors->source.dim,
-                                   .row_count = b->vectors->row_count};
-    index_params_init(&index_diskann, &params);
-    assert_ok(index_diskann.open(&desc, &b->index, &err), &err);
-}
-
-static void take_off_disk(struct on_disk *d)
-{
-    vfs_dir_close(d->folder);
-    temp_dir_remove(d->path);
-}
-
 /* Reads in flight, reads one by one, and pages in memory find the same, however they are cut. */
 static void what_is_found_does_not_depend_on_the_disk(void **state)
 {
@@ -486,17 +390,17 @@ static void what_is_found_does_not_depend_on_the_disk(void **state)
     struct test_vectors v;
     struct built_index b;
     struct error err = {0};
-    struct on_disk d;
+    struct index_on_disk d;
     set_up(&s, 3, &v, &b);
     float *queries = test_queries_make(b.vectors, QUERIES);
     struct topk *first = built_lists_make(QUERIES, K), *other = built_lists_make(QUERIES, K);
     struct built_search search = {
         .queries = queries, .query_count = QUERIES, .k = K, .distance_max = INFINITY};
     assert_int_equal(built_index_search(&b, &search, first, &err), INDEX_DONE);
-    put_on_disk(&d, &b);
+    index_on_disk_put(&d, &b, DISKANN_SECTION_PAGES);
     for (int way = 0; way < 4; way++) {
-        d.image.open_file = way < 3 ? open_file : NULL;
-        open_on_disk(&d);
+        d.is_read_through = way == 3;
+        index_on_disk_open(&d);
         unsigned before = d.reads;
         search.budget = way == 1 ? 1 : way == 2 ? 97 : 0;
         assert_int_equal(built_index_search(&b, &search, other, &err), INDEX_DONE);
@@ -510,7 +414,7 @@ static void what_is_found_does_not_depend_on_the_disk(void **state)
     free(queries);
     mem_free(alloc_libc(), first);
     mem_free(alloc_libc(), other);
-    take_off_disk(&d);
+    index_on_disk_drop(&d);
     tear_down(&v, &b);
 }
 
@@ -521,14 +425,14 @@ static void a_file_that_ends_early_is_told_of(void **state)
     struct test_vectors v;
     struct built_index b;
     struct error err = {0};
-    struct on_disk d;
+    struct index_on_disk d;
     set_up(&s, 3, &v, &b);
-    put_on_disk(&d, &b);
-    open_on_disk(&d);
-    write_pages(&d, section_of(&b, DISKANN_SECTION_PAGES)->bytes / 3);
+    index_on_disk_put(&d, &b, DISKANN_SECTION_PAGES);
+    index_on_disk_open(&d);
+    index_on_disk_cut(&d, 3);
     assert_int_equal(search_all(&b, &err), INDEX_DAMAGED);
     assert_int_equal(err.code, LYNSE_CORRUPT);
-    take_off_disk(&d);
+    index_on_disk_drop(&d);
     tear_down(&v, &b);
 }
 

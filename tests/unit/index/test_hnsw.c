@@ -292,13 +292,6 @@ static void damaged_numbers_are_refused(void **state)
     test_vectors_drop(&v);
 }
 
-static struct index_section *section_of(struct built_index *b, uint32_t kind)
-{
-    size_t i = 0;
-    while (b->sections[i].kind != kind) i++;
-    return &b->sections[i];
-}
-
 /* What open lets pass, for no search goes astray by it. */
 static void a_check_finds_what_is_lost(void **state)
 {
@@ -312,7 +305,7 @@ static void a_check_finds_what_is_lost(void **state)
     test_vectors_make(&v, &r, s.rows, s.dim, 0);
     build(&s, &v, PIECES_FORWARDS, &b);
     assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
-    const struct index_section *section = section_of(&b, HNSW_SECTION_LINKS);
+    const struct index_section *section = built_index_section(&b, HNSW_SECTION_LINKS);
     uint32_t *links = (uint32_t *)(uintptr_t)section->data;
     size_t places = section->bytes / 4 / s.rows, words = section->bytes / 4;
 
@@ -326,7 +319,7 @@ static void a_check_finds_what_is_lost(void **state)
     built_index_drop(&b);
 
     build(&s, &v, PIECES_FORWARDS, &b);
-    ((float *)(uintptr_t)section_of(&b, HNSW_SECTION_VECTORS)->data)[16 * 11 + 3] += 1;
+    ((float *)(uintptr_t)built_index_section(&b, HNSW_SECTION_VECTORS)->data)[16 * 11 + 3] += 1;
     assert_fails(index_hnsw.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
     built_index_drop(&b);
     test_vectors_drop(&v);
