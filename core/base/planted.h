@@ -27,6 +27,7 @@
     _(RECORD_DOCUMENT_END, "record", "a document may end a byte behind its field")                 \
     _(RPC_HEAD_END, "rpc", "a value's head may end a byte behind what has come")                   \
     _(SEGMENT_LAST_DOCUMENT, "segment", "the last document of a block may end before it begins")   \
+    _(SPANN_ROW_END, "spann", "a list may have a row behind the last one")                         \
     _(WAL_PAYLOAD_END, "wal", "a record may end a byte behind its file")
 
 enum planted_defect {

@@ -11,7 +11,8 @@
 #define INDEX_KINDS(_) _(FLAT, 1, flat)
 #define INDEX_KINDS_LACK "left out of this build"
 #else
-#define INDEX_KINDS(_) _(FLAT, 1, flat) _(IVF, 2, ivf) _(HNSW, 3, hnsw) _(DISKANN, 5, diskann)
+#define INDEX_KINDS(_)                                                                             \
+    _(FLAT, 1, flat) _(IVF, 2, ivf) _(HNSW, 3, hnsw) _(DISKANN, 5, diskann) _(SPANN, 6, spann)
 #define INDEX_KINDS_LACK "not there yet" /* what else there is to be */
 #endif
 

@@ -110,6 +110,7 @@ static void what_is_planned_is_told_from_what_nobody_knows(void **state)
         "IVF-IP",
         "IVF-COS-SQ8",
         "SPANN-L2",
+        "SPANN-COS-SQ8",
         "DISKANN-IP",
         "DISKANN-COSINE-PQ",
         "DISKANN-L2-PQ8",

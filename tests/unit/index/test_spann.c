@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Short lists on the disk: found by few reads, the same however they are built, read and cut,
+ * within their bounds, refused when damaged, whenever that is seen. */
+#include <math.h>
+
+#include "base/hash.h"
+#include "index/spann.h"
+#include "support/index_on_disk.h"
+#include "support/oom_sweep.h"
+#include "support/test.h"
+
+/* Fewer in builds with tiny limits: there a sanitizer looks at each step. */
+enum { MANY = SEAL_ROWS > 1000 ? 6000 : 900, QUERIES = 40, K = 10 };
+
+struct setting {
+    uint32_t rows, dim, groups;
+    unsigned metric;
+    double clusters, nprobe, replicas; /* 0, 0, less than 0: as they come */
+};
+
+static struct index_build_desc desc_of(const struct setting *s, struct alloc *a,
+                                       const struct test_vectors *v, struct index_params *params)
+{
+    index_params_init(&index_spann, params);
+    params->values[SPANN_N_CLUSTERS] = s->clusters;
+    if (s->nprobe > 0) params->values[SPANN_NPROBE] = s->nprobe;
+    if (s->replicas >= 0) params->values[SPANN_REPLICA_COUNT] = s->replicas;
+    return (struct index_build_desc){.alloc = a,
+                                     .kernels = kernels_active(),
+                                     .vectors = &v->source,
+                                     .params = params,
+                                     .metric = (enum metric)s->metric,
+                                     .row_count = v->row_count,
+                                     .seed = 5};
+}
+
+static void build(const struct setting *s, const struct test_vectors *v, enum piece_order order,
+                  struct built_index *out)
+{
+    struct index_params params;
+    struct error err = {0};
+    struct index_build_desc desc = desc_of(s, alloc_libc(), v, &params);
+    assert_ok(built_index_make(out, &index_spann, &desc, order, &err), &err);
+}
+
+static void set_up(const struct setting *s, uint64_t seed, struct test_vectors *v,
+                   struct built_index *b)
+{
+    struct rng r;
+    rng_init(&r, seed);
+    test_vectors_make(v, &r, s->rows, s->dim, s->groups);
+    build(s, v, PIECES_FORWARDS, b);
+}
+
+static void tear_down(struct test_vectors *v, struct built_index *b)
+{
+    built_index_drop(b);
+    test_vectors_drop(v);
+}
+
+static const struct spann *spann_of(const struct built_index *b)
+{
+    return (const struct spann *)b->index;
+}
+
+static enum index_state search(const struct built_index *b, uint64_t budget, struct topk *found,
+                               struct error *err)
+{
+    float *queries = test_queries_make(b->vectors, QUERIES);
+    struct built_search search = {.queries = queries,
+                                  .query_count = QUERIES,
+                                  .k = K,
+                                  .distance_max = INFINITY,
+                                  .budget = budget};
+    enum index_state state = built_index_search(b, &search, found, err);
+    free(queries);
+    return state;
+}
+
+static void most_of_the_nearest_are_found(void **state)
+{
+    (void)state;
+    const struct setting settings[] = {
+        {MANY, 64, 40, METRIC_L2, 0, 0, -1},     {MANY, 64, 40, METRIC_IP, 0, 0, -1},
+        {MANY, 33, 40, METRIC_COSINE, 0, 0, -1}, {MANY, 3, 40, METRIC_L2, 0, 0, -1},
+        {MANY, 64, 40, METRIC_COSINE, 20, 4, 7}, {200, 4200, 10, METRIC_L2, 0, 0, -1},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        struct test_vectors v;
+        struct built_index b;
+        struct error err = {0};
+        set_up(&settings[i], test_seed(i + 1), &v, &b);
+        double recall = built_index_recall(&b, 0);
+        if (recall < 0.95) fail_msg("setting %zu: recall %.3f", i, recall);
+        assert_ok(index_spann.check(b.index, &v.source, &err), &err);
+        tear_down(&v, &b);
+    }
+}
+
+/* What they are for: as many lists find more. */
+static void replicas_find_what_borders_hide(void **state)
+{
+    (void)state;
+    double recalls[2];
+    for (int i = 0; i < 2; i++) {
+        struct setting s = {MANY, 16, 0, METRIC_L2, MANY / 50, 3, 4 * i};
+        struct test_vectors v;
+        struct built_index b;
+        set_up(&s, 3, &v, &b);
+        recalls[i] = built_index_recall(&b, 0);
+        tear_down(&v, &b);
+    }
+    if (recalls[1] < recalls[0] + 0.05)
+        fail_msg("recall %.3f without replicas, %.3f with", recalls[0], recalls[1]);
+}
+
+/* Pieces in any order, vectors at one place or in runs. */
+static void a_build_has_one_result(void **state)
+{
+    (void)state;
+    const struct setting settings[] = {
+        {MANY, 20, 10, METRIC_COSINE, 0, 0, -1},
+        {MANY, 8, 3, METRIC_IP, MANY / 4, 0, -1}, /* in groups, where MANY is many */
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct test_vectors v;
+        struct built_index first, other;
+        set_up(&settings[i], 4, &v, &first);
+        build(&settings[i], &v, PIECES_BACKWARDS, &other);
+        assert_same_index(&first, &other);
+        built_index_drop(&other);
+        test_vectors_scatter(&v);
+        build(&settings[i], &v, PIECES_AT_RANDOM, &other);
+        assert_same_index(&first, &other);
+        built_index_drop(&other);
+        tear_down(&v, &first);
+    }
+}
+
+/* From a row alone to rows that are all alike, or mostly: no list is longer than it may be, and all
+ * rows are found. */
+static void lists_of_any_rows_are_short(void **state)
+{
+    (void)state;
+    const uint32_t sizes[] = {1, 2, 3, 9, 64, 65, 500};
+    for (size_t i = 0; i < 3 * sizeof sizes / sizeof *sizes; i++) {
+        uint32_t rows = sizes[i / 3];
+        struct setting s = {rows, 4, 0, i % 2 ? METRIC_L2 : METRIC_COSINE, i % 2 ? rows / 8 : 0,
+                            0,    -1};
+        struct test_vectors v;
+        struct built_index b;
+        struct error err = {0};
+        struct rng r;
+        rng_init(&r, i);
+        test_vectors_make(&v, &r, rows, 4, 0);
+        for (size_t j = 0; j < (size_t)rows * 4 * (i % 3) / 2; j++) v.vectors[j] = 0.25f;
+        test_vectors_measure(&v);
+        build(&s, &v, PIECES_FORWARDS, &b);
+        assert_ok(index_spann.check(b.index, &v.source, &err), &err);
+        const struct spann_head *head =
+            (const struct spann_head *)built_index_section(&b, SPANN_SECTION_HEAD)->data;
+        assert_in_range(spann_of(&b)->list_rows, 1, head->list_rows);
+        assert_in_range(head->list_rows, SPANN_LIST_ROWS_MIN, 3 * 128);
+        struct topk *all = built_lists_make(1, rows);
+        struct built_search search = {
+            .queries = v.vectors, .query_count = 1, .k = rows, .distance_max = INFINITY};
+        assert_int_equal(built_index_search(&b, &search, all, &err), INDEX_DONE);
+        assert_int_equal(all->count, rows);
+        mem_free(alloc_libc(), all);
+        tear_down(&v, &b);
+    }
+}
+
+/* ---- Memory ---- */
+
+struct sweep {
+    struct alloc *alloc;
+    struct test_vectors vectors;
+    struct setting setting;
+};
+
+static int build_and_check(void *ctx, struct error *err)
+{
+    struct sweep *s = (struct sweep *)ctx;
+    struct index_params params;
+    struct index_build_desc desc = desc_of(&s->setting, s->alloc, &s->vectors, &params);
+    struct built_index b;
+    if (built_index_make(&b, &index_spann, &desc, PIECES_FORWARDS, err) != 0) return -1;
+    int rc = index_spann.check(b.index, &s->vectors.source, err);
+    built_index_drop(&b);
+    return rc;
+}
+
+static void running_out_of_memory_leaves_nothing(void **state)
+{
+    (void)state;
+    struct sweep s = {.alloc = alloc_create(NULL, 0),
+                      .setting = {300, 8, 0, METRIC_COSINE, 40, 0, -1}};
+    struct rng r;
+    rng_init(&r, 2);
+    test_vectors_make(&s.vectors, &r, s.setting.rows, s.setting.dim, 0);
+    for (size_t i = 0; i < 100 * 8; i++) s.vectors.vectors[i] = 1; /* a cluster that is divided */
+    test_vectors_measure(&s.vectors);
+    oom_sweep(s.alloc, build_and_check, &s);
+    test_vectors_drop(&s.vectors);
+    alloc_destroy(s.alloc);
+}
+
+/* ---- Damage ---- */
+
+static void damaged_numbers_are_refused(void **state)
+{
+    (void)state;
+    struct setting s = {500, 8, 0, METRIC_L2, 60, 0, -1};
+    struct test_vectors v;
+    struct built_index b;
+    struct error err = {0};
+    set_up(&s, 8, &v, &b);
+    index_spann.close(b.index);
+    b.index = NULL;
+    for (size_t i = 0; i < b.image.section_count; i++) {
+        uint32_t *words = (uint32_t *)b.memory[i], kind = b.sections[i].kind;
+        for (size_t j = 0; j < b.sections[i].bytes / 4; j += 7) {
+            uint32_t old = words[j];
+            if (kind != SPANN_SECTION_STARTS && kind != SPANN_SECTION_HEAD) break;
+            if (kind == SPANN_SECTION_HEAD && j > 0) break;
+            words[j] = 0xfffffffe;
+            assert_fails(built_index_open(&b, alloc_libc(), &err), &err, LYNSE_CORRUPT);
+            words[j] = old;
+        }
+        b.sections[i].bytes -= 4;
+        assert_fails(built_index_open(&b, alloc_libc(), &err), &err, LYNSE_CORRUPT);
+        b.sections[i].bytes += 4;
+    }
+    assert_ok(built_index_open(&b, alloc_libc(), &err), &err);
+    tear_down(&v, &b);
+}
+
+static uint8_t *list_of(struct built_index *b, uint32_t list)
+{
+    const struct index_section *s = built_index_section(b, SPANN_SECTION_LISTS);
+    return (uint8_t *)(uintptr_t)s->data + spann_of(b)->offsets[list];
+}
+
+static void repair(struct built_index *b, uint32_t list)
+{
+    const uint64_t *offsets = spann_of(b)->offsets + list;
+    struct spann_list *head = (struct spann_list *)(void *)list_of(b, list);
+    size_t hashed = sizeof head->hash;
+    head->hash = hash_xxh3_64((uint8_t *)head + hashed, (size_t)(offsets[1] - offsets[0]) - hashed);
+}
+
+/* What open does not look at: a search says so, where it can go astray, and so does a check. */
+static void a_damaged_list_is_told_of(void **state)
+{
+    (void)state;
+    enum { HASH, ROW_BEYOND, NUMBER, COUNT, ROW_TWICE, ROW_LOST, VECTOR, NORM, WAYS };
+    struct setting s = {600, 16, 0, METRIC_L2, 20, 20, 0};
+    struct test_vectors v;
+    struct built_index b;
+    struct error err = {0};
+    struct topk *found = built_lists_make(QUERIES, K);
+    set_up(&s, 8, &v, &b);
+    uint32_t count = spann_row_count(spann_of(&b), 7);
+    struct spann_list *head = (struct spann_list *)(void *)list_of(&b, 7);
+    uint32_t *rows = (uint32_t *)(void *)(head + 1), old = rows[1];
+    float *norms = (float *)(void *)(rows + count);
+    float *vector = (float *)(uintptr_t)spann_vectors((const uint8_t *)head, count);
+    assert_in_range(count, 2, 600);
+    for (int way = 0; way < WAYS; way++) {
+        if (way == HASH) head->hash++;
+        if (way == ROW_BEYOND) rows[1] = s.rows;
+        if (way == NUMBER) head->number++;
+        if (way == COUNT) head->row_count--;
+        if (way == ROW_TWICE) rows[1] = rows[0];
+        if (way == ROW_LOST) rows[1] = *spann_rows(list_of(&b, 8));
+        if (way == VECTOR) vector[3] += 1;
+        if (way == NORM) norms[0] += 1;
+        if (way != HASH) repair(&b, 7);
+        if (way <= COUNT) {
+            assert_int_equal(search(&b, 0, found, &err), INDEX_FAILED);
+            assert_int_equal(err.code, LYNSE_CORRUPT);
+            assert_non_null(strstr(err.text, "list 7 "));
+        }
+        assert_fails(index_spann.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
+        rows[1] = old;
+        head->number = 7;
+        head->row_count = count;
+        if (way == VECTOR) vector[3] = v.vectors[rows[0] * s.dim + 3];
+        norms[0] = v.norms[rows[0]];
+        repair(&b, 7);
+    }
+    assert_int_equal(search(&b, 0, found, &err), INDEX_DONE);
+    assert_ok(index_spann.check(b.index, &v.source, &err), &err);
+    ((float *)b.memory[built_index_section(&b, SPANN_SECTION_RADII) - b.sections])[7] /= 2;
+    assert_fails(index_spann.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
+    mem_free(alloc_libc(), found);
+    tear_down(&v, &b);
+}
+
+/* ---- On a disk ---- */
+
+/* Reads in flight and reads one by one find the same, however they are cut. */
+static void what_is_found_does_not_depend_on_the_disk(void **state)
+{
+    (void)state;
+    struct setting s = {MANY, 24, 30, METRIC_COSINE, 0, 0, -1};
+    struct test_vectors v;
+    struct built_index b;
+    struct error err = {0};
+    struct index_on_disk d;
+    struct topk *first = built_lists_make(QUERIES, K), *other = built_lists_make(QUERIES, K);
+    set_up(&s, 3, &v, &b);
+    assert_int_equal(search(&b, 0, first, &err), INDEX_DONE);
+    index_on_disk_put(&d, &b, SPANN_SECTION_LISTS);
+    for (int way = 0; way < 4; way++) {
+        d.is_read_through = way == 3;
+        index_on_disk_open(&d);
+        unsigned before = d.reads;
+        uint64_t budget = way == 1 ? 1 : way == 2 ? 97 : 0;
+        assert_int_equal(search(&b, budget, other, &err), INDEX_DONE);
+        assert_int_equal(d.reads == before, way < 3);
+        for (size_t q = 0; q < QUERIES; q++)
+            assert_memory_equal(first[q].heap, other[q].heap, K * sizeof(struct candidate));
+        assert_ok(index_spann.check(b.index, &v.source, &err), &err);
+        index_spann.close(b.index);
+    }
+    d.is_read_through = false;
+    index_on_disk_open(&d);
+    index_on_disk_cut(&d, 3);
+    assert_int_equal(search(&b, 0, other, &err), INDEX_FAILED);
+    assert_int_equal(err.code, LYNSE_CORRUPT);
+    mem_free(alloc_libc(), first);
+    mem_free(alloc_libc(), other);
+    index_on_disk_drop(&d);
+    tear_down(&v, &b);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(most_of_the_nearest_are_found),
+    cmocka_unit_test(replicas_find_what_borders_hide),
+    cmocka_unit_test(a_build_has_one_result),
+    cmocka_unit_test(lists_of_any_rows_are_short),
+    cmocka_unit_test(running_out_of_memory_leaves_nothing),
+    cmocka_unit_test(damaged_numbers_are_refused),
+    cmocka_unit_test(a_damaged_list_is_told_of),
+    cmocka_unit_test(what_is_found_does_not_depend_on_the_disk),
+};
+TEST_MAIN(tests)
