@@ -2,18 +2,22 @@
 /* ivf_search.c — which lists are read for which query, and when it is enough.
  *
  * WHAT        One query walks alone: its lists are put into a heap, and it reads them nearest
- *             first.  Several queries first choose the nprobe nearest lists each; the choices are
- *             sorted by list, and a list is read for all that chose it, a few at a time, while it
- *             is in the cache.  Then those that have not enough walk on alone, from where they are.
+ *             first.  So does each of several where lists have codes: read together they were no
+ *             faster (60,000 x 384, PQFS and RABITQ4, 512 queries: 140 and 110 us each, both ways).
+ *             Several queries over vectors first choose the nprobe nearest lists each; the choices
+ *             are sorted by list, and a list is read for all that chose it, a few at a time, while
+ *             it is in the cache.  Then those that have not enough walk on alone, from where they
+ *             are.
  *             Many queries are taken group by group, so that the memory of a search is bounded.
  * ENOUGH      See near_lists.h.
  * PASSED OVER Without a gate, a list of which no row can be near enough, by its radius, counts as
  *             read.
  * INVARIANTS  (1) Lists come in an order that depends on the query alone, so that a walk that is
  *                 taken up again begins with those that were read together.
- *             (2) What is enough depends on the set of lists that were visited, not on their order:
- *                 a query finds the same alone and in a batch.  So where there is a gate no list is
- *                 passed over, for the gate would go unseen.
+ *             (2) A query finds the same alone and in a batch.  What is enough depends on the set
+ *                 of lists that were visited, not on their order; so where there is a gate no list
+ *                 is passed over, for the gate would go unseen.  What codes leave out does depend
+ *                 on the order, as far as their bounds are a matter of chance: it is the same one.
  * THREADS     One at a time.
  * FAILURE     What the exact oracle says.
  */
@@ -99,7 +103,7 @@ static void begin_group(struct ivf_search *s)
     s->visit_count = s->visit_at = 0;
     s->has_near = false;
     s->place = s->end = 0;
-    s->stage = s->group_count > 1 ? IVF_PLAN : IVF_ALONE;
+    s->stage = s->group_count > 1 && !s->ivf->quantizer ? IVF_PLAN : IVF_ALONE; /* (2) */
 }
 
 void ivf_begin(void *search, const struct index_search_desc *desc)
@@ -197,10 +201,8 @@ static void begin_list(struct ivf_search *s, uint32_t list)
 /* The next queries that chose the same list; false: all were read. */
 static bool next_together(struct ivf_search *s)
 {
-    size_t most = s->ivf->quantizer ? 1 : IVF_QUERIES;
-
     s->reader_count = 0;
-    while (s->visit_at < s->visit_count && s->reader_count < most) {
+    while (s->visit_at < s->visit_count && s->reader_count < IVF_QUERIES) {
         const struct ivf_visit *v = &s->visits[s->visit_order[s->visit_at]];
         if (s->reader_count > 0 && v->at.list != s->readers[0].at.list) break;
         s->visit_at++;
