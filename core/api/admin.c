@@ -55,6 +55,7 @@ static int choose_mode(struct lynse_collection *c, struct index_mode *mode, stru
         .row_count = s->live_count,
         .dim = s->dim,
         .memory_bytes = c->db->engine->desc.budget_bytes,
+        .storage = (enum storage_type)s->storage,
     };
     collection_status_destroy(s);
     index_auto_choose(&desc, mode);
@@ -89,6 +90,7 @@ static int read_plan(struct lynse_collection *c, const struct lynse_index_desc *
                          d->flags & ~(uint32_t)LYNSE_INDEX_NO_WAIT);
     if (!d->mode) return error_set(err, LYNSE_INVALID, "mode: missing");
     if (index_mode_parse(d->mode, &mode, err) != 0) return -1;
+    plan->is_auto = mode.is_auto;
     if (mode.is_auto && choose_mode(c, &mode, err) != 0) return -1;
     plan->kind = mode.kind;
     plan->quantizer = mode.quantizer;
@@ -239,6 +241,7 @@ static void fill_index_info(const struct collection_status *s, struct lynse_coll
 
     if (!kind) return;
     index_mode_format(&mode, info->index_mode, sizeof info->index_mode);
+    info->index_is_auto = s->plan.is_auto;
     info->indexed_segment_count = s->segment_count - s->awaited_segment_count;
     info->index_progress = s->index_progress;
     info->recall_measured = s->recall;

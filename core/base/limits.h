@@ -74,6 +74,7 @@ enum {
     BUILD_STEP_ROWS = 4,          /* one step of a segment's build: a small part of a frame */
     BUILD_STEP_BYTES = 512,
     INDEX_ROWS_MIN = 4, /* of a segment, to be indexed */
+    AUTO_SCANNED_BYTES = 1 << 10,
     RECALL_ROWS_MIN = 8,
     RECALL_EVERY = 4,
     SCANNED_ROWS = 2,
@@ -112,7 +113,9 @@ enum {
     RESERVE_FROM_BYTES = 64 << 20,
     COLUMN_BLOCK_BYTES_MAX = 1 << 20,
     COLUMN_CACHE_BYTES = 128 << 20,
-    INDEX_ROWS_MIN = 1024,  /* fewer rows of a segment are as fast looked at one by one */
+    INDEX_ROWS_MIN = 1024, /* fewer rows of a segment are as fast looked at one by one */
+    /* Vectors of a collection that AUTO has scanned: a full segment, by its shadow 0.5 ms. */
+    AUTO_SCANNED_BYTES = 64 << 20,
     RECALL_ROWS_MIN = 8192, /* of indexes, for searches to be measured: fewer are nearly scanned */
     RECALL_EVERY = 64,      /* one search in so many is made again to measure recall */
     /* So are as many of an indexed one as a filter leaves, and so many for each wanted result. */

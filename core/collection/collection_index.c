@@ -36,6 +36,7 @@ bool collection_plan_of(const struct manifest_field *f, struct index_plan *out)
     *out = (struct index_plan){
         .kind = (enum index_kind)f->index_kind,
         .quantizer = {(enum quantizer_kind)f->index.quantizer, f->index.quantizer_number},
+        .is_auto = f->index.is_auto,
     };
     index_params_init(kind, &out->params);
     for (size_t i = 0; i < f->index.value_count; i++) out->params.values[i] = f->index.values[i];
@@ -47,7 +48,7 @@ static void keep_plan(const struct index_plan *plan, struct manifest_field *f)
     const struct index_vtab *kind = index_find(plan->kind);
 
     f->index_kind = (uint8_t)plan->kind;
-    f->index = (struct manifest_index){0};
+    f->index = (struct manifest_index){.is_auto = plan->is_auto};
     if (!kind || !index_is_built(kind, plan->quantizer.kind)) return;
     f->index.quantizer = (uint8_t)plan->quantizer.kind;
     f->index.quantizer_number = plan->quantizer.number;

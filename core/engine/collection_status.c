@@ -19,6 +19,7 @@ static void fill_index(const struct collection *c, struct collection_status *s)
 
     if (!kind) return;
     s->plan.kind = (enum index_kind)f->index_kind;
+    s->plan.is_auto = f->index.is_auto;
     index_params_init(kind, &s->plan.params);
     s->indexed_segment_count = c->manifest.segment_count;
     s->index_progress = 1;

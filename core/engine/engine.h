@@ -118,6 +118,7 @@ struct host {
     struct actor_timer *index_timer;
     uint64_t index_not_before_us;
     uint32_t index_failures;        /* in a row */
+    uint64_t auto_epoch;            /* of the manifest for which AUTO was asked last */
     struct error index_failure;     /* the last of them */
     uint64_t held_bytes;            /* of space: what the collection has on the disk */
     uint64_t waiting_bytes;         /* of space: what it still has to write there */

@@ -9,12 +9,16 @@
  *             (3) Whoever waits is answered: when every segment up to its LSN is indexed, or when a
  *                 build fails, another index is asked for, or the collection is closed.
  * THREADS     The collection's turn; the steps, on any thread.
+ *             (4) AUTO is asked again where a manifest is new and another may be written: when
+ *                 segments were sealed or merged.  Who waits goes on waiting then, for what it
+ *                 chose.
  * FAILURE     What was built is removed, and tried again by a timer, ever more seldom; searches go
  *             on without it.
  */
 #include "base/check.h"
 #include "base/log.h"
 #include "engine/index_crew.h"
+#include "index/index_auto.h"
 
 /* A build that failed is tried again after a second, then after twice that, up to 64 s. */
 enum { RETRY_US = 1000000, RETRY_DOUBLINGS = 6 };
@@ -198,12 +202,67 @@ void engine_end_index(struct host *h, struct index_ready_message *m)
     if (h->collection) engine_index_if_due(h);
 }
 
+static uint64_t live_count(const struct collection *c)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < c->part_count; i++)
+        count += c->parts[i].row_count - tombstones_count(c->parts[i].dead);
+    return count;
+}
+
+/* By the mode that suits the collection now, with the parameters of a kind that stays. */
+static void follow(struct host *h, const struct index_mode *mode)
+{
+    struct collection *c = h->collection;
+    struct index_plan plan = {.kind = INDEX_NONE};
+    struct error err = {0};
+
+    (void)collection_plan_of(&c->manifest.fields[0], &plan);
+    if (plan.kind != mode->kind) index_params_init(index_find(mode->kind), &plan.params);
+    plan.kind = mode->kind;
+    plan.quantizer = mode->quantizer;
+    plan.is_auto = true;
+    if (collection_set_index(c, &plan, c->manifest.fields[0].metric, &err) == 0) {
+        forget_failures(h);
+        engine_cancel_index(h);
+        engine_cancel_merge_index(h);
+        return;
+    }
+    log_event(LOG_WARN, "index_not_changed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
+              h->entry.name, err.text);
+}
+
+/* (4) */
+static void ask_auto(struct host *h)
+{
+    const struct collection *c = h->collection;
+    const struct manifest_field *f = &c->manifest.fields[0];
+    struct index_mode mode, chosen = {.kind = (enum index_kind)f->index_kind};
+
+    if (!f->index.is_auto || h->auto_epoch == c->manifest.epoch || c->is_poisoned || !c->wal ||
+        !index_may_save(h))
+        return;
+    h->auto_epoch = c->manifest.epoch;
+    chosen.quantizer =
+        (struct quantizer_spec){(enum quantizer_kind)f->index.quantizer, f->index.quantizer_number};
+    const struct index_auto_desc desc = {
+        .metric = (enum metric)f->metric,
+        .row_count = live_count(c),
+        .dim = c->dim,
+        .memory_bytes = h->engine->desc.budget_bytes,
+        .storage = (enum storage_type)f->storage,
+    };
+    if (index_auto_changes(&desc, &chosen, &mode)) follow(h, &mode);
+}
+
 void engine_index_if_due(struct host *h)
 {
     struct collection *c = h->collection;
     struct error err = {0};
 
     if (!c || h->is_ending) return;
+    ask_auto(h);
     if (!h->index && collection_wants_index(c) &&
         scheduler_now_us(h->engine->scheduler) >= h->index_not_before_us && start(h, &err) != 0)
         note_failure(h, &err);

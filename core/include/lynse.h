@@ -296,6 +296,8 @@ struct lynse_collection_info {
      * wrong with the file of an index that was damaged, which is built anew: until then its records
      * are looked at one by one.  Code 0: neither, or something was built or asked for since. */
     struct lynse_error index_failure;
+    /* 1: "AUTO" chose index_mode, and chooses again when segments are sealed or merged. */
+    uint32_t index_is_auto;
 };
 LYNSE_API int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_info *out,
                                     struct lynse_error *err);
@@ -401,7 +403,8 @@ LYNSE_API int lynse_restore(struct lynse_collection *c, const struct lynse_id *i
  *
  * A mode is a kind of index, a metric (docs/DISTANCES.md) and, for some, a quantizer: "FLAT-IP",
  * "HNSW-COS-SQ8"; docs/INDEXES.md lists them.  "AUTO", "AUTO-L2": kind and quantizer are chosen by
- * what is in the collection now and the root's memory budget. */
+ * what is in the collection and the root's memory budget, and again when segments were sealed or
+ * merged; parameters are kept while the kind stays. */
 
 enum lynse_index_flags {
     LYNSE_INDEX_NO_WAIT = 1, /* answer at once: lynse_collection_info says how far it is */

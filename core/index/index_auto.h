@@ -6,6 +6,7 @@
 #ifndef INDEX_INDEX_AUTO_H
 #define INDEX_INDEX_AUTO_H
 
+#include "codec/vector_types.h"
 #include "index/index_mode.h"
 
 struct index_auto_desc {
@@ -13,10 +14,17 @@ struct index_auto_desc {
     uint64_t row_count;
     uint32_t dim;          /* 0: not known yet */
     uint64_t memory_bytes; /* that all of the root may take; 0: no limit */
+    enum storage_type storage;
 };
 
 /* A mode that makes sense.  What is scanned in a millisecond is scanned; above that a graph, on
  * codes where the vectors would not fit in half of the memory, on the disk where codes do not. */
 void index_auto_choose(const struct index_auto_desc *desc, struct index_mode *out);
+
+/* Is what was chosen before not to stay?  Then *out is what suits now.  It stays where it suits any
+ * number between row_count and twice that: who deletes and writes around a limit has nothing built
+ * anew for it. */
+bool index_auto_changes(const struct index_auto_desc *desc, const struct index_mode *chosen,
+                        struct index_mode *out);
 
 #endif

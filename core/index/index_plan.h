@@ -13,6 +13,7 @@ struct index_plan {
     enum index_kind kind;
     struct quantizer_spec quantizer;
     struct index_params params; /* by the kind's table */
+    bool is_auto; /* chosen by index_auto.h, which is asked again as the rows become more */
 };
 
 #endif

@@ -481,6 +481,9 @@ static int decode_one(struct manifest *m, const struct tagged_field *t, uint32_t
         rc =
             t->number < m->field_count ? manifest_index_decode_plan(&m->fields[t->number], &r) : -1;
         break;
+    case TAG_INDEX_AUTO:
+        rc = t->number < m->field_count ? manifest_index_decode_auto(&m->fields[t->number]) : -1;
+        break;
     case TAG_SEGMENT_INDEX:
         rc = t->number < m->segment_count ? manifest_index_decode_part(&m->segments[t->number], &r)
                                           : -1;

@@ -47,12 +47,13 @@ struct manifest_segment {
 enum { MANIFEST_INDEX_VALUES_MAX = 16, MANIFEST_INDEX_FLAT = 1 };
 /* What else belongs to a kind of index above MANIFEST_INDEX_FLAT, or to that one with a quantizer;
  * numbers and places are those of the layer above, which knows what they mean.  All zero for
- * others. */
+ * others, but is_auto. */
 struct manifest_index {
     uint8_t quantizer;
     uint8_t value_count;
     uint32_t quantizer_number;
     double values[MANIFEST_INDEX_VALUES_MAX]; /* finite; those past value_count are 0 */
+    bool is_auto; /* of any kind: nobody chose it, and it is chosen anew as rows come */
 };
 struct manifest_field {
     uint8_t kind;       /* enum vector_kind */
@@ -118,7 +119,7 @@ int manifest_encode(const struct manifest *m, struct buf *out, struct error *err
 /* min(flushed_lsn, all map_lsn): the log is replayed from the LSN after it (R6). */
 uint64_t manifest_replay_from(const struct manifest *m);
 
-/* Does any field have an index of a kind that the first releases did not know? */
+/* Does any field have an index that the first releases did not know, or one of its own choice? */
 bool manifest_has_index(const struct manifest *m);
 /* The index of a segment's field; NULL: none is named. */
 const struct manifest_part *manifest_find_index(const struct manifest_segment *s, uint16_t field);

@@ -2,7 +2,8 @@
 /* manifest_index.c — indexes in a manifest: what is asked for, what is there, and its files.
  *
  * WHAT        A field's kind stands in its own tag where the first releases do not know it, and so
- *             does the file of a segment's index; both are read after what they belong to.
+ *             do the file of a segment's index and that nobody chose the kind; all are read after
+ *             what they belong to.
  * INVARIANTS  (1) A field has one plan and a segment one index of a field.
  *             (2) An index without its file is forgotten; any other file that is missing is damage.
  * THREADS     Stateless.
@@ -37,6 +38,7 @@ bool manifest_index_is_valid(const struct manifest_field *f)
     const struct manifest_index *index = &f->index;
 
     if (index->value_count > MANIFEST_INDEX_VALUES_MAX) return false;
+    if (index->is_auto && f->index_kind == 0) return false;
     for (int i = 0; i < MANIFEST_INDEX_VALUES_MAX; i++) {
         if (!is_finite(index->values[i])) return false;
         if (i >= index->value_count && bits_of(index->values[i]) != 0) return false;
@@ -74,10 +76,17 @@ int manifest_index_decode_plan(struct manifest_field *f, struct reader *r)
     return r->failed ? -1 : 0;
 }
 
+int manifest_index_decode_auto(struct manifest_field *f)
+{
+    if (f->index.is_auto || f->index_kind == 0) return -1; /* a second one, or of nothing */
+    f->index.is_auto = true;
+    return 0;
+}
+
 bool manifest_has_index(const struct manifest *m)
 {
     for (uint32_t i = 0; i < m->field_count; i++)
-        if (manifest_index_has_plan(&m->fields[i])) return true;
+        if (manifest_index_has_plan(&m->fields[i]) || m->fields[i].index.is_auto) return true;
     return false;
 }
 
@@ -128,6 +137,8 @@ void manifest_index_encode(const struct manifest *m, struct buf *out)
         encode_plan(&m->fields[i], out);
         tagged_end(out, begin);
     }
+    for (uint32_t i = 0; i < m->field_count; i++)
+        if (m->fields[i].index.is_auto) tagged_end(out, tagged_begin(out, TAG_INDEX_AUTO, 0, i));
     for (uint32_t i = 0; i < m->segment_count; i++) {
         const struct manifest_segment *s = &m->segments[i];
         for (uint32_t j = 0; j < s->part_count; j++) {

@@ -57,6 +57,8 @@ void index_table_push_info(lua_State *L, const struct lynse_collection_info *inf
     lua_setfield(L, -2, "index_progress");
     lua_pushinteger(L, (lua_Integer)info->indexed_segment_count);
     lua_setfield(L, -2, "indexed_segment_count");
+    lua_pushboolean(L, info->index_is_auto != 0);
+    lua_setfield(L, -2, "index_is_auto");
     if (info->index_failure.code) {
         lua_pushstring(L, error_name(info->index_failure.code));
         lua_setfield(L, -2, "index_failure_code");

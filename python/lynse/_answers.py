@@ -102,6 +102,7 @@ def info(answer: Any) -> CollectionInfo:
         dtype=STORAGES[_typed(answer.get("storage") or "f32", str)],
         recall=_recall(answer),
         index_failure=_index_failure(answer),
+        index_is_auto=_typed(answer.get("index_is_auto", False), bool),
     )
 
 

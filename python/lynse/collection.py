@@ -154,9 +154,10 @@ class Collection(HookMethods, PlannedCollectionMethods):
         return self._backend.info().index_mode or None
 
     def index_status(self) -> dict[str, Any]:
-        """index_mode, its params, and how far it is: progress (0..1, of the rows of segments),
-        indexed_segment_count of segment_count, is_ready, and failure: why the last build failed
-        (it is tried again), or None.  What is not indexed yet is scanned.
+        """index_mode, is_auto ("AUTO" chose it, and will again), its params, and how far it is:
+        progress (0..1, of the rows of segments), indexed_segment_count of segment_count, is_ready,
+        and failure: why the last build failed (it is tried again), or None.  What is not indexed
+        yet is scanned.
 
         recall_measured: of searches that were really made, and made again while nobody searched,
         how much of what looking at every record finds, 0 to 1; None: nothing was measured.
@@ -165,6 +166,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         recall = info.recall
         return {
             "index_mode": info.index_mode or None,
+            "is_auto": info.index_is_auto,
             "params": info.index_params,
             "progress": info.index_progress,
             "indexed_segment_count": info.indexed_segment_count,
@@ -423,7 +425,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         """Search with this index, by its metric, from now on (docs/INDEXES.md).
 
         index_mode  a kind and a metric, "FLAT-IP", "HNSW-L2", with a quantizer "HNSW-COS-SQ8";
-                    "AUTO" or "AUTO-L2": the kind is chosen by what is there now
+                    "AUTO" or "AUTO-L2": chosen by what is there, and again as that grows
         wait        False: build in the background, see :meth:`index_status`; searches are exact
                     until it is there
         kwargs      the parameters of the kind, by name: m=16, ef_construction=200; they apply

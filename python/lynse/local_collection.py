@@ -104,6 +104,7 @@ class LocalCollection:
             if out.recall_query_count
             else None,
             index_failure=failure_of(out.index_failure),
+            index_is_auto=bool(out.index_is_auto),
         )
 
     def description(self) -> str | None:

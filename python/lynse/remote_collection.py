@@ -191,7 +191,7 @@ class RemoteCollection:
         asked = info = self.info()
         pause = 0.002
         while info.indexed_segment_count < min(asked.segment_count, info.segment_count):
-            if info.index_mode != asked.index_mode:
+            if info.index_mode != asked.index_mode and not info.index_is_auto:
                 raise Cancelled("another index was asked for, or none any more")
             if info.index_failure:
                 raise info.index_failure

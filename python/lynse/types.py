@@ -126,6 +126,7 @@ class CollectionInfo(NamedTuple):
     dtype: str
     recall: Recall | None
     index_failure: LynseError | None
+    index_is_auto: bool
 
 
 class Ranking(NamedTuple):

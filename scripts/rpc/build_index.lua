@@ -30,7 +30,7 @@ local function wait_for(context, collection)
    local asked, ms = collection:info(), 1
    local info = asked
    while info.indexed_segment_count < math.min(asked.segment_count, info.segment_count) do
-      if info.index_mode ~= asked.index_mode then
+      if info.index_mode ~= asked.index_mode and not info.index_is_auto then
          context.engine.refuse("CANCELLED", "another index was asked for, or none any more")
       end
       if info.index_failure_code then

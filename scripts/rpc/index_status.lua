@@ -7,7 +7,7 @@ return {
    summary = "How far the index is that was asked for; until it is built searches are exact.",
    arguments = args.of_collection {},
    returns = shapes.of_collection {
-      index_mode = shapes.nullable(shapes.text), params = shapes.object,
+      index_mode = shapes.nullable(shapes.text), is_auto = shapes.flag, params = shapes.object,
       progress = shapes.number, indexed_segment_count = shapes.count,
       segment_count = shapes.count, is_ready = shapes.flag,
       recall_measured = shapes.nullable(shapes.number), recall_query_count = shapes.count,
@@ -18,7 +18,8 @@ return {
       local info = context:collection(a):info()
       local has_index = info.index_mode ~= ""
       return context.answer(a, {
-         index_mode = has_index and info.index_mode or lynse.null, params = info.index_params,
+         index_mode = has_index and info.index_mode or lynse.null, is_auto = info.index_is_auto,
+         params = info.index_params,
          progress = info.index_progress, indexed_segment_count = info.indexed_segment_count,
          segment_count = info.segment_count,
          is_ready = has_index and info.indexed_segment_count == info.segment_count,

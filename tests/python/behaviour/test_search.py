@@ -136,12 +136,13 @@ def test_an_index_says_how_far_it_is(collection):
     collection.build_index("auto-cosine", wait=False, m=None)
     status = collection.index_status()
     assert status == {
-        "index_mode": "FLAT-COS", "params": {}, "progress": 1, "indexed_segment_count": 1,
-        "segment_count": 1, "is_ready": True, "failure": None,
+        "index_mode": "FLAT-COS", "is_auto": True, "params": {}, "progress": 1,
+        "indexed_segment_count": 1, "segment_count": 1, "is_ready": True, "failure": None,
         "recall_measured": None, "recall_query_count": 0, "recall_measured_at": None,
     }  # fmt: skip
     assert collection.build_index("default", n_clusters=5, m=np.int64(16), alpha=1.2)
     assert collection.index_mode == "FLAT-IP"
+    assert not collection.index_status()["is_auto"]
 
 
 @pytest.mark.parametrize(

@@ -369,6 +369,7 @@ static void an_index_mode_sets_the_metric(void **state)
         struct lynse_collection_info info = info_of(f);
         assert_string_equal(info.index_mode, modes[i].name);
         assert_int_equal(info.metric, modes[i].metric);
+        assert_int_equal(info.index_is_auto, modes[i].mode[0] == 'A' || modes[i].mode[0] == 'a');
         assert_order(f, modes[i].first, modes[i].second);
         if (f->variant->in_memory) continue;
         fixture_reopen(f);

@@ -360,6 +360,42 @@ static void it_goes_with_its_plan(void **state)
     lynse_collection_close(f->docs);
 }
 
+/* Scanned, then through a graph; what somebody chose stays. */
+static void auto_follows_what_is_there(void **state)
+{
+    struct fixture *f = *state;
+    if (!f) skip_because("of the limits as shipped: too many rows make a tail");
+    for (size_t i = 0; i < INLINE; i++) {
+        open_root(f, &roots[i]);
+        add_rows(f, 3 * SEAL_ROWS);
+        assert_done(lynse_build_index(f->docs, "AUTO", &f->err), f);
+        assert_true(status_of(f).plan.is_auto);
+        assert_int_equal(status_of(f).plan.kind, INDEX_FLAT);
+        lynse_collection_close(f->docs);
+        close_root(f);
+        open_root(f, &roots[i]);
+        add_rows(f, ROWS);
+        assert_done(lynse_flush(f->docs, &f->err), f);
+        for (int tries = 0; tries < 20000 && status_of(f).plan.kind == INDEX_FLAT; tries++)
+            fixture_wait(f);
+        settle(f);
+        assert_true(status_of(f).plan.is_auto);
+        assert_int_equal(status_of(f).plan.kind, INDEX_HNSW);
+        assert_true(status_of(f).indexed_segment_count > 0);
+        assert_finds_all(f);
+        assert_done(lynse_build_index(f->docs, "FLAT-L2", &f->err), f);
+        add_rows(f, ROWS);
+        assert_done(lynse_flush(f->docs, &f->err), f);
+        settle(f);
+        assert_false(status_of(f).plan.is_auto);
+        assert_int_equal(status_of(f).plan.kind, INDEX_FLAT);
+        assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
+        lynse_collection_close(f->docs);
+        close_root(f);
+        f->next = 0;
+    }
+}
+
 static void a_failed_build_is_told_and_tried_again_when_asked(void **state)
 {
     struct fixture *f = *state;
@@ -502,6 +538,7 @@ static const struct CMUnitTest tests[] = {
     CASE(a_page_that_cannot_be_read_is_done_without),
     CASE(a_merged_segment_takes_over_with_its_index_loaded),
     CASE(it_goes_with_its_plan),
+    CASE(auto_follows_what_is_there),
     CASE(a_failed_build_is_told_and_tried_again_when_asked),
     CASE(one_that_found_no_memory_is_loaded_later),
     CASE(a_build_under_way_is_given_up),

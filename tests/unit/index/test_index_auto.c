@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is chosen where nobody chose.  It is of the registries, whatever they have. */
+#include "base/limits.h"
 #include "index/index_auto.h"
 #include "support/test.h"
 
 static struct index_mode choose(unsigned metric, uint64_t rows, uint32_t dim, uint64_t memory)
 {
-    struct index_auto_desc desc = {(enum metric)metric, rows, dim, memory};
+    struct index_auto_desc desc = {(enum metric)metric, rows, dim, memory, STORAGE_F32};
     struct index_mode mode = {0}, again = {0};
     index_auto_choose(&desc, &mode);
     index_auto_choose(&desc, &again);
@@ -21,7 +22,7 @@ static void what_is_small_is_scanned(void **state)
     for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
         assert_int_equal(choose(metric, 0, 0, 0).kind, INDEX_FLAT);
         assert_int_equal(choose(metric, 1000000000, 0, 0).kind, INDEX_FLAT);
-        assert_int_equal(choose(metric, 100000, 128, 0).kind, INDEX_FLAT);
+        assert_int_equal(choose(metric, AUTO_SCANNED_BYTES / 512, 128, 0).kind, INDEX_FLAT);
     }
 }
 
@@ -53,9 +54,53 @@ static void a_memory_cap_shrinks_what_is_kept_in_memory(void **state)
     assert_true(full.kind == INDEX_FLAT || full.kind == index_find_name("diskann", 7));
 }
 
+/* Room for the smallest of them alone: what reads its vectors from its file has floats there. */
+static void narrow_vectors_have_no_graph_on_the_disk(void **state)
+{
+    (void)state;
+    for (unsigned storage = STORAGE_F16; storage <= STORAGE_U8; storage++) {
+        struct index_auto_desc desc = {METRIC_L2, 1000000, 768, 1 << 20,
+                                       (enum storage_type)storage};
+        struct index_mode mode;
+        index_auto_choose(&desc, &mode);
+        assert_true(index_mode_makes_sense(&mode));
+        assert_int_not_equal(mode.kind, INDEX_FLAT);
+        assert_int_equal(index_find(mode.kind)->file_sections, 0);
+    }
+}
+
+/* Growing it changes at the limit; shrinking it stays down to half of it. */
+static void what_was_chosen_stays_around_a_limit(void **state)
+{
+    (void)state;
+    const uint64_t limit = AUTO_SCANNED_BYTES / 512;
+    struct index_auto_desc desc = {METRIC_L2, limit, 128, 0, STORAGE_F32};
+    struct index_mode flat = choose(METRIC_L2, limit, 128, 0), graph, other;
+    assert_false(index_auto_changes(&desc, &flat, &other));
+    desc.row_count = limit + 1;
+    assert_true(index_auto_changes(&desc, &flat, &graph));
+    assert_int_not_equal(graph.kind, INDEX_FLAT);
+    assert_false(index_auto_changes(&desc, &graph, &other));
+    desc.row_count = limit / 2 + 1;
+    assert_false(index_auto_changes(&desc, &graph, &other));
+    desc.row_count = limit / 2;
+    assert_true(index_auto_changes(&desc, &graph, &other));
+    assert_int_equal(other.kind, INDEX_FLAT);
+    /* Less memory than before, or more: codes, or none. */
+    desc = (struct index_auto_desc){METRIC_L2, 1000000, 768, 3ull << 30, STORAGE_F32};
+    graph.quantizer = (struct quantizer_spec){QUANTIZER_RAW, 0};
+    assert_true(index_auto_changes(&desc, &graph, &other));
+    assert_int_not_equal(other.quantizer.kind, QUANTIZER_RAW);
+    desc.memory_bytes = 0;
+    assert_true(index_auto_changes(&desc, &other, &graph));
+    assert_int_equal(graph.quantizer.kind, QUANTIZER_RAW);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_small_is_scanned),
     cmocka_unit_test(what_is_large_has_a_graph),
     cmocka_unit_test(a_memory_cap_shrinks_what_is_kept_in_memory),
+    cmocka_unit_test(narrow_vectors_have_no_graph_on_the_disk),
+    cmocka_unit_test(what_was_chosen_stays_around_a_limit),
 };
 TEST_MAIN(tests)

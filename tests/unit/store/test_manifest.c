@@ -46,7 +46,7 @@ static void make_sample(struct sample *s, struct alloc *a)
         .metric = 1,
         .index_kind = 3,
         .name = "title",
-        .index = {2, 3, 70000, {16, 0.25, -1e300}},
+        .index = {2, 3, 70000, {16, 0.25, -1e300}, true},
     };
     s->segments[0] = (struct manifest_segment){
         .uuid = {{1}},
@@ -177,6 +177,7 @@ static void names_of_parts_are_those_of_the_format(void **state)
     _(an_id_from_nowhere, s->m.has_int_id = false)                                                 \
     _(no_fields, s->m.field_count = 0)                                                             \
     _(unknown_kind, s->fields[1].kind = 3)                                                         \
+    _(chosen_by_itself_and_none, s->fields[0].index_kind = !(s->fields[0].index.is_auto = true))   \
     _(unknown_storage, s->fields[1].storage = 7)                                                   \
     _(huge_dimension, s->fields[0].dim = LIMIT_DIM + 1)                                            \
     _(nameless_field, s->fields[1].name[0] = '\0')                                                 \
