@@ -8,8 +8,8 @@
  *             be measured, the best are kept in a pool and measured in the end.
  * THE GATE    Where it comes first, a block's open rows are known before any distance; with few of
  *             them only theirs are computed.  Otherwise it is asked about rows that are near.
- * INVARIANTS  (1) A row that is left out where codes have bounds has one over the limit, and limits
- *                 only fall.
+ * INVARIANTS  (1) A row that is left out where codes have bounds has one over the limit of bounds,
+ *                 and limits only fall.
  * THREADS     One at a time.
  * FAILURE     What the exact oracle says.
  */
@@ -195,9 +195,9 @@ static int measure_near(struct ivf_search *s, size_t query, uint32_t count, stru
 
     for (uint32_t i = count; i % TOPK_LANES != 0; i++) s->bounds[i] = NAN;
     for (uint32_t i = 0; i < count; i += TOPK_LANES) {
-        if (!topk_has_near(s->bounds + i, ivf_limit(q))) continue;
+        if (!topk_has_near(s->bounds + i, ivf_bound_limit(s, q))) continue;
         for (uint32_t j = i; j < i + TOPK_LANES; j++) {
-            if (!(s->bounds[j] <= ivf_limit(q)) || !is_open(s, j)) continue;
+            if (!(s->bounds[j] <= ivf_bound_limit(s, q)) || !is_open(s, j)) continue;
             rows[used++] = s->ivf->rows[s->place + j];
             if (used < CONFIRM_ROWS) continue;
             if (measure(s, query, rows, used, err) != 0) return -1;

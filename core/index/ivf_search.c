@@ -18,6 +18,7 @@
  *                 of lists that were visited, not on their order; so where there is a gate no list
  *                 is passed over, for the gate would go unseen.  What codes leave out does depend
  *                 on the order, as far as their bounds are a matter of chance: it is the same one.
+ *                 With slack, what it leaves out of lists without codes may differ.
  * THREADS     One at a time.
  * FAILURE     What the exact oracle says.
  */
@@ -188,7 +189,7 @@ static bool may_have_near(const struct ivf_search *s, size_t query, const struct
     const struct index_query *q = ivf_query(s, query);
     const struct oracle_query *own = &ivf_oracle_of(q)->query;
     if (s->desc.gate.shut_word) return true; /* (2) */
-    return !(list_bound(&s->ivf->centers, own, at->list, at->distance) > ivf_limit(q));
+    return !(list_bound(&s->ivf->centers, own, at->list, at->distance) > ivf_bound_limit(s, q));
 }
 
 static void begin_list(struct ivf_search *s, uint32_t list)

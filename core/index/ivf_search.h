@@ -72,6 +72,14 @@ static inline float ivf_limit(const struct index_query *q)
     return topk_limit(q->best, q->distance_max);
 }
 
+/* Of a bound from below: with slack, what could be nearer than the last of the results by no more
+ * than that is left out, as flat.c does. */
+static inline float ivf_bound_limit(const struct ivf_search *s, const struct index_query *q)
+{
+    float threshold = topk_threshold(q->best) - s->desc.options.slack;
+    return threshold < q->distance_max ? threshold : q->distance_max;
+}
+
 /* The next block of the list at work, for its readers. */
 int ivf_read_block(struct ivf_search *s, struct error *err);
 /* Measure what the query's pool holds. */

@@ -256,13 +256,14 @@ def test_pages_are_one_search_in_pieces(filled, mode):
     assert len(list(collection.search_pages(rows[9], k=10, where="half = 7"))) == 0
 
 
-@pytest.mark.parametrize("mode", ["FLAT-L2", "FLAT-L2-SQ8", "HNSW-L2"])
+@pytest.mark.parametrize("mode", ["FLAT-L2", "FLAT-L2-SQ8", "HNSW-L2", "IVF-L2", "IVF-L2-SQ8"])
 def test_what_eps_leaves_out_is_hardly_nearer(filled, random, mode):
     collection, rows = filled
     collection.build_index(mode)
     for i in random.integers(COUNT, size=20):
-        exact = collection.search(rows[i] + np.float32(0.1), k=10, exact=True).distances
-        near = collection.search(rows[i] + np.float32(0.1), k=10, approx=True, eps=0.5).distances
+        query = rows[i] + np.float32(0.1)
+        exact = collection.search(query, k=10, exact=True).distances
+        near = collection.search(query, k=10, approx=True, eps=0.5, ef=1000).distances
         assert len(near) == 10
         if mode != "HNSW-L2":
             assert (near <= exact + np.float32(0.5)).all()
