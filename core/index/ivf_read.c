@@ -21,6 +21,7 @@
 enum {
     GATHER_SHARE = 4,  /* rows are gathered when fewer than one in so many are open */
     CONFIRM_ROWS = 32, /* measured before the limit is looked at again */
+    LATER_ROWS = 8,    /* likewise, of those that were kept for later */
 };
 
 static bool is_shut(const struct index_gate *gate, uint32_t row)
@@ -157,16 +158,6 @@ static int measure_pool(struct ivf_search *s, size_t query, const struct topk *p
     return 0;
 }
 
-int ivf_confirm(struct ivf_search *s, size_t query, struct error *err)
-{
-    struct topk *pool = &s->pools[query];
-
-    if (s->pool_rows == 0) return 0;
-    if (measure_pool(s, query, pool, err) != 0) return -1;
-    topk_clear(pool);
-    return 0;
-}
-
 /* Measure the rows that look best; their bounds become NaN, which is near nothing. */
 static int measure_seeds(struct ivf_search *s, size_t query, uint32_t count, size_t wanted,
                          struct error *err)
@@ -213,33 +204,118 @@ static bool block_is_open(const struct ivf_search *s, uint32_t first)
 }
 _Static_assert(BLOCK_CODES == 32 && IVF_BLOCK_ROWS % BLOCK_CODES == 0, "halves of words");
 
+/* Estimates, and the least that they may be; NaN where all of a block are shut. */
+static void score_blocks(struct ivf_search *s, const uint8_t *block, uint32_t count)
+{
+    const struct ivf_visit *v = &s->readers[0];
+    struct oracle *oracle = ivf_oracle_of(ivf_query(s, v->query))->inner;
+    const bool has_bounds = s->pool_rows == 0;
+
+    for (uint32_t i = 0; i < count; i += BLOCK_CODES, block += s->ivf->block_bytes) {
+        if (block_is_open(s, i)) {
+            oracle->ops->score_block(oracle, block, v->at.distance, s->distances + i,
+                                     has_bounds ? s->bounds + i : NULL);
+            continue;
+        }
+        for (uint32_t j = i; j < i + BLOCK_CODES; j++) s->distances[j] = s->bounds[j] = NAN;
+    }
+    for (uint32_t i = 0; has_bounds && i < count; i++)
+        s->bounds[i] = s->distances[i] - s->bounds[i];
+}
+
+/* Of the rows kept for later those that still may be near enough: of a full list half at most. */
+static int thin_later(struct ivf_search *s, size_t query, size_t most, struct error *err)
+{
+    const struct index_query *q = ivf_query(s, query);
+    struct topk *later = &s->pools[query];
+    uint32_t rows[LATER_ROWS];
+    size_t count = 0, done = 0, used;
+
+    for (size_t i = 0; i < later->count; i++)
+        if (later->heap[i].distance <= ivf_limit(q)) later->heap[count++] = later->heap[i];
+    for (; done + most < count; done += LATER_ROWS) {
+        used = 0;
+        for (size_t i = done; i < count && i < done + LATER_ROWS; i++)
+            if (later->heap[i].distance <= ivf_limit(q)) rows[used++] = later->heap[i].row;
+        if (used > 0 && measure(s, query, rows, used, err) != 0) return -1;
+    }
+    later->count = done < count ? count - done : 0;
+    memmove(later->heap, later->heap + done, later->count * sizeof *later->heap);
+    return 0;
+}
+
+static int keep_for_later(struct ivf_search *s, size_t query, float least, uint32_t row,
+                          struct error *err)
+{
+    struct topk *later = &s->pools[query];
+
+    if (later->count == s->later_rows && thin_later(s, query, s->later_rows / 2, err) != 0)
+        return -1;
+    later->heap[later->count++] = (struct candidate){.distance = least, .row = row};
+    return 0;
+}
+
+/* Measure the rows that are near enough by their estimates, block by block: most blocks have none.
+ * Most that only may be are not, and the limit has fallen when it is their turn. */
+static int find_near(struct ivf_search *s, const uint8_t *block, uint32_t count, struct error *err)
+{
+    const struct ivf_visit *v = &s->readers[0];
+    const struct index_query *q = ivf_query(s, v->query);
+    struct oracle *oracle = ivf_oracle_of(q)->inner;
+    uint32_t rows[CONFIRM_ROWS];
+    size_t used = 0;
+
+    for (uint32_t i = 0; i < count; i += BLOCK_CODES, block += s->ivf->block_bytes) {
+        if (!block_is_open(s, i)) continue;
+        float limit = ivf_limit(q), *out = s->distances + i, *least = s->bounds + i;
+        uint32_t near = oracle->ops->find_near(oracle, block, v->at.distance, limit, out, least);
+        if (count - i < BLOCK_CODES) near &= (1u << (count - i)) - 1;
+        for (; near != 0; near &= near - 1) {
+            uint32_t at = (uint32_t)__builtin_ctz(near), row = s->ivf->rows[s->place + i + at];
+            if (!is_open(s, i + at)) continue;
+            if (s->later_rows > 0 && out[at] > limit) {
+                if (keep_for_later(s, v->query, least[at], row, err) != 0) return -1;
+                continue;
+            }
+            rows[used++] = row;
+            if (used < CONFIRM_ROWS) continue;
+            if (measure(s, v->query, rows, used, err) != 0) return -1;
+            used = 0;
+        }
+    }
+    return used > 0 ? measure(s, v->query, rows, used, err) : 0;
+}
+
 static int read_codes(struct ivf_search *s, uint32_t count, struct error *err)
 {
     struct ivf_visit *v = &s->readers[0];
     const struct ivf *ivf = s->ivf;
     const struct index_query *q = ivf_query(s, v->query);
-    struct oracle *oracle = ivf_oracle_of(q)->inner;
     uint32_t in_list = s->place - ivf->starts[v->at.list];
     const uint8_t *block =
         ivf->blocks + (ivf->block_starts[v->at.list] + in_list / BLOCK_CODES) * ivf->block_bytes;
     size_t lacks = q->best->capacity - q->best->count;
 
-    for (uint32_t i = 0; i < count; i += BLOCK_CODES, block += ivf->block_bytes) {
-        if (block_is_open(s, i)) {
-            oracle->ops->score_block(oracle, block, v->at.distance, s->distances + i,
-                                     s->pool_rows > 0 ? NULL : s->bounds + i);
-            continue;
-        }
-        for (uint32_t j = i; j < i + BLOCK_CODES; j++) s->distances[j] = s->bounds[j] = NAN;
-    }
     if (s->pool_rows > 0) {
+        score_blocks(s, block, count);
         push_near(s, v, &s->pools[v->query], s->distances, count);
         return 0;
     }
-    for (uint32_t i = 0; i < count; i++) s->bounds[i] = s->distances[i] - s->bounds[i];
-    if (lacks > 0 && lacks <= IVF_SEEDS && measure_seeds(s, v->query, count, lacks, err) != 0)
-        return -1;
+    if (lacks == 0 || lacks > IVF_SEEDS) return find_near(s, block, count, err);
+    score_blocks(s, block, count);
+    if (measure_seeds(s, v->query, count, lacks, err) != 0) return -1;
     return measure_near(s, v->query, count, err);
+}
+
+int ivf_confirm(struct ivf_search *s, size_t query, struct error *err)
+{
+    struct topk *pool = &s->pools[query];
+
+    if (s->later_rows > 0) return thin_later(s, query, 0, err);
+    if (s->pool_rows == 0) return 0;
+    if (measure_pool(s, query, pool, err) != 0) return -1;
+    topk_clear(pool);
+    return 0;
 }
 
 int ivf_read_block(struct ivf_search *s, struct error *err)

@@ -35,14 +35,15 @@ enum {
     GROUP_BYTES = 8 << 20,
     BLOCK_BYTES = 512 << 10,
     TOGETHER_ROWS = IVF_BLOCK_ROWS / IVF_QUERIES,
-    OVERSAMPLE = 10, /* where nothing is said and codes know no bounds */
+    OVERSAMPLE = 10,      /* where nothing is said and codes know no bounds */
+    LATER_ROWS_MIN = 128, /* kept for later, where they do */
 };
 
 /* ---- Memory ---- */
 
 struct layout {
     size_t walks, pools, pool_memory, visits, visit_order, list_ends, near, end;
-    size_t group_most, pool_rows;
+    size_t group_most, pool_rows, later_rows;
     uint32_t nprobe;
 };
 
@@ -63,15 +64,18 @@ static void lay_out(const struct ivf *v, const struct index_options *options, si
     l->nprobe = nprobe < v->centers.count ? nprobe : v->centers.count;
     if (v->quantizer) l->pool_rows = (size_t)ceil(pool * (double)k);
     if (l->pool_rows > v->base.row_count) l->pool_rows = v->base.row_count;
+    if (v->quantizer && !(options->oversample > 0) && !options->is_range)
+        l->later_rows = l->pool_rows > LATER_ROWS_MIN ? l->pool_rows : LATER_ROWS_MIN;
+    size_t kept_rows = l->pool_rows > l->later_rows ? l->pool_rows : l->later_rows;
     size_t each = l->nprobe * (sizeof(struct ivf_visit) + sizeof(uint32_t)) +
                   sizeof(struct list_walk) + sizeof(struct topk) +
-                  l->pool_rows * sizeof(struct candidate);
+                  kept_rows * sizeof(struct candidate);
     size_t most = GROUP_BYTES / each;
     most = most < 1 ? 1 : most > GROUP_QUERIES ? GROUP_QUERIES : most;
     l->group_most = query_count < most ? query_count : most;
     l->walks = take(&l->end, l->group_most * sizeof(struct list_walk));
     l->pools = take(&l->end, l->group_most * sizeof(struct topk));
-    l->pool_memory = take(&l->end, l->group_most * l->pool_rows * sizeof(struct candidate));
+    l->pool_memory = take(&l->end, l->group_most * kept_rows * sizeof(struct candidate));
     l->visits = take(&l->end, l->group_most * l->nprobe * sizeof(struct ivf_visit));
     l->visit_order = take(&l->end, l->group_most * l->nprobe * sizeof(uint32_t));
     l->list_ends = take(&l->end, v->centers.count * sizeof(uint32_t));
@@ -98,8 +102,9 @@ static void begin_group(struct ivf_search *s)
 
     s->group_count = left < s->group_most ? left : s->group_most;
     memset(s->walks, 0, s->group_count * sizeof *s->walks);
-    for (size_t i = 0; i < s->group_count && s->pool_rows > 0; i++)
-        topk_init_at(&s->pools[i], s->pool_memory + i * s->pool_rows, s->pool_rows, by_row, NULL);
+    size_t kept_rows = s->pool_rows + s->later_rows;
+    for (size_t i = 0; i < s->group_count && kept_rows > 0; i++)
+        topk_init_at(&s->pools[i], s->pool_memory + i * kept_rows, kept_rows, by_row, NULL);
     s->query = 0;
     s->visit_count = s->visit_at = 0;
     s->has_near = false;
@@ -127,6 +132,7 @@ void ivf_begin(void *search, const struct index_search_desc *desc)
     s->near_memory = at + l.near;
     bool has_bounds = v->quantizer && first->inner->ops->estimate;
     s->pool_rows = has_bounds && !(desc->options.oversample > 0) ? 0 : l.pool_rows;
+    s->later_rows = has_bounds ? l.later_rows : 0;
     uint32_t rows = BLOCK_BYTES / first->inner->row_bytes;
     s->block_rows = v->quantizer || rows > IVF_BLOCK_ROWS ? IVF_BLOCK_ROWS : rows < 1 ? 1 : rows;
     s->due = (struct list_due){
@@ -149,17 +155,6 @@ static void begin_near(struct ivf_search *s)
     const struct ivf_oracle *o = ivf_oracle_of(ivf_query(s, s->query));
     near_lists_begin(&s->near, &s->ivf->centers, &o->query, s->near_memory);
     s->has_near = true;
-}
-
-/* Choose for the query whose turn it is. */
-static void plan_query(struct ivf_search *s)
-{
-    begin_near(s);
-    for (uint32_t i = 0; i < s->due.nprobe; i++)
-        s->visits[s->visit_count++] =
-            (struct ivf_visit){near_lists_take(&s->near), (uint32_t)s->query};
-    s->has_near = false;
-    s->query++;
 }
 
 /* visit_order: by list, and within one by query. */
@@ -241,6 +236,26 @@ static bool next_alone(struct ivf_search *s)
         return true;
     }
     return false;
+}
+
+/* Choose for the query whose turn it is.  By bounds it reads its nearest list at once: what that
+ * has sets the limit for the others, which come in no order. */
+static void plan_query(struct ivf_search *s)
+{
+    begin_near(s);
+    for (uint32_t i = 0; i < s->due.nprobe; i++) {
+        struct ivf_visit chosen = {near_lists_take(&s->near), (uint32_t)s->query};
+        if (i > 0 || s->later_rows == 0) {
+            s->visits[s->visit_count++] = chosen;
+            continue;
+        }
+        visit(s, s->query, chosen.at.list);
+        s->readers[0] = chosen;
+        s->reader_count = 1;
+        begin_list(s, chosen.at.list);
+    }
+    s->has_near = false;
+    s->query++;
 }
 
 /* ---- Steps ---- */

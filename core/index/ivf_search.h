@@ -25,13 +25,14 @@ struct ivf_search {
     struct index_search_desc desc;
     const struct ivf *ivf;
     uint32_t block_rows;
-    size_t pool_rows; /* candidates kept of a query until they are measured; 0: none are kept */
+    size_t pool_rows;  /* candidates kept of a query until they are measured; 0: by bounds */
+    size_t later_rows; /* by bounds: rows kept that may be near, but by their estimates are not */
     struct list_due due;
     enum ivf_search_stage stage;
     /* The group of queries at work. */
     size_t group_most, group_first, group_count, query; /* query: of the group, whose turn it is */
     struct list_walk *walks;                            /* one a query, as the next two */
-    struct topk *pools;
+    struct topk *pools; /* what is kept: the best, or by bounds in any order */
     struct candidate *pool_memory;
     struct ivf_visit *visits; /* nprobe a query, then by list */
     uint32_t *visit_order, *list_ends;

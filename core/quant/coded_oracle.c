@@ -276,37 +276,99 @@ static void bound_block(const struct coded_oracle *o, const struct block_head *h
     for (size_t i = 0; !o->is_useful && i < BLOCK_CODES; i++) bound[i] = INFINITY;
 }
 
+/* Of a block: how sums are read, and these; what is in the block. */
+struct block_sums {
+    struct block_head head;
+    struct reading reading;
+    const float *adds, *muls;
+    int32_t sums[BLOCK_CODES];
+};
+
+static void sum_block(struct coded_oracle *o, const uint8_t *block, float center_distance,
+                      struct block_sums *b)
+{
+    b->adds = (const float *)(const void *)(block + sizeof b->head);
+    b->muls = b->adds + BLOCK_CODES;
+    const uint8_t *codes = (const uint8_t *)(b->muls + BLOCK_CODES);
+
+    prepare_parts(o);
+    b->reading = o->rows;
+    memcpy(&b->head, block, sizeof b->head);
+    if (coded_is_turned(o->q)) read_center(o, &b->head, center_distance, &b->reading);
+    if (o->q->parts) {
+        pq_sum_block(o->q->parts, o->kernels, o->tables, codes, b->sums);
+    } else if (coded_is_turned(o->q) && o->q->bits == 1) {
+        if (!o->has_tables) make_tables(o);
+        b->reading.step = o->table_step;
+        b->reading.shift = o->table_shift;
+        b->reading.rounding = o->table_rounding;
+        o->kernels->quant_scan(o->tables, codes, o->q->width / QUANT_GROUP, b->sums);
+    } else {
+        size_t stride = coded_code_bytes(o->q);
+        o->kernels->quant_dot(&o->digits, o->q->bits, codes, stride, BLOCK_CODES, b->sums);
+    }
+}
+
 static void coded_score_block(struct oracle *base, const uint8_t *block, float center_distance,
                               float out[BLOCK_CODES], float *bound)
 {
     struct coded_oracle *o = coded_oracle_of(base);
-    struct block_head head;
-    const float *adds = (const float *)(const void *)(block + sizeof head);
-    const float *muls = adds + BLOCK_CODES;
-    const uint8_t *codes = (const uint8_t *)(muls + BLOCK_CODES);
-    int32_t sums[BLOCK_CODES];
+    struct block_sums b;
 
-    prepare_parts(o);
-    struct reading r = o->rows;
-    memcpy(&head, block, sizeof head);
-    if (coded_is_turned(o->q)) read_center(o, &head, center_distance, &r);
-    if (o->q->parts) {
-        pq_sum_block(o->q->parts, o->kernels, o->tables, codes, sums);
-    } else if (coded_is_turned(o->q) && o->q->bits == 1) {
-        if (!o->has_tables) make_tables(o);
-        r.step = o->table_step;
-        r.shift = o->table_shift;
-        r.rounding = o->table_rounding;
-        o->kernels->quant_scan(o->tables, codes, o->q->width / QUANT_GROUP, sums);
-    } else {
-        size_t stride = coded_code_bytes(o->q);
-        o->kernels->quant_dot(&o->digits, o->q->bits, codes, stride, BLOCK_CODES, sums);
-    }
+    sum_block(o, block, center_distance, &b);
+    const struct reading *r = &b.reading;
     for (size_t i = 0; i < BLOCK_CODES; i++) {
-        float distance = r.base + adds[i] + muls[i] * ((float)sums[i] * r.step + r.shift);
+        float product = (float)b.sums[i] * r->step + r->shift;
+        float distance = r->base + b.adds[i] + b.muls[i] * product;
         out[i] = distance == distance ? distance : INFINITY;
     }
-    if (bound) bound_block(o, &head, &r, muls, out, bound);
+    if (bound) bound_block(o, &b.head, r, b.muls, out, bound);
+}
+
+/* Every row: there is no limit, or the query cannot be told of. */
+static uint32_t all_near(struct oracle *base, const uint8_t *block, float center_distance,
+                         float out[BLOCK_CODES], float least[BLOCK_CODES])
+{
+    coded_score_block(base, block, center_distance, out, least);
+    for (size_t i = 0; i < BLOCK_CODES; i++) least[i] = out[i] - least[i];
+    return UINT32_MAX;
+}
+
+/* A row may be within the limit L if its estimate is off by no more than it may be at L:
+ *     least_of(estimate) <= L    if and only if    estimate <= L + rounding + deviation * sqrt(L)
+ * and by no more than reach says.  So one product a row decides, and no root of its own. */
+static uint32_t coded_find_near(struct oracle *base, const uint8_t *block, float center_distance,
+                                float limit, float out[BLOCK_CODES], float least[BLOCK_CODES])
+{
+    struct coded_oracle *o = coded_oracle_of(base);
+    const enum metric_value value = o->q->value;
+    struct block_sums b;
+
+    if (!o->is_useful || !(limit < INFINITY))
+        return all_near(base, block, center_distance, out, least);
+    sum_block(o, block, center_distance, &b);
+    const struct reading *r = &b.reading;
+    float slack = FLOAT_SLACK * (fabsf(r->base) + b.head.add + o->square), reach = r->reach;
+    float deviation = CODED_SIGMAS * b.head.spread;
+    if (value != METRIC_VALUE_PRODUCT) {
+        limit = limit > 0 ? limit * 1.000001f : 0;
+        float root = sqrtf(value == METRIC_VALUE_ANGLE ? 2 * limit : limit);
+        reach = root < reach ? root : reach;
+    }
+    const struct quant_reading reading = {.base = r->base,
+                                          .step = r->step,
+                                          .shift = r->shift,
+                                          .limit = limit + slack,
+                                          .width = deviation * reach + r->rounding};
+    uint32_t near = o->kernels->quant_near(&reading, b.sums, b.adds, b.muls);
+    for (uint32_t left = near; left != 0; left &= left - 1) {
+        int i = __builtin_ctz(left);
+        float scale = fabsf(b.muls[i]);
+        out[i] = estimate_of(r, b.sums[i], b.adds[i], b.muls[i]);
+        least[i] =
+            least_of(value, out[i], scale * deviation, scale * r->rounding + slack, r->reach);
+    }
+    return near;
 }
 
 /* ---- The query ---- */
@@ -383,7 +445,8 @@ struct oracle *coded_oracle_init(void *memory, const struct oracle_desc *desc)
                                           .scan_block = coded_scan_block,
                                           .gather = coded_gather,
                                           .estimate = coded_estimate,
-                                          .score_block = coded_score_block};
+                                          .score_block = coded_score_block,
+                                          .find_near = coded_find_near};
     struct coded_oracle *o = (struct coded_oracle *)memory;
     const struct coded *q = coded_of(desc->quantizer);
     uint8_t *room = (uint8_t *)memory + align_up(sizeof *o, ALIGN_VECTOR);

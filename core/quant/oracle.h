@@ -62,6 +62,11 @@ struct oracle_ops {
      * center_distance, and their bounds (NULL: not wanted).  NULL: it has no blocks. */
     void (*score_block)(struct oracle *o, const uint8_t *block, float center_distance,
                         float out[BLOCK_CODES], float *bound);
+    /* Of the same block, in a fraction of the time: bit i is whether row i, by its estimate less
+     * its bound, may be as near as limit; a rounding more of them than those say.  Of these rows
+     * alone out has the estimates, and least the estimates less their bounds. */
+    uint32_t (*find_near)(struct oracle *o, const uint8_t *block, float center_distance,
+                          float limit, float out[BLOCK_CODES], float least[BLOCK_CODES]);
 };
 
 struct oracle {

@@ -105,6 +105,7 @@ struct simd_kernels {
     quant_dot_fn *quant_dot;
     quant_gather_fn *quant_gather;
     quant_scan_fn *quant_scan;
+    quant_near_fn *quant_near;
     quant_rotate_fn *quant_rotate;
     quant_sign_fn *quant_sign;
 #define BYTES_SLOTS(op, OP, type, TYPE) struct bytes_forms bytes_##op##_##type;

@@ -170,6 +170,26 @@ void quant_scan_avx2(const uint8_t *tables, const uint8_t *codes, size_t group_c
     }
 }
 
+uint32_t quant_near_avx2(const struct quant_reading *reading, const int32_t sums[QUANT_BLOCK],
+                         const float adds[QUANT_BLOCK], const float muls[QUANT_BLOCK])
+{
+    const __m256 base = _mm256_set1_ps(reading->base), step = _mm256_set1_ps(reading->step);
+    const __m256 shift = _mm256_set1_ps(reading->shift), width = _mm256_set1_ps(reading->width);
+    const __m256 limit = _mm256_set1_ps(reading->limit), sign = _mm256_set1_ps(-0.0f);
+    uint32_t near = 0;
+
+    for (int i = 0; i < QUANT_BLOCK; i += LANES) {
+        __m256 sum = _mm256_cvtepi32_ps(load_bytes(sums + i));
+        __m256 mul = _mm256_loadu_ps(muls + i), add = _mm256_loadu_ps(adds + i);
+        __m256 product = _mm256_fmadd_ps(sum, step, shift);
+        __m256 distance = _mm256_fmadd_ps(mul, product, _mm256_add_ps(base, add));
+        __m256 most = _mm256_fmadd_ps(_mm256_andnot_ps(sign, mul), width, limit);
+        __m256 is_near = _mm256_cmp_ps(distance, most, _CMP_LE_OQ);
+        near |= (uint32_t)_mm256_movemask_ps(is_near) << i;
+    }
+    return near;
+}
+
 /* The first three steps of a transform: partners are in one register. */
 INLINE __m256 turn_lanes(__m256 x)
 {

@@ -79,6 +79,25 @@ void quant_scan_avx512(const uint8_t *tables, const uint8_t *codes, size_t group
     }
 }
 
+uint32_t quant_near_avx512(const struct quant_reading *reading, const int32_t sums[QUANT_BLOCK],
+                           const float adds[QUANT_BLOCK], const float muls[QUANT_BLOCK])
+{
+    const __m512 base = _mm512_set1_ps(reading->base), step = _mm512_set1_ps(reading->step);
+    const __m512 shift = _mm512_set1_ps(reading->shift), width = _mm512_set1_ps(reading->width);
+    const __m512 limit = _mm512_set1_ps(reading->limit);
+    uint32_t near = 0;
+
+    for (int i = 0; i < QUANT_BLOCK; i += LANES) {
+        __m512 sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums + i));
+        __m512 mul = _mm512_loadu_ps(muls + i), add = _mm512_loadu_ps(adds + i);
+        __m512 product = _mm512_fmadd_ps(sum, step, shift);
+        __m512 distance = _mm512_fmadd_ps(mul, product, _mm512_add_ps(base, add));
+        __m512 most = _mm512_fmadd_ps(_mm512_abs_ps(mul), width, limit);
+        near |= (uint32_t)_mm512_cmp_ps_mask(distance, most, _CMP_LE_OQ) << i;
+    }
+    return near;
+}
+
 /* The first four steps of a transform: partners are in one register. */
 INLINE __m512 turn_lanes(__m512 x)
 {

@@ -15,6 +15,8 @@
  *             those of row i in its low half and of row 16 + i in its high half, lowest first.  A
  *             table has 16 bytes a group: what each combination of four bits adds.  scan gives the
  *             32 sums, exact integers.
+ * NEAR        Which rows of a block may be within a limit, each by as much as its own factor says.
+ *             In f32, a rounding for each step of the formula at most, fused or not.
  * ROTATION    Rounds of: flip signs, as bits say; a Walsh-Hadamard transform, scaled to keep
  *             lengths, of the largest power of two of components, the first ones or, in odd rounds,
  *             the last; where that is not all of them, each component of the first half is
@@ -62,6 +64,16 @@ typedef void quant_gather_fn(const struct code_query *query, unsigned bits,
 typedef void quant_scan_fn(const uint8_t *tables, const uint8_t *codes, size_t group_count,
                            int32_t out[QUANT_BLOCK]);
 
+/* How sums become distances, and which of these are near. */
+struct quant_reading {
+    float base, step, shift;
+    float limit, width; /* finite; width not negative */
+};
+/* Bit i: base + adds[i] + muls[i] * (sums[i] * step + shift) <= limit + |muls[i]| * width.  NaN is
+ * not near. */
+typedef uint32_t quant_near_fn(const struct quant_reading *reading, const int32_t sums[QUANT_BLOCK],
+                               const float adds[QUANT_BLOCK], const float muls[QUANT_BLOCK]);
+
 /* A vector of dim components, in place; signs: bits of dim / 64 words a round, 1 = flip. */
 typedef void quant_rotate_fn(float *vector, size_t dim, const uint64_t *signs, size_t round_count);
 
@@ -95,12 +107,14 @@ static inline float quant_rotate_excess(size_t round_count)
 quant_dot_fn quant_dot_serial;
 quant_gather_fn quant_gather_serial;
 quant_scan_fn quant_scan_serial;
+quant_near_fn quant_near_serial;
 quant_rotate_fn quant_rotate_serial;
 quant_sign_fn quant_sign_serial;
 #if defined(__x86_64__)
 quant_dot_fn quant_dot_avx2, quant_dot_vnni;
 quant_gather_fn quant_gather_avx2, quant_gather_vnni;
 quant_scan_fn quant_scan_avx2, quant_scan_avx512;
+quant_near_fn quant_near_avx2, quant_near_avx512;
 quant_rotate_fn quant_rotate_avx2, quant_rotate_avx512;
 quant_sign_fn quant_sign_avx2, quant_sign_avx512;
 #endif

@@ -60,6 +60,20 @@ void quant_scan_serial(const uint8_t *tables, const uint8_t *codes, size_t group
         }
 }
 
+uint32_t quant_near_serial(const struct quant_reading *reading, const int32_t sums[QUANT_BLOCK],
+                           const float adds[QUANT_BLOCK], const float muls[QUANT_BLOCK])
+{
+    uint32_t near = 0;
+
+    for (size_t i = 0; i < QUANT_BLOCK; i++) {
+        float product = (float)sums[i] * reading->step + reading->shift;
+        float distance = reading->base + adds[i] + muls[i] * product;
+        float limit = reading->limit + fabsf(muls[i]) * reading->width;
+        near |= (uint32_t)(distance <= limit) << i;
+    }
+    return near;
+}
+
 static void transform(float *x, size_t span)
 {
     for (size_t h = 1; h < span; h *= 2)

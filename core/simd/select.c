@@ -39,6 +39,7 @@
 #define USE_NARROW_AVX512(type, bytes, TYPE) USE_NARROW_SUMS(type, avx512)
 #define USE_QUANT_BLOCKS(isa)                                                                      \
     kernels->quant_scan = quant_scan_##isa;                                                        \
+    kernels->quant_near = quant_near_##isa;                                                        \
     kernels->quant_rotate = quant_rotate_##isa;                                                    \
     kernels->quant_sign = quant_sign_##isa;
 

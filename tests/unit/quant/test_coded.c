@@ -297,6 +297,38 @@ static void rows_are_the_same_however_they_are_read(void **state)
     }
 }
 
+static void check_near(struct fixture *t, const float *out, const float *bound, float limit)
+{
+    float center = center_distance(t, t->center), slack = 1e-3f * (1 + fabsf(limit));
+    float found[BLOCK_CODES], leasts[BLOCK_CODES];
+    struct oracle *o = make_oracle(t);
+    for (uint32_t row = 0, nears = 0; row < ROWS; row++, nears >>= 1) {
+        const uint8_t *block = t->blocks + row / BLOCK_CODES * coded_block_bytes(t->quantizer);
+        if (row % BLOCK_CODES == 0)
+            nears = o->ops->find_near(o, block, center, limit, found, leasts);
+        if (fabsf(out[row] - bound[row] - limit) > slack)
+            assert_int_equal(nears & 1, out[row] - bound[row] < limit);
+        if (nears & 1) assert_true(fabsf(found[row % BLOCK_CODES] - out[row]) <= slack);
+    }
+}
+
+static void near_rows_are_those_whose_bounds_say_so(void **state)
+{
+    static float out[BLOCKS * BLOCK_CODES], bound[BLOCKS * BLOCK_CODES];
+    struct fixture *t = fixture;
+    struct rng r;
+    (void)state;
+    rng_init(&r, 29);
+    t->kernels = *kernels_active();
+    for (size_t i = 0; i < SPEC_COUNT * 3; i++) {
+        draw_rows(t, &r, metrics[i % 3], 70);
+        set_up(t, specs[i / 3]);
+        estimate_blocks(t, center_distance(t, t->center), out, bound);
+        for (size_t j = 0; j < ROWS; j += 5) check_near(t, out, bound, out[j] - bound[j] / 2);
+        tear_down(t);
+    }
+}
+
 /* Who packs many blocks turns its vectors once: the same blocks. */
 static void blocks_of_turned_vectors_are_the_same(void **state)
 {
@@ -552,6 +584,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(estimates_have_no_bias_and_keep_their_bounds),
     cmocka_unit_test(every_level_tells_the_same),
     cmocka_unit_test(rows_are_the_same_however_they_are_read),
+    cmocka_unit_test(near_rows_are_those_whose_bounds_say_so),
     cmocka_unit_test(blocks_of_turned_vectors_are_the_same),
     cmocka_unit_test(odd_rows_and_queries_are_told_of_safely),
     cmocka_unit_test(the_nearest_are_among_the_first),

@@ -145,6 +145,35 @@ static void sums_of_tables_are_exact_integers(void **state)
     for_each_level(check_all_sums);
 }
 
+/* Exactly as the sheet says: the numbers are such that nothing is rounded. */
+static void check_near(const struct simd_kernels *k)
+{
+    struct rng r;
+    rng_init(&r, 11);
+    for (int round = 0; round < 200; round++) {
+        struct quant_reading reading = {.base = 3, .step = 0.5f, .shift = -7, .width = 2};
+        int32_t sums[QUANT_BLOCK];
+        float adds[QUANT_BLOCK], muls[QUANT_BLOCK];
+        uint32_t expected = 0;
+        reading.limit = (float)rng_below(&r, 64) - 32;
+        for (size_t i = 0; i < QUANT_BLOCK; i++) {
+            sums[i] = (int32_t)rng_below(&r, 1000);
+            adds[i] = i == 5 ? INFINITY : i == 6 ? -INFINITY : (float)rng_below(&r, 9);
+            muls[i] = i == 7 ? NAN : (float)rng_below(&r, 9) / 4 - 1;
+            double distance = 3 + (double)adds[i] + (double)muls[i] * (0.5 * sums[i] - 7);
+            double limit = (double)reading.limit + 2 * fabs((double)muls[i]);
+            expected |= (uint32_t)(distance <= limit) << i;
+        }
+        assert_int_equal(k->quant_near(&reading, sums, adds, muls), expected);
+    }
+}
+
+static void rows_are_near_by_their_own_limits(void **state)
+{
+    (void)state;
+    for_each_level(check_near);
+}
+
 static double dot(const float *a, const float *b, size_t dim)
 {
     double sum = 0;
@@ -244,6 +273,7 @@ static void signs_are_those_of_the_residual(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(products_are_exact_integers),
     cmocka_unit_test(sums_of_tables_are_exact_integers),
+    cmocka_unit_test(rows_are_near_by_their_own_limits),
     cmocka_unit_test(rotation_keeps_lengths_and_angles),
     cmocka_unit_test(signs_are_those_of_the_residual),
 };
