@@ -31,6 +31,7 @@
 #include "index/index.h"
 #include "index/index_build.h"
 #include "index/index_image.h"
+#include "index/quantizer_image.h"
 
 enum { HNSW_M, HNSW_EF_CONSTRUCTION, HNSW_EF_SEARCH, HNSW_MAX_LEVEL, HNSW_FAST, HNSW_PARAM_COUNT };
 enum {
@@ -39,6 +40,7 @@ enum {
     HNSW_LEVELS_MAX = 16, /* above level 0; m >= 2 and 2^30 nodes would have 30: cut */
     HNSW_LINKS_MAX = 2 * HNSW_M_MAX,
     HNSW_ROWS_MAX = 1 << 30, /* two bits of a number are marks */
+    HNSW_CODES_DIM_MIN = 64, /* fewer components are as fast in full */
 };
 #define HNSW_NONE UINT32_MAX
 
@@ -103,6 +105,13 @@ static inline uint32_t hnsw_vector_floats(uint32_t dim)
 static inline uint32_t hnsw_pair_floats(enum metric metric, uint32_t dim)
 {
     return metric_counts_bits(metric) ? graph_bits_floats(dim) : dim;
+}
+
+/* Does a graph without a quantizer walk by codes of 8 bits? */
+static inline bool hnsw_suits_codes(enum metric metric, uint32_t dim)
+{
+    return dim >= HNSW_CODES_DIM_MIN &&
+           quantizer_suits_index(metric_find(metric), QUANTIZER_SQ8, false);
 }
 
 static inline const uint32_t *hnsw_links(const struct hnsw *h, uint32_t level, uint32_t node)

@@ -27,8 +27,7 @@ enum {
     ENCODE_NODES = 1024, /* of a piece */
     TRIM_NODES = 512,
     COPY_ROWS = 1024,
-    MEAN_ROWS = 4096,   /* that the mean is taken of */
-    CODES_DIM_MIN = 64, /* fewer are as fast in full */
+    MEAN_ROWS = 4096, /* that the mean is taken of */
     BATCH_MAX = 4096,
     BATCH_SHARE = 16, /* of the graph, once it is large */
 };
@@ -114,7 +113,7 @@ static int create_parts(struct hnsw_build *b, struct error *err)
     if (b->space.value == METRIC_VALUE_ANGLE && !b->inverse)
         return error_no_memory(err, rows * sizeof(float));
     b->space.inverse = b->inverse;
-    b->has_codes = b->dim >= CODES_DIM_MIN && b->space.value != METRIC_VALUE_MEASURE;
+    b->has_codes = b->dim >= HNSW_CODES_DIM_MIN && b->space.value != METRIC_VALUE_MEASURE;
     if (b->has_codes && create_codes(b, err) != 0) return -1;
     if (b->has_codes || b->shape.from_middle) {
         b->codes.mean = (float *)allocate(b, b->dim, sizeof(float));
@@ -170,10 +169,8 @@ int hnsw_build_create(const struct index_build_desc *desc, const struct hnsw_sha
 static int create(const struct index_build_desc *desc, struct index_build **out, struct error *err)
 {
     struct hnsw_shape shape = {.hiding = 1};
-    bool has_codes = desc->vectors->dim >= CODES_DIM_MIN &&
-                     quantizer_suits_index(metric_find(desc->metric), QUANTIZER_SQ8, false);
 
-    if (has_codes) shape.codes.kind = QUANTIZER_SQ8;
+    if (hnsw_suits_codes(desc->metric, desc->vectors->dim)) shape.codes.kind = QUANTIZER_SQ8;
     return hnsw_build_create(desc, &shape, out, err);
 }
 

@@ -1,18 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "index/index_auto.h"
 
+#include "base/bytes.h"
 #include "base/limits.h"
-
-enum { ROW_BYTES = 192 }; /* of a graph's node besides the vector: neighbours, norm, levels */
+#include "index/hnsw.h"
+#include "index/quantizer_image.h"
+#include "quant/coded.h"
 
 /* From the fastest to the smallest; the first that there is and that fits is taken. */
 static const struct {
     const char *kind, *quantizer; /* "": none */
-    double component_bytes;       /* in memory, for each component of a vector */
 } choices[] = {
-    {"hnsw", "", 4},           {"hnsw", "SQ8", 1},     {"hnsw", "RABITQ4", 0.5},
-    {"hnsw", "RABITQ", 0.125}, {"diskann", "", 0.125},
-};
+    {"hnsw", ""}, {"hnsw", "SQ8"}, {"hnsw", "RABITQ4"}, {"hnsw", "RABITQ"}, {"diskann", ""}};
+
+static uint32_t code_bits(const struct quantizer_spec *spec)
+{
+    if (spec->kind == QUANTIZER_SQ8) return 8;
+    if (spec->number > 0) return spec->number;
+    return quantizer_find(spec->kind)->number_standard;
+}
+
+double index_auto_node_bytes(const struct index_mode *mode, uint32_t dim)
+{
+    struct quantizer_spec spec = mode->quantizer;
+    struct index_params params;
+
+    if (spec.kind == QUANTIZER_RAW && hnsw_suits_codes(mode->metric, dim))
+        spec.kind = QUANTIZER_SQ8;
+    index_params_init(index_find(mode->kind), &params);
+    uint32_t m = (uint32_t)params.values[HNSW_M];
+    double upper = hnsw_places(m) / (m - 1.0);
+    double links = (hnsw_places(2 * m) + upper) * sizeof(uint32_t) + sizeof(uint32_t);
+    if (spec.kind == QUANTIZER_RAW)
+        return links + hnsw_vector_floats(hnsw_pair_floats(mode->metric, dim)) * sizeof(float);
+    size_t code_bytes = align_up(dim, QUANT_CHUNK) / 8 * code_bits(&spec);
+    return links + (double)(code_bytes + sizeof(struct code_tail));
+}
 
 enum { CHOICE_COUNT = sizeof choices / sizeof *choices };
 
@@ -41,8 +64,9 @@ static size_t choose(const struct index_auto_desc *desc, double rows, struct ind
     *out = (struct index_mode){.kind = INDEX_FLAT, .metric = desc->metric};
     if (rows * desc->dim * sizeof(float) <= AUTO_SCANNED_BYTES) return 0;
     for (size_t i = 0; i < CHOICE_COUNT; i++) {
-        double bytes = rows * (desc->dim * choices[i].component_bytes + ROW_BYTES);
         if (!mode_of(i, desc, &mode)) continue;
+        bool is_on_disk = index_find(mode.kind)->file_sections != 0;
+        double bytes = is_on_disk ? 0 : rows * index_auto_node_bytes(&mode, desc->dim);
         *out = mode;
         chosen = i + 1;
         if (desc->memory_bytes == 0 || bytes <= (double)desc->memory_bytes / 2) break;
