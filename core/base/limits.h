@@ -75,6 +75,8 @@ enum {
     BUILD_STEP_BYTES = 512,
     INDEX_ROWS_MIN = 4, /* of a segment, to be indexed */
     AUTO_SCANNED_BYTES = 1 << 10,
+    INDEX_TAIL_ROWS = 16,
+    UNINDEXED_ROWS_MAX = 64,
     RECALL_ROWS_MIN = 8,
     RECALL_EVERY = 4,
     SCANNED_ROWS = 2,
@@ -116,6 +118,11 @@ enum {
     INDEX_ROWS_MIN = 1024, /* fewer rows of a segment are as fast looked at one by one */
     /* Vectors of a collection that AUTO has scanned: a full segment, by its shadow 0.5 ms. */
     AUTO_SCANNED_BYTES = 64 << 20,
+    /* That searches have to look at because their index is not built yet: what comes faster than
+     * it can be built is slowed (engine/index_pace.h).  A tail is frozen at so many where there is
+     * an index: with the rows of one more call it is below that. */
+    UNINDEXED_ROWS_MAX = 131072,
+    INDEX_TAIL_ROWS = 28 << 10,
     RECALL_ROWS_MIN = 8192, /* of indexes, for searches to be measured: fewer are nearly scanned */
     RECALL_EVERY = 64,      /* one search in so many is made again to measure recall */
     /* So are as many of an indexed one as a filter leaves, and so many for each wanted result. */

@@ -252,9 +252,10 @@ bool collection_knows_request(const struct collection *c, const struct collectio
 
 /* Freeze the tail if it has rows. NO_MEMORY leaves it as it is. */
 int collection_freeze(struct collection *c, struct error *err);
-/* Under a memory budget, as soon as the tail is over its share: a write that would do it, as
- * it does with other full tails, may not fit any more. */
-void collection_freeze_over_share(struct collection *c);
+/* Before the tail is full.  Under a memory budget, as soon as it is over its share: a write that
+ * would do it, as it does with other full tails, may not fit any more.  Where an index is asked
+ * for, as soon as it is worth one. */
+void collection_freeze_early(struct collection *c);
 /* May a write add rows?  Not while as many full tails wait as may, and nothing takes them away: the
  * last seal failed, or no sync is allowed here (R4b).  BUSY, or DISK_FULL when that is why sealing
  * fails; with the reason and when it is tried again. */
@@ -349,6 +350,11 @@ struct collection_index_count {
 /* Of segments that begin at this LSN at the latest. */
 void collection_count_indexes(const struct collection *c, uint64_t lsn,
                               struct collection_index_count *out);
+
+/* Rows that are to have an index and have none; 0: none is asked for, or can be made.
+ * *out_waiting: those of them that are not in the tail. */
+void collection_count_unindexed(const struct collection *c, uint64_t *out_rows,
+                                uint64_t *out_waiting);
 
 /* ---- collection_check.c ---- */
 

@@ -160,6 +160,23 @@ void collection_count_indexes(const struct collection *c, uint64_t lsn,
     }
 }
 
+void collection_count_unindexed(const struct collection *c, uint64_t *out_rows,
+                                uint64_t *out_waiting)
+{
+    uint64_t tail = 0, waiting = 0;
+    struct index_plan plan;
+
+    if (!c->is_poisoned && c->wal && collection_plan_of(&c->manifest.fields[0], &plan)) {
+        for (size_t i = 0; i < c->part_count; i++) {
+            const struct collection_part *p = &c->parts[i];
+            if (p->state == PART_TAIL) tail += p->row_count;
+            else if (p->state == PART_FROZEN || collection_lacks_index(p)) waiting += p->row_count;
+        }
+    }
+    *out_rows = tail + waiting;
+    *out_waiting = waiting;
+}
+
 /* ---- changes ---- */
 
 /* The ruling manifest's successor, and a view to show it in. */

@@ -52,11 +52,12 @@ static struct segment_size size_of(const struct collection *c, const struct coll
 }
 
 /* Half of what a full tail has, so that a few deletions make no difference. */
-static uint32_t small_rows(const struct collection *c)
+static uint32_t small_rows(const struct collection *c, bool has_plan)
 {
     uint64_t rows = SEAL_BYTES / (sizeof(float) * (c->dim > 0 ? c->dim : 1));
 
     if (rows > SEAL_ROWS) rows = SEAL_ROWS;
+    if (has_plan && rows > INDEX_TAIL_ROWS) rows = INDEX_TAIL_ROWS;
     return rows > 1 ? (uint32_t)(rows / 2) : 1;
 }
 
@@ -105,7 +106,8 @@ static bool choose_group(const struct collection *c, const struct segment_size *
         if (standing == STANDS_INDEXED && is_awaited && count < MERGE_PARTS_MAX) continue;
         uint32_t row_max =
             standing == STANDS_INDEXED ? INDEXED_MERGE_ROWS_MAX : AWAITING_TAILS_MAX * SEAL_ROWS;
-        if (!compaction_choose(sizes + first, end - first, small_rows(c), row_max, out)) continue;
+        if (!compaction_choose(sizes + first, end - first, small_rows(c, true), row_max, out))
+            continue;
         out->first += first;
         return true;
     }
@@ -122,7 +124,7 @@ static bool choose(const struct collection *c, struct merge_choice *out)
     for (size_t i = 0; i < count; i++) sizes[i] = size_of(c, &c->parts[i]);
     if (collection_plan_of(&c->manifest.fields[0], &plan))
         return choose_group(c, sizes, count, out);
-    return compaction_choose(sizes, count, small_rows(c), MERGE_ROWS_MAX, out);
+    return compaction_choose(sizes, count, small_rows(c, false), MERGE_ROWS_MAX, out);
 }
 
 bool collection_wants_merge(const struct collection *c)

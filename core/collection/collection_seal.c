@@ -58,9 +58,20 @@ int collection_freeze(struct collection *c, struct error *err)
     return 0;
 }
 
-void collection_freeze_over_share(struct collection *c)
+/* Rows that are to have an index should not wait long for it. */
+static bool is_enough_to_index(const struct collection *c)
 {
-    if (!c->tail || !active_segment_is_over_share(c->tail) || frozen_count(c) >= FROZEN_MAX) return;
+    struct index_plan plan;
+
+    return c->parts[c->part_count - 1].row_count >= INDEX_TAIL_ROWS &&
+           collection_plan_of(&c->manifest.fields[0], &plan);
+}
+
+void collection_freeze_early(struct collection *c)
+{
+    if (!c->tail || frozen_count(c) >= FROZEN_MAX ||
+        !(active_segment_is_over_share(c->tail) || is_enough_to_index(c)))
+        return;
     (void)collection_freeze(c, NULL); /* without memory for it, the next write tries again */
 }
 

@@ -471,7 +471,7 @@ void collection_write_batch(struct collection *c, struct collection_write **writ
     }
     batch_commit(c);
     if (c->dim == 0 && c->tail) collection_close_tail(c);
-    collection_freeze_over_share(c);
+    collection_freeze_early(c);
 }
 
 int collection_sync(struct collection *c, uint64_t *out_durable_lsn, struct error *err)

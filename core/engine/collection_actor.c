@@ -132,28 +132,6 @@ static struct write_message *message_of_write(struct collection_write *w)
     return (struct write_message *)(void *)((char *)w - offsetof(struct write_message, write));
 }
 
-void write_message_free(struct write_message *m)
-{
-    mem_free(m->alloc, m->data);
-    mem_free(m->alloc, m->write.take_vectors);
-    if (m->outcome) write_outcome_destroy(m->outcome);
-    message_destroy(&m->base);
-}
-
-void write_outcome_destroy(void *outcome)
-{
-    struct write_outcome *o = outcome;
-    mem_free(o->alloc, o);
-}
-
-void write_message_drop(struct message *base, int code)
-{
-    struct write_message *m = (struct write_message *)base;
-
-    message_answer_code(base, code);
-    write_message_free(m);
-}
-
 void engine_on_written(void *ctx, struct collection_write *w)
 {
     struct host *h = ctx;
@@ -214,27 +192,6 @@ static void write_run(struct host *h, struct actor *a, struct message **run, siz
 }
 
 /* ---- orders ---- */
-
-static void order_free(struct order_message *m)
-{
-    mem_free(m->alloc, m->text);
-    installed_hook_release(m->hook);
-    if (m->status) collection_status_destroy(m->status);
-    message_destroy(&m->base);
-}
-
-void order_message_drop(struct message *base, int code)
-{
-    message_answer_code(base, code);
-    order_free((struct order_message *)base);
-}
-
-void engine_answer_order(struct order_message *m, int rc, const struct error *err)
-{
-    if (rc == 0) message_answer_code(&m->base, LYNSE_OK);
-    else message_answer_error(&m->base, err);
-    order_free(m);
-}
 
 static void on_sync(struct host *h, struct order_message *m)
 {
@@ -311,7 +268,7 @@ static void on_info(struct host *h, struct order_message *m)
     answer.destroy_result = collection_status_destroy;
     m->status = NULL;
     message_answer(&m->base, &answer);
-    order_free(m);
+    order_message_free(m);
 }
 
 static int try_open(void *ctx, struct error *err)
@@ -394,8 +351,17 @@ static bool ends_merge(const struct message *m)
     return m->kind == KIND_CLOSE || m->kind == KIND_SET_SYNC;
 }
 
+/* That it adds. */
+static size_t rows_of(const struct message *m)
+{
+    const struct collection_write *w = &((const struct write_message *)m)->write;
+
+    if (m->kind != KIND_WRITE || (w->kind != WRITE_ADD && w->kind != WRITE_UPSERT)) return 0;
+    return w->count;
+}
+
 /* Must this message wait for the seal that is under way, or for the last task to come back? */
-static bool must_wait(const struct host *h, const struct message *m)
+static bool must_wait(struct host *h, const struct message *m)
 {
     if (is_of_task(m)) return false;
     if (h->merge && ends_merge(m)) return true;
@@ -405,6 +371,7 @@ static bool must_wait(const struct host *h, const struct message *m)
     if (m->kind == KIND_WRITE && h->collection && !base_may_sync(h) &&
         h->engine->waiting_calls == 0 && level_of(h, m) == SYNC_ALWAYS)
         return true; /* a poll syncs only if it may (R4b) */
+    if (index_pace_holds(h, rows_of(m))) return true;
     if (!h->seal) return false;
     if (m->kind == KIND_WRITE) return h->collection && collection_is_stalled(h->collection);
     return m->kind == KIND_FLUSH || m->kind == KIND_SET_SYNC || m->kind == KIND_CLOSE ||
@@ -466,7 +433,7 @@ static void handle(struct host *h, struct message *m)
         break;
     case KIND_LOAD_INDEXES:
         engine_load_if_wanted(h);
-        order_free((struct order_message *)m);
+        order_message_free((struct order_message *)m);
         break;
     case KIND_CLOSE:
         on_close(h, (struct order_message *)m);
@@ -502,8 +469,10 @@ static void handle_all(struct host *h, struct actor *a, struct message **batch, 
         if (m->kind == KIND_CLOSE) begin_end(h, (struct order_message *)m);
         if (ends_merge(m)) engine_cancel_merge(h);
         if (!is_of_task(m) && (h->deferred.size > 0 || must_wait(h, m))) defer(h, m);
-        else if (is_write) run[run_count++] = m;
-        else handle(h, m);
+        else if (is_write) {
+            index_pace_admit(h, rows_of(m));
+            run[run_count++] = m;
+        } else handle(h, m);
     }
     if (run_count > 0) write_run(h, a, run, run_count);
 }
@@ -522,10 +491,8 @@ static size_t drop_overdue(struct host *h, struct message **batch, size_t count)
     return left;
 }
 
-static void on_batch(struct actor *a, struct message **batch, size_t count)
+static void handle_deferred(struct host *h, struct actor *a)
 {
-    struct host *h = host_of(a);
-    handle_all(h, a, batch, count);
     while (h->deferred.size > 0 && !must_wait(h, *(struct message **)(void *)h->deferred.data)) {
         struct buf work = h->deferred;
         h->deferred = h->deferred_spare;
@@ -535,6 +502,24 @@ static void on_batch(struct actor *a, struct message **batch, size_t count)
         buf_reset(&work);
         h->deferred_spare = work;
     }
+}
+
+static void on_batch(struct actor *a, struct message **batch, size_t count)
+{
+    struct host *h = host_of(a);
+
+    index_pace_look(h);
+    handle_all(h, a, batch, count);
+    handle_deferred(h, a);
+    engine_index_if_due(h);
+}
+
+static void on_pace_timer(struct actor *a, void *ctx)
+{
+    struct host *h = ctx;
+
+    index_pace_look(h);
+    handle_deferred(h, a);
     engine_index_if_due(h);
 }
 
@@ -551,7 +536,9 @@ static void on_stop(struct actor *a)
     actor_timer_destroy(h->seal_timer);
     actor_timer_destroy(h->index_timer);
     actor_timer_destroy(h->load_timer);
+    actor_timer_destroy(h->pace.timer);
     h->sync_timer = h->mark_timer = h->seal_timer = h->index_timer = h->load_timer = NULL;
+    h->pace.timer = NULL;
     engine_stop_recall(h);
     if (h->collection) collection_abandon(h->collection);
     h->collection = NULL;
@@ -580,5 +567,6 @@ int engine_start_actor(struct host *h, struct error *err)
     if (h->mark_timer) h->seal_timer = actor_timer_create(h->actor, engine_on_seal_timer, h, err);
     if (h->seal_timer) h->index_timer = actor_timer_create(h->actor, engine_on_index_timer, h, err);
     if (h->index_timer) h->load_timer = actor_timer_create(h->actor, engine_on_load_timer, h, err);
-    return h->load_timer ? 0 : -1;
+    if (h->load_timer) h->pace.timer = actor_timer_create(h->actor, on_pace_timer, h, err);
+    return h->pace.timer ? 0 : -1;
 }

@@ -16,6 +16,7 @@ static void fill_index(const struct collection *c, struct collection_status *s)
     const struct manifest_field *f = &c->manifest.fields[0];
     const struct index_vtab *kind = index_find(f->index_kind);
     struct collection_index_count count;
+    uint64_t waiting;
 
     if (!kind) return;
     s->plan.kind = (enum index_kind)f->index_kind;
@@ -33,6 +34,7 @@ static void fill_index(const struct collection *c, struct collection_status *s)
     s->awaited_segment_count = count.wanted - count.built;
     if (s->awaited_segment_count > 0) s->index_progress = (float)(rows / (double)count.wanted_rows);
     s->index_bytes = count.memory_bytes;
+    collection_count_unindexed(c, &s->unindexed_count, &waiting);
 }
 
 /* Of the index that there is now. */

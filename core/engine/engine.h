@@ -11,6 +11,7 @@
 #include "actor/scheduler.h"
 #include "base/thread.h"
 #include "engine/catalog.h"
+#include "engine/index_pace.h"
 #include "engine/messages.h"
 #include "engine/recall.h"
 #include "engine/space.h"
@@ -117,9 +118,10 @@ struct host {
     struct buf index_waiters; /* struct order_message *: for indexes to be there */
     struct actor_timer *index_timer;
     uint64_t index_not_before_us;
-    uint32_t index_failures;        /* in a row */
-    uint64_t auto_epoch;            /* of the manifest for which AUTO was asked last */
-    struct error index_failure;     /* the last of them */
+    uint32_t index_failures;    /* in a row */
+    uint64_t auto_epoch;        /* of the manifest for which AUTO was asked last */
+    struct error index_failure; /* the last of them */
+    struct index_pace pace;
     uint64_t held_bytes;            /* of space: what the collection has on the disk */
     uint64_t waiting_bytes;         /* of space: what it still has to write there */
     struct kept_deletes *kept;      /* a batch is being written that may need the reserve */
@@ -309,6 +311,7 @@ size_t engine_refuse_without_room(struct host *h, struct message **run, size_t c
 collection_written_fn engine_on_written;
 void write_message_free(struct write_message *m);
 void write_message_drop(struct message *m, int code);
+void order_message_free(struct order_message *m);
 void order_message_drop(struct message *m, int code);
 /* In the collection's turn: recover it, and read it anew. */
 int engine_open_collection(struct host *h, struct error *err);

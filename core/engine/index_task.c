@@ -33,6 +33,7 @@ static int start(struct host *h, struct error *err)
         return -1;
     }
     h->index = crew;
+    index_pace_begin_build(h);
     h->index_is_back = false;
     if (index_crew_start(crew, h->collection->index_build, err) == 0) return 0;
     h->index = NULL;
@@ -171,10 +172,12 @@ static void end_task(struct host *h)
     struct error err = {0};
 
     h->index = NULL;
+    uint32_t row_count = index_builder_row_count(crew->builder);
     int rc = collection_index_finish(h->collection, &err);
     index_crew_free(crew);
     if (rc == 0) {
         forget_failures(h);
+        index_pace_end_build(h, row_count);
         engine_note_held(h, h->collection);
         engine_load_if_wanted(h);
     } else if (err.code != LYNSE_CANCELLED && err.code != LYNSE_SHUTTING_DOWN) {

@@ -100,6 +100,7 @@ struct collection_status {
     uint32_t indexed_segment_count; /* sealed segments that are searched by the plan */
     uint32_t awaited_segment_count; /* those that are to have it, and have it not yet */
     float index_progress;           /* 0 to 1, of the rows that are to be indexed */
+    uint64_t unindexed_count;       /* rows in memory and in segments that wait for an index */
     size_t index_bytes;             /* of what is loaded of indexes */
     float recall;                   /* 0 to 1, of searches that were made again */
     uint32_t recall_query_count;    /* so many; 0: none */

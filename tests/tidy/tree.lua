@@ -140,10 +140,11 @@ return {
          "collections that are open in this process: found or started, counted, read, ended",
       ["index_crew.[ch]"] = "all job threads work on the build of one index",
       ["index_load.c"] = "indexes that a search wanted are loaded by a job",
+      ["index_pace.[ch]"] = "writes go no faster than indexes are built",
       ["index_task.c"] = "segments get their indexes while their actor goes on",
       ["recall.[ch]"] = "how much the searches of a collection find: some of them, and an estimate",
       ["recall_task.c"] = "searches that were kept are made again while nobody searches",
-      ["messages.h"] = "everything that is sent to the actors of an engine",
+      ["messages.[ch]"] = "everything that is sent to the actors of an engine, and how it ends",
       ["merge_task.c"] = "sealed segments become one while their actor goes on",
       ["seal_task.c"] =
          "a frozen tail becomes a segment on a job thread, while its actor goes on",

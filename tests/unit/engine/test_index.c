@@ -431,6 +431,37 @@ static void a_failed_build_is_told_and_tried_again_when_asked(void **state)
     lynse_collection_close(f->docs);
 }
 
+static void writes_wait_for_builds_and_for_none_that_fails(void **state)
+{
+    struct fixture *f = *state;
+    if (!f) skip_because("of the limits as shipped: too many rows make a tail");
+    const struct faulty_plan rename = {
+        .kinds = FAULTY_RENAME, .os_errno = EIO, .mode = FAULTY_RUN, .nth = 1, .times = 1000000};
+    const struct lynse_index_desc desc = {.mode = "HNSW-L2", .flags = LYNSE_INDEX_NO_WAIT};
+    open_root(f, &roots[THREADS]);
+    add_rows(f, 3 * UNINDEXED_ROWS_MAX); /* these are old: nobody waits for them */
+    assert_done(lynse_index_set(f->docs, &desc, &f->err), f);
+    while (status_of(f).unindexed_count > 0) fixture_wait(f); /* none of them is in the tail */
+    for (int rows = 0; rows < 8 * UNINDEXED_ROWS_MAX; rows += 8) {
+        add_rows(f, 8);
+        assert_true(status_of(f).unindexed_count <= UNINDEXED_ROWS_MAX);
+    }
+    settle(f);
+    assert_finds_all(f);
+    vfs_faulty_arm(f->fs, &rename); /* no segment and no index can be published */
+    int rc = LYNSE_OK;
+    for (int rows = 0; rc == LYNSE_OK && rows < 2 * UNINDEXED_ROWS_MAX; rows++) {
+        float vector[DIM] = {(float)rows};
+        struct lynse_rows row = {.dim = DIM, .count = 1, .vectors = vector, .numbers = &f->next};
+        rc = lynse_add(f->docs, &row, &(struct lynse_write_options){.sync = LYNSE_SYNC_OS}, NULL,
+                       &f->err);
+        f->next += rc == LYNSE_OK;
+    }
+    vfs_faulty_disarm(f->fs);
+    assert_true(rc == LYNSE_OK || rc == LYNSE_BUSY || rc == LYNSE_IO); /* and has come back */
+    lynse_collection_close(f->docs);
+}
+
 static void one_that_found_no_memory_is_loaded_later(void **state)
 {
     struct fixture *f = *state;
@@ -540,6 +571,7 @@ static const struct CMUnitTest tests[] = {
     CASE(it_goes_with_its_plan),
     CASE(auto_follows_what_is_there),
     CASE(a_failed_build_is_told_and_tried_again_when_asked),
+    CASE(writes_wait_for_builds_and_for_none_that_fails),
     CASE(one_that_found_no_memory_is_loaded_later),
     CASE(a_build_under_way_is_given_up),
     CASE(a_merge_under_way_is_given_up),
