@@ -112,6 +112,7 @@ static void run_pool_thread(void *ctx)
 {
     struct task_pool *p = ctx;
 
+    if (p->desc.steps_back) thread_step_back();
     mutex_lock(&p->lock);
     while (!atomic_load_relaxed(&p->is_stopping)) {
         struct task *t = pop(p);

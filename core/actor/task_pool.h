@@ -3,6 +3,7 @@
 #ifndef ACTOR_TASK_POOL_H
 #define ACTOR_TASK_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ struct task_pool_desc {
     const char *name;     /* of its threads; at most 12 bytes; borrowed */
     unsigned threads_max; /* at least 1; each is started when tasks would wait without it */
     size_t queue_max;     /* tasks waiting; at least 1 */
+    bool steps_back;      /* its threads leave processors to others (thread_step_back) */
     uint32_t spin_us;     /* a thread without work looks for more so long at most; 0: not at all */
 };
 

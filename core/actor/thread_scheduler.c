@@ -220,6 +220,7 @@ static int create_pools(struct thread_scheduler *ts, const struct thread_schedul
             .name = names[i],
             .threads_max = threads[i],
             .queue_max = desc->queue_max ? desc->queue_max : TASK_QUEUE_MAX,
+            .steps_back = i == TASK_JOB,
             .spin_us = i == TASK_SEARCH ? ts->worker_spin_us : 0,
         };
         ts->pools[i] = task_pool_create(&pool, err);

@@ -20,6 +20,9 @@ int thread_start(struct thread *t, const char *name, void (*run)(void *ctx), voi
                  struct error *err);
 void thread_join(struct thread *t);             /* of a zeroed or joined thread: nothing */
 int thread_pin(struct thread *t, unsigned cpu); /* best effort; -1 when refused */
+/* From now on the calling thread leaves processors to others that want them: it has a quarter of
+ * one where another has three. */
+void thread_step_back(void);
 /* A number that no other living thread has. */
 static inline uintptr_t thread_self(void)
 {

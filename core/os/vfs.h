@@ -39,7 +39,7 @@ enum vfs_open_flags {
     VFS_WRITE = 2,         /* for reading and writing */
     VFS_CREATE = 4,        /* with VFS_WRITE: make it, fail with ALREADY_EXISTS if it is there */
     VFS_CREATE_ANY = 8,    /* with VFS_WRITE: make it or open it (LOCK only) */
-    VFS_WRITE_BEHIND = 16, /* advice: written by one thread from its front on and synced once */
+    VFS_WRITE_BEHIND = 16, /* advice: written by one thread from its front on, and synced seldom */
     VFS_DIRECT = 32,       /* with VFS_READ: past the page cache where the file system can; offsets,
                               sizes and memory of reads are multiples of 4096 (but at the end) */
 };

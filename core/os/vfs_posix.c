@@ -53,7 +53,7 @@ struct posix_file {
     int fd;
     bool is_registered; /* in the fork registry (3) */
     bool writes_behind; /* VFS_WRITE_BEHIND */
-    uint64_t begun;     /* writes_behind: the disk was told of all before */
+    uint64_t begun;     /* writes_behind: the disk was told of all before, as of the last pass */
     char name[];        /* for error texts */
 };
 
@@ -396,6 +396,7 @@ enum { WRITE_PART_BYTES = 4 << 20, WRITE_BEHIND_BYTES = 1 << 20 };
 
 static void write_behind(struct posix_file *f, uint64_t offset, size_t size)
 {
+    if (offset < f->begun) f->begun = offset; /* it is written once more, as a log is over zeros */
     uint64_t from = f->writes_behind ? f->begun : offset;
 
     if (offset + size < from + WRITE_BEHIND_BYTES) return;

@@ -296,7 +296,7 @@ static int continue_file(struct wal *w, struct error *err)
     const struct wal_file *f = &w->files[w->file_count - 1];
 
     numbered_name(name, WAL_PREFIX, f->sequence);
-    if (vfs_open(w->maker.dir, name, VFS_WRITE, &w->file, err) != 0) return -1;
+    if (vfs_open(w->maker.dir, name, VFS_WRITE | VFS_WRITE_BEHIND, &w->file, err) != 0) return -1;
     if (vfs_size(w->file, &w->file_bytes, err) != 0) return -1;
     w->salt = w->prev.uuid;
     w->at = WAL_RECORDS + f->bytes;

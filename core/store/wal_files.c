@@ -91,7 +91,7 @@ static bool take_spare(struct wal_files *f, struct making *m, struct wal_header 
     if (f->spare[0] == '\0') return false;
     memcpy(m->tmp, f->spare, sizeof m->tmp);
     f->spare[0] = '\0';
-    if (vfs_open(f->dir, m->tmp, VFS_WRITE, &m->file, NULL) != 0) {
+    if (vfs_open(f->dir, m->tmp, VFS_WRITE | VFS_WRITE_BEHIND, &m->file, NULL) != 0) {
         (void)vfs_unlink(f->dir, m->tmp, NULL);
         m->file = NULL;
         return false;
@@ -112,7 +112,8 @@ static int prepare_tmp(struct wal_files *f, struct making *m, struct wal_header 
     if (!take_spare(f, m, header)) {
         temporary_name(m->tmp, f->rng);
         if (FAULT(WAL_NO_TMP_NAME)) memcpy(m->tmp, m->name, sizeof m->tmp);
-        if (vfs_open(f->dir, m->tmp, VFS_WRITE | VFS_CREATE, &m->file, err) != 0) return -1;
+        if (vfs_open(f->dir, m->tmp, VFS_WRITE | VFS_CREATE | VFS_WRITE_BEHIND, &m->file, err) != 0)
+            return -1;
     }
     if (m->zeros_from < records_end) m->zeros_from = records_end;
     if (records && wal_run_write(records, m->file, WAL_RECORDS, err) != 0) return -1; /* (3) */
