@@ -16,6 +16,7 @@
  *                 unindexed_max        rows that a search had to scan, at most
  *                 segments_max, segments
  *                 recall EFFORT        of 10 among the 10 nearest, when all is settled
+ *                 qps EFFORT           searches a second then, one after the other
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -152,6 +153,13 @@ static double recall(struct bench *b, uint32_t effort)
     return (double)found / (RECALL_QUERIES * K);
 }
 
+static double searches_per_s(struct bench *b, uint32_t effort)
+{
+    double began = now_ms();
+    for (size_t q = 0; q < b->query_count; q++) lynse_hits_free(search(b, q, effort, 0));
+    return (double)b->query_count * 1e3 / (now_ms() - began);
+}
+
 static struct lynse_collection_info info_of(struct bench *b)
 {
     struct lynse_collection_info info = {.struct_bytes = sizeof info};
@@ -217,20 +225,25 @@ static void upsert_all(struct bench *b, double rate, size_t rounds)
     }
 }
 
-/* Sealed, indexed and merged: nothing is under way for a while. */
-static void settle(struct bench *b)
+/* Sealed, indexed and merged: nothing has changed for longer than a merge of all would take.  The
+ * time of the last change. */
+static double settle(struct bench *b)
 {
+    double changed = now_ms(), quiet_ms = 5000 + (double)b->row_count / 20;
     uint32_t segments = 0;
-    int quiet = 0;
+    float progress = -1;
 
-    while (quiet < 50) {
+    while (now_ms() < changed + quiet_ms) {
         struct lynse_collection_info info = info_of(b);
-        bool is_quiet = info.index_progress >= 1 && info.segment_count == segments;
-        quiet = is_quiet ? quiet + 1 : 0;
+        if (info.index_progress < 1 || info.index_progress > progress ||
+            info.segment_count != segments)
+            changed = now_ms();
+        progress = info.index_progress;
         segments = info.segment_count;
         lynse_hits_free(search(b, 0, 0, 0));
         pause_ms(10);
     }
+    return changed;
 }
 
 static void make_collection(struct bench *b, const char *path, const char *mode)
@@ -265,16 +278,17 @@ int main(int argc, char **argv)
     double began = now_ms(), rows = (double)(rounds * b.row_count);
     upsert_all(&b, rate, rounds);
     printf("upserts_per_s %.0f\n", rows * 1e3 / (now_ms() - began));
-    settle(&b);
-    printf("settled_per_s %.0f\n", rows * 1e3 / (now_ms() - began - 500));
+    printf("settled_per_s %.0f\n", rows * 1e3 / (settle(&b) - began));
     atomic_store(&b.is_over, true);
     pthread_join(searcher, NULL);
     print_times("upsert_ms", &b.upserts);
     print_times("search_ms", &b.searches);
     printf("unindexed_max %" PRIu64 "\nsegments_max %u\nsegments %u\n", b.unindexed_max,
            b.segments_max, info_of(&b).segment_count);
-    for (size_t i = 0; i < sizeof efforts / sizeof *efforts; i++)
+    for (size_t i = 0; i < sizeof efforts / sizeof *efforts; i++) {
         printf("recall %u %.4f\n", efforts[i], recall(&b, efforts[i]));
+        printf("qps %u %.0f\n", efforts[i], searches_per_s(&b, efforts[i]));
+    }
     must(lynse_close(b.db, &err), &err, "close");
     return 0;
 }
