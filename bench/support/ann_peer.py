@@ -84,6 +84,7 @@ class FaissIvf(Flat):
         super().__init__(dim, metric, options)
         kind = self.faiss.METRIC_L2 if metric == "l2" else self.faiss.METRIC_INNER_PRODUCT
         self.is_refined = "RFlat" in options["factory"]
+        self.refine = float(options.get("refine", 4))
         self.index = self.faiss.index_factory(dim, options["factory"], kind)
 
     def build(self, base: np.ndarray, threads: int) -> None:
@@ -99,7 +100,7 @@ class FaissIvf(Flat):
         ivf.nprobe = effort
         if self.is_refined:
             refine = self.faiss.downcast_index(self.index)
-            refine.k_factor = oversample or 4
+            refine.k_factor = oversample or self.refine
 
 
 class Hnswlib:
@@ -243,7 +244,7 @@ def build(
     peer: object, folder: pathlib.Path, words: list[str], base: np.ndarray, order: dict
 ) -> tuple[float, float]:
     """Built, or what was built before; the seconds that it took then, and those of processors."""
-    own = [w for w in words if not w.startswith("library=")]
+    own = [w for w in words if not w.startswith(("library=", "refine="))]
     name = "-".join(w.replace("=", "").replace(",", "_") for w in own).replace("-gate", "")
     path = folder / f"peer-{name}"
     seconds_path = folder / f"peer-{name}.json"
