@@ -101,7 +101,7 @@ def add_build(table: Table, case: Case, ours: Driver, peer: Driver, built: dict)
 
 def limit_note(case: Case, ours: Bracket, rate: float) -> str:
     """The fraction of what the memory or the processor would allow; docs: bench/README.md."""
-    if not case.limit:
+    if not case.limit or case.load.by_processor:  # the probes go by the clock
         return ""
     data, threads = ours.driver.data, case.load.threads
     if case.limit == "multiply":
