@@ -48,7 +48,7 @@ static void keep_plan(const struct index_plan *plan, struct manifest_field *f)
     const struct index_vtab *kind = index_find(plan->kind);
 
     f->index_kind = (uint8_t)plan->kind;
-    f->index = (struct manifest_index){.is_auto = plan->is_auto};
+    f->index = (struct manifest_index){.is_auto = plan->is_auto && plan->kind != INDEX_NONE};
     if (!kind || !index_is_built(kind, plan->quantizer.kind)) return;
     f->index.quantizer = (uint8_t)plan->quantizer.kind;
     f->index.quantizer_number = plan->quantizer.number;

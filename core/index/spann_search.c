@@ -13,7 +13,7 @@
  *             (2) A list that was read ahead and is not wanted any more is not looked at.
  *             (3) No number is followed that open or spann_list_check has not seen to.
  * THREADS     One at a time.
- * FAILURE     IO and CORRUPT of a list.
+ * FAILURE     IO and CORRUPT of a list: it is damaged.
  */
 #include "index/spann_search.h"
 
@@ -213,7 +213,7 @@ static enum index_state advance(struct spann_search *s, uint64_t distance_max, s
     uint64_t done = 0;
 
     while (s->is_busy || s->next_query < s->desc.query_count) {
-        if (step(s, &done, err) != 0) return INDEX_FAILED;
+        if (step(s, &done, err) != 0) return INDEX_DAMAGED; /* nothing else can fail */
         if (done >= distance_max) return INDEX_MORE;
     }
     return INDEX_DONE;

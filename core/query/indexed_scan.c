@@ -272,7 +272,7 @@ static void match_rows(struct indexed_scan *s, uint64_t row_max)
             s->open_count += (uint32_t)__builtin_popcountll(word);
         }
     }
-    if (s->row == row_count) end_match(s, s->matched);
+    if (s->row >= row_count) end_match(s, s->matched); /* it goes by 64 */
 }
 
 /* ---- what was owed ---- */

@@ -246,7 +246,7 @@ static void search(struct alloc *a, const struct index *index, const struct rows
     index->kind->begin(memory + own + exact, &desc);
     enum index_state state = index->kind->advance(memory + own + exact, UINT64_MAX, NULL);
     /* Of what stays in the file a search is the first to see that it is damaged. */
-    CHECK(state == INDEX_DONE || (state == INDEX_FAILED && index->kind->file_sections));
+    CHECK(state == INDEX_DONE || (state == INDEX_DAMAGED && index->kind->file_sections));
     topk_sort(&best);
     for (size_t i = 0; i < best.count && state == INDEX_DONE; i++) {
         CHECK(places[i].row < row_count);

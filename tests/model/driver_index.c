@@ -9,7 +9,7 @@
 /* Any kind, with any quantizer, that the metric can be searched by. */
 static struct index_plan choose_plan(struct rng *rng, const struct metric_info *metric)
 {
-    struct index_plan plan;
+    struct index_plan plan = {0};
     const struct index_vtab *kind;
 
     do {
