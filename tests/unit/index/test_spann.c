@@ -278,7 +278,7 @@ static void a_damaged_list_is_told_of(void **state)
         if (way == NORM) norms[0] += 1;
         if (way != HASH) repair(&b, 7);
         if (way <= COUNT) {
-            assert_int_equal(search(&b, 0, found, &err), INDEX_FAILED);
+            assert_int_equal(search(&b, 0, found, &err), INDEX_DAMAGED);
             assert_int_equal(err.code, LYNSE_CORRUPT);
             assert_non_null(strstr(err.text, "list 7 "));
         }
@@ -328,7 +328,7 @@ static void what_is_found_does_not_depend_on_the_disk(void **state)
     d.is_read_through = false;
     index_on_disk_open(&d);
     index_on_disk_cut(&d, 3);
-    assert_int_equal(search(&b, 0, other, &err), INDEX_FAILED);
+    assert_int_equal(search(&b, 0, other, &err), INDEX_DAMAGED);
     assert_int_equal(err.code, LYNSE_CORRUPT);
     mem_free(alloc_libc(), first);
     mem_free(alloc_libc(), other);
