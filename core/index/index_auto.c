@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "index/index_auto.h"
 
-#include "base/bytes.h"
 #include "base/limits.h"
+
+#ifndef LYNSE_FLAT_ONLY
+#include "base/bytes.h"
 #include "index/hnsw.h"
 #include "index/quantizer_image.h"
 #include "quant/coded.h"
+#endif
 
 /* From the fastest to the smallest; the first that there is and that fits is taken. */
 static const struct {
@@ -13,6 +16,13 @@ static const struct {
 } choices[] = {
     {"hnsw", ""}, {"hnsw", "SQ8"}, {"hnsw", "RABITQ4"}, {"hnsw", "RABITQ"}, {"diskann", ""}};
 
+#ifdef LYNSE_FLAT_ONLY
+double index_auto_node_bytes(const struct index_mode *mode, uint32_t dim)
+{
+    (void)mode, (void)dim; /* no mode with a graph makes sense */
+    return 0;
+}
+#else
 static uint32_t code_bits(const struct quantizer_spec *spec)
 {
     if (spec->kind == QUANTIZER_SQ8) return 8;
@@ -36,6 +46,7 @@ double index_auto_node_bytes(const struct index_mode *mode, uint32_t dim)
     size_t code_bytes = align_up(dim, QUANT_CHUNK) / 8 * code_bits(&spec);
     return links + (double)(code_bytes + sizeof(struct code_tail));
 }
+#endif
 
 enum { CHOICE_COUNT = sizeof choices / sizeof *choices };
 
