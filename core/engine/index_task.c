@@ -131,6 +131,7 @@ void engine_set_index(struct host *h, struct order_message *m)
     if (rc == 0) rc = collection_set_index(h->collection, &m->plan, metric, &err);
     if (rc == 0) forget_failures(h);
     if (rc == 0 && is_new) forget_plan(h);
+    if (rc == 0 && engine_index_needs_seal(m)) engine_save_index(h); /* none else would, inline */
     if (engine_index_needs_seal(m)) rc = engine_end_host_call(h, rc, &err);
     if (rc == 0 && m->is_awaited && engine_index_needs_seal(m)) {
         await_index(h, m);
