@@ -29,6 +29,8 @@ import xml.etree.ElementTree
 TIMEOUT_S = int(os.environ.get("LYNSE_TEST_TIMEOUT_S", "300"))
 SLOW_TIMEOUT_S = 3600
 TAIL_LINES = 60
+# What they test is the same text and the same calls in every build of one compiler.
+LAYERS_WITHOUT_LIBRARIES = ("unit/index/", "unit/quant/", "unit/simd/", "unit/api/test_index_table")
 SLOWEST = 10
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
@@ -228,11 +230,11 @@ def write_results(build, results):
     (build / "tests" / "results.txt").write_text("".join(lines))
 
 
-def leave_out(wanted, other_build):
-    """What is to run of what is wanted, and results of what started no thread in that build."""
+def leave_out(wanted, other_build, is_seen):
+    """What is to run, and results of what that build has seen: is_seen(name, known)."""
     known = read_results(pathlib.Path(other_build))
     alone = [p for p in wanted if p.name in known and known[p.name].cases
-             and not known[p.name].threads]
+             and is_seen(p.name, known[p.name])]
     results = [Result(program) for program in alone]
     for result in results:
         result.left_out = True
@@ -263,8 +265,13 @@ def programs(options):
     wanted = list(read_manifest(build / "tests" / "manifest.txt", options.match, options.pace))
     left_out = []
     if options.threads_as_in:
-        wanted, left_out = leave_out(wanted, options.threads_as_in)
+        wanted, left_out = leave_out(wanted, options.threads_as_in,
+                                     lambda _, known: not known.threads)
         print(f"    left out: {len(left_out)} programs, which start no thread")
+    elif options.layers_as_in:
+        wanted, left_out = leave_out(wanted, options.layers_as_in,
+                                     lambda name, _: name.startswith(LAYERS_WITHOUT_LIBRARIES))
+        print(f"    left out: {len(left_out)} programs, of layers that no library reaches")
     # What took long comes first, so that nothing is waited for at the end.
     before = read_results(build) or read_newest_results(build.parent)
     wanted.sort(key=lambda p: -before[p.name].seconds if p.name in before else -math.inf)
@@ -360,6 +367,8 @@ def main():
     one.add_argument("--emulator", default="", help="the command that runs programs of this build")
     one.add_argument("--threads-as-in", default="", metavar="BUILD",
                      help="leave out what started no thread in the last run of that build")
+    one.add_argument("--layers-as-in", default="", metavar="BUILD",
+                     help="leave out layers without libraries that the last run of that build saw")
     one.add_argument("build")
     one.set_defaults(run=programs)
     two = commands.add_parser("pytest", help="the Python tests")

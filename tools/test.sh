@@ -288,13 +288,18 @@ suite_programs() {
     fi
     # A program that starts no thread has nothing to show to ThreadSanitizer.  The build asan, which
     # has the same limits, has just said which do.
-    threads=
-    case $1:$pace:$compared in tsan:quick:*build/asan*) threads=build/asan ;; esac
+    # What reaches no library is the same in a core without them as in the build release.
+    threads= layers=
+    case $1:$pace:$compared in
+    tsan:quick:*build/asan*) threads=build/asan ;;
+    core-only:quick:*build/release*) layers=build/release ;;
+    esac
     [ -n "$emulator" ] || compared="$compared $build"
     # shellcheck disable=SC2086
     "$(system_python)" tools/run_tests.py programs --counts "$counts" --suite "$1" --jobs "$jobs" \
         --pace "$pace" ${pattern:+--match "$pattern"} ${emulator:+--emulator "$emulator"} \
-        ${threads:+--threads-as-in "$threads"} $verbose "$build"
+        ${threads:+--threads-as-in "$threads"} ${layers:+--layers-as-in "$layers"} \
+        $verbose "$build"
 }
 
 # The C suite has the same cases in every build (docs/TESTING.md); without zstd there is no reading
