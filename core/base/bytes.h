@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/slice.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -96,6 +97,14 @@ static inline bool size_add(size_t a, size_t b, size_t *out)
 static inline size_t align_up(size_t n, size_t align)
 {
     return (n + align - 1) & ~(align - 1);
+}
+
+/* Where so many bytes begin that are put at *end, which is for vectors, and is so behind them. */
+static inline size_t take_aligned(size_t *end, size_t bytes)
+{
+    size_t at = *end;
+    *end = align_up(at + bytes, ALIGN_VECTOR);
+    return at;
 }
 
 static inline bool bytes_are_zero(const void *data, size_t size)

@@ -47,13 +47,6 @@ struct layout {
     uint32_t nprobe;
 };
 
-static size_t take(size_t *end, size_t bytes)
-{
-    size_t at = *end;
-    *end = align_up(at + bytes, ALIGN_VECTOR);
-    return at;
-}
-
 static void lay_out(const struct ivf *v, const struct index_options *options, size_t k,
                     size_t query_count, struct layout *l)
 {
@@ -73,13 +66,13 @@ static void lay_out(const struct ivf *v, const struct index_options *options, si
     size_t most = GROUP_BYTES / each;
     most = most < 1 ? 1 : most > GROUP_QUERIES ? GROUP_QUERIES : most;
     l->group_most = query_count < most ? query_count : most;
-    l->walks = take(&l->end, l->group_most * sizeof(struct list_walk));
-    l->pools = take(&l->end, l->group_most * sizeof(struct topk));
-    l->pool_memory = take(&l->end, l->group_most * kept_rows * sizeof(struct candidate));
-    l->visits = take(&l->end, l->group_most * l->nprobe * sizeof(struct ivf_visit));
-    l->visit_order = take(&l->end, l->group_most * l->nprobe * sizeof(uint32_t));
-    l->list_ends = take(&l->end, v->centers.count * sizeof(uint32_t));
-    l->near = take(&l->end, near_lists_bytes(&v->centers));
+    l->walks = take_aligned(&l->end, l->group_most * sizeof(struct list_walk));
+    l->pools = take_aligned(&l->end, l->group_most * sizeof(struct topk));
+    l->pool_memory = take_aligned(&l->end, l->group_most * kept_rows * sizeof(struct candidate));
+    l->visits = take_aligned(&l->end, l->group_most * l->nprobe * sizeof(struct ivf_visit));
+    l->visit_order = take_aligned(&l->end, l->group_most * l->nprobe * sizeof(uint32_t));
+    l->list_ends = take_aligned(&l->end, v->centers.count * sizeof(uint32_t));
+    l->near = take_aligned(&l->end, near_lists_bytes(&v->centers));
 }
 
 size_t ivf_search_bytes(const struct index *index, const struct index_options *options, size_t k,
@@ -155,6 +148,17 @@ static void begin_near(struct ivf_search *s)
     const struct ivf_oracle *o = ivf_oracle_of(ivf_query(s, s->query));
     near_lists_begin(&s->near, &s->ivf->centers, &o->query, s->near_memory);
     s->has_near = true;
+}
+
+/* Choose for the query whose turn it is. */
+static void plan_query(struct ivf_search *s)
+{
+    begin_near(s);
+    for (uint32_t i = 0; i < s->due.nprobe; i++)
+        s->visits[s->visit_count++] =
+            (struct ivf_visit){near_lists_take(&s->near), (uint32_t)s->query};
+    s->has_near = false;
+    s->query++;
 }
 
 /* visit_order: by list, and within one by query. */
@@ -236,26 +240,6 @@ static bool next_alone(struct ivf_search *s)
         return true;
     }
     return false;
-}
-
-/* Choose for the query whose turn it is.  By bounds it reads its nearest list at once: what that
- * has sets the limit for the others, which come in no order. */
-static void plan_query(struct ivf_search *s)
-{
-    begin_near(s);
-    for (uint32_t i = 0; i < s->due.nprobe; i++) {
-        struct ivf_visit chosen = {near_lists_take(&s->near), (uint32_t)s->query};
-        if (i > 0 || s->later_rows == 0) {
-            s->visits[s->visit_count++] = chosen;
-            continue;
-        }
-        visit(s, s->query, chosen.at.list);
-        s->readers[0] = chosen;
-        s->reader_count = 1;
-        begin_list(s, chosen.at.list);
-    }
-    s->has_near = false;
-    s->query++;
 }
 
 /* ---- Steps ---- */

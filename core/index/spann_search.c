@@ -32,13 +32,6 @@ struct places {
     uint32_t nprobe, pushed_expected;
 };
 
-static size_t take(size_t *end, size_t bytes)
-{
-    size_t at = *end;
-    *end = align_up(at + bytes, ALIGN_VECTOR);
-    return at;
-}
-
 static struct places places_of(const struct spann *s, const struct index_options *options, size_t k)
 {
     struct places p = {.end = align_up(sizeof(struct spann_search), ALIGN_VECTOR)};
@@ -47,13 +40,13 @@ static struct places places_of(const struct spann *s, const struct index_options
 
     p.nprobe = nprobe < s->centers.count ? nprobe : s->centers.count;
     p.pushed_expected = k < rows / PUSHED_OF_K ? (uint32_t)k * PUSHED_OF_K : rows;
-    p.near = take(&p.end, near_lists_bytes(&s->centers));
-    p.pushed = take(&p.end, visited_bytes(rows, p.pushed_expected));
-    p.open = take(&p.end, (list_rows / 64 + 1) * sizeof(uint64_t));
-    p.places = take(&p.end, list_rows * sizeof(uint32_t));
-    p.distances = take(&p.end, list_rows * sizeof(float));
-    p.ring_distances = take(&p.end, DISK_READS_FLIGHTS * sizeof(float));
-    p.ring = take(&p.end, disk_ring_bytes(spann_list_bytes(s->list_rows, s->centers.dim)));
+    p.near = take_aligned(&p.end, near_lists_bytes(&s->centers));
+    p.pushed = take_aligned(&p.end, visited_bytes(rows, p.pushed_expected));
+    p.open = take_aligned(&p.end, (list_rows / 64 + 1) * sizeof(uint64_t));
+    p.places = take_aligned(&p.end, list_rows * sizeof(uint32_t));
+    p.distances = take_aligned(&p.end, list_rows * sizeof(float));
+    p.ring_distances = take_aligned(&p.end, DISK_READS_FLIGHTS * sizeof(float));
+    p.ring = take_aligned(&p.end, disk_ring_bytes(spann_list_bytes(s->list_rows, s->centers.dim)));
     return p;
 }
 
