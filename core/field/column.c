@@ -44,7 +44,7 @@ struct column {
 
 int column_create(struct alloc *a, uint32_t row_capacity, struct column **out, struct error *err)
 {
-    size_t part_count = ((size_t)row_capacity + COLUMN_BLOCK_ROWS - 1) / COLUMN_BLOCK_ROWS;
+    size_t part_count = column_block_count(row_capacity);
     size_t bytes = sizeof(struct column) + part_count * sizeof(struct column_part *);
     struct column *c = (struct column *)mem_zalloc(a, MEM_CACHE, bytes);
 

@@ -15,6 +15,12 @@
 
 enum { COLUMN_BLOCK_ROWS = 1024 };
 
+/* Blocks of so many rows, the last of them perhaps not full. */
+static inline size_t column_block_count(uint64_t row_count)
+{
+    return (size_t)((row_count + COLUMN_BLOCK_ROWS - 1) / COLUMN_BLOCK_ROWS);
+}
+
 /* TEXT, BYTES: their content.  ARRAY, MAP: the whole encoded value. */
 struct column_bytes {
     uint32_t size;

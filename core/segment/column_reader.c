@@ -37,20 +37,15 @@ struct column_reader {
 
 /* ---- A column, for the cache ---- */
 
-static size_t block_count_of(uint64_t row_capacity)
-{
-    return (size_t)((row_capacity + COLUMN_BLOCK_ROWS - 1) / COLUMN_BLOCK_ROWS);
-}
-
 static size_t column_bytes(uint64_t row_capacity)
 {
     return sizeof(struct cached_column) +
-           block_count_of(row_capacity) * sizeof(struct cached_block);
+           column_block_count(row_capacity) * sizeof(struct cached_block);
 }
 
 static void init_column(struct cached_entry *e, uint64_t row_capacity)
 {
-    ((struct cached_column *)e)->block_count = (uint32_t)block_count_of(row_capacity);
+    ((struct cached_column *)e)->block_count = (uint32_t)column_block_count(row_capacity);
 }
 
 static void deinit_column(struct cached_entry *e, struct alloc *a)

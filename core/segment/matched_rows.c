@@ -33,14 +33,9 @@ struct matched_rows {
     uint64_t words[]; /* then the blocks' bytes */
 };
 
-static size_t block_count_of(uint64_t row_capacity)
-{
-    return (size_t)((row_capacity + COLUMN_BLOCK_ROWS - 1) / COLUMN_BLOCK_ROWS);
-}
-
 static size_t match_bytes(uint64_t row_capacity)
 {
-    size_t block_count = block_count_of(row_capacity);
+    size_t block_count = column_block_count(row_capacity);
     return sizeof(struct matched_rows) + block_count * BLOCK_WORDS * sizeof(uint64_t) +
            align_up(block_count, 8);
 }
@@ -49,7 +44,7 @@ static void init_match(struct cached_entry *e, uint64_t row_capacity)
 {
     struct matched_rows *m = (struct matched_rows *)e;
     m->row_capacity = row_capacity;
-    m->block_count = (uint32_t)block_count_of(row_capacity);
+    m->block_count = (uint32_t)column_block_count(row_capacity);
 }
 
 static const struct cached_kind match_kind = {match_bytes, init_match, NULL, true};
