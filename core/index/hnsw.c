@@ -3,7 +3,9 @@
 
 #include <stdio.h>
 
+#include "base/bytes.h"
 #include "index/quantizer_image.h"
+#include "quant/coded.h"
 
 static const struct index_param params[HNSW_PARAM_COUNT] = {
     [HNSW_M] = {"m", "", HNSW_M_MIN, HNSW_M_MAX, 16, true},
@@ -28,6 +30,28 @@ static bool contradicts(const struct index_params *p, char *why, size_t why_byte
     return true;
 }
 
+static uint32_t code_bits(struct quantizer_spec spec)
+{
+    if (spec.kind == QUANTIZER_SQ8) return 8;
+    return spec.number > 0 ? spec.number : quantizer_find(spec.kind)->number_standard;
+}
+
+/* Links of its levels, and codes or a vector. */
+static double row_bytes(const struct index_params *p, enum metric metric,
+                        struct quantizer_spec quantizer, uint32_t dim)
+{
+    uint32_t m = (uint32_t)p->values[HNSW_M];
+    double upper = hnsw_places(m) / (m - 1.0);
+    double links = (hnsw_places(2 * m) + upper) * sizeof(uint32_t) + sizeof(uint32_t);
+
+    if (quantizer.kind == QUANTIZER_RAW && hnsw_suits_codes(metric, dim))
+        quantizer.kind = QUANTIZER_SQ8;
+    if (quantizer.kind == QUANTIZER_RAW)
+        return links + hnsw_vector_floats(hnsw_pair_floats(metric, dim)) * sizeof(float);
+    size_t code_bytes = align_up(dim, QUANT_CHUNK) / 8 * code_bits(quantizer);
+    return links + (double)(code_bytes + sizeof(struct code_tail));
+}
+
 const struct index_vtab index_hnsw = {
     .name = "hnsw",
     .params = params,
@@ -45,4 +69,5 @@ const struct index_vtab index_hnsw = {
     .advance = hnsw_advance,
     .check = hnsw_check,
     .contradicts = contradicts,
+    .row_bytes = row_bytes,
 };

@@ -124,6 +124,10 @@ struct index_vtab {
     /* What of parameters that are each in range does not go together: a sentence with their names
      * and values, into `why`; false: nothing.  NULL: everything goes together. */
     bool (*contradicts)(const struct index_params *params, char *why, size_t why_bytes);
+    /* Memory that it will take for each row, about, the segment's own vectors apart; what the kind
+     * takes, built with these.  NULL: none worth counting. */
+    double (*row_bytes)(const struct index_params *params, enum metric metric,
+                        struct quantizer_spec quantizer, uint32_t dim);
 };
 
 #define INDEX_DECLARE(KIND, number, name) extern const struct index_vtab index_##name;

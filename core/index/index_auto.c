@@ -3,50 +3,11 @@
 
 #include "base/limits.h"
 
-#ifndef LYNSE_FLAT_ONLY
-#include "base/bytes.h"
-#include "index/hnsw.h"
-#include "index/quantizer_image.h"
-#include "quant/coded.h"
-#endif
-
 /* From the fastest to the smallest; the first that there is and that fits is taken. */
 static const struct {
     const char *kind, *quantizer; /* "": none */
 } choices[] = {
     {"hnsw", ""}, {"hnsw", "SQ8"}, {"hnsw", "RABITQ4"}, {"hnsw", "RABITQ"}, {"diskann", ""}};
-
-#ifdef LYNSE_FLAT_ONLY
-double index_auto_node_bytes(const struct index_mode *mode, uint32_t dim)
-{
-    (void)mode, (void)dim; /* no mode with a graph makes sense */
-    return 0;
-}
-#else
-static uint32_t code_bits(const struct quantizer_spec *spec)
-{
-    if (spec->kind == QUANTIZER_SQ8) return 8;
-    if (spec->number > 0) return spec->number;
-    return quantizer_find(spec->kind)->number_standard;
-}
-
-double index_auto_node_bytes(const struct index_mode *mode, uint32_t dim)
-{
-    struct quantizer_spec spec = mode->quantizer;
-    struct index_params params;
-
-    if (spec.kind == QUANTIZER_RAW && hnsw_suits_codes(mode->metric, dim))
-        spec.kind = QUANTIZER_SQ8;
-    index_params_init(index_find(mode->kind), &params);
-    uint32_t m = (uint32_t)params.values[HNSW_M];
-    double upper = hnsw_places(m) / (m - 1.0);
-    double links = (hnsw_places(2 * m) + upper) * sizeof(uint32_t) + sizeof(uint32_t);
-    if (spec.kind == QUANTIZER_RAW)
-        return links + hnsw_vector_floats(hnsw_pair_floats(mode->metric, dim)) * sizeof(float);
-    size_t code_bytes = align_up(dim, QUANT_CHUNK) / 8 * code_bits(&spec);
-    return links + (double)(code_bytes + sizeof(struct code_tail));
-}
-#endif
 
 enum { CHOICE_COUNT = sizeof choices / sizeof *choices };
 
@@ -65,6 +26,17 @@ static bool mode_of(size_t i, const struct index_auto_desc *desc, struct index_m
     return !kind->file_sections || desc->storage == STORAGE_F32;
 }
 
+/* With standard parameters; 0: none worth counting, as where it keeps to its file. */
+static double row_bytes(const struct index_mode *mode, uint32_t dim)
+{
+    const struct index_vtab *kind = index_find(mode->kind);
+    struct index_params params;
+
+    if (!kind->row_bytes) return 0;
+    index_params_init(kind, &params);
+    return kind->row_bytes(&params, mode->metric, mode->quantizer, dim);
+}
+
 /* The place among the choices of what suits so many rows, from 1; 0: they are scanned.  Where
  * nothing fits it is the smallest that there is. */
 static size_t choose(const struct index_auto_desc *desc, double rows, struct index_mode *out)
@@ -76,8 +48,7 @@ static size_t choose(const struct index_auto_desc *desc, double rows, struct ind
     if (rows * desc->dim * sizeof(float) <= AUTO_SCANNED_BYTES) return 0;
     for (size_t i = 0; i < CHOICE_COUNT; i++) {
         if (!mode_of(i, desc, &mode)) continue;
-        bool is_on_disk = index_find(mode.kind)->file_sections != 0;
-        double bytes = is_on_disk ? 0 : rows * index_auto_node_bytes(&mode, desc->dim);
+        double bytes = rows * row_bytes(&mode, desc->dim);
         *out = mode;
         chosen = i + 1;
         if (desc->memory_bytes == 0 || bytes <= (double)desc->memory_bytes / 2) break;

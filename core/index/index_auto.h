@@ -27,8 +27,4 @@ void index_auto_choose(const struct index_auto_desc *desc, struct index_mode *ou
 bool index_auto_changes(const struct index_auto_desc *desc, const struct index_mode *chosen,
                         struct index_mode *out);
 
-/* Memory that a graph of that mode, which makes sense, takes for each row, with standard
- * parameters; the segment's vectors are not counted, which stay in their file. */
-double index_auto_node_bytes(const struct index_mode *mode, uint32_t dim);
-
 #endif

@@ -136,7 +136,7 @@ static void a_graph_takes_the_memory_that_is_counted_with(void **state)
         double bytes = (double)built.index->memory_bytes;
         for (size_t s = 0; s < built.image.section_count; s++)
             bytes += (double)built.sections[s].bytes;
-        double counted = ROWS * index_auto_node_bytes(&mode, cases[i].dim);
+        double counted = ROWS * kind->row_bytes(&params, mode.metric, mode.quantizer, cases[i].dim);
         if (fabs(bytes / counted - 1) > 0.15)
             fail_msg("%s: %.0f bytes, counted with %.0f", cases[i].mode, bytes, counted);
         built_index_drop(&built);
