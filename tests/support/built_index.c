@@ -257,6 +257,34 @@ void assert_same_index(const struct built_index *a, const struct built_index *b)
     }
 }
 
+void assert_one_result(const struct index_vtab *kind, const struct index_build_desc *desc,
+                       struct test_vectors *vectors)
+{
+    struct built_index first, other;
+    struct error err = {0};
+
+    assert_ok(built_index_make(&first, kind, desc, PIECES_FORWARDS, &err), &err);
+    assert_ok(built_index_make(&other, kind, desc, PIECES_BACKWARDS, &err), &err);
+    assert_same_index(&first, &other);
+    built_index_drop(&other);
+    test_vectors_scatter(vectors);
+    assert_ok(built_index_make(&other, kind, desc, PIECES_AT_RANDOM, &err), &err);
+    assert_same_index(&first, &other);
+    built_index_drop(&other);
+    built_index_drop(&first);
+}
+
+int build_and_check(void *sweep, struct error *err)
+{
+    const struct built_sweep *s = (const struct built_sweep *)sweep;
+    struct built_index b;
+
+    if (built_index_make(&b, s->kind, &s->desc, PIECES_FORWARDS, err) != 0) return -1;
+    int rc = s->kind->check(b.index, s->desc.vectors, err);
+    built_index_drop(&b);
+    return rc;
+}
+
 /* ---- Searching ---- */
 
 static int lower_row(void *ctx, const struct candidate *a, const struct candidate *b)

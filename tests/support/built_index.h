@@ -50,6 +50,17 @@ void built_index_drop(struct built_index *b);
 /* There is one of this number. */
 struct index_section *built_index_section(struct built_index *b, uint32_t kind);
 void assert_same_index(const struct built_index *a, const struct built_index *b);
+/* Built by pieces in any order, of vectors at one place or in runs, it is the same: they are
+ * desc->vectors, and are in runs then. */
+void assert_one_result(const struct index_vtab *kind, const struct index_build_desc *desc,
+                       struct test_vectors *vectors);
+
+/* A scenario for oom_sweep: what desc says is built, opened and checked. */
+struct built_sweep {
+    const struct index_vtab *kind;
+    struct index_build_desc desc;
+};
+int build_and_check(void *sweep, struct error *err);
 
 struct built_search {
     const float *queries;

@@ -78,6 +78,37 @@ void index_on_disk_cut(struct index_on_disk *d, uint32_t share)
     write_section(d, built_index_section(d->built, d->section)->bytes / share);
 }
 
+void assert_same_from_disk(struct index_on_disk *d, struct built_index *b, uint32_t section)
+{
+    enum { QUERIES = 50, K = 10, ALL = 0 };
+    static const uint64_t budgets[] = {ALL, 1, 97, ALL};
+    struct error err = {0};
+    float *queries = test_queries_make(b->vectors, QUERIES);
+    struct topk *first = built_lists_make(QUERIES, K), *other = built_lists_make(QUERIES, K);
+    struct built_search search = {
+        .queries = queries, .query_count = QUERIES, .k = K, .distance_max = INFINITY};
+
+    assert_int_equal(built_index_search(b, &search, first, &err), INDEX_DONE);
+    index_on_disk_put(d, b, section);
+    for (int way = 0; way < 4; way++) {
+        d->is_read_through = way == 3;
+        index_on_disk_open(d);
+        unsigned before = d->reads;
+        search.budget = budgets[way];
+        assert_int_equal(built_index_search(b, &search, other, &err), INDEX_DONE);
+        assert_int_equal(d->reads == before, way < 3);
+        for (size_t q = 0; q < QUERIES; q++)
+            assert_memory_equal(first[q].heap, other[q].heap, K * sizeof(struct candidate));
+        assert_ok(b->kind->check(b->index, &b->vectors->source, &err), &err);
+        b->kind->close(b->index);
+    }
+    b->index = NULL;
+    d->is_read_through = false;
+    free(queries);
+    mem_free(alloc_libc(), first);
+    mem_free(alloc_libc(), other);
+}
+
 void index_on_disk_drop(struct index_on_disk *d)
 {
     vfs_dir_close(d->folder);

@@ -24,6 +24,9 @@ void index_on_disk_put(struct index_on_disk *d, struct built_index *b, uint32_t 
 void index_on_disk_open(struct index_on_disk *d);
 /* Leave a part of the file in `share`. */
 void index_on_disk_cut(struct index_on_disk *d, uint32_t share);
+/* Put it there: with reads in flight and with reads one by one, however it is cut, a search finds
+ * what it found before, and a check finds nothing.  It is closed then. */
+void assert_same_from_disk(struct index_on_disk *d, struct built_index *b, uint32_t section);
 void index_on_disk_drop(struct index_on_disk *d);
 
 #endif

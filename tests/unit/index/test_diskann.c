@@ -106,16 +106,13 @@ static void a_build_has_one_result(void **state)
     };
     for (size_t i = 0; i < 2; i++) {
         struct test_vectors v;
-        struct built_index first, other;
-        set_up(&settings[i], 4, &v, &first);
-        build(&settings[i], &v, PIECES_BACKWARDS, &other);
-        assert_same_index(&first, &other);
-        built_index_drop(&other);
-        test_vectors_scatter(&v);
-        build(&settings[i], &v, PIECES_AT_RANDOM, &other);
-        assert_same_index(&first, &other);
-        built_index_drop(&other);
-        tear_down(&v, &first);
+        struct index_params params;
+        struct rng r;
+        rng_init(&r, 4);
+        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
+        struct index_build_desc desc = desc_of(&settings[i], alloc_libc(), &v, &params);
+        assert_one_result(&index_diskann, &desc, &v);
+        test_vectors_drop(&v);
     }
 }
 
@@ -175,37 +172,22 @@ static void extreme_vectors_are_rows_too(void **state)
 
 /* ---- Memory ---- */
 
-struct sweep {
-    struct alloc *alloc;
-    struct test_vectors vectors;
-    struct setting setting;
-};
-
-static int build_and_check(void *ctx, struct error *err)
-{
-    struct sweep *s = (struct sweep *)ctx;
-    struct index_params params;
-    struct index_build_desc desc = desc_of(&s->setting, s->alloc, &s->vectors, &params);
-    struct built_index b;
-    if (built_index_make(&b, &index_diskann, &desc, PIECES_FORWARDS, err) != 0) return -1;
-    int rc = index_diskann.check(b.index, &s->vectors.source, err);
-    built_index_drop(&b);
-    return rc;
-}
-
 static void running_out_of_memory_leaves_nothing(void **state)
 {
     (void)state;
-    struct sweep s = {.alloc = alloc_create(NULL, 0),
-                      .setting = {200, 64, 0, 8, 16, METRIC_COSINE, {0}, 0}};
+    const struct setting setting = {200, 64, 0, 8, 16, METRIC_COSINE, {0}, 0};
+    struct alloc *a = alloc_create(NULL, 0);
+    struct test_vectors v;
+    struct index_params params;
     struct rng r;
     rng_init(&r, 2);
-    test_vectors_make(&s.vectors, &r, s.setting.rows, s.setting.dim, 0);
-    oom_sweep(s.alloc, build_and_check, &s);
-    test_vectors_scatter(&s.vectors);
-    oom_sweep(s.alloc, build_and_check, &s);
-    test_vectors_drop(&s.vectors);
-    alloc_destroy(s.alloc);
+    test_vectors_make(&v, &r, setting.rows, setting.dim, 0);
+    struct built_sweep s = {&index_diskann, desc_of(&setting, a, &v, &params)};
+    oom_sweep(a, build_and_check, &s);
+    test_vectors_scatter(&v);
+    oom_sweep(a, build_and_check, &s);
+    test_vectors_drop(&v);
+    alloc_destroy(a);
 }
 
 /* All that an index has in memory, and two searches with it. */
@@ -389,31 +371,9 @@ static void what_is_found_does_not_depend_on_the_disk(void **state)
     struct setting s = {3000, 64, 30, 16, 40, METRIC_COSINE, {0}, 0};
     struct test_vectors v;
     struct built_index b;
-    struct error err = {0};
     struct index_on_disk d;
     set_up(&s, 3, &v, &b);
-    float *queries = test_queries_make(b.vectors, QUERIES);
-    struct topk *first = built_lists_make(QUERIES, K), *other = built_lists_make(QUERIES, K);
-    struct built_search search = {
-        .queries = queries, .query_count = QUERIES, .k = K, .distance_max = INFINITY};
-    assert_int_equal(built_index_search(&b, &search, first, &err), INDEX_DONE);
-    index_on_disk_put(&d, &b, DISKANN_SECTION_PAGES);
-    for (int way = 0; way < 4; way++) {
-        d.is_read_through = way == 3;
-        index_on_disk_open(&d);
-        unsigned before = d.reads;
-        search.budget = way == 1 ? 1 : way == 2 ? 97 : 0;
-        assert_int_equal(built_index_search(&b, &search, other, &err), INDEX_DONE);
-        assert_int_equal(d.reads == before, way < 3);
-        for (size_t q = 0; q < QUERIES; q++)
-            assert_memory_equal(first[q].heap, other[q].heap, K * sizeof(struct candidate));
-        assert_ok(index_diskann.check(b.index, &v.source, &err), &err);
-        index_diskann.close(b.index);
-    }
-    b.index = NULL;
-    free(queries);
-    mem_free(alloc_libc(), first);
-    mem_free(alloc_libc(), other);
+    assert_same_from_disk(&d, &b, DISKANN_SECTION_PAGES);
     index_on_disk_drop(&d);
     tear_down(&v, &b);
 }

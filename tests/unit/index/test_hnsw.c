@@ -91,19 +91,12 @@ static void a_build_has_one_result(void **state)
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         struct test_vectors v;
-        struct built_index first, other;
+        struct index_params params;
         struct rng r;
         rng_init(&r, 4);
         test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
-        build(&settings[i], &v, PIECES_FORWARDS, &first);
-        build(&settings[i], &v, PIECES_BACKWARDS, &other);
-        assert_same_index(&first, &other);
-        built_index_drop(&other);
-        test_vectors_scatter(&v);
-        build(&settings[i], &v, PIECES_AT_RANDOM, &other);
-        assert_same_index(&first, &other);
-        built_index_drop(&other);
-        built_index_drop(&first);
+        struct index_build_desc desc = desc_of(&settings[i], alloc_libc(), &v, &params);
+        assert_one_result(&index_hnsw, &desc, &v);
         test_vectors_drop(&v);
     }
 }
@@ -217,40 +210,25 @@ static void extreme_vectors_are_rows_too(void **state)
     }
 }
 
-struct sweep {
-    struct alloc *alloc;
-    struct test_vectors vectors;
-    struct setting setting;
-};
-
-static int build_and_check(void *ctx, struct error *err)
-{
-    const struct sweep *s = (const struct sweep *)ctx;
-    struct built_index b;
-    struct index_params params;
-    struct index_build_desc desc = desc_of(&s->setting, s->alloc, &s->vectors, &params);
-    if (built_index_make(&b, &index_hnsw, &desc, PIECES_FORWARDS, err) != 0) return -1;
-    int rc = index_hnsw.check(b.index, &s->vectors.source, err);
-    built_index_drop(&b);
-    return rc;
-}
-
 static void running_out_of_memory_leaves_nothing(void **state)
 {
     (void)state;
-    struct sweep s = {.alloc = alloc_create(NULL, 0),
-                      .setting = {90, 64, 0, 4, 8, METRIC_COSINE, {QUANTIZER_SQ8, 0}, 1}};
+    const struct setting setting = {90, 64, 0, 4, 8, METRIC_COSINE, {QUANTIZER_SQ8, 0}, 1};
+    struct alloc *a = alloc_create(NULL, 0);
+    struct test_vectors v;
+    struct index_params params;
     struct rng r;
     rng_init(&r, 8);
-    test_vectors_make(&s.vectors, &r, s.setting.rows, s.setting.dim, 0);
-    oom_sweep(s.alloc, build_and_check, &s);
-    test_vectors_scatter(&s.vectors);
-    s.setting.quantizer.kind = QUANTIZER_RAW;
-    oom_sweep(s.alloc, build_and_check, &s);
-    s.setting.metric = METRIC_HAMMING;
-    oom_sweep(s.alloc, build_and_check, &s);
-    test_vectors_drop(&s.vectors);
-    alloc_destroy(s.alloc);
+    test_vectors_make(&v, &r, setting.rows, setting.dim, 0);
+    struct built_sweep s = {&index_hnsw, desc_of(&setting, a, &v, &params)};
+    oom_sweep(a, build_and_check, &s);
+    test_vectors_scatter(&v);
+    s.desc.quantizer.kind = QUANTIZER_RAW;
+    oom_sweep(a, build_and_check, &s);
+    s.desc.metric = METRIC_HAMMING;
+    oom_sweep(a, build_and_check, &s);
+    test_vectors_drop(&v);
+    alloc_destroy(a);
 }
 
 /* ---- Damage ---- */

@@ -63,15 +63,11 @@ static const struct spann *spann_of(const struct built_index *b)
     return (const struct spann *)b->index;
 }
 
-static enum index_state search(const struct built_index *b, uint64_t budget, struct topk *found,
-                               struct error *err)
+static enum index_state search(const struct built_index *b, struct topk *found, struct error *err)
 {
     float *queries = test_queries_make(b->vectors, QUERIES);
-    struct built_search search = {.queries = queries,
-                                  .query_count = QUERIES,
-                                  .k = K,
-                                  .distance_max = INFINITY,
-                                  .budget = budget};
+    struct built_search search = {
+        .queries = queries, .query_count = QUERIES, .k = K, .distance_max = INFINITY};
     enum index_state state = built_index_search(b, &search, found, err);
     free(queries);
     return state;
@@ -124,16 +120,13 @@ static void a_build_has_one_result(void **state)
     };
     for (size_t i = 0; i < 2; i++) {
         struct test_vectors v;
-        struct built_index first, other;
-        set_up(&settings[i], 4, &v, &first);
-        build(&settings[i], &v, PIECES_BACKWARDS, &other);
-        assert_same_index(&first, &other);
-        built_index_drop(&other);
-        test_vectors_scatter(&v);
-        build(&settings[i], &v, PIECES_AT_RANDOM, &other);
-        assert_same_index(&first, &other);
-        built_index_drop(&other);
-        tear_down(&v, &first);
+        struct index_params params;
+        struct rng r;
+        rng_init(&r, 4);
+        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
+        struct index_build_desc desc = desc_of(&settings[i], alloc_libc(), &v, &params);
+        assert_one_result(&index_spann, &desc, &v);
+        test_vectors_drop(&v);
     }
 }
 
@@ -173,37 +166,22 @@ static void lists_of_any_rows_are_short(void **state)
 
 /* ---- Memory ---- */
 
-struct sweep {
-    struct alloc *alloc;
-    struct test_vectors vectors;
-    struct setting setting;
-};
-
-static int build_and_check(void *ctx, struct error *err)
-{
-    struct sweep *s = (struct sweep *)ctx;
-    struct index_params params;
-    struct index_build_desc desc = desc_of(&s->setting, s->alloc, &s->vectors, &params);
-    struct built_index b;
-    if (built_index_make(&b, &index_spann, &desc, PIECES_FORWARDS, err) != 0) return -1;
-    int rc = index_spann.check(b.index, &s->vectors.source, err);
-    built_index_drop(&b);
-    return rc;
-}
-
 static void running_out_of_memory_leaves_nothing(void **state)
 {
     (void)state;
-    struct sweep s = {.alloc = alloc_create(NULL, 0),
-                      .setting = {300, 8, 0, METRIC_COSINE, 40, 0, -1}};
+    const struct setting setting = {300, 8, 0, METRIC_COSINE, 40, 0, -1};
+    struct alloc *a = alloc_create(NULL, 0);
+    struct test_vectors v;
+    struct index_params params;
     struct rng r;
     rng_init(&r, 2);
-    test_vectors_make(&s.vectors, &r, s.setting.rows, s.setting.dim, 0);
-    for (size_t i = 0; i < 100 * 8; i++) s.vectors.vectors[i] = 1; /* a cluster that is divided */
-    test_vectors_measure(&s.vectors);
-    oom_sweep(s.alloc, build_and_check, &s);
-    test_vectors_drop(&s.vectors);
-    alloc_destroy(s.alloc);
+    test_vectors_make(&v, &r, setting.rows, setting.dim, 0);
+    for (size_t i = 0; i < 100 * 8; i++) v.vectors[i] = 1; /* a cluster that is divided */
+    test_vectors_measure(&v);
+    struct built_sweep s = {&index_spann, desc_of(&setting, a, &v, &params)};
+    oom_sweep(a, build_and_check, &s);
+    test_vectors_drop(&v);
+    alloc_destroy(a);
 }
 
 /* ---- Damage ---- */
@@ -278,7 +256,7 @@ static void a_damaged_list_is_told_of(void **state)
         if (way == NORM) norms[0] += 1;
         if (way != HASH) repair(&b, 7);
         if (way <= COUNT) {
-            assert_int_equal(search(&b, 0, found, &err), INDEX_DAMAGED);
+            assert_int_equal(search(&b, found, &err), INDEX_DAMAGED);
             assert_int_equal(err.code, LYNSE_CORRUPT);
             assert_non_null(strstr(err.text, "list 7 "));
         }
@@ -290,7 +268,7 @@ static void a_damaged_list_is_told_of(void **state)
         norms[0] = v.norms[rows[0]];
         repair(&b, 7);
     }
-    assert_int_equal(search(&b, 0, found, &err), INDEX_DONE);
+    assert_int_equal(search(&b, found, &err), INDEX_DONE);
     assert_ok(index_spann.check(b.index, &v.source, &err), &err);
     ((float *)b.memory[built_index_section(&b, SPANN_SECTION_RADII) - b.sections])[7] /= 2;
     assert_fails(index_spann.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
@@ -309,29 +287,14 @@ static void what_is_found_does_not_depend_on_the_disk(void **state)
     struct built_index b;
     struct error err = {0};
     struct index_on_disk d;
-    struct topk *first = built_lists_make(QUERIES, K), *other = built_lists_make(QUERIES, K);
     set_up(&s, 3, &v, &b);
-    assert_int_equal(search(&b, 0, first, &err), INDEX_DONE);
-    index_on_disk_put(&d, &b, SPANN_SECTION_LISTS);
-    for (int way = 0; way < 4; way++) {
-        d.is_read_through = way == 3;
-        index_on_disk_open(&d);
-        unsigned before = d.reads;
-        uint64_t budget = way == 1 ? 1 : way == 2 ? 97 : 0;
-        assert_int_equal(search(&b, budget, other, &err), INDEX_DONE);
-        assert_int_equal(d.reads == before, way < 3);
-        for (size_t q = 0; q < QUERIES; q++)
-            assert_memory_equal(first[q].heap, other[q].heap, K * sizeof(struct candidate));
-        assert_ok(index_spann.check(b.index, &v.source, &err), &err);
-        index_spann.close(b.index);
-    }
-    d.is_read_through = false;
+    assert_same_from_disk(&d, &b, SPANN_SECTION_LISTS);
+    struct topk *found = built_lists_make(QUERIES, K);
     index_on_disk_open(&d);
     index_on_disk_cut(&d, 3);
-    assert_int_equal(search(&b, 0, other, &err), INDEX_DAMAGED);
+    assert_int_equal(search(&b, found, &err), INDEX_DAMAGED);
     assert_int_equal(err.code, LYNSE_CORRUPT);
-    mem_free(alloc_libc(), first);
-    mem_free(alloc_libc(), other);
+    mem_free(alloc_libc(), found);
     index_on_disk_drop(&d);
     tear_down(&v, &b);
 }
