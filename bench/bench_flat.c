@@ -20,14 +20,11 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "base/thread.h"
+#include "probes.h"
 #include "query/search.h"
 #include "segment/active_segment.h"
 #include "simd/kernels.h"
 #include "simd/metrics.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 enum { PARTS = 8, PART_ROWS = 131072, DIM = 128, K = 10, BATCH = 64, ROUNDS_MAX = 99 };
 enum { SMALL_ROWS = 1000, SMALL_RUNS = 2000 };
@@ -37,36 +34,6 @@ static _Noreturn void give_up(const char *why)
     fprintf(stderr, "bench_flat: %s\n", why);
     exit(1);
 }
-
-static volatile float sink; /* keeps the compiler from dropping a sum */
-
-#if defined(__x86_64__)
-/* Two streams, alternating by 1 KiB, with prefetch: faster than plain loads (bench_kernels). */
-__attribute__((target("avx2"))) static void read_floats(const float *p, size_t count)
-{
-    enum { STEP = 256 };
-    __m256 a = _mm256_setzero_ps(), b = a;
-    for (size_t i = 0; i + 2 * STEP <= count; i += 2 * STEP) {
-        for (size_t j = i; j < i + STEP; j += 16) {
-            _mm_prefetch((const char *)(p + j) + 2048, _MM_HINT_T0);
-            _mm_prefetch((const char *)(p + j + STEP) + 2048, _MM_HINT_T0);
-            a = _mm256_add_ps(a, _mm256_loadu_ps(p + j));
-            b = _mm256_add_ps(b, _mm256_loadu_ps(p + j + STEP));
-            a = _mm256_add_ps(a, _mm256_loadu_ps(p + j + 8));
-            b = _mm256_add_ps(b, _mm256_loadu_ps(p + j + STEP + 8));
-        }
-    }
-    sink = _mm256_cvtss_f32(_mm256_add_ps(a, b));
-}
-#else
-static void read_floats(const float *p, size_t count)
-{
-    float sums[8] = {0};
-    for (size_t i = 0; i + 8 <= count; i += 8)
-        for (size_t lane = 0; lane < 8; lane++) sums[lane] += p[i + lane];
-    for (size_t lane = 0; lane < 8; lane++) sink = sums[lane];
-}
-#endif
 
 /* ---- The data ---- */
 
@@ -128,7 +95,8 @@ static void read_parts(const struct view *v, size_t part_first, size_t part_end)
         for (uint32_t row = 0; row < row_count;) {
             struct vector_run run;
             if (source->run(source, row, row_count - row, &run, NULL) != 0) give_up("no run");
-            read_floats(run.vectors, (size_t)run.row_count * DIM);
+            size_t count = (size_t)run.row_count * DIM;
+            probe_read_prefetched(run.vectors, count - count % PROBE_FLOATS);
             row += run.row_count;
         }
     }
