@@ -3,7 +3,8 @@
  *
  * WHAT        Every node is reached from node 0 on level 0; lists have no gap, no link to the node
  *             itself and none twice; the vectors are those of the rows; and of some rows a search
- *             by their own vector finds them.
+ *             by their own vector finds them.  Where a search would walk on codes, this one walks
+ *             by the rows themselves: how much codes of few bits miss says nothing of the links.
  * INVARIANTS  (1) Numbers are within the image, as open has seen to (hnsw_file.c).
  * THREADS     Any.
  * FAILURE     CORRUPT, with the node; NO_MEMORY; what the source of the vectors says.
@@ -14,16 +15,13 @@
 #include "base/bitmap.h"
 #include "base/bytes.h"
 #include "base/limits.h"
-#include "index/hnsw.h"
+#include "index/hnsw_search.h"
 #include "quant/narrow_rows.h"
 #include "quant/quantizer.h"
 
-enum { PROBES = 128, PROBES_FOUND = 112, CODE_PROBES_FOUND = 8, PROBE_EF = 64 };
+enum { PROBES = 128, PROBES_FOUND = 112, PROBE_EF = 64 };
 
-/* All that a walk on codes comes by is measured.  How many rows are found is still up to the codes,
- * which may be of a few bits (29 of 128 by parts of four bits in all): fewer than CODE_PROBES_FOUND
- * is what hardly any but a lost search finds.  That nodes are reached is looked at exactly. */
-static const struct index_options probe_options = {.effort = PROBE_EF, .oversample = PROBE_EF};
+static const struct index_options probe_options = {.effort = PROBE_EF};
 
 static int check_list(const struct hnsw *h, uint32_t level, uint32_t node, struct error *err)
 {
@@ -128,6 +126,25 @@ static int row_order(void *ctx, const struct candidate *a, const struct candidat
     return a->row < b->row ? -1 : a->row > b->row;
 }
 
+/* Stands where the codes of nodes stand: their distances are those of their rows. */
+struct rows_oracle {
+    struct oracle base; /* first */
+    struct oracle *exact;
+    const uint32_t *rows;
+};
+
+static int gather_rows(struct oracle *o, const uint32_t *nodes, size_t count, float *out,
+                       struct error *err)
+{
+    const struct rows_oracle *r = (const struct rows_oracle *)o;
+    uint32_t rows[HNSW_FRESH_MAX];
+
+    for (size_t i = 0; i < count; i++) rows[i] = r->rows[nodes[i]];
+    return oracle_gather(r->exact, rows, count, out, err);
+}
+
+static const struct oracle_ops rows_ops = {.gather = gather_rows};
+
 /* What a search by the vector of a row is to do: find something no farther than the row. */
 static int probe(const struct hnsw *h, const struct vector_source *vectors, uint32_t row,
                  uint8_t *memory, bool *is_found, struct error *err)
@@ -147,7 +164,13 @@ static int probe(const struct hnsw *h, const struct vector_source *vectors, uint
         .best = &best,
         .distance_max = INFINITY,
     };
-    struct index_search_desc desc = {.index = &h->base,
+    struct hnsw by_rows = *h;
+    struct rows_oracle rows = {{&rows_ops, h->dim * (uint32_t)sizeof(float)}, query.exact, h->rows};
+    if (h->layout != HNSW_BY_VECTORS) { /* blocks' links are those of codes */
+        by_rows.layout = HNSW_BY_CODES;
+        ((struct hnsw_oracle *)query.oracle)->codes = &rows.base;
+    }
+    struct index_search_desc desc = {.index = &by_rows.base,
                                      .queries = &query,
                                      .query_count = 1,
                                      .options = probe_options,
@@ -179,7 +202,7 @@ static int check_recall(const struct hnsw *h, const struct vector_source *vector
         found_count += is_found;
     }
     mem_free(h->alloc, memory);
-    if (rc == 0 && found_count < (h->quantizer ? CODE_PROBES_FOUND : PROBES_FOUND))
+    if (rc == 0 && found_count < PROBES_FOUND)
         return error_set(err, LYNSE_CORRUPT, "of %u rows, only %u are found by their own vectors",
                          (unsigned)PROBES, found_count);
     return rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Graphs: the same bytes however they are built, whole at every size, refused when damaged. */
 #include <math.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "index/hnsw.h"
@@ -303,6 +304,38 @@ static void a_check_finds_what_is_lost(void **state)
     test_vectors_drop(&v);
 }
 
+/* Every node is reached by a ring, and hardly one is found. */
+static void a_check_finds_that_links_were_cut(void **state)
+{
+    (void)state;
+    enum { RING = 2000 }; /* fewer are scanned */
+    const struct setting settings[] = {
+        {RING, 64, 40, 0, 0, METRIC_L2, {0}, 0}, /* walks by codes of 8 bits */
+        {RING, 64, 40, 0, 0, METRIC_COSINE, {QUANTIZER_RABITQ, 1}, 1},
+        {RING, 8, 40, 0, 0, METRIC_L2, {0}, 0},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        struct test_vectors v;
+        struct built_index b;
+        struct error err = {0};
+        struct rng r;
+        rng_init(&r, test_seed(i + 1));
+        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
+        build(&settings[i], &v, PIECES_FORWARDS, &b);
+        assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
+        const struct index_section *section = built_index_section(&b, HNSW_SECTION_LINKS);
+        uint32_t *links = (uint32_t *)(uintptr_t)section->data;
+        size_t places = section->bytes / 4 / RING;
+        memset(links, 0xff, section->bytes);
+        for (uint32_t node = 0; node < RING; node++)
+            links[node * places] = (node + RING / 2 + 1) % RING;
+        assert_fails(index_hnsw.check(b.index, &v.source, &err), &err, LYNSE_CORRUPT);
+        assert_non_null(strstr(err.text, "found by their own vectors"));
+        built_index_drop(&b);
+        test_vectors_drop(&v);
+    }
+}
+
 /* ---- Parts ---- */
 
 static void a_walk_meets_each_node_once(void **state)
@@ -344,6 +377,7 @@ int main(void)
         cmocka_unit_test(running_out_of_memory_leaves_nothing),
         cmocka_unit_test(damaged_numbers_are_refused),
         cmocka_unit_test(a_check_finds_what_is_lost),
+        cmocka_unit_test(a_check_finds_that_links_were_cut),
         cmocka_unit_test(a_walk_meets_each_node_once),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
