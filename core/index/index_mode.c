@@ -184,6 +184,20 @@ static void suggest_mode(struct slice given, char best[INDEX_MODE_BYTES])
     }
 }
 
+/* HNSW-SQ8-COS: the right words in the wrong order. */
+static void suggest_order(const struct mode_words *w, enum index_kind kind,
+                          char best[INDEX_MODE_BYTES])
+{
+    const struct metric_info *metric =
+        metric_find_mode((const char *)w->quantizer.data, w->quantizer.size);
+    struct index_mode mode = {.kind = kind};
+
+    *best = '\0';
+    if (kind == INDEX_NONE || !metric || !quantizer_find_word(w->metric, &mode.quantizer)) return;
+    mode.metric = metric->metric;
+    if (index_mode_makes_sense(&mode)) index_mode_format(&mode, best, INDEX_MODE_BYTES);
+}
+
 static int refuse(const struct mode_words *w, const struct index_mode *found, struct error *err)
 {
     char quoted[QUOTE_BYTES], near[INDEX_MODE_BYTES], meant[INDEX_MODE_BYTES + 20] = "";
@@ -206,7 +220,8 @@ static int refuse(const struct mode_words *w, const struct index_mode *found, st
             "index_mode: unsupported index/metric combination %s: it is " INDEX_KINDS_LACK "; "
             "%s has %s",
             quoted, has_kind ? index_find(found->kind)->name : "this version", list.text);
-    suggest_mode(w->all, near);
+    suggest_order(w, found->kind, near);
+    if (!*near) suggest_mode(w->all, near);
     if (*near) snprintf(meant, sizeof meant, "; did you mean '%s'?", near);
     if (!has_kind)
         return error_set(err, LYNSE_INVALID, "index_mode: unknown index type %s%s%s there are %s",

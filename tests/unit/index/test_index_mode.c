@@ -166,6 +166,7 @@ static void what_is_no_mode_says_what_there_is(void **state)
         {"FLAT", "unsupported index/metric combination 'FLAT'", "names no metric"},
         {"FLAT-", "unsupported index/metric combination 'FLAT-'", "IP, L2, COS"},
         {"FLAT-XY", "unsupported index/metric combination 'FLAT-XY'", "IP, L2, COS"},
+        {"HNSW-rabitq4-COS", "unsupported", "did you mean 'HNSW-COS-RABITQ4'?"},
         {"FLAT-COSIN", "unsupported index/metric combination", "did you mean 'FLAT-COS'?"},
         {"FLAT-IP-", "unsupported index/metric combination 'FLAT-IP-'", "flat has "},
         {"FLAT-IP-XY8", "unsupported index/metric combination 'FLAT-IP-XY8'", "flat has "},
