@@ -21,6 +21,7 @@ struct texts {
 
 struct findings {
     struct lynse *db;
+    struct host *host;
     const uint32_t *cancel;
     struct texts wrong, indexes;
 };
@@ -50,6 +51,19 @@ static int keep_index(void *ctx, const struct verified_index *found)
     snprintf(line, sizeof line, "%s of %u records: finds %.1f %% of the 10 nearest of %u of them",
              word, found->row_count, 100 * found->recall, found->probe_count);
     return keep_text(&((struct findings *)ctx)->indexes, line);
+}
+
+static bool is_shown(void *ctx, const struct segment_index *index)
+{
+    const struct findings *f = (const struct findings *)ctx;
+    struct error err = {0};
+    struct view *newest = NULL;
+    bool is = false;
+
+    if (engine_view(f->host, &newest, &err) != 0) return false; /* it is being closed */
+    for (size_t i = 0; i < newest->part_count; i++) is |= newest->parts[i].index == index;
+    view_release(newest);
+    return is;
 }
 
 static int look(void *ctx, struct error *err)
@@ -96,7 +110,7 @@ static int give_all(const struct findings *f, struct lynse_names **out_indexes,
 static int verify(struct lynse_collection *c, const struct lynse_verify_desc *desc,
                   struct lynse_names **out, struct error *err)
 {
-    struct findings f = {.db = c->db, .cancel = desc->cancel};
+    struct findings f = {.db = c->db, .host = c->host, .cancel = desc->cancel};
     struct view *view = NULL;
     int rc = -1;
 
@@ -112,6 +126,7 @@ static int verify(struct lynse_collection *c, const struct lynse_verify_desc *de
             .level = desc->level == 0 ? VERIFY_FULL : (enum verify_level)desc->level,
             .report = keep,
             .report_index = keep_index,
+            .is_shown = is_shown,
             .look = look,
             .ctx = &f,
         };

@@ -7,8 +7,9 @@
  *             again: an index holds nothing that its rows do not tell.
  * INVARIANTS  (1) Whatever index the manifest names was built by the plan and the metric that it
  *                 has: when either changes, the same manifest names none.
- *             (2) A file gets the name of an index only while the ruling manifest names none that
- *                 is called so: what a manifest names is never replaced (R5).
+ *             (2) No two manifests name different files alike: a file of an index is called after
+ *                 the epoch in which its build began, and what a manifest names is never replaced
+ *                 (R5), whoever still reads by an older one (R7).
  *             (3) A row is found whether its part has an index or not, and whether that is loaded
  *                 or not (P7): an index only saves looking.
  *             (4) The build's segment may be gone when it comes back, or the plan another one: then
@@ -314,6 +315,7 @@ bool collection_describe_index(const struct collection *c, struct segment *segme
         .segment = segment,
         .row_count = row_count,
         .metric = (enum metric)c->manifest.fields[0].metric,
+        .build = (uint32_t)c->manifest.epoch, /* a manifest that names it has a later one */
     };
     return collection_plan_of(&c->manifest.fields[0], &out->plan);
 }

@@ -13,8 +13,8 @@
  *             (3) One that may not be published while a seal is under way waits for that.
  * THREADS     The collection's turn.
  * FAILURE     What was made is removed, and it is not tried again for a while, ever longer: a merge
- *             is never needed now.  An index that finds no memory to be loaded is published all the
- *             same: it is loaded when there is some.
+ *             is never needed now.  An index that finds no memory or no descriptor to be loaded is
+ *             published all the same: it is loaded when there is some.
  */
 #include "base/check.h"
 #include "base/log.h"
@@ -177,7 +177,8 @@ void engine_on_merge_loaded(struct host *h, struct index_loaded_message *m)
     CHECK(h->merge && h->merge_load);
     engine_free_load(h->merge_load);
     h->merge_load = NULL;
-    if (err.code == LYNSE_NO_MEMORY) engine_retry_loads(h);
-    if (err.code != LYNSE_OK && err.code != LYNSE_NO_MEMORY) end_merge(h, &err);
+    bool is_postponed = err.code == LYNSE_NO_MEMORY || err.code == LYNSE_BUSY;
+    if (is_postponed) engine_retry_loads(h);
+    if (err.code != LYNSE_OK && !is_postponed) end_merge(h, &err);
     else publish(h);
 }

@@ -87,13 +87,14 @@ int index_builder_create(const struct index_builder_desc *desc, struct index_bui
     b->desc = *desc;
     b->ops = kind->build;
     b->writer.base = (struct index_writer){begin_section, write_section, end_section};
-    b->part = (struct manifest_part){.kind = PART_INDEX, .index_kind = (uint8_t)desc->plan.kind};
+    b->part = (struct manifest_part){
+        .kind = PART_INDEX, .index_kind = (uint8_t)desc->plan.kind, .build = desc->build};
     if (part_writer_create(desc->alloc, desc->dir, &desc->owner, &desc->segment->uuid, PART_INDEX,
                            0, desc->row_count, desc->rng, &b->writer.part, err) != 0) {
         mem_free(desc->alloc, b);
         return -1;
     }
-    part_name(b->name, &desc->segment->uuid, PART_INDEX, index_part_number(0, b->part.index_kind));
+    part_name(b->name, &desc->segment->uuid, PART_INDEX, index_part_number(&b->part));
     memcpy(b->temporary, part_writer_temporary(b->writer.part), sizeof b->temporary);
     segment_acquire(desc->segment);
     whole_rows_init(&b->rows, desc->alloc, desc->segment, desc->row_count, kind, desc->metric);
@@ -139,13 +140,13 @@ static int create_build(struct index_builder *b, struct error *err)
 
 static int save(struct index_builder *b, struct error *err)
 {
-    uint64_t number = index_part_number(0, b->part.index_kind);
-    uint8_t index_kind = b->part.index_kind;
+    struct manifest_part part;
 
     if (b->ops->save(b->build, &b->writer.base, err) != 0 ||
-        part_writer_finish(b->writer.part, number, &b->part, err) != 0)
+        part_writer_finish(b->writer.part, index_part_number(&b->part), &part, err) != 0)
         return -1;
-    b->part.index_kind = index_kind;
+    b->part.bytes = part.bytes;
+    b->part.hash = part.hash;
     b->has_file = true;
     part_writer_destroy(b->writer.part);
     b->writer.part = NULL;

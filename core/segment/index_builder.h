@@ -25,6 +25,7 @@ struct index_builder_desc {
     uint32_t row_count;
     enum metric metric;
     struct index_plan plan; /* of a kind that is built */
+    uint32_t build;         /* no manifest ever named one of this kind and segment that had it */
 };
 
 enum index_work {

@@ -13,8 +13,8 @@
  *             (3) Damage is written once, by who moved its state from NONE, and read only after
  *                 NOTED was; what is loaded stays as it is.
  * THREADS     See segment_index.h.
- * FAILURE     What was loaded is freed, and the index refused for good; for want of memory, until
- *             somebody resumes it.
+ * FAILURE     What was loaded is freed, and the index refused for good; for want of memory or of
+ *             descriptors, until somebody resumes it.
  */
 #include "segment/segment_index.h"
 
@@ -152,10 +152,10 @@ const struct uuid *segment_index_collection(const struct segment_index *s)
 void segment_index_note_damage(struct segment_index *s, const struct error *why)
 {
     enum damage_state none = DAMAGE_NONE;
-    bool is_useless = why->code == LYNSE_CORRUPT || why->code == LYNSE_IO ||
-                      why->code == LYNSE_FORMAT_TOO_NEW || why->code == LYNSE_NOT_FOUND;
 
-    if (!is_useless || !atomic_cas_acq_rel(&s->damage_state, &none, DAMAGE_NOTING)) return;
+    if (!segment_index_is_damage(why->code) ||
+        !atomic_cas_acq_rel(&s->damage_state, &none, DAMAGE_NOTING))
+        return;
     s->damage = *why;
     if (segment_index_get(s)) error_wrap(&s->damage, "'%s'", part_file_name(s->file));
     atomic_store_release(&s->damage_state, DAMAGE_NOTED); /* (3) */
@@ -230,7 +230,7 @@ static bool stays_in_file(const struct segment_index *s, uint32_t section)
 static int open_file(struct segment_index *s, struct error *err)
 {
     const struct segment_index_desc *d = &s->desc;
-    uint64_t number = index_part_number(d->part.field, d->part.index_kind);
+    uint64_t number = index_part_number(&d->part);
 
     if (part_file_open(d->alloc, d->dir, &d->owner, &d->segment->uuid, &d->part, number,
                        d->row_count, &s->file, err) != 0) {
@@ -341,7 +341,8 @@ int segment_index_load_step(struct segment_index *s, struct error *err)
     if (rc < 0) unload(s);
     if (rc < 0 && err) *err = failed;
     enum segment_index_state state = rc > 0 ? SEGMENT_INDEX_READY : SEGMENT_INDEX_REFUSED;
-    if (rc < 0 && failed.code == LYNSE_NO_MEMORY) state = SEGMENT_INDEX_POSTPONED;
+    if (rc < 0 && (failed.code == LYNSE_NO_MEMORY || failed.code == LYNSE_BUSY))
+        state = SEGMENT_INDEX_POSTPONED;
     atomic_store_release(&s->state, state);
     return rc;
 }
@@ -354,18 +355,9 @@ int segment_index_load(struct segment_index *s, struct error *err)
     return rc > 0 ? 0 : -1;
 }
 
-int segment_index_load_copy(const struct segment_index *s, struct segment_index **out,
-                            struct error *err)
+int segment_index_copy(const struct segment_index *s, struct segment_index **out, struct error *err)
 {
-    struct segment_index *copy;
-
-    if (segment_index_create(&s->desc, &copy, err) != 0) return -1;
-    if (segment_index_load(copy, err) == 0) {
-        *out = copy;
-        return 0;
-    }
-    segment_index_release(copy);
-    return -1;
+    return segment_index_create(&s->desc, out, err);
 }
 
 int segment_index_check(const struct segment_index *s, struct error *err)

@@ -25,7 +25,7 @@ enum segment_index_state {
     SEGMENT_INDEX_WANTED, /* by a search; or it is being loaded */
     SEGMENT_INDEX_READY,
     SEGMENT_INDEX_REFUSED,   /* it could not be loaded, and is not tried again */
-    SEGMENT_INDEX_POSTPONED, /* there was no memory for it; see segment_index_resume */
+    SEGMENT_INDEX_POSTPONED, /* it was no time for it; see segment_index_resume */
 };
 
 struct segment_index_desc {
@@ -55,8 +55,14 @@ size_t segment_index_memory_bytes(const struct segment_index *s); /* 0: it is no
 const struct uuid *segment_index_collection(const struct segment_index *s);
 
 enum segment_index_state segment_index_state(const struct segment_index *s);
-/* Its file is no use, as `why` says: CORRUPT, IO, FORMAT_TOO_NEW, NOT_FOUND; of another code
- * nothing is noted, for another time it may be read.  Searches that have it may go on with what
+/* Does what a load says tell of its file, and not of the moment? */
+static inline bool segment_index_is_damage(int code)
+{
+    return code == LYNSE_CORRUPT || code == LYNSE_IO || code == LYNSE_NOT_FOUND ||
+           code == LYNSE_FORMAT_TOO_NEW;
+}
+/* Its file is no use, as `why` says; of a code that is no damage nothing is noted, for another time
+ * it may be read.  Searches that have it may go on with what
  * they have of it; the first note stays.  Any thread. */
 void segment_index_note_damage(struct segment_index *s, const struct error *why);
 const struct error *segment_index_damage(const struct segment_index *s); /* NULL: none is known */
@@ -68,14 +74,14 @@ void segment_index_unwant(struct segment_index *s);
 void segment_index_resume(struct segment_index *s);
 
 /* Of a wanted one.  0: more is left; 1: it is ready; -1: it is refused, or with NO_MEMORY
- * postponed.  CORRUPT, IO: the file is no use, and its name is in the text; what the segment's
- * vectors say. */
+ * and BUSY (no descriptors) postponed.  CORRUPT, IO: the file is no use, and its name is in the
+ * text; what the segment's vectors say. */
 int segment_index_load_step(struct segment_index *s, struct error *err);
 /* All steps, wanted or not. */
 int segment_index_load(struct segment_index *s, struct error *err);
-/* The same file once more, loaded: for who looks at it and leaves s as it is. */
-int segment_index_load_copy(const struct segment_index *s, struct segment_index **out,
-                            struct error *err);
+/* The same file once more, not loaded: for who looks at it and leaves s as it is.  NO_MEMORY. */
+int segment_index_copy(const struct segment_index *s, struct segment_index **out,
+                       struct error *err);
 /* Of a loaded one: everything that must hold of it and of its rows, to the last number (index.h).
  * CORRUPT. */
 int segment_index_check(const struct segment_index *s, struct error *err);

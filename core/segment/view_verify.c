@@ -141,6 +141,26 @@ static int check_index(const struct view_verify_desc *d, const struct segment_in
                      100 * out->recall, PROBE_K, out->probe_count);
 }
 
+static int load(const struct view_verify_desc *d, struct segment_index *index, struct error *err)
+{
+    int rc = 0;
+
+    while (rc == 0) {
+        if (d->look && d->look(d->ctx, err) != 0) return -1;
+        rc = segment_index_load_step(index, err);
+    }
+    return rc > 0 ? 0 : -1;
+}
+
+/* That an index could not be loaded. */
+static int tell_unloaded(const struct view_verify_desc *d, const struct segment_index *index,
+                         struct error *why, struct error *err)
+{
+    if (why->code == LYNSE_NOT_FOUND && d->is_shown && !d->is_shown(d->ctx, index)) return 0;
+    if (segment_index_is_damage(why->code)) why->code = LYNSE_CORRUPT;
+    return tell(d, why, err);
+}
+
 /* One that is not in memory is loaded beside it, for this look alone. */
 static int verify_index(const struct view_verify_desc *d, size_t part, struct error *err)
 {
@@ -149,9 +169,10 @@ static int verify_index(const struct view_verify_desc *d, size_t part, struct er
     struct error why = {0};
     int rc = 0;
 
-    if (!segment_index_get(shown) && segment_index_load_copy(shown, &own, &why) != 0)
-        return tell(d, &why, err);
-    if (check_index(d, own ? own : shown, &found, &why) != 0) {
+    if (!segment_index_get(shown) && segment_index_copy(shown, &own, err) != 0) return -1;
+    if (own && load(d, own, &why) != 0) {
+        rc = tell_unloaded(d, shown, &why, err);
+    } else if (check_index(d, own ? own : shown, &found, &why) != 0) {
         error_wrap(&why, "part %zu", part);
         rc = tell(d, &why, err);
     } else if (d->report_index && d->report_index(d->ctx, &found) != 0) {

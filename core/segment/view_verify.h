@@ -27,6 +27,9 @@ struct view_verify_desc {
     int (*report)(void *ctx, const struct error *finding);
     /* DEEP: an index, borrowed during the call.  Not 0: NO_MEMORY.  NULL: nobody wants to know. */
     int (*report_index)(void *ctx, const struct verified_index *index);
+    /* DEEP: does the newest version still show that index?  The file of another one may be gone by
+     * now.  NULL: it does. */
+    bool (*is_shown)(void *ctx, const struct segment_index *index);
     /* Asked once for some thousand rows: may it go on?  Not 0: why not.  NULL: it may. */
     int (*look)(void *ctx, struct error *err);
     void *ctx;

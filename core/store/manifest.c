@@ -122,7 +122,8 @@ void part_name(char out[PART_NAME_BYTES], const struct uuid *segment, enum part_
         bytes = snprintf(out, PART_NAME_BYTES, "seg-%s.del-%llu", uuid, n);
         break;
     case PART_INDEX:
-        bytes = snprintf(out, PART_NAME_BYTES, "seg-%s.idx-%llu-%llu", uuid, n >> 8, n & 0xff);
+        bytes = snprintf(out, PART_NAME_BYTES, "seg-%s.idx-%llu-%llu-%llu", uuid, n >> 8 & 0xffff,
+                         n & 0xff, n >> 24);
         break;
     default:
         UNREACHABLE();
@@ -133,7 +134,7 @@ void part_name(char out[PART_NAME_BYTES], const struct uuid *segment, enum part_
 uint64_t manifest_part_number(const struct manifest_segment *s, const struct manifest_part *p)
 {
     if (p->kind == PART_VECTORS) return p->field;
-    if (p->kind == PART_INDEX) return index_part_number(p->field, p->index_kind);
+    if (p->kind == PART_INDEX) return index_part_number(p);
     return p->kind == PART_DELETES ? s->del_lsn : 0;
 }
 

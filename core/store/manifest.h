@@ -31,6 +31,7 @@ struct manifest_part {
     uint16_t kind;      /* enum part_kind */
     uint16_t field;     /* vector field, else 0 */
     uint8_t index_kind; /* PART_INDEX: enum index_kind, else 0 */
+    uint32_t build;     /* PART_INDEX: what tells it from other builds of the kind; else 0 */
     uint64_t bytes;     /* of the whole file */
     struct hash128 hash;
 };
@@ -126,16 +127,16 @@ const struct manifest_part *manifest_find_index(const struct manifest_segment *s
 /* Name no index of it any more. */
 void manifest_drop_indexes(struct manifest_segment *s);
 
-/* "seg-<uuid>.ids", ".vec-<field>", ".doc", ".del-<lsn>", ".idx-<field>-<index kind>" */
+/* "seg-<uuid>.ids", ".vec-<field>", ".doc", ".del-<lsn>", ".idx-<field>-<index kind>-<build>" */
 enum { PART_NAME_BYTES = 80 };
 void part_name(char out[PART_NAME_BYTES], const struct uuid *segment, enum part_kind kind,
                uint64_t number);
 /* The number in the name of a segment's part: its field, the LSN of its delete map, 0; of an index
- * both of its own, as index_part_number has them. */
+ * all three of its own, as index_part_number has them. */
 uint64_t manifest_part_number(const struct manifest_segment *s, const struct manifest_part *p);
-static inline uint64_t index_part_number(uint16_t field, uint8_t index_kind)
+static inline uint64_t index_part_number(const struct manifest_part *p)
 {
-    return (uint64_t)field << 8 | index_kind;
+    return (uint64_t)p->build << 24 | (uint64_t)p->field << 8 | p->index_kind;
 }
 
 #endif

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "codec/tagged.h"
 
-enum { PLAN_RESERVED_BYTES = 1, PART_RESERVED_BYTES = 5 };
+enum { PLAN_RESERVED_BYTES = 1, PART_RESERVED_BYTES = 1 };
 
 /* ---- what is asked for ---- */
 
@@ -124,6 +124,7 @@ static void encode_part(const struct manifest_part *p, struct buf *out)
     buf_append_u16(out, p->field);
     buf_append_u8(out, p->index_kind);
     buf_append_zeros(out, PART_RESERVED_BYTES);
+    buf_append_u32(out, p->build);
     buf_append_u64(out, p->bytes);
     buf_append_u64(out, p->hash.low);
     buf_append_u64(out, p->hash.high);
@@ -158,6 +159,7 @@ int manifest_index_decode_part(struct manifest_segment *s, struct reader *r)
     read_u16(r, &p->field);
     read_u8(r, &p->index_kind);
     struct slice reserved = reader_take(r, PART_RESERVED_BYTES);
+    read_u32(r, &p->build);
     read_u64(r, &p->bytes);
     read_u64(r, &p->hash.low);
     read_u64(r, &p->hash.high);
