@@ -240,8 +240,13 @@ static int check_plan(const struct collection *c, const struct index_plan *plan,
                          "index: a kind that reads vectors from its file is not there yet for "
                          "vectors of %s",
                          storage_type_name(storage));
-    if (plan->kind == INDEX_NONE || kind) return 0;
-    return error_set(err, LYNSE_INTERNAL, "index: there is no kind %u", (unsigned)plan->kind);
+    if (plan->kind == INDEX_NONE) return 0;
+    if (!kind)
+        return error_set(err, LYNSE_INTERNAL, "index: there is no kind %u", (unsigned)plan->kind);
+    uint32_t dim_max = index_dim_max(kind, plan->quantizer.kind);
+    if (c->dim <= dim_max) return 0;
+    return error_set(err, LYNSE_LIMIT, "dim: %u, at most %u where vectors are quantized", c->dim,
+                     dim_max);
 }
 
 /* Live rows of one part; deleted ones are checked when they are restored.  vector: room

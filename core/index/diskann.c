@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "index/quantizer_image.h"
+#include "quant/coded.h"
 
 static const struct index_param params[DISKANN_PARAM_COUNT] = {
     [DISKANN_R] = {"r", "max_degree", DISKANN_R_MIN, DISKANN_R_MAX, 32, true},
@@ -103,6 +104,7 @@ const struct index_vtab index_diskann = {
     .takes = takes,
     .build = &diskann_build_ops,
     .file_sections = 1ull << (DISKANN_SECTION_PAGES - INDEX_SECTION_FIRST),
+    .dim_max = CODED_DIM_MAX, /* whatever codes they are, it keeps some */
     .open = diskann_open,
     .close = diskann_close,
     .oracle_bytes = diskann_oracle_bytes,

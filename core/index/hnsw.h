@@ -110,7 +110,7 @@ static inline uint32_t hnsw_pair_floats(enum metric metric, uint32_t dim)
 /* Does a graph without a quantizer walk by codes of 8 bits? */
 static inline bool hnsw_suits_codes(enum metric metric, uint32_t dim)
 {
-    return dim >= HNSW_CODES_DIM_MIN &&
+    return dim >= HNSW_CODES_DIM_MIN && dim <= index_dim_max(&index_hnsw, QUANTIZER_SQ8) &&
            quantizer_suits_index(metric_find(metric), QUANTIZER_SQ8, false);
 }
 

@@ -96,6 +96,7 @@ struct index_vtab {
     /* Sections that stay in the file: bit i is section INDEX_SECTION_FIRST + i.  With any, the
      * vectors stay there too: vector_source.all is not set for the kind. */
     uint64_t file_sections;
+    uint32_t dim_max; /* of vectors that it takes, whatever the quantizer; 0: any */
     /* Where the metric counts bits (bit_rows.h) and rows are kept so, the sources of vectors that
      * it is built over, searched with and checked against are of bits: it never asks for floats. */
     bool takes_bits;
@@ -139,6 +140,9 @@ static inline bool index_is_built(const struct index_vtab *kind, enum quantizer_
 {
     return kind->build && !(kind->is_of_codes && quantizer == QUANTIZER_RAW);
 }
+
+/* The most components of a vector that kind and quantizer take; LIMIT_DIM where both take any. */
+uint32_t index_dim_max(const struct index_vtab *kind, enum quantizer_kind quantizer);
 
 /* By number; NULL for one that is none, as a damaged file may hold, and for INDEX_NONE. */
 const struct index_vtab *index_find(unsigned kind);

@@ -23,6 +23,7 @@ static bool mode_of(size_t i, const struct index_auto_desc *desc, struct index_m
         return false;
     if (!index_mode_makes_sense(out)) return false;
     kind = index_find(out->kind);
+    if (desc->dim > index_dim_max(kind, out->quantizer.kind)) return false;
     return !kind->file_sections || desc->storage == STORAGE_F32;
 }
 

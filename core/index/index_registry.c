@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* index_registry.c — index kinds by number and by name. */
+#include "base/limits.h"
 #include "base/slice.h"
 #include "index/index.h"
 
@@ -21,4 +22,12 @@ enum index_kind index_find_name(const char *name, size_t length)
             slice_equal_word(slice_of_text(kinds[kind]->name), slice_of(name, length)))
             return (enum index_kind)kind;
     return INDEX_NONE;
+}
+
+uint32_t index_dim_max(const struct index_vtab *kind, enum quantizer_kind quantizer)
+{
+    const struct quantizer_vtab *q = quantizer_find(quantizer);
+    uint32_t most = kind->dim_max ? kind->dim_max : LIMIT_DIM;
+
+    return q && q->dim_max && q->dim_max < most ? q->dim_max : most;
 }

@@ -120,10 +120,11 @@ size_t coded_parts_oracle_bytes(uint32_t dim, uint32_t bits);
 struct oracle *coded_oracle_init(void *memory, const struct oracle_desc *desc);
 
 #define CODED_VTAB_REST                                                                            \
-    .takes = coded_takes, .destroy = coded_destroy, .save = coded_save, .center = coded_center,    \
-    .row_bytes = coded_row_bytes, .encode = coded_encode, .block_bytes = coded_block_bytes,        \
-    .pack_block = coded_pack_block, .turned_floats = coded_turned_floats, .turn = coded_turn,      \
-    .pack_turned = coded_pack_turned, .oracle_init = coded_oracle_init
+    .dim_max = CODED_DIM_MAX, .takes = coded_takes, .destroy = coded_destroy, .save = coded_save,  \
+    .center = coded_center, .row_bytes = coded_row_bytes, .encode = coded_encode,                  \
+    .block_bytes = coded_block_bytes, .pack_block = coded_pack_block,                              \
+    .turned_floats = coded_turned_floats, .turn = coded_turn, .pack_turned = coded_pack_turned,    \
+    .oracle_init = coded_oracle_init
 
 /* A vector as codes tell of it: out[i] = vector[i] * factor, 0 from dim up to width. */
 void coded_widen(const struct coded *q, const float *vector, float factor, float *out);

@@ -64,6 +64,7 @@ struct quantizer_vtab {
      * is no user's choice. */
     const char *mode_word;
     uint32_t number_low, number_high, number_standard;
+    uint32_t dim_max; /* components that it takes at most; 0: as many as a vector may have */
     bool (*takes)(const struct metric_info *metric); /* does it make sense?  NULL: every metric */
 
     /* All of these, or none where nothing is trained.  LIMIT: the number does not suit the

@@ -383,6 +383,23 @@ static void an_index_mode_sets_the_metric(void **state)
     assert_order(f, 0, 2);
 }
 
+/* Before the index that there is goes. */
+static void codes_of_too_many_components_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const modes[] = {"HNSW-L2-SQ8", "IVF-L2-RABITQ", "FLAT-L2-SQ4",
+                                        "DISKANN-L2"};
+    struct lynse_collection_desc desc = {.name = "wide", .dim = 8193, .metric = LYNSE_IP};
+    assert_done(lynse_collection_create(f->db, &desc, &f->docs, &f->err), f);
+    assert_done(lynse_build_index(f->docs, "HNSW-IP", &f->err), f);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        assert_int_equal(lynse_build_index(f->docs, modes[i], &f->err), LYNSE_LIMIT);
+        assert_non_null(strstr(f->err.text, "8193"));
+        assert_string_equal(info_of(f).index_mode, "HNSW-IP");
+    }
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+}
+
 static void an_index_says_what_it_was_asked_for_and_how_far_it_is(void **state)
 {
     struct fixture *f = *state;
@@ -462,6 +479,7 @@ static void many_collections_live_side_by_side(void **state)
     _(a_description_is_kept)                                                                       \
     _(info_tells_what_is)                                                                          \
     _(an_index_mode_sets_the_metric)                                                               \
+    _(codes_of_too_many_components_are_refused)                                                    \
     _(an_index_says_what_it_was_asked_for_and_how_far_it_is)                                       \
     _(many_collections_live_side_by_side)
 

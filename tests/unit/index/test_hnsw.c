@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "index/hnsw.h"
 #include "index/visited.h"
+#include "quant/coded.h"
 #include "quant/narrow_rows.h"
 #include "support/built_index.h"
 #include "support/oom_sweep.h"
@@ -100,6 +101,28 @@ static void a_build_has_one_result(void **state)
         assert_one_result(&index_hnsw, &desc, &v);
         test_vectors_drop(&v);
     }
+}
+
+/* Above what codes take a graph is walked by vectors. */
+static void vectors_that_codes_cannot_tell_of_have_a_graph(void **state)
+{
+    (void)state;
+    const struct setting s = {60, CODED_DIM_MAX + 64, 0, 4, 10, METRIC_L2, {0}, 0};
+    struct test_vectors v;
+    struct index_params params;
+    struct built_index b;
+    struct error err = {0};
+    struct rng r;
+    rng_init(&r, 5);
+    test_vectors_make(&v, &r, s.rows, s.dim, 0);
+    build(&s, &v, PIECES_FORWARDS, &b);
+    assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
+    assert_true(built_index_recall(&b, 60) > 0.95);
+    index_params_init(&index_hnsw, &params);
+    assert_true(index_hnsw.row_bytes(&params, METRIC_L2, s.quantizer, s.dim) >
+                s.dim * sizeof(float));
+    built_index_drop(&b);
+    test_vectors_drop(&v);
 }
 
 /* Of one test at a time. */
@@ -371,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(most_of_the_nearest_are_found),
         cmocka_unit_test(a_build_has_one_result),
+        cmocka_unit_test(vectors_that_codes_cannot_tell_of_have_a_graph),
         cmocka_unit_test(a_graph_of_bits_is_that_of_the_floats_that_they_mean),
         cmocka_unit_test(graphs_of_any_size_are_whole),
         cmocka_unit_test(extreme_vectors_are_rows_too),
