@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* index_probe.c — rows from everywhere in the segment, one after the other, by their own vectors.
  *
- * LAYOUT      One block: the two oracles, the two lists, the memory of a search of either kind.
+ * LAYOUT      One block: the two oracles, the two lists, a row's vector as floats, whatever it is
+ *             kept as, and the memory of a search of either kind.
  * THREADS     Any.
  * FAILURE     The block is freed.
  */
@@ -11,11 +12,13 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "quant/narrow_rows.h"
 
 struct probe {
     const struct index_probe_desc *desc;
     uint8_t *walk, *exact; /* oracles */
     struct candidate *found, *nearest;
+    float *vector;
     uint8_t *search;
 };
 
@@ -47,12 +50,12 @@ static int probe_row(struct probe *p, uint32_t row, size_t *found_count, size_t 
                      struct error *err)
 {
     const struct index_probe_desc *d = p->desc;
-    struct vector_run run;
     struct topk found, nearest;
+    float norm;
 
-    if (d->vectors->run(d->vectors, row, 1, &run, err) != 0) return -1;
+    if (vector_source_read(d->vectors, row, 1, p->vector, &norm, err) != 0) return -1;
     struct oracle_desc oracle = {.kernels = d->kernels,
-                                 .query = {run.vectors, *run.norms},
+                                 .query = {p->vector, norm},
                                  .vectors = d->vectors,
                                  .metric = d->metric};
     struct index_query query = {.oracle = d->index->kind->oracle_init(d->index, p->walk, &oracle),
@@ -78,9 +81,10 @@ int index_probe(const struct index_probe_desc *desc, double *out_recall, struct 
     size_t walk = align_up(index->kind->oracle_bytes(index, desc->vectors->dim), ALIGN_VECTOR);
     size_t exact = align_up(quantizer_raw.oracle_bytes(desc->vectors->dim), ALIGN_VECTOR);
     size_t list = align_up(desc->k * sizeof(struct candidate), ALIGN_VECTOR);
+    size_t vector = align_up(desc->vectors->dim * sizeof(float), ALIGN_VECTOR);
     size_t search = index->kind->search_bytes(index, &options, desc->k, 1);
     size_t scan = index_flat.search_bytes(NULL, &options, desc->k, 1);
-    size_t bytes = walk + exact + 2 * list + (search > scan ? search : scan);
+    size_t bytes = walk + exact + 2 * list + vector + (search > scan ? search : scan);
     uint32_t count = desc->probe_count < index->row_count ? desc->probe_count : index->row_count;
     size_t found_count = 0, wanted_count = 0;
     int rc = 0;
@@ -93,7 +97,8 @@ int index_probe(const struct index_probe_desc *desc, double *out_recall, struct 
         .exact = memory + walk,
         .found = (struct candidate *)(void *)(memory + walk + exact),
         .nearest = (struct candidate *)(void *)(memory + walk + exact + list),
-        .search = memory + walk + exact + 2 * list,
+        .vector = (float *)(void *)(memory + walk + exact + 2 * list),
+        .search = memory + walk + exact + 2 * list + vector,
     };
     for (uint32_t i = 0; i < count && rc == 0; i++) {
         uint32_t row = (uint32_t)((uint64_t)i * index->row_count / count);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a sound collection is told, what may be asked, and who can end it. */
+#include "base/rng.h"
 #include "fixture.h"
 
 static void a_sound_collection_has_no_findings(void **state)
@@ -56,6 +57,34 @@ static void a_deep_look_says_what_each_index_finds(void **state)
     lynse_names_free(indexes);
 }
 
+/* Which are kept as packed bits, and are not read as floats there. */
+static void a_deep_look_asks_graphs_of_bits_too(void **state)
+{
+    enum { DIM = 32, COUNT = IS_TINY ? 150 : 1500 };
+    struct fixture *f = *state;
+    struct lynse_names *findings, *indexes = NULL;
+    struct lynse_verify_desc desc = {.level = LYNSE_VERIFY_DEEP, .out_indexes = &indexes};
+    struct lynse_collection_desc bits = {
+        .name = "bits", .dim = DIM, .metric = LYNSE_HAMMING, .storage = LYNSE_STORAGE_BIT};
+    struct rng r;
+
+    rng_init(&r, 6);
+    assert_done(lynse_collection_create(f->db, &bits, &f->docs, &f->err), f);
+    for (size_t i = 0; i < COUNT; i += 10) {
+        float vectors[10 * DIM];
+        struct lynse_rows rows = {.dim = DIM, .count = 10, .vectors = vectors};
+        for (size_t j = 0; j < 10 * DIM; j++) vectors[j] = (float)rng_below(&r, 2);
+        assert_done(lynse_add(f->docs, &rows, NULL, NULL, &f->err), f);
+        breathe(f);
+    }
+    assert_done(lynse_build_index(f->docs, "HNSW-HAMMING", &f->err), f);
+    assert_done(lynse_verify(f->docs, &desc, &findings, &f->err), f);
+    assert_int_equal(findings->count, 0);
+    assert_true(indexes->count > 0);
+    lynse_names_free(findings);
+    lynse_names_free(indexes);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -86,6 +115,7 @@ static void the_host_can_end_it(void **state)
 #define CASES(_)                                                                                   \
     _(a_sound_collection_has_no_findings)                                                          \
     _(a_deep_look_says_what_each_index_finds)                                                      \
+    _(a_deep_look_asks_graphs_of_bits_too)                                                         \
     _(what_makes_no_sense_is_refused)                                                              \
     _(the_host_can_end_it)
 
