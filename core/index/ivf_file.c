@@ -279,7 +279,7 @@ static int check_place(const struct ivf *v, const struct vector_source *source, 
     } else {
         distance = v->centers.kernels->dense_l2_f32(run.vectors, center, v->centers.dim);
     }
-    if (list_radius(v->centers.value, distance) > v->centers.radii[list] * 1.001f + 1e-6f)
+    if (list_is_beyond(&v->centers, list, distance))
         return error_set(err, LYNSE_CORRUPT, "row %u lies outside of list %u of the ivf index",
                          v->rows[place], list);
     return 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* list_centers.c — centers out of an image, and distances between them and a query.
  *
+ * WHAT        Norms and the middles of groups are computed when it is opened.  A query is compared
+ *             with some centers at a time by the kernel of the route, which may be another metric.
  * BOUNDS      With r the radius, a row x of the list of center c has |x - c| <= r, so
  *                 l2       |q - x| >= |q - c| - r
  *                 ip       <q, x>  <= <q, c> + |q| * r
@@ -8,6 +10,8 @@
  *                 others   nothing is known
  *             Everything is then moved a thousandth to the safe side, which is far more than
  *             roundings of floats are.
+ * INVARIANTS  (1) No distance is NaN: +inf stands for it.
+ * THREADS     Any, once it is open.
  * FAILURE     CORRUPT where groups do not follow one another to the last list; NO_MEMORY.
  */
 #include "index/list_centers.h"
@@ -15,6 +19,7 @@
 #include <math.h>
 
 #define SLACK 1e-3f
+#define ANGLE_SLACK 1e-5f /* of the square of a direction's distance, which is 1 less a product */
 
 /* Groups' middles: the means of their centers. */
 static int make_groups(struct list_centers *c, struct alloc *a, struct error *err)
@@ -122,6 +127,15 @@ void list_group_distances(const struct list_centers *c, const struct oracle_quer
 float list_radius(enum metric_value value, float distance)
 {
     return sqrtf(value == METRIC_VALUE_ANGLE ? 2 * distance : distance);
+}
+
+/* Squares are compared: of a small angle the root has far larger roundings. */
+bool list_is_beyond(const struct list_centers *c, uint32_t list, float distance)
+{
+    float square = c->value == METRIC_VALUE_ANGLE ? 2 * distance : distance;
+    float most = c->radii[list] * c->radii[list];
+
+    return square > most * (1 + SLACK) + (c->value == METRIC_VALUE_ANGLE ? ANGLE_SLACK : 0);
 }
 
 float list_bound(const struct list_centers *c, const struct oracle_query *query, uint32_t list,

@@ -67,5 +67,8 @@ float list_bound(const struct list_centers *c, const struct oracle_query *query,
                  float center_distance);
 /* How far a row may be from its center, from the distance between them. */
 float list_radius(enum metric_value value, float distance);
+/* Is a row so far from the center that the list's radius is wrong?  Kernels of another SIMD level
+ * may have measured that. */
+bool list_is_beyond(const struct list_centers *c, uint32_t list, float distance);
 
 #endif

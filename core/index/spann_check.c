@@ -13,8 +13,6 @@
 
 #include "index/spann.h"
 
-#define SLACK 1.001f /* of a radius, for roundings */
-
 struct checking {
     const struct spann *s;
     const struct vector_source *vectors;
@@ -48,7 +46,7 @@ static int check_row(struct checking *c, uint32_t list, const uint8_t *bytes, ui
                          centers->kernels->dense_dot_f32(vector, list_center(centers, list), dim),
                          norm, centers->norms[list])
                    : centers->kernels->dense_l2_f32(vector, list_center(centers, list), dim);
-    if (!(list_radius(centers->value, distance) > centers->radii[list] * SLACK + 1e-6f)) return 0;
+    if (!list_is_beyond(centers, list, distance)) return 0;
     return error_set(err, LYNSE_CORRUPT, "row %u lies outside of list %u of the spann index", row,
                      list);
 }
