@@ -11,10 +11,12 @@
  * ON THE DISK A list is one read: struct spann_list, its rows, their norms, and, from a multiple of
  *             ALIGN_VECTOR on, their vectors in full.
  * SEARCH      Reads the nprobe lists whose centers are nearest, but for those that are so much
- *             farther than the nearest (`prune`) that they hardly have anything.
+ *             farther than the nearest (`prune`) that they hardly have anything: spann_search.c
+ *             says when.
  * EXACTNESS   A distance is that of the vector of a list, by the kernel and to the bit that the
  *             segment's own would give.
- * MEMORY      The centers, 8 bytes a list, and what searches read into.
+ * MEMORY      The centers, 20 bytes a list (its place, start, radius and norm), the groups of
+ *             lists, and what searches read into.
  * THREADS     An opened index is immutable, but for its queues, which are under their mutex.
  */
 #ifndef INDEX_SPANN_H
@@ -76,6 +78,13 @@ struct spann {
 };
 
 /* ---- A list's bytes ---- */
+
+/* More rows no list may have. */
+static inline uint32_t spann_list_rows_max(uint32_t dim)
+{
+    uint32_t rows = SPANN_LIST_BYTES_MAX / ((dim + 2) * (uint32_t)sizeof(float));
+    return rows < SPANN_LIST_ROWS_MIN ? SPANN_LIST_ROWS_MIN : rows;
+}
 
 static inline size_t spann_vectors_at(uint32_t row_count)
 {

@@ -9,7 +9,7 @@
  *             not copied: they go from the source to the file when it is saved.
  * REPLICAS    The centers next to the nearest one of a row are looked at, nearest first, up to
  *             BORDER times as far as that.  One is taken if no center that the row has already is
- *             nearer to it than the row is (the rule of relative neighbourhoods): so replicas lie
+ *             as near to it as the row is (the rule of relative neighbourhoods): so replicas lie
  *             on all sides of a row.
  * INVARIANTS  (1) What a piece computes depends on earlier stages and on its own rows alone.
  * THREADS     As index_build.h says.
@@ -31,9 +31,10 @@ enum {
     MEAN_BYTES = 32 << 10,
     MEAN_ROWS_MIN = 24,
     MEAN_ROWS_MAX = 128,
-    OWN_FACTOR = 2,  /* of that, rows of a list before it is divided, */
-    LIST_FACTOR = 3, /* and with replicas */
-    PARTS_MAX = 64,  /* of a cluster; what is still too long then is cut */
+    OWN_FACTOR = 2,    /* of that, rows of a list before it is divided, */
+    LIST_FACTOR = 3,   /* and with replicas */
+    PARTS_MAX = 64,    /* of a cluster; what is still too long then is cut */
+    PART_SAMPLE = 256, /* rows that each of them is found from, at most */
     SPLIT_ROUNDS = 6,
     LOOKS = 4, /* centers that are looked at for each replica */
 };
@@ -54,16 +55,17 @@ static void choose_sizes(struct spann_build *b)
 {
     const double *values = b->desc.params->values;
     uint32_t rows = b->desc.row_count, row_bytes = (b->dim + 2) * (uint32_t)sizeof(float);
-    uint32_t most = within(SPANN_LIST_BYTES_MAX / row_bytes, SPANN_LIST_ROWS_MIN, rows + 8);
+    uint32_t most = within(spann_list_rows_max(b->dim), SPANN_LIST_ROWS_MIN, rows + 8);
     double mean = within(MEAN_BYTES / row_bytes, MEAN_ROWS_MIN, MEAN_ROWS_MAX);
     double asked = values[SPANN_N_CLUSTERS], homes = values[SPANN_REPLICA_COUNT] + 1;
 
     if (asked > 0) mean = ceil(rows / asked);
     b->mean_rows = within(mean, 1, most / LIST_FACTOR);
+    double least = rows / (double)b->mean_rows; /* lists: fewer would all be divided */
     b->own_rows = b->mean_rows * OWN_FACTOR;
     b->list_rows = b->mean_rows * LIST_FACTOR;
     if (b->list_rows < SPANN_LIST_ROWS_MIN) b->list_rows = SPANN_LIST_ROWS_MIN;
-    b->cluster_count = within(asked > 0 ? asked : rows / mean, 1, rows);
+    b->cluster_count = within(asked > least ? asked : least, 1, rows);
     /* Places are counted in 32 bits. */
     b->home_count = within(homes, 1, UINT32_MAX / rows);
 }
@@ -181,6 +183,23 @@ static uint32_t cluster_rows(const struct spann_build *b, uint32_t cluster)
     return b->clusters.starts[cluster + 1] - b->clusters.starts[cluster];
 }
 
+/* Some rows of a cluster, spread over it; in their order. */
+static int sample_points(const struct spann_build *b, uint32_t cluster, struct rng *rng,
+                         struct lloyd_points *p, const float **points, struct error *err)
+{
+    struct alloc *a = b->desc.alloc;
+    const uint32_t *order = b->clusters.order + b->clusters.starts[cluster];
+    uint32_t *rows = mem_alloc(a, MEM_SEGMENT, p->count * sizeof *rows);
+
+    if (!rows) return error_no_memory(err, p->count * sizeof *rows);
+    lloyd_sample(rng, cluster_rows(b, cluster), p->count, rows);
+    for (uint32_t i = 0; i < p->count; i++) rows[i] = order[rows[i]];
+    p->vectors = points;
+    int rc = list_points(b->desc.vectors, rows, 0, p->count, points, err);
+    mem_free(a, rows);
+    return rc;
+}
+
 /* Centers of its own for a cluster that is too large.  Where all its rows are alike they are too,
  * and its list is cut in the end. */
 static int split_cluster(struct spann_build *b, uint32_t at, struct error *err)
@@ -188,27 +207,26 @@ static int split_cluster(struct spann_build *b, uint32_t at, struct error *err)
     struct alloc *a = b->desc.alloc;
     uint32_t cluster = b->large[at], rows = cluster_rows(b, cluster);
     uint32_t count = within(ceil((double)rows / b->mean_rows), 2, PARTS_MAX);
-    const float **points = mem_alloc(a, MEM_SEGMENT, rows * sizeof *points);
-    float *weights = mem_alloc(a, MEM_SEGMENT, rows * sizeof *weights);
+    uint32_t some = rows < count * PART_SAMPLE ? rows : count * PART_SAMPLE;
+    const float **points = mem_alloc(a, MEM_SEGMENT, some * sizeof *points);
+    float *weights = mem_alloc(a, MEM_SEGMENT, some * sizeof *weights);
+    struct lloyd_points p = {.count = some, .dim = b->dim};
     struct rng rng;
     int rc = -1;
 
+    rng_init(&rng, b->desc.seed + cluster);
     b->parts[at] =
         mem_alloc_aligned(a, MEM_SEGMENT, (size_t)count * b->dim * sizeof(float), ALIGN_VECTOR);
     b->part_counts[at] = count;
-    if (!points || !weights || !b->parts[at]) error_no_memory(err, rows * sizeof *points);
-    else
-        rc = list_points(b->desc.vectors, b->clusters.order, b->clusters.starts[cluster], rows,
-                         points, err);
+    if (!points || !weights || !b->parts[at]) error_no_memory(err, some * sizeof *points);
+    else rc = sample_points(b, cluster, &rng, &p, points, err);
     if (rc == 0) {
-        struct lloyd_points p = {points, NULL, rows, b->dim};
         struct lloyd_set set = {b->parts[at], count, b->value == METRIC_VALUE_ANGLE};
-        for (uint32_t i = 0; i < rows && set.is_spherical; i++) {
+        for (uint32_t i = 0; i < some && set.is_spherical; i++) {
             float norm = dense_norm_f32(b->desc.kernels, points[i], b->dim);
             weights[i] = norm > 0 && norm < INFINITY ? 1 / norm : 1;
         }
         if (set.is_spherical) p.weights = weights;
-        rng_init(&rng, b->desc.seed + cluster);
         rc = lloyd_run(&p, a, b->desc.kernels, &rng, SPLIT_ROUNDS, &set, err);
     }
     mem_free(a, points);
@@ -216,7 +234,7 @@ static int split_cluster(struct spann_build *b, uint32_t at, struct error *err)
     return rc;
 }
 
-/* No center that the row has is nearer to this one than the row is. */
+/* No center that the row has is as near to this one as the row is. */
 static bool is_aside(const struct spann_build *b, const struct spann_home *homes, uint32_t count,
                      const struct near_list *next)
 {
@@ -226,7 +244,7 @@ static bool is_aside(const struct spann_build *b, const struct spann_home *homes
     for (uint32_t i = 0; i < count; i++) {
         float between;
         list_center_distances(&b->centers, &center, homes[i].list, 1, &between);
-        if (between < next->distance) return false;
+        if (between <= next->distance) return false;
     }
     return true;
 }

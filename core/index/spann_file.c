@@ -113,7 +113,8 @@ static int check_head(const struct spann_head *head, const struct index_open_des
         return error_set(err, LYNSE_CORRUPT,
                          "the spann index is version %u of %u rows, dimension %u, metric %u",
                          head->version, head->row_count, head->dim, head->metric);
-    if (head->list_count < 1 || head->list_rows < 1 || head->nprobe < 1 ||
+    if (head->list_count < 1 || head->list_rows < 1 ||
+        head->list_rows > spann_list_rows_max(head->dim) || head->nprobe < 1 ||
         head->nprobe > SPANN_CLUSTERS_MAX || !(head->prune >= 0))
         return error_set(err, LYNSE_CORRUPT,
                          "the spann index has %u lists of up to %u rows, nprobe %u, prune %g",

@@ -3,7 +3,8 @@
  *
  * WHAT        A list has its own rows, those whose nearest center is its, in their order, and then
  *             the replicas for which there is room, nearest first.  Where it has too many of its
- *             own, as where many rows are the same, it is cut into lists with one center.
+ *             own, as where many rows are the same, it is cut into lists with one center.  A center
+ *             that is nearest to no row has no list: a search would spend its nprobe on it.
  * INVARIANTS  (1) Every row is in one list as its own; no list has more than list_rows.
  *             (2) The order depends on homes alone.
  * THREADS     One.
@@ -44,8 +45,8 @@ static void count_rows(const struct spann_build *b, struct placing *p)
             p->wanted[homes[i].list]++;
     }
     for (uint32_t c = 0; c < b->centers.count; c++) {
-        uint32_t lists = p->own[c] > 0 ? (p->own[c] - 1) / b->own_rows + 1 : 1;
-        uint32_t room = b->list_rows - (p->own[c] - (lists - 1) * b->own_rows);
+        uint32_t lists = p->own[c] > 0 ? (p->own[c] - 1) / b->own_rows + 1 : 0;
+        uint32_t room = lists > 0 ? b->list_rows - (p->own[c] - (lists - 1) * b->own_rows) : 0;
         p->kept[c] = p->wanted[c] < room ? p->wanted[c] : room;
         p->first[c + 1] = p->first[c] + lists;
         p->ends[c] = p->replica_count;
@@ -112,11 +113,25 @@ static void put_replicas(struct spann_build *b, const struct placing *p)
 {
     for (uint32_t c = 0; c < b->centers.count; c++) {
         struct replica *replicas = p->replicas + (p->ends[c] - p->wanted[c]);
+        if (p->kept[c] == 0) continue;
         uint32_t last = p->first[c + 1] - 1, place = b->lists.starts[last + 1] - p->kept[c];
         qsort(replicas, p->wanted[c], sizeof *replicas, nearer_first);
         for (uint32_t i = 0; i < p->kept[c]; i++)
             put_row(b, last, place + i, replicas[i].row, replicas[i].distance);
     }
+}
+
+/* Groups of lists, which were of centers; one without lists is none. */
+static void close_groups(struct spann_build *b, const struct placing *p)
+{
+    uint32_t *starts = b->group_starts, count = 0;
+
+    for (uint32_t g = 0; g < b->centers.group_count; g++) {
+        uint32_t first = p->first[starts[g]], end = p->first[starts[g + 1]];
+        if (end > first) starts[count++] = first;
+    }
+    b->centers.group_count = count;
+    starts[count] = b->lists.count;
 }
 
 static int place(struct spann_build *b, struct placing *p, struct error *err)
@@ -131,8 +146,7 @@ static int place(struct spann_build *b, struct placing *p, struct error *err)
     for (size_t c = 0; c < count; c++) p->own[c] = 0; /* again, one by one */
     put_own(b, p);
     put_replicas(b, p);
-    for (uint32_t g = 0; g <= b->centers.group_count; g++)
-        b->group_starts[g] = p->first[b->group_starts[g]];
+    close_groups(b, p);
     mem_free(b->desc.alloc, b->homes);
     b->homes = NULL;
     return 0;
