@@ -98,39 +98,33 @@ void disk_ring_init(struct disk_ring *g, struct disk_reads *reads, size_t part_b
         g->flights[i].memory = at;
 }
 
-static void submit(struct disk_ring *g, struct disk_flight *f, uint64_t offset)
+static void submit(struct disk_ring *g, struct disk_flight *f)
 {
-    uint64_t from = g->reads->offset + offset;
+    uint64_t from = g->reads->offset + f->offset;
     size_t before = (size_t)(from % READ_DIRECT_ALIGN);
     size_t bytes = align_up(before + f->bytes, READ_DIRECT_ALIGN);
 
     f->data = f->memory + before;
+    f->is_there = false;
     read_queue_submit(g->queue, g->reads->file, from - before, f->memory, bytes,
                       (uint64_t)(f - g->flights));
 }
 
-void disk_ring_ask(struct disk_ring *g, const struct disk_flight *wanted, uint64_t offset,
-                   const uint8_t *data)
+void disk_ring_ask(struct disk_ring *g, const struct disk_flight *wanted, const uint8_t *data)
 {
     const struct index_section *s = g->reads->section;
     struct disk_flight *f = &g->flights[(g->first + g->count++) % DISK_READS_FLIGHTS];
-    struct error err = {0};
 
-    if (!data && s->data) data = (const uint8_t *)s->data + offset;
+    if (!data && s->data) data = (const uint8_t *)s->data + wanted->offset;
     f->number = wanted->number;
     f->of = wanted->of;
+    f->offset = wanted->offset;
     f->bytes = wanted->bytes;
     f->code = f->os_errno = 0;
     f->data = data ? data : f->memory;
-    f->is_there = data || !g->queue;
-    if (data) return;
-    if (g->queue) {
-        submit(g, f, offset);
-        return;
-    }
-    (void)disk_reads_now(g->reads, offset, f->bytes, f->memory, &err);
-    f->code = err.code;
-    f->os_errno = err.os_errno;
+    f->is_there = true;
+    f->is_late = !data && f->bytes > 0 && !g->queue;
+    if (!data && f->bytes > 0 && g->queue) submit(g, f);
 }
 
 void disk_ring_begin(struct disk_ring *g)
@@ -151,7 +145,7 @@ static void take_some(struct disk_ring *g)
         f->is_there = true;
         f->code = done[i].code;
         f->os_errno = done[i].os_errno;
-        if (f->code == 0 && done[i].read_bytes < end) f->code = LYNSE_CORRUPT;
+        if (f->code == 0 && done[i].read_bytes < end) f->code = LYNSE_CORRUPT; /* it is cut */
     }
 }
 
@@ -163,6 +157,7 @@ int disk_ring_first(struct disk_ring *g, const char *part, const char *kind,
     CHECK(g->count > 0);
     while (!f->is_there) take_some(g);
     *out = f;
+    if (f->is_late) return disk_reads_now(g->reads, f->offset, f->bytes, f->memory, err);
     if (f->code == 0) return 0;
     if (f->code == LYNSE_CORRUPT)
         return error_set(err, LYNSE_CORRUPT, "%s %u of the %s index is cut", part, f->number, kind);

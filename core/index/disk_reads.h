@@ -45,16 +45,18 @@ int disk_reads_now(const struct disk_reads *r, uint64_t offset, size_t bytes, ui
 /* A part on its way, or there. */
 struct disk_flight {
     uint32_t number, of; /* the asker's own */
+    uint64_t offset;     /* in the section */
     size_t bytes;
-    bool is_there;
-    int code, os_errno; /* why not */
+    bool is_there;      /* or nothing of it is on its way */
+    bool is_late;       /* read when it is looked at */
+    int code, os_errno; /* why it is not there */
     const uint8_t *data;
     uint8_t *memory; /* its own */
 };
 
 struct disk_ring {
     struct disk_reads *reads;
-    struct read_queue *queue; /* of the advance; NULL: parts are read one after another */
+    struct read_queue *queue; /* of the advance; NULL: parts are read when they are looked at */
     uint32_t first, count;
     struct disk_flight flights[DISK_READS_FLIGHTS];
 };
@@ -66,14 +68,14 @@ static inline bool disk_ring_has_room(const struct disk_ring *g)
 {
     return g->count < DISK_READS_FLIGHTS;
 }
-/* The next flight; there is room.  Its number, of and bytes are set by then; the rest is the
- * ring's.  data: where the part is in memory already; NULL: it is read. */
-void disk_ring_ask(struct disk_ring *g, const struct disk_flight *wanted, uint64_t offset,
-                   const uint8_t *data);
+/* The next flight; there is room.  Its number, of, offset and bytes are set by then, the rest is
+ * the ring's.  Of 0 bytes: it only waits for its turn.  data: where the part is in memory already;
+ * NULL: it is read. */
+void disk_ring_ask(struct disk_ring *g, const struct disk_flight *wanted, const uint8_t *data);
 /* Let begin what was asked for. */
 void disk_ring_begin(struct disk_ring *g);
 /* The flight that was asked for first, once it is there; there is one.  IO, CORRUPT: the file ends
- * before it; the text says "`part` number of the `kind` index". */
+ * before it; the text says "`part` number of the `kind` index", or what the image says. */
 int disk_ring_first(struct disk_ring *g, const char *part, const char *kind,
                     const struct disk_flight **out, struct error *err);
 /* It was looked at: its memory is free. */

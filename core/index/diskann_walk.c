@@ -23,10 +23,11 @@ static void ask_for(struct diskann_search *s, uint32_t page, uint32_t node)
 {
     const struct diskann *d = s->d;
     size_t bytes = d->layout.page_bytes;
-    const struct disk_flight wanted = {.number = page, .of = node, .bytes = bytes};
+    const struct disk_flight wanted = {
+        .number = page, .of = node, .offset = page * (uint64_t)bytes, .bytes = bytes};
     const uint8_t *hot = page < d->hot_count ? d->hot + page * bytes : NULL;
 
-    disk_ring_ask(&s->ring, &wanted, page * (uint64_t)bytes, hot);
+    disk_ring_ask(&s->ring, &wanted, hot);
 }
 
 static void ask_for_nearest(struct diskann_search *s)

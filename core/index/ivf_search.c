@@ -247,11 +247,13 @@ static bool next_alone(struct ivf_search *s)
 /* One step of the stage, about so many distances; -1: it failed. */
 static int step(struct ivf_search *s, uint64_t *distances, struct error *err)
 {
+    uint64_t before;
+
     *distances = 0;
     switch (s->stage) {
     case IVF_PLAN:
         plan_query(s);
-        *distances = s->ivf->centers.count;
+        *distances = s->near.measured;
         if (s->query < s->group_count) return 0;
         sort_visits(s);
         s->block_rows = s->block_rows > TOGETHER_ROWS ? TOGETHER_ROWS : s->block_rows;
@@ -262,11 +264,12 @@ static int step(struct ivf_search *s, uint64_t *distances, struct error *err)
         if (!next_together(s)) s->stage = IVF_ALONE;
         return 0;
     case IVF_ALONE:
-        if (!s->has_near) *distances = s->ivf->centers.count;
+        before = s->has_near ? s->near.measured : 0;
         if (!next_alone(s)) s->stage = IVF_CONFIRM;
+        if (s->has_near) *distances = s->near.measured - before;
         return 0;
     case IVF_CONFIRM:
-        *distances = s->pool_rows;
+        if (s->pool_rows + s->later_rows > 0) *distances = s->pools[s->query].count;
         if (ivf_confirm(s, s->query, err) != 0) return -1;
         s->has_near = false;
         s->stage = ++s->query < s->group_count ? IVF_ALONE : IVF_NEXT_GROUP;

@@ -65,6 +65,7 @@ static struct near_list pop(struct near_list *heap, uint32_t *count)
 /* Lists [first, end) into the heap. */
 static void add_lists(struct near_lists *n, uint32_t first, uint32_t end)
 {
+    uint32_t before = n->list_count;
     float distances[TILE];
 
     for (; first < end; first += TILE) {
@@ -74,6 +75,7 @@ static void add_lists(struct near_lists *n, uint32_t first, uint32_t end)
             push(n->lists, n->list_count++, (struct near_list){distances[i], first + i});
         n->added += some;
     }
+    n->measured += n->list_count - before;
 }
 
 static void add_groups(struct near_lists *n)
@@ -87,6 +89,7 @@ static void add_groups(struct near_lists *n)
         for (uint32_t i = 0; i < some; i++)
             push(n->groups, n->group_count++, (struct near_list){distances[i], first + i});
     }
+    n->measured += count;
 }
 
 size_t near_lists_bytes(const struct list_centers *c)
@@ -150,7 +153,7 @@ bool list_walk_wants_more(const struct list_walk *w, const struct list_due *due,
     if (w->visited >= due->list_count) return false;
     if (w->visited < due->nprobe) return true;
     if (!due->is_range && found < wanted) return true;
-    if (due->is_range && w->vain <= due->nprobe / VAIN_SHARE) return true;
+    if (due->is_range && (w->has_found || w->vain <= due->nprobe / VAIN_SHARE)) return true;
     if (!due->has_gate) return false;
     if (w->open == 0) return true;
     double seen = (double)w->open * due->asked_one_in;

@@ -25,6 +25,7 @@ struct near_lists {
     struct near_list *lists, *groups; /* heaps, the nearest first: those that are left */
     uint32_t list_count, group_count;
     uint32_t added, taken; /* lists: put into the heap, and taken out of it */
+    uint64_t measured;     /* distances, of lists and of groups */
 };
 
 /* Bytes of memory, aligned to ALIGN_VECTOR, that a walk needs. */
@@ -43,7 +44,7 @@ struct list_walk {
     /* Rows that the gate was asked about; of them those of lists where some were open; and
      * those. */
     uint64_t seen, useful, open;
-    bool has_found; /* in the list at work */
+    bool has_found; /* in the list that was visited last */
 };
 
 /* What enough depends on. */

@@ -2,12 +2,16 @@
 /* spann_search.c — which lists a query reads, several at once, and when it is enough.
  *
  * WHAT        One query after the other.  Its lists are asked for nearest first, some ahead of the
- *             one that is looked at; the first nprobe, or fewer: none that is `reach` times as far
- *             as the nearest, once those before it have ROWS_OF_K rows for each result.  An nprobe
- *             that is larger than the index was built for reaches as much farther.  Beyond those it
- *             goes on as near_lists.h says.
- * PASSED OVER Without a gate, a list of which no row can be near enough, by its radius, counts as
- *             read, and is not.
+ *             one that is looked at; the first nprobe, or those that are not pruned.  Beyond those
+ *             it goes on as near_lists.h says.
+ * PRUNED      Of the first nprobe lists those whose centers are `prune` times as far as the
+ *             nearest, or as the radius of its list where that is more (for a query may lie at a
+ *             center), once the lists before them have ROWS_OF_K rows for each result.  An nprobe
+ *             that is larger than the index was built for reaches as much farther; one of all
+ *             lists, a gate, a range and a product, which is no distance, prune nothing.
+ * PASSED OVER Without a gate, a list of which no row can be near enough, by its radius, is not
+ *             read.  It counts as visited, and waits for its turn among those that are read: they
+ *             say whether it is enough, nearest first.
  * INVARIANTS  (1) A query's steps depend on no other's, on no budget and on no disk's speed:
  *                 however a search is cut, it finds the same.
  *             (2) A list that was read ahead and is not wanted any more is not looked at.
@@ -36,7 +40,7 @@ static struct places places_of(const struct spann *s, const struct index_options
 {
     struct places p = {.end = align_up(sizeof(struct spann_search), ALIGN_VECTOR)};
     uint32_t nprobe = options->effort > 0 ? options->effort : s->nprobe, rows = s->base.row_count;
-    size_t list_rows = align_up(s->list_rows + 1, TOPK_LANES);
+    size_t list_rows = align_up((size_t)s->list_rows + 1, TOPK_LANES);
 
     p.nprobe = nprobe < s->centers.count ? nprobe : s->centers.count;
     p.pushed_expected = k < rows / PUSHED_OF_K ? (uint32_t)k * PUSHED_OF_K : rows;
@@ -57,14 +61,14 @@ size_t spann_search_bytes(const struct index *index, const struct index_options 
     return places_of((const struct spann *)index, options, k).end;
 }
 
-/* Of the distance of the nearest list, as the route has it: of squares. */
-static float reach_of(const struct spann *s, const struct index_search_desc *desc)
+/* Of distances, as the route has them: squares. */
+static float reach_of(const struct spann *s, const struct index_search_desc *desc, uint32_t nprobe)
 {
     double wider = desc->options.effort > s->nprobe ? (double)desc->options.effort / s->nprobe : 1;
     double reach = 1 + (s->prune - 1) * wider;
 
-    if (s->prune < 1 || s->centers.value == METRIC_VALUE_PRODUCT || desc->gate.shut_word ||
-        desc->queries[0].distance_max < INFINITY)
+    if (s->prune < 1 || nprobe == s->centers.count || s->centers.value == METRIC_VALUE_PRODUCT ||
+        desc->gate.shut_word || desc->queries[0].distance_max < INFINITY)
         return INFINITY;
     return (float)(reach * reach);
 }
@@ -76,7 +80,7 @@ void spann_begin(void *search, const struct index_search_desc *desc)
     struct places p = places_of(spann, &desc->options, desc->queries[0].best->capacity);
     uint8_t *at = (uint8_t *)search;
 
-    *s = (struct spann_search){.desc = *desc, .s = spann, .reach = reach_of(spann, desc)};
+    *s = (struct spann_search){.desc = *desc, .s = spann, .reach = reach_of(spann, desc, p.nprobe)};
     s->standard = (struct list_due){
         .list_count = spann->centers.count,
         .nprobe = p.nprobe,
@@ -98,6 +102,17 @@ void spann_begin(void *search, const struct index_search_desc *desc)
 
 /* ---- Which lists ---- */
 
+/* No farther list is read among the first nprobe, s->next being the nearest. */
+static float limit_of(const struct spann_search *s)
+{
+    const struct list_centers *c = &s->s->centers;
+    float radius = c->radii[s->next.list], own = radius * radius;
+
+    if (s->reach == INFINITY) return INFINITY;
+    if (c->value == METRIC_VALUE_ANGLE) own /= 2;
+    return s->reach * fmaxf(s->next.distance, own);
+}
+
 static void begin_query(struct spann_search *s)
 {
     s->query = &s->desc.queries[s->next_query++];
@@ -110,14 +125,14 @@ static void begin_query(struct spann_search *s)
     s->has_next = true;
     s->asked_count = 0;
     s->asked_rows = 0;
-    s->limit = s->reach < INFINITY ? s->next.distance * s->reach : INFINITY;
+    s->limit = limit_of(s);
     s->is_busy = true;
 }
 
 static bool may_have_near(const struct spann_search *s, uint32_t list, float distance)
 {
     if (s->desc.gate.shut_word) return true; /* it would go unseen */
-    return !(list_bound(&s->s->centers, &s->oracle->query, list, distance) > spann_limit(s));
+    return !(list_bound(&s->s->centers, &s->oracle->query, list, distance) > spann_bound_limit(s));
 }
 
 static bool wants_more(const struct spann_search *s)
@@ -144,19 +159,16 @@ static void ask_for_next(struct spann_search *s)
     const struct spann *spann = s->s;
     struct near_list next = s->next;
     uint32_t rows = spann_row_count(spann, next.list);
+    uint64_t offset = spann->offsets[next.list], end = spann->offsets[next.list + 1];
+    struct disk_flight wanted = {.number = next.list, .offset = offset};
 
+    if (rows > 0 && may_have_near(s, next.list, next.distance))
+        wanted.bytes = (size_t)(end - offset);
     s->has_next = ++s->asked_count < spann->centers.count;
     s->asked_rows += rows;
     if (s->has_next) s->next = near_lists_take(&s->near);
-    if (rows == 0 || !may_have_near(s, next.list, next.distance)) {
-        list_walk_visit(&s->walk, &s->due, rows);
-        return;
-    }
-    uint64_t offset = spann->offsets[next.list];
-    const struct disk_flight wanted = {.number = next.list,
-                                       .bytes = (size_t)(spann->offsets[next.list + 1] - offset)};
     s->ring_distances[(s->ring.first + s->ring.count) % DISK_READS_FLIGHTS] = next.distance;
-    disk_ring_ask(&s->ring, &wanted, offset, NULL);
+    disk_ring_ask(&s->ring, &wanted, NULL);
 }
 
 /* ---- Steps ---- */
@@ -173,30 +185,30 @@ static int look_at_first(struct spann_search *s, uint64_t *done, struct error *e
     float distance = s->ring_distances[s->ring.first];
     const struct disk_flight *f;
 
-    if (disk_ring_first(&s->ring, "list", "spann", &f, err) != 0 ||
-        spann_list_check(s->s, f->number, f->data, err) != 0)
-        return -1;
+    if (disk_ring_first(&s->ring, "list", "spann", &f, err) != 0) return -1;
     uint32_t rows = spann_row_count(s->s, f->number);
     list_walk_visit(&s->walk, &s->due, rows);
-    *done += rows;
-    int rc =
-        may_have_near(s, f->number, distance) ? spann_read_list(s, f->number, f->data, err) : 0;
+    if (f->bytes > 0) {
+        if (spann_list_check(s->s, f->number, f->data, err) != 0) return -1;
+        *done += rows;
+        if (may_have_near(s, f->number, distance) &&
+            spann_read_list(s, f->number, f->data, err) != 0)
+            return -1;
+    }
     disk_ring_drop(&s->ring);
-    return rc;
+    return 0;
 }
 
 /* *done grows by the distances that it took. */
 static int step(struct spann_search *s, uint64_t *done, struct error *err)
 {
-    *done += 1;
-    if (!s->is_busy) {
-        begin_query(s);
-        *done += s->near.added;
-    }
+    uint64_t before = s->is_busy ? s->near.measured : 0;
+
+    if (!s->is_busy) begin_query(s);
     while (disk_ring_has_room(&s->ring) && is_next_wanted(s)) ask_for_next(s);
     disk_ring_begin(&s->ring);
-    bool is_wanted = s->walk.visited < s->due.nprobe || wants_more(s);
-    if (s->ring.count > 0 && is_wanted) return look_at_first(s, done, err);
+    *done += 1 + s->near.measured - before;
+    if (s->ring.count > 0 && wants_more(s)) return look_at_first(s, done, err);
     end_query(s);
     return 0;
 }

@@ -45,6 +45,14 @@ static inline float spann_limit(const struct spann_search *s)
     return topk_limit(s->query->best, s->query->distance_max);
 }
 
+/* Of a list's bound: with slack, what could be nearer than the last of the results by no more than
+ * that is left out, as by the kind ivf. */
+static inline float spann_bound_limit(const struct spann_search *s)
+{
+    float threshold = topk_threshold(s->query->best) - s->desc.options.slack;
+    return threshold < s->query->distance_max ? threshold : s->query->distance_max;
+}
+
 /* spann_read.c: measure the list, push what is near, and count what was seen of the gate. */
 int spann_read_list(struct spann_search *s, uint32_t list, const uint8_t *bytes, struct error *err);
 

@@ -164,6 +164,126 @@ static void lists_of_any_rows_are_short(void **state)
     }
 }
 
+/* Lists without rows would use up what a search may read; and of a cluster that is divided a part
+ * is enough to know how. */
+static void many_equal_rows_have_few_lists(void **state)
+{
+    (void)state;
+    const struct setting settings[] = {
+        {20000, 2, 0, METRIC_L2, 0, 0, -1},
+        {20000, 2, 0, METRIC_COSINE, 1, 0, -1},
+        {6000, 2, 0, METRIC_L2, 3000, 0, -1}, /* in groups, of which most have no lists */
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        struct test_vectors v;
+        struct built_index b;
+        struct error err = {0};
+        struct rng r;
+        rng_init(&r, 7);
+        test_vectors_make(&v, &r, settings[i].rows, 2, 0);
+        for (size_t j = 400; j < (size_t)settings[i].rows * 2; j++) v.vectors[j] = 0.5f;
+        test_vectors_measure(&v);
+        build(&settings[i], &v, PIECES_FORWARDS, &b);
+        assert_ok(index_spann.check(b.index, &v.source, &err), &err);
+        for (uint32_t list = 0; list < spann_of(&b)->centers.count; list++)
+            assert_in_range(spann_row_count(spann_of(&b), list), 1, settings[i].rows);
+        tear_down(&v, &b);
+    }
+}
+
+/* What a search finds, and of that what is true. */
+static void assert_finds(const struct built_index *b, struct built_search *search, double share)
+{
+    struct topk *found = built_lists_make(search->query_count, search->k);
+    struct topk *truth = built_lists_make(search->query_count, search->k);
+    struct error err = {0};
+    assert_int_equal(built_index_search(b, search, found, &err), INDEX_DONE);
+    search->is_exact = true;
+    assert_int_equal(built_index_search(b, search, truth, &err), INDEX_DONE);
+    search->is_exact = false;
+    double recall = built_lists_recall(found, truth, search->query_count);
+    if (recall < share) fail_msg("nprobe %u: recall %.3f", search->options.effort, recall);
+    mem_free(alloc_libc(), found);
+    mem_free(alloc_libc(), truth);
+}
+
+/* Lists that have nothing within a range, and are not read, say nothing of nearer ones that are
+ * being read. */
+static void a_range_is_found_by_few_lists(void **state)
+{
+    (void)state;
+    const struct setting s = {MANY, 3, 0, METRIC_L2, MANY / 16, 0, 0};
+    struct test_vectors v;
+    struct built_index b;
+    set_up(&s, 6, &v, &b);
+    float *queries = test_queries_make(&v, QUERIES);
+    struct built_search search = {.queries = queries,
+                                  .query_count = QUERIES,
+                                  .k = MANY,
+                                  .options = {.is_range = true},
+                                  .distance_max = MANY > 1000 ? 0.1f : 0.4f};
+    for (uint32_t nprobe = 1; nprobe <= 4; nprobe++) {
+        search.options.effort = nprobe;
+        assert_finds(&b, &search, 0.92);
+    }
+    free(queries);
+    tear_down(&v, &b);
+}
+
+/* Whatever its distance from the nearest center: none, that is, or all lists are to be read. */
+static void no_more_is_pruned_than_was_asked_for(void **state)
+{
+    (void)state;
+    const struct setting s = {MANY, 16, 0, METRIC_L2, 40, 0, 0};
+    struct test_vectors v;
+    struct built_index b;
+    set_up(&s, 7, &v, &b);
+    const struct spann *index = spann_of(&b);
+    struct built_search search = {.queries = index->centers.vectors,
+                                  .query_count = QUERIES,
+                                  .k = K,
+                                  .distance_max = INFINITY};
+    assert_finds(&b, &search, 0.9);
+    float *queries = test_queries_make(&v, QUERIES);
+    search.queries = queries;
+    search.options.effort = index->centers.count;
+    assert_finds(&b, &search, 1);
+    free(queries);
+    tear_down(&v, &b);
+}
+
+/* Lists are passed over that have nothing much nearer, so that fewer are read. */
+static void slack_reads_fewer_lists(void **state)
+{
+    (void)state;
+    const struct setting s = {MANY, 4, 0, METRIC_L2, MANY / 16, 0, 0};
+    struct test_vectors v;
+    struct built_index b;
+    struct index_on_disk d;
+    unsigned reads[2];
+    set_up(&s, 8, &v, &b);
+    float *queries = test_queries_make(&v, QUERIES);
+    index_on_disk_put(&d, &b, SPANN_SECTION_LISTS);
+    d.is_read_through = true;
+    for (int i = 0; i < 2; i++) {
+        struct built_search search = {.queries = queries,
+                                      .query_count = QUERIES,
+                                      .k = K,
+                                      .options = {.slack = 0.5f * (float)i},
+                                      .distance_max = INFINITY};
+        index_on_disk_open(&d);
+        unsigned before = d.reads;
+        assert_finds(&b, &search, i ? 0.5 : 0.9);
+        reads[i] = d.reads - before;
+        index_spann.close(b.index);
+    }
+    b.index = NULL;
+    assert_in_range(reads[1], 1, reads[0] - 1);
+    free(queries);
+    index_on_disk_drop(&d);
+    tear_down(&v, &b);
+}
+
 /* ---- Memory ---- */
 
 static void running_out_of_memory_leaves_nothing(void **state)
@@ -205,6 +325,13 @@ static void damaged_numbers_are_refused(void **state)
             words[j] = 0xfffffffe;
             assert_fails(built_index_open(&b, alloc_libc(), &err), &err, LYNSE_CORRUPT);
             words[j] = old;
+        }
+        if (kind == SPANN_SECTION_HEAD) { /* room for a list that is larger than one may be */
+            struct spann_head *head = (struct spann_head *)(void *)words;
+            uint32_t old = head->list_rows;
+            head->list_rows = spann_list_rows_max(s.dim) + 1;
+            assert_fails(built_index_open(&b, alloc_libc(), &err), &err, LYNSE_CORRUPT);
+            head->list_rows = old;
         }
         b.sections[i].bytes -= 4;
         assert_fails(built_index_open(&b, alloc_libc(), &err), &err, LYNSE_CORRUPT);
@@ -276,6 +403,33 @@ static void a_damaged_list_is_told_of(void **state)
     tear_down(&v, &b);
 }
 
+/* Rows that are nearly the same, measured by kernels of another level than they were built by. */
+static void a_check_knows_roundings(void **state)
+{
+    (void)state;
+    const struct setting s = {300, 40, 0, METRIC_COSINE, 30, 0, -1};
+    struct simd_kernels serial;
+    struct test_vectors v;
+    struct built_index b;
+    struct index_params params;
+    struct error err = {0};
+    struct rng r;
+    rng_init(&r, 9);
+    test_vectors_make(&v, &r, s.rows, s.dim, 0);
+    for (size_t i = 0; i < (size_t)s.rows * s.dim; i++) {
+        float length = (float)(1 + i / s.dim % 7);
+        v.vectors[i] = v.vectors[i % (30 * s.dim)] / v.vectors[i % (30 * s.dim) / s.dim * s.dim];
+        if (i >= 30 * s.dim) v.vectors[i] *= length;
+    }
+    test_vectors_measure(&v);
+    assert_true(kernels_of_level(SIMD_SERIAL, &serial));
+    struct index_build_desc desc = desc_of(&s, alloc_libc(), &v, &params);
+    desc.kernels = &serial;
+    assert_ok(built_index_make(&b, &index_spann, &desc, PIECES_FORWARDS, &err), &err);
+    assert_ok(index_spann.check(b.index, &v.source, &err), &err);
+    tear_down(&v, &b);
+}
+
 /* ---- On a disk ---- */
 
 /* Reads in flight and reads one by one find the same, however they are cut. */
@@ -294,6 +448,12 @@ static void what_is_found_does_not_depend_on_the_disk(void **state)
     index_on_disk_cut(&d, 3);
     assert_int_equal(search(&b, found, &err), INDEX_DAMAGED);
     assert_int_equal(err.code, LYNSE_CORRUPT);
+    assert_non_null(strstr(err.text, " is cut"));
+    index_spann.close(b.index);
+    d.is_read_through = true; /* what is wrong then the image says */
+    index_on_disk_open(&d);
+    assert_int_equal(search(&b, found, &err), INDEX_DAMAGED);
+    assert_string_equal(err.text, "the end of the file");
     mem_free(alloc_libc(), found);
     index_on_disk_drop(&d);
     tear_down(&v, &b);
@@ -304,6 +464,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(replicas_find_what_borders_hide),
     cmocka_unit_test(a_build_has_one_result),
     cmocka_unit_test(lists_of_any_rows_are_short),
+    cmocka_unit_test(many_equal_rows_have_few_lists),
+    cmocka_unit_test(a_range_is_found_by_few_lists),
+    cmocka_unit_test(no_more_is_pruned_than_was_asked_for),
+    cmocka_unit_test(slack_reads_fewer_lists),
+    cmocka_unit_test(a_check_knows_roundings),
     cmocka_unit_test(running_out_of_memory_leaves_nothing),
     cmocka_unit_test(damaged_numbers_are_refused),
     cmocka_unit_test(a_damaged_list_is_told_of),
