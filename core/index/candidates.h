@@ -9,6 +9,7 @@
 #ifndef INDEX_CANDIDATES_H
 #define INDEX_CANDIDATES_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -81,6 +82,14 @@ static inline uint32_t candidates_take(struct candidates *c)
     struct found_node *item = &c->items[c->next++];
     item->node |= CANDIDATE_DONE;
     return item->node & CANDIDATE_NODE;
+}
+
+/* How far the nearest is that is not done; -inf: all are. */
+static inline float candidates_next_distance(const struct candidates *c)
+{
+    uint32_t next = c->next;
+    while (next < c->count && c->items[next].node & CANDIDATE_DONE) next++;
+    return next < c->count ? c->items[next].distance : -INFINITY;
 }
 
 /* The node behind the one that was taken last, if it is not done: the next, unless nearer ones are

@@ -3,8 +3,8 @@
  *
  * WHAT        By its codes a query goes down the levels that are in memory, to some nodes of level
  *             1 that are near; from there it walks through pages (diskann_walk.c) until the nodes
- *             that it keeps, ef of them, were all looked at.  What it returns was measured by the
- *             vectors of pages.
+ *             that it keeps, ef of them, were all looked at; with slack, until its results have
+ *             stayed the same for long.  What it returns was measured by the vectors of pages.
  * GATES       Nodes that are shut are walked through, and not measured as results.  Where a look at
  *             the codes of all open nodes costs less than that, or a walk ends with fewer than
  *             were asked for, or has no room: the best of them by codes have their pages read.  So
@@ -290,6 +290,8 @@ static void begin_walk(struct diskann_search *s)
         uint32_t mark = diskann_is_shut(s, node) ? CANDIDATE_SHUT : 0;
         diskann_keep(s, entries[i].distance, node | mark);
     }
+    s->kth = INFINITY;
+    s->vain_nodes = 0;
     s->stage = DISKANN_WALK;
 }
 

@@ -47,6 +47,8 @@ struct diskann_search {
     uint32_t scanned;           /* BY_CODES, BY_ROWS: nodes or rows */
     struct candidates found;    /* by their codes, or exactly, where a page had them */
     struct candidates measured; /* open ones, exactly */
+    float kth;                  /* with slack: the k-th distance, and nodes that were followed */
+    uint32_t vain_nodes;        /* since it fell */
     struct visited visited;     /* nodes */
     struct visited pages;       /* that were read */
     struct disk_ring ring;      /* pages: number, and of: the node that is wanted of it */

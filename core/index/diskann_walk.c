@@ -7,6 +7,8 @@
  *             asked for next depends on nothing but what was found.  All nodes of a page are
  *             measured; the links of the one it was read for, and of those that are as near as what
  *             is kept, are followed.
+ *             With slack no more are asked for once the k nearest are the same for long, as the
+ *             kind hnsw has it; what is on its way is looked at.
  * INVARIANTS  (1) A query looks at a page once, so a node is measured once.
  *             (2) Whatever the disk does, pages are looked at in the same order.
  *             (3) When an advance ends nothing is in flight.
@@ -16,6 +18,8 @@
 #include <math.h>
 
 #include "index/diskann_search.h"
+
+enum { PATIENCE_SHARE = 8 }; /* of ef: nodes without a nearer k-th row */
 
 /* ---- Reading ---- */
 
@@ -91,8 +95,25 @@ static int look_at(struct diskann_search *s, const struct disk_flight *f, uint64
     for (uint32_t i = 0; i < count; i++) {
         if (first + i != f->of && !diskann_is_wanted(s, distances[i], 0)) continue;
         if (follow(s, diskann_links(l, f->data, i), done, err) != 0) return -1;
+        s->vain_nodes++;
     }
     return 0;
+}
+
+/* With slack: the k nearest are the same for long, and what comes next is farther than they. */
+static bool is_patience_over(struct diskann_search *s)
+{
+    const struct candidates *m = &s->measured;
+    float slack = s->desc.options.slack;
+
+    if (!(slack > 0) || s->range > -INFINITY || !s->follows_links || m->count == 0 ||
+        m->count < s->k)
+        return false;
+    float kth = m->items[m->count - 1].distance;
+    if (kth < s->kth) s->vain_nodes = 0;
+    s->kth = kth;
+    return s->vain_nodes * PATIENCE_SHARE >= s->ef &&
+           candidates_next_distance(&s->found) > kth + slack;
 }
 
 int diskann_walk_step(struct diskann_search *s, uint64_t *distances, bool *is_done,
@@ -100,7 +121,7 @@ int diskann_walk_step(struct diskann_search *s, uint64_t *distances, bool *is_do
 {
     const struct disk_flight *f;
 
-    ask_for_nearest(s);
+    if (!is_patience_over(s)) ask_for_nearest(s);
     *is_done = s->ring.count == 0;
     if (*is_done) return 0;
     if (disk_ring_first(&s->ring, "page", "diskann", &f, err) != 0) return -1;

@@ -451,9 +451,7 @@ static bool is_patience_over(const struct hnsw_search *s, struct hnsw_lane *lane
     lane->vain_steps = kth < lane->kth ? 0 : lane->vain_steps + 1;
     lane->kth = kth;
     if (lane->vain_steps * PATIENCE_SHARE < lane->ef) return false;
-    uint32_t next = c->next;
-    while (next < c->count && c->items[next].node & CANDIDATE_DONE) next++;
-    return next < c->count && c->items[next].distance > kth + slack;
+    return candidates_next_distance(c) > kth + slack;
 }
 
 static int score(struct hnsw_search *s, struct hnsw_lane *lane, struct error *err)

@@ -378,6 +378,48 @@ static void what_is_found_does_not_depend_on_the_disk(void **state)
     tear_down(&v, &b);
 }
 
+/* A walk whose results stay the same ends before all that it keeps was read, and finds most of
+ * them. */
+static void slack_reads_fewer_pages(void **state)
+{
+    (void)state;
+    const struct setting s = {.rows = MANY, .dim = 32, .groups = 40, .metric = METRIC_L2};
+    struct test_vectors v;
+    struct built_index b;
+    struct index_on_disk d;
+    struct error err = {0};
+    unsigned reads[2];
+    double recalls[2];
+    set_up(&s, 5, &v, &b);
+    float *queries = test_queries_make(&v, QUERIES);
+    index_on_disk_put(&d, &b, DISKANN_SECTION_PAGES);
+    d.is_read_through = true;
+    for (int i = 0; i < 2; i++) {
+        struct topk *found = built_lists_make(QUERIES, K), *truth = built_lists_make(QUERIES, K);
+        struct built_search search = {.queries = queries,
+                                      .query_count = QUERIES,
+                                      .k = K,
+                                      .options = {.effort = 200, .slack = 1e-3f * (float)i},
+                                      .distance_max = INFINITY};
+        index_on_disk_open(&d);
+        unsigned before = d.reads;
+        assert_int_equal(built_index_search(&b, &search, found, &err), INDEX_DONE);
+        reads[i] = d.reads - before;
+        search.is_exact = true;
+        assert_int_equal(built_index_search(&b, &search, truth, &err), INDEX_DONE);
+        recalls[i] = built_lists_recall(found, truth, QUERIES);
+        index_diskann.close(b.index);
+        mem_free(alloc_libc(), found);
+        mem_free(alloc_libc(), truth);
+    }
+    b.index = NULL;
+    assert_in_range(reads[1], 1, reads[0] * 3 / 4);
+    if (recalls[1] < recalls[0] - 0.05) fail_msg("recall %.3f, then %.3f", recalls[0], recalls[1]);
+    free(queries);
+    index_on_disk_drop(&d);
+    tear_down(&v, &b);
+}
+
 static void a_file_that_ends_early_is_told_of(void **state)
 {
     (void)state;
@@ -408,6 +450,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_damaged_page_is_told_of),
     cmocka_unit_test(a_check_finds_what_is_lost),
     cmocka_unit_test(what_is_found_does_not_depend_on_the_disk),
+    cmocka_unit_test(slack_reads_fewer_pages),
     cmocka_unit_test(a_file_that_ends_early_is_told_of),
 };
 TEST_MAIN(tests)
