@@ -73,7 +73,7 @@ void thread_join(struct thread *t)
 void thread_step_back(void)
 {
     /* Linux takes the number of a thread; 0 is the calling one.  Refused: it stays as it is. */
-    (void)setpriority(PRIO_PROCESS, 0, 5);
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 5);
 }
 
 int thread_pin(struct thread *t, unsigned cpu)

@@ -21,7 +21,7 @@ int thread_start(struct thread *t, const char *name, void (*run)(void *ctx), voi
 void thread_join(struct thread *t);             /* of a zeroed or joined thread: nothing */
 int thread_pin(struct thread *t, unsigned cpu); /* best effort; -1 when refused */
 /* From now on the calling thread leaves processors to others that want them: it has a quarter of
- * one where another has three. */
+ * one where another has three.  From where it stands: a process may have stepped back itself. */
 void thread_step_back(void);
 /* A number that no other living thread has. */
 static inline uintptr_t thread_self(void)

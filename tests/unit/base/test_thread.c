@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -47,6 +48,27 @@ static void thread_has_a_name_and_no_signals(void **state)
     thread_join(&t);
     struct thread zeroed = {0};
     thread_join(&zeroed);
+}
+
+static void step_back_twice(void *ctx)
+{
+    int *niceness = ctx;
+    for (int i = 0; i < 3; i++) {
+        if (i > 0) thread_step_back();
+        niceness[i] = getpriority(PRIO_PROCESS, 0); /* of the calling thread */
+    }
+}
+
+static void a_thread_steps_back_from_where_it_stands(void **state)
+{
+    (void)state;
+    struct thread t = {0};
+    struct error err;
+    int niceness[3];
+    assert_ok(thread_start(&t, "back", step_back_twice, niceness, &err), &err);
+    thread_join(&t);
+    assert_true(niceness[1] > niceness[0] || niceness[0] == 19);
+    assert_true(niceness[2] > niceness[1] || niceness[1] == 19);
 }
 
 static void start_without_memory_is_an_error(void **state)
@@ -191,6 +213,7 @@ static void pinning_is_best_effort(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(thread_has_a_name_and_no_signals),
+    cmocka_unit_test(a_thread_steps_back_from_where_it_stands),
     cmocka_unit_test(start_without_memory_is_an_error),
     cmocka_unit_test(waiting_threads_are_woken),
     cmocka_unit_test(timed_wait_ends_at_its_deadline_and_not_before),
