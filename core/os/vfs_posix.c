@@ -392,16 +392,18 @@ static int posix_file_read(struct vfs_file *f, uint64_t offset, void *data, size
 /* The disk begins with what is written while more is copied, and the sync that follows has less to
  * wait for.  Advice: what it answers does not matter, a failed write of the disk is the sync's to
  * report. */
-enum { WRITE_PART_BYTES = 4 << 20, WRITE_BEHIND_BYTES = 1 << 20 };
+enum { WRITE_PART_BYTES = 4 << 20, WRITE_BEHIND_BYTES = 1 << 20, PAGE_BYTES_MAX = 64 << 10 };
 
 static void write_behind(struct posix_file *f, uint64_t offset, size_t size)
 {
     if (offset < f->begun) f->begun = offset; /* it is written once more, as a log is over zeros */
     uint64_t from = f->writes_behind ? f->begun : offset;
 
-    if (offset + size < from + WRITE_BEHIND_BYTES) return;
-    (void)sync_file_range(f->fd, (off_t)from, (off_t)(offset + size - from), SYNC_FILE_RANGE_WRITE);
-    if (f->writes_behind) f->begun = offset + size;
+    /* Whole pages, however large they are: the next write would wait for one that is on its way. */
+    uint64_t end = (offset + size) / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
+    if (end < from + WRITE_BEHIND_BYTES) return;
+    (void)sync_file_range(f->fd, (off_t)from, (off_t)(end - from), SYNC_FILE_RANGE_WRITE);
+    if (f->writes_behind) f->begun = end;
 }
 
 static int posix_file_write(struct vfs_file *f, uint64_t offset, const void *data, size_t size,
