@@ -112,6 +112,7 @@ struct collection_part {
     struct manifest_segment info; /* sealed */
     struct segment_index *index;  /* sealed: that of its index's file; NULL: it has none */
     bool is_not_indexed;          /* its rows cannot be read: no index is built any more */
+    uint32_t index_damages;       /* indexes of it that were dropped for damage */
 };
 
 /* A change of one tombstone that the batch will make. */
@@ -332,6 +333,8 @@ int collection_set_index(struct collection *c, const struct index_plan *plan, ui
 bool collection_has_plan(const struct collection *c, const struct index_plan *plan, uint8_t metric);
 /* A segment lacks its index, and none is being built. */
 bool collection_wants_index(const struct collection *c);
+/* So many indexes of it were damaged; 0 too where none is lacking. */
+uint32_t collection_next_damages(const struct collection *c);
 /* Begin to build it: c->index_build is to be worked on, on any threads, until finish. */
 int collection_index_begin(struct collection *c, struct error *err);
 /* Nobody works on it any more: name what was built in a manifest and show it, or give it up and say

@@ -121,15 +121,27 @@ static struct collection_part *find_part(struct collection *c, const struct uuid
     return NULL;
 }
 
-/* The next one to be built; NULL: none.  A seal may take the last one in, a merge some: it
- * waits for that. */
+/* The next one to be built; NULL: none.  The oldest, but what was damaged comes after what was
+ * not.  A seal may take the last one in, a merge some: it waits for that. */
 static struct collection_part *next_part(const struct collection *c)
 {
-    for (size_t i = 0; i < c->part_count; i++)
-        if (collection_lacks_index(&c->parts[i]) && !collection_is_rewritten(&c->seal, i) &&
-            !collection_is_rewritten(&c->merge, i))
-            return &c->parts[i];
-    return NULL;
+    struct collection_part *next = NULL;
+
+    for (size_t i = 0; i < c->part_count; i++) {
+        struct collection_part *p = &c->parts[i];
+        if (!collection_lacks_index(p) || collection_is_rewritten(&c->seal, i) ||
+            collection_is_rewritten(&c->merge, i))
+            continue;
+        if (!next || p->index_damages < next->index_damages) next = p;
+    }
+    return next;
+}
+
+uint32_t collection_next_damages(const struct collection *c)
+{
+    const struct collection_part *p = next_part(c);
+
+    return p ? p->index_damages : 0;
 }
 
 bool collection_wants_index(const struct collection *c)
@@ -414,6 +426,7 @@ int collection_drop_index(struct collection *c, const struct segment_index *inde
     manifest_drop_indexes(&p->info);
     segment_index_release(p->index);
     p->index = NULL;
+    p->index_damages++;
     show(c, &change);
     return 0;
 }

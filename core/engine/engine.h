@@ -118,9 +118,10 @@ struct host {
     struct buf index_waiters; /* struct order_message *: for indexes to be there */
     struct actor_timer *index_timer;
     uint64_t index_not_before_us;
-    uint32_t index_failures;    /* in a row */
-    uint64_t auto_epoch;        /* of the manifest for which AUTO was asked last */
-    struct error index_failure; /* the last of them */
+    uint64_t damage_not_before_us; /* likewise, of what was damaged again when it had been built */
+    uint32_t index_failures;       /* in a row */
+    uint64_t auto_epoch;           /* of the manifest for which AUTO was asked last */
+    struct error index_failure;    /* the last of them */
     struct index_pace pace;
     uint64_t held_bytes;            /* of space: what the collection has on the disk */
     uint64_t waiting_bytes;         /* of space: what it still has to write there */
@@ -259,6 +260,11 @@ void engine_save_index(struct host *h);
 /* Its result is not wanted any more; it comes back soon. */
 void engine_cancel_index(struct host *h);
 bool engine_index_is_out(const struct host *h); /* threads work on one */
+/* A damaged one was dropped, of a segment that has had so many, this one included; it is the
+ * host's index_failure. */
+void engine_note_damage(struct host *h, uint32_t damages);
+/* None is under way, and none begins for a while, for what has failed. */
+bool engine_index_is_put_off(const struct host *h);
 timer_fn engine_on_index_timer;
 /* index_load.c.  Any thread: have the view's indexes loaded that are not.  Else in the turn. */
 void engine_want_indexes(struct host *h, const struct view *v);

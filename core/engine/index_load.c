@@ -6,15 +6,15 @@
  *             message; the actor hands one index after the other to a task.  What is loaded is
  *             found by the next search in the same view: nothing is published.
  *             Damage is found when an index is loaded, or by a search that reads of its file; such
- *             a one is dropped with a manifest, and built again.
+ *             a one is dropped with a manifest, and built again (index_task.c).
  * INVARIANTS  (1) What is wanted is loaded soon, or unwanted again.
  *             (2) At most one is loaded at a time for a collection; the actor is stopped only after
  *                 it came back.
  * THREADS     engine_want_indexes: any; the steps, of one task one at a time, on any thread; else
  *             the collection's turn.
- * FAILURE     A damaged index that cannot be dropped stays, and is not used.  For want of memory
- *             one stays on the disk, and searches do without it for a while, ever longer; then the
- *             next one has it loaded.
+ * FAILURE     A damaged index that cannot be dropped stays, is not used, and is to be dropped again
+ *             after a while, ever longer.  For want of memory one stays on the disk, and searches
+ *             do without it for as long; then the next one has it loaded.
  */
 #include "base/atomic.h"
 #include "base/check.h"
@@ -135,7 +135,7 @@ struct load_task *engine_load_index(struct host *h, struct segment_index *index,
 void engine_drop_damaged(struct host *h)
 {
     struct collection *c = h->collection;
-    bool is_any = false;
+    bool is_any = false, has_failed = false;
 
     if (!c || h->is_ending) return;
     for (size_t i = 0; i < c->part_count; i++) {
@@ -145,12 +145,17 @@ void engine_drop_damaged(struct host *h)
         if (!why) continue;
         h->index_failure = *why;
         engine_name_collection(h, &h->index_failure);
-        if (!index_may_save(h)) continue;
-        is_any = true;
-        if (collection_drop_index(c, index, why, &failed) != 0)
-            log_event(LOG_ERROR, "index_not_dropped collection=\"%s/%s\" reason=\"%s\"",
-                      h->entry.database, h->entry.name, failed.text);
+        if (!index_may_save(h) || c->is_poisoned || !c->wal) continue;
+        if (collection_drop_index(c, index, why, &failed) == 0) {
+            is_any = true;
+            engine_note_damage(h, c->parts[i].index_damages);
+            continue;
+        }
+        has_failed = true;
+        log_event(LOG_ERROR, "index_not_dropped collection=\"%s/%s\" reason=\"%s\"",
+                  h->entry.database, h->entry.name, failed.text);
     }
+    if (has_failed) engine_retry_loads(h);
     if (is_any) engine_index_if_due(h);
 }
 
@@ -199,6 +204,7 @@ void engine_on_load_timer(struct actor *a, void *ctx)
     (void)a;
     for (size_t i = 0; h->collection && i < h->collection->part_count; i++)
         if (h->collection->parts[i].index) segment_index_resume(h->collection->parts[i].index);
+    engine_drop_damaged(h);
 }
 
 void engine_end_load(struct host *h, struct index_loaded_message *m)

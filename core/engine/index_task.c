@@ -13,7 +13,8 @@
  *                 segments were sealed or merged.  Who waits goes on waiting then, for what it
  *                 chose.
  * FAILURE     What was built is removed, and tried again by a timer, ever more seldom; searches go
- *             on without it.
+ *             on without it.  What is damaged whenever it has been built is likewise built again
+ *             ever more seldom, and after all else.
  */
 #include "base/check.h"
 #include "base/log.h"
@@ -22,6 +23,8 @@
 
 /* A build that failed is tried again after a second, then after twice that, up to 64 s. */
 enum { RETRY_US = 1000000, RETRY_DOUBLINGS = 6 };
+/* A damaged index is built again at once; the second of a segment is a failure. */
+enum { DAMAGES_TOLD = 2 };
 
 static int start(struct host *h, struct error *err)
 {
@@ -102,12 +105,18 @@ static void forget_plan(struct host *h)
     answer_waiters(h, &why);
 }
 
-/* What was put off after a failure is tried at once. */
 static void forget_failures(struct host *h)
 {
     h->index_failures = 0;
     h->index_failure = (struct error){0};
     h->index_not_before_us = 0;
+}
+
+/* What was put off is tried at once. */
+static void ask_anew(struct host *h)
+{
+    forget_failures(h);
+    h->damage_not_before_us = 0;
 }
 
 bool engine_index_needs_seal(const struct order_message *m)
@@ -129,7 +138,7 @@ void engine_set_index(struct host *h, struct order_message *m)
         rc = engine_flush_surely(h, false, &err);
     }
     if (rc == 0) rc = collection_set_index(h->collection, &m->plan, metric, &err);
-    if (rc == 0) forget_failures(h);
+    if (rc == 0) ask_anew(h);
     if (rc == 0 && is_new) forget_plan(h);
     if (rc == 0 && engine_index_needs_seal(m)) engine_save_index(h); /* none else would, inline */
     if (engine_index_needs_seal(m)) rc = engine_end_host_call(h, rc, &err);
@@ -153,17 +162,43 @@ bool engine_index_is_out(const struct host *h)
     return h->index && !h->index_is_back;
 }
 
+/* After so many failures before this one. */
+static uint64_t retry_time_us(const struct host *h, uint32_t failures)
+{
+    uint32_t doublings = failures < RETRY_DOUBLINGS ? failures : RETRY_DOUBLINGS;
+
+    return scheduler_now_us(h->engine->scheduler) + ((uint64_t)RETRY_US << doublings);
+}
+
 static void note_failure(struct host *h, const struct error *why)
 {
     log_event(LOG_ERROR, "index_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, why->text);
-    uint32_t doublings = h->index_failures < RETRY_DOUBLINGS ? h->index_failures : RETRY_DOUBLINGS;
-    h->index_failures++;
+    h->index_not_before_us = retry_time_us(h, h->index_failures++);
     h->index_failure = *why;
-    h->index_not_before_us =
-        scheduler_now_us(h->engine->scheduler) + ((uint64_t)RETRY_US << doublings);
     actor_timer_start(h->index_timer, h->index_not_before_us, 0);
     answer_waiters(h, why);
+}
+
+void engine_note_damage(struct host *h, uint32_t damages)
+{
+    if (damages < DAMAGES_TOLD) return;
+    h->damage_not_before_us = retry_time_us(h, damages - DAMAGES_TOLD);
+    answer_waiters(h, &h->index_failure);
+}
+
+/* When what is to be built next may be begun. */
+static uint64_t not_before_us(const struct host *h)
+{
+    bool is_doubtful = collection_next_damages(h->collection) >= DAMAGES_TOLD;
+
+    return is_doubtful && h->damage_not_before_us > h->index_not_before_us ? h->damage_not_before_us
+                                                                           : h->index_not_before_us;
+}
+
+bool engine_index_is_put_off(const struct host *h)
+{
+    return !h->index && scheduler_now_us(h->engine->scheduler) < not_before_us(h);
 }
 
 /* Nobody works on it any more, and it is over. */
@@ -228,7 +263,7 @@ static void follow(struct host *h, const struct index_mode *mode)
     plan.quantizer = mode->quantizer;
     plan.is_auto = true;
     if (collection_set_index(c, &plan, c->manifest.fields[0].metric, &err) == 0) {
-        forget_failures(h);
+        ask_anew(h);
         engine_cancel_index(h);
         engine_cancel_merge_index(h);
         return;
@@ -267,9 +302,10 @@ void engine_index_if_due(struct host *h)
 
     if (!c || h->is_ending) return;
     ask_auto(h);
-    if (!h->index && collection_wants_index(c) &&
-        scheduler_now_us(h->engine->scheduler) >= h->index_not_before_us && start(h, &err) != 0)
-        note_failure(h, &err);
+    if (!h->index && collection_wants_index(c)) {
+        if (engine_index_is_put_off(h)) actor_timer_start(h->index_timer, not_before_us(h), 0);
+        else if (start(h, &err) != 0) note_failure(h, &err);
+    }
     if (waiter_count(h) > 0) answer_waiters(h, c->is_poisoned ? &c->poison : NULL);
 }
 
