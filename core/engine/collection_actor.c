@@ -5,8 +5,9 @@
  * WHAT        Takes what the mailbox held, hands runs of writes to the collection as one sync
  *             batch, starts seals on the job pool and publishes what they built.
  * INVARIANTS  (1) Every message is answered exactly once and freed here.
- *             (2) What must wait for a seal, or inline for a call that may sync, is deferred with
- *                 all behind it, in order; what is deferred is bounded as the mailbox is.
+ *             (2) What must wait for a seal, inline for a call that may sync, or rows for the pace
+ *                 of indexes, is deferred with all behind it, in order, but for what only reads and
+ *                 for another index; what is deferred is bounded as the mailbox is.
  *             (3) At most one seal is under way; the actor is stopped only after it came back.
  * THREADS     The actor's turn.
  * FAILURE     A write's error is its answer; a seal's error is logged and tried again later.  Below
@@ -379,6 +380,20 @@ static bool must_wait(struct host *h, const struct message *m)
            (m->kind == KIND_SET_INDEX && engine_index_needs_seal((const struct order_message *)m));
 }
 
+/* May it be done before what is deferred?  What only reads, of what is there, may; and so may an
+ * order for an index where nothing but writes wait: it may be what they wait for. */
+static bool overtakes(struct host *h, const struct message *m)
+{
+    struct message **deferred = (struct message **)(void *)h->deferred.data;
+    size_t count = h->deferred.size / sizeof *deferred;
+
+    if (m->kind == KIND_INFO || m->kind == KIND_CHECK) return true;
+    if (m->kind != KIND_SET_INDEX || must_wait(h, m)) return false;
+    for (size_t i = 0; i < count; i++)
+        if (deferred[i]->kind != KIND_WRITE) return false;
+    return true;
+}
+
 static void defer(struct host *h, struct message *m)
 {
     /* Room for the one CLOSE is always left. */
@@ -468,7 +483,8 @@ static void handle_all(struct host *h, struct actor *a, struct message **batch, 
         }
         if (m->kind == KIND_CLOSE) begin_end(h, (struct order_message *)m);
         if (ends_merge(m)) engine_cancel_merge(h);
-        if (!is_of_task(m) && (h->deferred.size > 0 || must_wait(h, m))) defer(h, m);
+        bool waits = !is_of_task(m) && (h->deferred.size > 0 || must_wait(h, m));
+        if (waits && !overtakes(h, m)) defer(h, m);
         else if (is_write) {
             index_pace_admit(h, rows_of(m));
             run[run_count++] = m;
@@ -477,28 +493,40 @@ static void handle_all(struct host *h, struct actor *a, struct message **batch, 
     if (run_count > 0) write_run(h, a, run, run_count);
 }
 
-/* They have waited: some may have passed their deadlines, or been given up.  The others' number. */
-static size_t drop_overdue(struct host *h, struct message **batch, size_t count)
+/* They have waited: some may have passed their deadlines, or been given up. */
+static void drop_overdue(struct host *h)
 {
+    struct message **deferred = (struct message **)(void *)h->deferred.data;
+    size_t count = h->deferred.size / sizeof *deferred, left = 0;
     uint64_t now_us = scheduler_now_us(h->engine->scheduler);
-    size_t left = 0;
 
     for (size_t i = 0; i < count; i++) {
-        int code = message_refusal(batch[i], now_us);
-        if (code == LYNSE_OK) batch[left++] = batch[i];
-        else message_drop(batch[i], code);
+        int code = message_refusal(deferred[i], now_us);
+        if (code == LYNSE_OK) {
+            deferred[left++] = deferred[i];
+            continue;
+        }
+        h->deferred_bytes -= deferred[i]->bytes;
+        message_drop(deferred[i], code);
     }
-    return left;
+    h->deferred.size = left * sizeof *deferred;
+}
+
+static bool may_go_on(struct host *h)
+{
+    drop_overdue(h);
+    return h->deferred.size > 0 && !must_wait(h, *(struct message **)(void *)h->deferred.data);
 }
 
 static void handle_deferred(struct host *h, struct actor *a)
 {
-    while (h->deferred.size > 0 && !must_wait(h, *(struct message **)(void *)h->deferred.data)) {
+    if (h->deferred.size > 0) index_pace_look(h);
+    while (may_go_on(h)) {
         struct buf work = h->deferred;
         h->deferred = h->deferred_spare;
         h->deferred_bytes = 0;
-        struct message **messages = (struct message **)(void *)work.data;
-        handle_all(h, a, messages, drop_overdue(h, messages, work.size / sizeof(struct message *)));
+        handle_all(h, a, (struct message **)(void *)work.data,
+                   work.size / sizeof(struct message *));
         buf_reset(&work);
         h->deferred_spare = work;
     }
@@ -518,7 +546,6 @@ static void on_pace_timer(struct actor *a, void *ctx)
 {
     struct host *h = ctx;
 
-    index_pace_look(h);
     handle_deferred(h, a);
     engine_index_if_due(h);
 }

@@ -24,7 +24,8 @@ struct index_pace {
     uint64_t old_rows;      /* of them: that no write has brought since the index was asked for */
     double row_us;          /* that a build takes a row; 0: none has ended */
     uint64_t began_us;      /* of the build that is under way */
-    uint64_t not_before_us; /* the next row's time */
+    uint64_t not_before_us; /* the next row's time; what is between now and then is owed */
+    bool is_held;           /* rows wait until nothing is owed any more */
     struct actor_timer *timer;
 };
 
@@ -33,7 +34,7 @@ void index_pace_look(struct host *h);
 /* Must rows wait?  Then the timer of the host fires when they are to be tried again. */
 bool index_pace_holds(struct host *h, size_t row_count);
 void index_pace_admit(struct host *h, size_t row_count);
-/* A build of an index has begun, and has ended well. */
+/* A build of an index has begun; its index is shown. */
 void index_pace_begin_build(struct host *h);
 void index_pace_end_build(struct host *h, uint32_t row_count);
 

@@ -209,11 +209,12 @@ static void end_task(struct host *h)
 
     h->index = NULL;
     uint32_t row_count = index_builder_row_count(crew->builder);
+    uint64_t epoch = h->collection->manifest.epoch;
     int rc = collection_index_finish(h->collection, &err);
     index_crew_free(crew);
     if (rc == 0) {
         forget_failures(h);
-        index_pace_end_build(h, row_count);
+        if (h->collection->manifest.epoch != epoch) index_pace_end_build(h, row_count);
         engine_note_held(h, h->collection);
         engine_load_if_wanted(h);
     } else if (err.code != LYNSE_CANCELLED && err.code != LYNSE_SHUTTING_DOWN) {
