@@ -273,6 +273,15 @@ static void follow(struct host *h, const struct index_mode *mode)
               h->entry.name, err.text);
 }
 
+/* A later version may have chosen what this one cannot build or compare with: that stays. */
+static bool is_known(const struct manifest_field *f)
+{
+    const struct index_vtab *kind = index_find(f->index_kind);
+
+    if (f->index_kind == INDEX_NONE) return true;
+    return kind && quantizer_find(f->index.quantizer) && f->index.value_count <= kind->param_count;
+}
+
 /* (4) */
 static void ask_auto(struct host *h)
 {
@@ -281,7 +290,7 @@ static void ask_auto(struct host *h)
     struct index_mode mode, chosen = {.kind = (enum index_kind)f->index_kind};
 
     if (!f->index.is_auto || h->auto_epoch == c->manifest.epoch || c->is_poisoned || !c->wal ||
-        !index_may_save(h))
+        !index_may_save(h) || !is_known(f))
         return;
     h->auto_epoch = c->manifest.epoch;
     chosen.quantizer =

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is wrong with an index again and again: it is told, tried again ever more seldom, and mended
- * as soon as it can be. */
+ * as soon as it can be; what a later version has chosen is left alone. */
 #include <errno.h>
 
 #include "base/limits.h"
@@ -175,10 +175,35 @@ static void what_could_not_be_dropped_is_dropped_later(void **state)
     assert_int_equal(count_segments(f, true), count_segments(f, false));
 }
 
+static void auto_leaves_alone_what_it_does_not_know(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    assert_done(lynse_build_index(f->docs, "AUTO", &f->err), f);
+    struct manifest_field *field = &state_of(f)->manifest.fields[0];
+    const struct manifest_field before = *field;
+    field->index_kind = 99; /* of a later version */
+    add_rows(f, ROWS);
+    add_rows(f, ROWS);
+    work(f);
+    field = &state_of(f)->manifest.fields[0];
+    assert_int_equal(field->index_kind, 99);
+    field->index_kind = before.index_kind;
+    field->index.quantizer = 99;
+    add_rows(f, ROWS);
+    work(f);
+    field = &state_of(f)->manifest.fields[0];
+    assert_int_equal(field->index_kind, before.index_kind);
+    assert_int_equal(field->index.quantizer, 99);
+    field->index.quantizer = before.index.quantizer; /* what this version can read */
+    assert_done(lynse_build_index(f->docs, "AUTO", &f->err), f);
+    assert_int_not_equal(state_of(f)->manifest.fields[0].index_kind, before.index_kind);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     CASE(what_is_damaged_whenever_it_is_built_is_told_and_put_off),
     CASE(others_are_built_meanwhile),
     CASE(what_could_not_be_dropped_is_dropped_later),
+    CASE(auto_leaves_alone_what_it_does_not_know),
 };
 TEST_MAIN(tests)
