@@ -112,7 +112,7 @@ struct collection_part {
     struct manifest_segment info; /* sealed */
     struct segment_index *index;  /* sealed: that of its index's file; NULL: it has none */
     bool is_not_indexed;          /* its rows cannot be read: no index is built any more */
-    uint32_t index_damages;       /* indexes of it that were dropped for damage */
+    uint32_t index_damages;       /* of it, that were dropped since they were asked for */
 };
 
 /* A change of one tombstone that the batch will make. */

@@ -315,6 +315,7 @@ int collection_set_index(struct collection *c, const struct index_plan *plan, ui
         manifest_drop_indexes(&change.next.segments[i]); /* (1) */
     if (end_change(c, &change, err) != 0) return -1;
     if (!is_same) forget_indexes(c);
+    for (size_t i = 0; i < c->part_count; i++) c->parts[i].index_damages = 0;
     show(c, &change);
     return 0;
 }

@@ -121,6 +121,7 @@ static void what_is_damaged_whenever_it_is_built_is_told_and_put_off(void **stat
     vfs_faulty_disarm(f->fs);
     assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f); /* at once */
     assert_int_equal(count_segments(f, true), count_segments(f, false));
+    assert_int_equal(most_damages(f), 0);
 }
 
 /* What cannot be built does not keep the others from being. */
