@@ -59,7 +59,7 @@ int engine_fill_status(struct host *h, struct collection_status *s, struct error
     s->storage = m->fields[0].storage;
     fill_index(c, s);
     fill_recall(h, s);
-    s->index_failure = h->index_failure;
+    s->index_failure = h->index_failure.code ? h->index_failure : h->load_failure;
     s->is_sealing = h->seal != NULL;
     s->is_merging = h->merge != NULL;
     s->is_loading = h->load != NULL;

@@ -111,7 +111,8 @@ struct host {
     bool index_is_back;             /* its crew is done; the file may have to be written (R4b) */
     struct load_task *load;         /* of an index, likewise */
     struct actor_timer *load_timer; /* those that found no memory may be wanted again */
-    uint32_t load_failures;         /* in a row, for want of memory */
+    uint32_t load_failures;         /* in a row, for want of memory or of descriptors, */
+    struct error load_failure;      /* and the last; code 0: none since one was loaded */
     struct recall_sampler recall;
     struct recall_task *recall_task; /* while samples wait */
     struct actor_timer *recall_timer;
@@ -288,8 +289,9 @@ bool engine_recall_is_out(const struct host *h);
 void engine_cancel_recall(struct host *h);
 void engine_stop_recall(struct host *h); /* the actor ends */
 void engine_end_load(struct host *h, struct index_loaded_message *m);
-/* One found no memory: later all such may be wanted again. */
-void engine_retry_loads(struct host *h);
+/* Of what a load said.  true: it found no memory or no descriptor, which the status tells, and
+ * later all such may be wanted again. */
+bool engine_postpones_load(struct host *h, const struct error *why);
 timer_fn engine_on_load_timer;
 /* collection_actor.c: a call of the host, which may wait for the disk, and its end. */
 void engine_set_may_sync(struct host *h, bool may_sync);

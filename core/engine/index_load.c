@@ -13,8 +13,9 @@
  * THREADS     engine_want_indexes: any; the steps, of one task one at a time, on any thread; else
  *             the collection's turn.
  * FAILURE     A damaged index that cannot be dropped stays, is not used, and is to be dropped again
- *             after a while, ever longer.  For want of memory one stays on the disk, and searches
- *             do without it for as long; then the next one has it loaded.
+ *             after a while, ever longer.  For want of memory or of
+ *             descriptors one stays on the disk, which is told, and searches do without it for as
+ *             long; then the next one has it loaded.
  */
 #include "base/atomic.h"
 #include "base/check.h"
@@ -131,6 +132,16 @@ struct load_task *engine_load_index(struct host *h, struct segment_index *index,
     return NULL;
 }
 
+static void retry_loads(struct host *h)
+{
+    uint32_t doublings = h->load_failures < RETRY_DOUBLINGS ? h->load_failures : RETRY_DOUBLINGS;
+
+    h->load_failures++;
+    actor_timer_start(h->load_timer,
+                      scheduler_now_us(h->engine->scheduler) + ((uint64_t)RETRY_US << doublings),
+                      0);
+}
+
 /* Its manifest may have to wait for a call that may sync (R4b). */
 void engine_drop_damaged(struct host *h)
 {
@@ -155,7 +166,7 @@ void engine_drop_damaged(struct host *h)
         log_event(LOG_ERROR, "index_not_dropped collection=\"%s/%s\" reason=\"%s\"",
                   h->entry.database, h->entry.name, failed.text);
     }
-    if (has_failed) engine_retry_loads(h);
+    if (has_failed) retry_loads(h);
     if (is_any) engine_index_if_due(h);
 }
 
@@ -187,14 +198,17 @@ void engine_cancel_load(struct load_task *t)
     if (t) atomic_store_relaxed(&t->is_cancelled, true);
 }
 
-void engine_retry_loads(struct host *h)
+bool engine_postpones_load(struct host *h, const struct error *why)
 {
-    uint32_t doublings = h->load_failures < RETRY_DOUBLINGS ? h->load_failures : RETRY_DOUBLINGS;
-
-    h->load_failures++;
-    actor_timer_start(h->load_timer,
-                      scheduler_now_us(h->engine->scheduler) + ((uint64_t)RETRY_US << doublings),
-                      0);
+    if (why->code == LYNSE_OK) {
+        h->load_failures = 0;
+        h->load_failure = (struct error){0};
+    }
+    if (why->code != LYNSE_NO_MEMORY && why->code != LYNSE_BUSY) return false;
+    h->load_failure = *why;
+    engine_name_collection(h, &h->load_failure);
+    retry_loads(h);
+    return true;
 }
 
 void engine_on_load_timer(struct actor *a, void *ctx)
@@ -218,8 +232,7 @@ void engine_end_load(struct host *h, struct index_loaded_message *m)
     if (why->code)
         log_event(LOG_WARN, "index_not_loaded collection=\"%s/%s\" reason=\"%s\"",
                   h->entry.database, h->entry.name, why->text);
-    if (why->code == LYNSE_NO_MEMORY) engine_retry_loads(h);
-    else if (why->code == LYNSE_OK) h->load_failures = 0;
+    (void)engine_postpones_load(h, why);
     engine_free_load(t);
     engine_load_if_wanted(h);
     engine_index_if_due(h);

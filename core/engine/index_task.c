@@ -108,7 +108,7 @@ static void forget_plan(struct host *h)
 static void forget_failures(struct host *h)
 {
     h->index_failures = 0;
-    h->index_failure = (struct error){0};
+    h->index_failure = h->load_failure = (struct error){0};
     h->index_not_before_us = 0;
 }
 

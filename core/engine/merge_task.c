@@ -177,8 +177,7 @@ void engine_on_merge_loaded(struct host *h, struct index_loaded_message *m)
     CHECK(h->merge && h->merge_load);
     engine_free_load(h->merge_load);
     h->merge_load = NULL;
-    bool is_postponed = err.code == LYNSE_NO_MEMORY || err.code == LYNSE_BUSY;
-    if (is_postponed) engine_retry_loads(h);
-    if (err.code != LYNSE_OK && !is_postponed) end_merge(h, &err);
-    else publish(h);
+    bool is_postponed = engine_postpones_load(h, &err);
+    if (err.code == LYNSE_OK || is_postponed) publish(h);
+    else end_merge(h, &err);
 }

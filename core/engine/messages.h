@@ -105,7 +105,7 @@ struct collection_status {
     float recall;                   /* 0 to 1, of searches that were made again */
     uint32_t recall_query_count;    /* so many; 0: none */
     int64_t recall_measured_at_us;  /* the last of them, by the wall clock */
-    struct error index_failure;     /* of the last build; code 0: none since it was asked for */
+    struct error index_failure;     /* of the last build or load; code 0: none since */
     bool is_sealing, is_merging, is_loading; /* such a task is under way */
     uint8_t sync_level;
     uint32_t sync_interval_ms;

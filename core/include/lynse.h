@@ -293,8 +293,9 @@ struct lynse_collection_info {
     uint32_t recall_query_count;
     int64_t recall_measured_at_us;
     /* Why the last build of an index failed, which is tried again, ever more seldom; or what is
-     * wrong with the file of an index that was damaged, which is built anew: until then its records
-     * are looked at one by one.  Code 0: neither, or something was built or asked for since. */
+     * wrong with the file of an index that was damaged, which is built anew; or for want of what an
+     * index could not be loaded, which is tried again too: until then its records are looked at one
+     * by one.  Code 0: none of these, or something was built, loaded or asked for since. */
     struct lynse_error index_failure;
     /* 1: "AUTO" chose index_mode, and chooses again when segments are sealed or merged. */
     uint32_t index_is_auto;

@@ -486,12 +486,14 @@ static void one_that_found_no_memory_is_loaded_later(void **state)
         assert_finds_all(f); /* it is not time */
         for (int polls = 0; polls < 1000; polls++) lynse_poll(f->db, 0);
         assert_true(ready_count(f) < count);
+        assert_int_equal(status_of(f).index_failure.code, LYNSE_NO_MEMORY);
         manual_clock_advance(&f->clock, 10000000);
         lynse_poll(f->db, 0);
         assert_finds_all(f); /* they are wanted again */
     }
     for (int tries = 0; tries < 10000 && ready_count(f) < count; tries++) fixture_wait(f);
     assert_int_equal(ready_count(f), count);
+    assert_int_equal(status_of(f).index_failure.code, LYNSE_OK);
     assert_finds_all(f);
     lynse_collection_close(f->docs);
 }
