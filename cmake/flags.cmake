@@ -9,7 +9,7 @@ add_compile_options(-ffunction-sections -fdata-sections)
 add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
                     -ffile-prefix-map=${PROJECT_BINARY_DIR}/=)
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
-set(CMAKE_C_FLAGS_DEBUG "-O1 -g")
+set(CMAKE_C_FLAGS_DEBUG "-O1 -g1") # lines, for reports; all of -g compiles a quarter longer
 if(CMAKE_C_COMPILER_ID MATCHES "Clang")
   # gcc keeps these apart from -Wconversion.
   add_compile_options(-Wno-sign-conversion -Wno-string-conversion)
