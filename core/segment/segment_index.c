@@ -360,10 +360,11 @@ int segment_index_copy(const struct segment_index *s, struct segment_index **out
     return segment_index_create(&s->desc, out, err);
 }
 
-int segment_index_check(const struct segment_index *s, struct error *err)
+int segment_index_check(const struct segment_index *s, const struct vector_source *vectors,
+                        struct error *err)
 {
     const struct index *index = segment_index_get(s);
 
     CHECK(index);
-    return s->kind->check ? s->kind->check(index, &s->rows.source, err) : 0;
+    return s->kind->check ? s->kind->check(index, vectors, err) : 0;
 }

@@ -83,7 +83,8 @@ int segment_index_load(struct segment_index *s, struct error *err);
 int segment_index_copy(const struct segment_index *s, struct segment_index **out,
                        struct error *err);
 /* Of a loaded one: everything that must hold of it and of its rows, to the last number (index.h).
- * CORRUPT. */
-int segment_index_check(const struct segment_index *s, struct error *err);
+ * vectors: segment_index_vectors, or what stands for them.  CORRUPT, what they say. */
+int segment_index_check(const struct segment_index *s, const struct vector_source *vectors,
+                        struct error *err);
 
 #endif

@@ -113,6 +113,36 @@ static int tell(const struct view_verify_desc *d, const struct error *why, struc
     return error_set(err, LYNSE_NO_MEMORY, "the report has no room for: %s", why->text);
 }
 
+/* Stands for an index's rows while it is checked, and asks now and then whether it may go on. */
+struct looking_source {
+    struct vector_source base; /* first */
+    const struct vector_source *rows;
+    const struct view_verify_desc *desc;
+    uint32_t asked;
+};
+
+static int look_now_and_then(const struct vector_source *s, struct error *err)
+{
+    struct looking_source *l = (struct looking_source *)(uintptr_t)s;
+
+    if (++l->asked % LOOK_ROWS != 0 || !l->desc->look) return 0;
+    return l->desc->look(l->desc->ctx, err);
+}
+
+static int looking_run(const struct vector_source *s, uint32_t row, uint32_t row_max,
+                       struct vector_run *out, struct error *err)
+{
+    const struct vector_source *rows = ((const struct looking_source *)s)->rows;
+    return look_now_and_then(s, err) != 0 ? -1 : rows->run(rows, row, row_max, out, err);
+}
+
+static int looking_run_narrow(const struct vector_source *s, uint32_t row, uint32_t row_max,
+                              struct row_run *out, struct error *err)
+{
+    const struct vector_source *rows = ((const struct looking_source *)s)->rows;
+    return look_now_and_then(s, err) != 0 ? -1 : rows->run_narrow(rows, row, row_max, out, err);
+}
+
 /* A loaded index against its rows; *why: a finding, or what keeps it from looking on. */
 static int check_index(const struct view_verify_desc *d, const struct segment_index *index,
                        struct verified_index *out, struct error *why)
@@ -129,9 +159,14 @@ static int check_index(const struct view_verify_desc *d, const struct segment_in
         .ctx = d->ctx,
     };
     uint32_t row_count = probe.index->row_count;
+    struct looking_source looking = {*probe.vectors, probe.vectors, d, 0};
 
+    looking.base.run = looking_run;
+    if (probe.vectors->run_narrow) looking.base.run_narrow = looking_run_narrow;
+    looking.base.all = looking.base.all_norms = NULL; /* which nobody would ask for */
     *out = (struct verified_index){.index = index, .row_count = row_count};
-    if (segment_index_check(index, why) != 0 || index_probe(&probe, &out->recall, why) != 0)
+    if (segment_index_check(index, &looking.base, why) != 0 ||
+        index_probe(&probe, &out->recall, why) != 0)
         return -1;
     out->probe_count = PROBE_ROWS < row_count ? PROBE_ROWS : row_count;
     bool is_of_codes = segment_index_plan(index)->quantizer.kind != QUANTIZER_RAW;

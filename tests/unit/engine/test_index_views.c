@@ -143,9 +143,54 @@ static void an_index_that_went_meanwhile_is_no_finding(void **state)
     close_root(f);
 }
 
+struct refusal {
+    uint32_t asked, refused; /* which question is answered no, from 1 on; 0: none */
+};
+
+static int look(void *ctx, struct error *err)
+{
+    struct refusal *r = (struct refusal *)ctx;
+    return ++r->asked == r->refused ? error_set(err, LYNSE_CANCELLED, "enough") : 0;
+}
+
+static int report_nothing(void *ctx, const struct error *finding)
+{
+    (void)ctx;
+    fail_msg("%s", finding->text);
+    return 0;
+}
+
+static void a_deep_look_ends_when_it_is_told_to(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    struct view *view = NULL;
+    struct refusal r = {0};
+
+    open_root(f, 0);
+    assert_ok(engine_view(f->docs->host, &view, &err), &err);
+    struct view_verify_desc desc = {
+        .view = view,
+        .alloc = f->db->engine->alloc,
+        .level = VERIFY_DEEP,
+        .report = report_nothing,
+        .look = look,
+        .ctx = &r,
+    };
+    assert_ok(view_verify(&desc, &err), &err);
+    for (uint32_t count = r.asked, i = 1; i <= count; i += 1 + count / 16) {
+        r = (struct refusal){.refused = i};
+        assert_fails(view_verify(&desc, &err), &err, LYNSE_CANCELLED);
+        assert_int_equal(r.asked, i);
+    }
+    view_release(view);
+    close_root(f);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_reader_keeps_the_index_that_it_has_pinned, set_up, tear_down),
     cmocka_unit_test_setup_teardown(an_index_that_went_meanwhile_is_no_finding, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_deep_look_ends_when_it_is_told_to, set_up, tear_down),
 };
 
 TEST_MAIN(tests)
