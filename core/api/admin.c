@@ -90,6 +90,10 @@ static int read_plan(struct lynse_collection *c, const struct lynse_index_desc *
                          d->flags & ~(uint32_t)LYNSE_INDEX_NO_WAIT);
     if (!d->mode) return error_set(err, LYNSE_INVALID, "mode: missing");
     if (index_mode_parse(d->mode, &mode, err) != 0) return -1;
+    if (mode.is_auto && d->param_count > 0)
+        return error_set(err, LYNSE_INVALID,
+                         "params: AUTO chooses them with the kind; name a kind, as in \"HNSW-L2\", "
+                         "to give any");
     plan->is_auto = mode.is_auto;
     if (mode.is_auto && choose_mode(c, &mode, err) != 0) return -1;
     plan->kind = mode.kind;

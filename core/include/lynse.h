@@ -405,7 +405,7 @@ LYNSE_API int lynse_restore(struct lynse_collection *c, const struct lynse_id *i
  * A mode is a kind of index, a metric (docs/DISTANCES.md) and, for some, a quantizer: "FLAT-IP",
  * "HNSW-COS-SQ8"; docs/INDEXES.md lists them.  "AUTO", "AUTO-L2": kind and quantizer are chosen by
  * what is in the collection and the root's memory budget, and again when segments were sealed or
- * merged; parameters are kept while the kind stays. */
+ * merged, and with them all parameters: none may be given. */
 
 enum lynse_index_flags {
     LYNSE_INDEX_NO_WAIT = 1, /* answer at once: lynse_collection_info says how far it is */

@@ -425,7 +425,8 @@ class Collection(HookMethods, PlannedCollectionMethods):
         """Search with this index, by its metric, from now on (docs/INDEXES.md).
 
         index_mode  a kind and a metric, "FLAT-IP", "HNSW-L2", with a quantizer "HNSW-COS-SQ8";
-                    "AUTO" or "AUTO-L2": chosen by what is there, and again as that grows
+                    "AUTO" or "AUTO-L2": chosen by what is there, and again as that grows, with
+                    all parameters: no kwargs
         wait        False: build in the background, see :meth:`index_status`; searches are exact
                     until it is there
         kwargs      the parameters of the kind, by name: m=16, ef_construction=200; they apply

@@ -409,9 +409,13 @@ static void an_index_says_what_it_was_asked_for_and_how_far_it_is(void **state)
                                     .mode = "FLAT-COS",
                                     .params = params,
                                     .param_count = 1};
+    struct lynse_index_desc chosen = desc;
     uint32_t metric = 0;
     fixture_make_docs(f);
     assert_int_equal(info_of(f).index_param_count, 0);
+    chosen.mode = "AUTO"; /* which chooses parameters with the kind */
+    assert_int_equal(lynse_index_set(f->docs, &chosen, &f->err), LYNSE_INVALID);
+    assert_non_null(strstr(f->err.text, "AUTO"));
     assert_done(lynse_index_set(f->docs, &desc, &f->err), f);
     struct lynse_collection_info info = info_of(f);
     assert_string_equal(info.index_mode, "FLAT-COS");
