@@ -11,6 +11,7 @@
 #include "api/handles.h"
 #include "base/limits.h"
 #include "index/index_auto.h"
+#include "index/index_mode.h"
 
 _Static_assert((int)INDEX_PARAMS_MAX == (int)LYNSE_INDEX_PARAMS_MAX, "lynse.h has room for all");
 _Static_assert(sizeof((struct lynse_collection_info){0}.index_mode) >= INDEX_MODE_BYTES, "it fits");
@@ -45,20 +46,21 @@ static int set_index(struct lynse_collection *c, const struct index_plan *plan, 
 }
 
 /* "AUTO": by what is in the collection at this moment. */
-static int choose_mode(struct lynse_collection *c, struct index_mode *mode, struct error *err)
+static int choose_plan(struct lynse_collection *c, enum metric metric, struct index_plan *out,
+                       struct error *err)
 {
     struct collection_status *s = NULL;
 
     if (engine_host_status(c->host, &s, err) != 0) return -1;
     struct index_auto_desc desc = {
-        .metric = mode->metric ? mode->metric : (enum metric)s->metric,
+        .metric = metric ? metric : (enum metric)s->metric,
         .row_count = s->live_count,
         .dim = s->dim,
         .memory_bytes = c->db->engine->desc.budget_bytes,
         .storage = (enum storage_type)s->storage,
     };
     collection_status_destroy(s);
-    index_auto_choose(&desc, mode);
+    index_auto_choose(&desc, out);
     return 0;
 }
 
@@ -94,11 +96,10 @@ static int read_plan(struct lynse_collection *c, const struct lynse_index_desc *
         return error_set(err, LYNSE_INVALID,
                          "params: AUTO chooses them with the kind; name a kind, as in \"HNSW-L2\", "
                          "to give any");
-    plan->is_auto = mode.is_auto;
-    if (mode.is_auto && choose_mode(c, &mode, err) != 0) return -1;
+    *metric = mode.metric;
+    if (mode.is_auto) return choose_plan(c, mode.metric, plan, err);
     plan->kind = mode.kind;
     plan->quantizer = mode.quantizer;
-    *metric = mode.metric;
     return read_params(d, mode.kind, &plan->params, err);
 }
 

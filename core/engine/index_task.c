@@ -251,19 +251,12 @@ static uint64_t live_count(const struct collection *c)
     return count;
 }
 
-/* By the mode that suits the collection now, with the parameters of a kind that stays. */
-static void follow(struct host *h, const struct index_mode *mode)
+static void follow(struct host *h, const struct index_plan *plan)
 {
     struct collection *c = h->collection;
-    struct index_plan plan = {.kind = INDEX_NONE};
     struct error err = {0};
 
-    (void)collection_plan_of(&c->manifest.fields[0], &plan);
-    if (plan.kind != mode->kind) index_params_init(index_find(mode->kind), &plan.params);
-    plan.kind = mode->kind;
-    plan.quantizer = mode->quantizer;
-    plan.is_auto = true;
-    if (collection_set_index(c, &plan, c->manifest.fields[0].metric, &err) == 0) {
+    if (collection_set_index(c, plan, c->manifest.fields[0].metric, &err) == 0) {
         ask_anew(h);
         engine_cancel_index(h);
         engine_cancel_merge_index(h);
@@ -287,14 +280,13 @@ static void ask_auto(struct host *h)
 {
     const struct collection *c = h->collection;
     const struct manifest_field *f = &c->manifest.fields[0];
-    struct index_mode mode, chosen = {.kind = (enum index_kind)f->index_kind};
+    struct index_plan plan, chosen = {.kind = (enum index_kind)f->index_kind};
 
     if (!f->index.is_auto || h->auto_epoch == c->manifest.epoch || c->is_poisoned || !c->wal ||
         !index_may_save(h) || !is_known(f))
         return;
     h->auto_epoch = c->manifest.epoch;
-    chosen.quantizer =
-        (struct quantizer_spec){(enum quantizer_kind)f->index.quantizer, f->index.quantizer_number};
+    (void)collection_plan_of(f, &chosen); /* of one without a kind to build the kind is all */
     const struct index_auto_desc desc = {
         .metric = (enum metric)f->metric,
         .row_count = live_count(c),
@@ -302,7 +294,7 @@ static void ask_auto(struct host *h)
         .memory_bytes = h->engine->desc.budget_bytes,
         .storage = (enum storage_type)f->storage,
     };
-    if (index_auto_changes(&desc, &chosen, &mode)) follow(h, &mode);
+    if (index_auto_changes(&desc, &chosen, &plan)) follow(h, &plan);
 }
 
 void engine_index_if_due(struct host *h)

@@ -53,6 +53,24 @@ void diskann_layout_init(struct diskann_layout *l, uint32_t row_count, uint32_t 
     };
 }
 
+/* As many as `memory` says, which hot pages fill up; the codes at least. */
+static double row_bytes(const struct index_params *p, enum metric metric,
+                        struct quantizer_spec quantizer, uint32_t dim)
+{
+    uint32_t m = ((uint32_t)p->values[DISKANN_R] + 1) / 2;
+    double memory = p->values[DISKANN_MEMORY];
+    double others = hnsw_upper_bytes(m) + 2 * sizeof(uint32_t);
+    struct diskann_layout l;
+
+    (void)metric;
+    diskann_layout_init(&l, 1, dim, 2 * m);
+    double hot = (double)l.page_bytes / l.page_nodes / DISKANN_HOT_SHARE;
+    if (quantizer.kind == QUANTIZER_RAW)
+        quantizer = (struct quantizer_spec){QUANTIZER_RABITQ, memory > 0 ? 1 : DISKANN_BITS_MOST};
+    double codes = (double)hnsw_code_bytes(quantizer, dim) + others;
+    return memory > 0 ? fmax(memory, codes) : codes + hot;
+}
+
 size_t diskann_oracle_bytes(const struct index *index, uint32_t dim)
 {
     const struct diskann *d = (const struct diskann *)index;
@@ -114,4 +132,5 @@ const struct index_vtab index_diskann = {
     .advance = diskann_advance,
     .check = diskann_check,
     .contradicts = contradicts,
+    .row_bytes = row_bytes,
 };

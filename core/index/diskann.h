@@ -35,6 +35,8 @@ enum {
     DISKANN_PAGE_ALIGN = READ_DIRECT_ALIGN,
     DISKANN_PAGE_NODES_MAX = 128,
     DISKANN_MEMORY_MIN = 2 << 20,
+    DISKANN_BITS_MOST = 4,  /* of codes that nobody asked for */
+    DISKANN_HOT_SHARE = 32, /* of the pages one in so many is hot where memory has no bound */
 };
 
 /* Sections of an image (docs/FORMAT.md). */

@@ -6,7 +6,7 @@
  *             DISKANN_PLACE   some pages of nodes a piece, one piece at a time
  *             DISKANN_ENCODE  a piece is some nodes
  *             The quantizer is trained first.  Where none was asked for it is RaBitQ's, with as
- *             many bits as the memory allows, BITS_MOST at most.
+ *             many bits as the memory allows, DISKANN_BITS_MOST at most.
  * INVARIANTS  (1) What a piece computes depends on earlier stages and on its own nodes alone.
  * THREADS     index_build.h.
  * FAILURE     LIMIT: the codes do not fit into the memory; NO_MEMORY; the quantizer's, the
@@ -22,7 +22,6 @@
 
 enum {
     ENCODE_NODES = 512, /* of a piece */
-    BITS_MOST = 4,
 };
 
 static struct diskann_build *build_of(const struct index_build *b)
@@ -83,7 +82,7 @@ static int choose_codes(struct diskann_build *b, struct error *err)
     uint32_t memory = (uint32_t)b->desc.params->values[DISKANN_MEMORY];
 
     b->spec = b->desc.quantizer;
-    if (is_free) b->spec = (struct quantizer_spec){QUANTIZER_RABITQ, BITS_MOST};
+    if (is_free) b->spec = (struct quantizer_spec){QUANTIZER_RABITQ, DISKANN_BITS_MOST};
     b->vtab = quantizer_find(b->spec.kind);
     for (;;) {
         if (train(b, err) != 0) return -1;

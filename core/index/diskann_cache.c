@@ -15,8 +15,7 @@
 #include "index/diskann.h"
 
 enum {
-    SEARCHES = 2,  /* that the memory is to suffice for */
-    HOT_SHARE = 32 /* of the pages one in so many is hot where memory has no bound */
+    SEARCHES = 2, /* that the memory is to suffice for */
 };
 
 int diskann_page_check(const struct diskann *d, uint32_t page, const uint8_t *bytes,
@@ -71,7 +70,7 @@ static uint32_t hot_pages(const struct diskann *d)
     size_t used = section_bytes(d) + d->base.memory_bytes +
                   SEARCHES * diskann_search_bytes(&d->base, &none, 1, 1);
 
-    if (d->head->memory == 0) return l->page_count / HOT_SHARE;
+    if (d->head->memory == 0) return l->page_count / DISKANN_HOT_SHARE;
     if (used >= most) return 0;
     size_t pages = (most - used) / l->page_bytes;
     return pages < l->page_count ? (uint32_t)pages : l->page_count;

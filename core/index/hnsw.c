@@ -30,10 +30,35 @@ static bool contradicts(const struct index_params *p, char *why, size_t why_byte
     return true;
 }
 
-static uint32_t code_bits(struct quantizer_spec spec)
+size_t hnsw_code_bytes(struct quantizer_spec spec, uint32_t dim)
 {
-    if (spec.kind == QUANTIZER_SQ8) return 8;
-    return spec.number > 0 ? spec.number : quantizer_find(spec.kind)->number_standard;
+    size_t width = align_up(dim, QUANT_CHUNK), number = spec.number, bytes = 0;
+
+    switch (spec.kind) {
+    case QUANTIZER_SQ8:
+        bytes = width;
+        break;
+    case QUANTIZER_SQ4:
+        bytes = width / 2;
+        break;
+    case QUANTIZER_PQ:
+        bytes = number > 0 ? number : width / 8;
+        break;
+    case QUANTIZER_PQFS:
+        bytes = number > 0 ? (number + 1) / 2 : width / 8;
+        break;
+    case QUANTIZER_SIGN:
+        bytes = width / 8;
+        break;
+    default:
+        bytes = width / 8 * (number > 0 ? number : quantizer_find(spec.kind)->number_standard);
+    }
+    return bytes + sizeof(struct code_tail);
+}
+
+double hnsw_upper_bytes(uint32_t m)
+{
+    return hnsw_places(m) * sizeof(uint32_t) / (m - 1.0);
 }
 
 /* Links of its levels, and codes or a vector. */
@@ -41,15 +66,13 @@ static double row_bytes(const struct index_params *p, enum metric metric,
                         struct quantizer_spec quantizer, uint32_t dim)
 {
     uint32_t m = (uint32_t)p->values[HNSW_M];
-    double upper = hnsw_places(m) / (m - 1.0);
-    double links = (hnsw_places(2 * m) + upper) * sizeof(uint32_t) + sizeof(uint32_t);
+    double links = (hnsw_places(2 * m) + 1) * sizeof(uint32_t) + hnsw_upper_bytes(m);
 
     if (quantizer.kind == QUANTIZER_RAW && hnsw_suits_codes(metric, dim))
         quantizer.kind = QUANTIZER_SQ8;
     if (quantizer.kind == QUANTIZER_RAW)
         return links + hnsw_vector_floats(hnsw_pair_floats(metric, dim)) * sizeof(float);
-    size_t code_bytes = align_up(dim, QUANT_CHUNK) / 8 * code_bits(quantizer);
-    return links + (double)(code_bytes + sizeof(struct code_tail));
+    return links + (double)hnsw_code_bytes(quantizer, dim);
 }
 
 const struct index_vtab index_hnsw = {

@@ -125,8 +125,9 @@ struct index_vtab {
     /* What of parameters that are each in range does not go together: a sentence with their names
      * and values, into `why`; false: nothing.  NULL: everything goes together. */
     bool (*contradicts)(const struct index_params *params, char *why, size_t why_bytes);
-    /* Memory that it will take for each row, about, the segment's own vectors apart; what the kind
-     * takes, built with these.  NULL: none worth counting. */
+    /* Memory that it will take for each row, about, the segment's own vectors and copies of them
+     * apart (index_reads_as_kept); what the kind takes, built with these.  NULL: nobody counted,
+     * and AUTO does not choose it. */
     double (*row_bytes)(const struct index_params *params, enum metric metric,
                         struct quantizer_spec quantizer, uint32_t dim);
 };
@@ -140,6 +141,9 @@ static inline bool index_is_built(const struct index_vtab *kind, enum quantizer_
 {
     return kind->build && !(kind->is_of_codes && quantizer == QUANTIZER_RAW);
 }
+
+/* Does it read rows as they are kept in the segment?  Else they are copied as floats for it. */
+bool index_reads_as_kept(const struct index_vtab *kind, enum metric metric, uint32_t storage);
 
 /* The most components of a vector that kind and quantizer take; LIMIT_DIM where both take any. */
 uint32_t index_dim_max(const struct index_vtab *kind, enum quantizer_kind quantizer);

@@ -7,7 +7,8 @@
 #define INDEX_INDEX_AUTO_H
 
 #include "codec/vector_types.h"
-#include "index/index_mode.h"
+#include "index/index_plan.h"
+#include "simd/metrics.h"
 
 struct index_auto_desc {
     enum metric metric;
@@ -17,14 +18,16 @@ struct index_auto_desc {
     enum storage_type storage;
 };
 
-/* A mode that makes sense.  What is scanned in a millisecond is scanned; above that a graph, on
- * codes where the vectors would not fit in half of the memory, on the disk where codes do not. */
-void index_auto_choose(const struct index_auto_desc *desc, struct index_mode *out);
+/* A kind and a quantizer that make sense, and their parameters.  What is scanned in a millisecond
+ * is scanned; above that a graph, on codes where the vectors would not fit in half of the memory, on
+ * the disk where codes do not: as much of it in memory as there is room.  Scanned again is what
+ * would not fit into the memory either way. */
+void index_auto_choose(const struct index_auto_desc *desc, struct index_plan *out);
 
 /* Is what was chosen before not to stay?  Then *out is what suits now.  It stays where it suits any
  * number between row_count and twice that: who deletes and writes around a limit has nothing built
  * anew for it. */
-bool index_auto_changes(const struct index_auto_desc *desc, const struct index_mode *chosen,
-                        struct index_mode *out);
+bool index_auto_changes(const struct index_auto_desc *desc, const struct index_plan *chosen,
+                        struct index_plan *out);
 
 #endif

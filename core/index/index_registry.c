@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/slice.h"
 #include "index/index.h"
+#include "quant/bit_rows.h"
 
 static const struct index_vtab *const kinds[INDEX_KIND_MAX + 1] = {
 #define INDEX_ENTRY(KIND, number, name) [number] = &index_##name,
@@ -30,4 +31,10 @@ uint32_t index_dim_max(const struct index_vtab *kind, enum quantizer_kind quanti
     uint32_t most = kind->dim_max ? kind->dim_max : LIMIT_DIM;
 
     return q && q->dim_max && q->dim_max < most ? q->dim_max : most;
+}
+
+bool index_reads_as_kept(const struct index_vtab *kind, enum metric metric, uint32_t storage)
+{
+    if (storage == 0 || storage == STORAGE_F32) return true;
+    return storage == STORAGE_BIT && kind->takes_bits && metric_counts_bits(metric);
 }

@@ -37,7 +37,8 @@ void whole_rows_init(struct whole_rows *w, struct alloc *a, struct segment *segm
         .row_count = row_count,
         .is_run = true,
     };
-    if (segment->vectors.storage != STORAGE_BIT || !kind->takes_bits || !metric_counts_bits(metric))
+    if (segment->vectors.storage != STORAGE_BIT ||
+        !index_reads_as_kept(kind, metric, segment->vectors.storage))
         return;
     w->source.storage = STORAGE_BIT;
     w->source.run_narrow = bits_of;
