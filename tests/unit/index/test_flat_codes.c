@@ -4,6 +4,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "base/rng.h"
 #include "index/index_build.h"
@@ -453,6 +454,58 @@ static void the_caller_may_say_how_many_are_measured(void **state)
     }
 }
 
+/* So many lists of all rows at once would take 12 MB; each finds what it finds alone. */
+static void many_queries_take_no_more_memory(void **state)
+{
+    enum { MANY = 401, ALL = 1000 };
+    static _Alignas(64) uint8_t memory[QUERIES][2][ROOM];
+    const struct index_options options = {.oversample = ALL};
+    struct fixture *t = fixture;
+    struct index_query queries[MANY];
+    struct topk best[MANY];
+    struct error err = {0};
+    (void)state;
+    set_up(t, specs[0], METRIC_L2);
+    struct candidate *kept = malloc(sizeof *kept * MANY * K);
+    size_t bytes = index_flat.search_bytes(t->index, &options, K, MANY);
+    void *object = aligned_alloc(64, align_up(bytes, 64));
+    assert_true(kept && object && bytes < 9 << 20);
+    assert_true(index_flat.search_bytes(t->index, &options, K, 1000000) < 9 << 20);
+    for (size_t i = 0; i < MANY; i++) {
+        const float *vector = t->queries + i % QUERIES * DIM;
+        struct oracle_desc desc = {
+            .kernels = &t->kernels,
+            .query = {vector, dense_norm_f32(&t->kernels, vector, DIM)},
+            .vectors = &t->vectors,
+            .metric = t->metric,
+        };
+        topk_init_at(&best[i], kept + i * K, K, by_row, NULL);
+        queries[i] = (struct index_query){
+            .oracle = index_flat.oracle_init(t->index, memory[i % QUERIES][0], &desc),
+            .exact = quantizer_raw.oracle_init(memory[i % QUERIES][1], &desc),
+            .best = &best[i],
+            .distance_max = INFINITY,
+        };
+    }
+    struct index_search_desc desc = {.index = t->index,
+                                     .queries = queries,
+                                     .query_count = MANY,
+                                     .options = options,
+                                     .row_end = ROWS};
+    enum index_state found = INDEX_MORE;
+    index_flat.begin(object, &desc);
+    while (found == INDEX_MORE) found = index_flat.advance(object, 100000, &err);
+    assert_int_equal(found, INDEX_DONE);
+    for (size_t i = 0; i < MANY; i++) {
+        topk_sort(&best[i]);
+        assert_int_equal(best[i].count, K);
+        assert_memory_equal(kept + i * K, kept + i % QUERIES * K, K * sizeof *kept);
+    }
+    free(object);
+    free(kept);
+    tear_down(t);
+}
+
 static int build_and_open(void *ctx, struct error *err)
 {
     struct fixture *t = fixture;
@@ -511,6 +564,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(damaged_images_are_refused),
     cmocka_unit_test(nonsense_in_blocks_is_survived),
     cmocka_unit_test(the_caller_may_say_how_many_are_measured),
+    cmocka_unit_test(many_queries_take_no_more_memory),
     cmocka_unit_test(without_memory_nothing_is_left),
     cmocka_unit_test(it_says_what_it_can_be_built_with),
 };
