@@ -228,9 +228,7 @@ static int open_codes(struct diskann *d, const struct index_open_desc *desc, str
         d->quantizer = NULL;
         return -1;
     }
-    /* What it was saved as, and about as much that it makes of that. */
-    d->base.memory_bytes += 2 * (size_t)index_image_find(d->image, INDEX_SECTION_QUANTIZER)->bytes +
-                            4 * desc->dim * sizeof(float);
+    d->base.memory_bytes += d->quantizer->vtab->memory_bytes(d->quantizer);
     size_t stride = d->quantizer->vtab->row_bytes(d->quantizer), rows = d->layout.row_count;
     if (index_image_require(d->image, INDEX_SECTION_CODES, 1, rows * stride, &codes, err) != 0)
         return -1;

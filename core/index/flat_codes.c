@@ -175,7 +175,7 @@ int flat_codes_open(const struct index_open_desc *desc, struct index **out, stru
         return -1;
     }
     f->blocks = (const uint8_t *)blocks;
-    f->base.memory_bytes = sizeof *f + f->quantizer->vtab->row_bytes(f->quantizer);
+    f->base.memory_bytes = sizeof *f + f->quantizer->vtab->memory_bytes(f->quantizer);
     *out = &f->base;
     return 0;
 }

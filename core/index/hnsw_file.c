@@ -226,6 +226,7 @@ static int open_codes(struct hnsw *h, const struct index_open_desc *d, struct er
     const void *codes, *blocks;
 
     if (quantizer_open_section(d, h->layout == HNSW_BY_BLOCKS, &h->quantizer, err) != 0) return -1;
+    h->base.memory_bytes += h->quantizer->vtab->memory_bytes(h->quantizer);
     size_t stride = h->quantizer->vtab->row_bytes(h->quantizer);
     if (index_image_require(d->image, INDEX_SECTION_CODES, 1, rows * stride, &codes, err) != 0)
         return -1;

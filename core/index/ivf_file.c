@@ -183,6 +183,7 @@ static int open_codes(struct ivf *v, const struct index_image *image, struct err
     if (v->vtab->open(v->alloc, v->centers.kernels, slice_of(s->data, s->bytes), v->centers.dim,
                       v->centers.metric, &v->quantizer, err) != 0)
         return -1;
+    v->base.memory_bytes += v->vtab->memory_bytes(v->quantizer);
     for (uint32_t list = 0; list < v->centers.count; list++) {
         v->block_starts[list] = block;
         block += ivf_block_count(v->starts[list + 1] - v->starts[list]);

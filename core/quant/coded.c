@@ -89,6 +89,7 @@ static struct coded *create(struct alloc *a, const struct simd_kernels *kernels,
         .bits = bits,
         .width = width,
         .round_count = rounds,
+        .memory_bytes = bytes,
         .center = numbers,
         .turned_center = numbers + width,
         .lows = numbers + width,
@@ -116,6 +117,12 @@ void coded_destroy(struct quantizer *base)
     if (!base) return;
     pq_destroy(coded_of(base)->parts);
     mem_free(coded_of(base)->alloc, base);
+}
+
+size_t coded_memory_bytes(const struct quantizer *base)
+{
+    const struct coded *q = coded_of(base);
+    return q->memory_bytes + (q->parts ? q->parts->memory_bytes : 0);
 }
 
 const float *coded_center(const struct quantizer *base)

@@ -53,6 +53,7 @@ struct coded {
     uint32_t width;       /* components of a code: dim up to a multiple of 64; the rest are 0 */
     uint64_t seed;        /* of the rotation */
     uint32_t round_count; /* of it */
+    size_t memory_bytes;  /* of its block */
     float center_norm;
     /* Of width each, in the same block of memory. */
     float *center;
@@ -103,6 +104,7 @@ int coded_open(const struct quantizer_vtab *vtab, enum coded_frame frame, struct
 const float *coded_center(const struct quantizer *q);
 bool coded_takes(const struct metric_info *metric);
 void coded_destroy(struct quantizer *q);
+size_t coded_memory_bytes(const struct quantizer *q);
 int coded_save(const struct quantizer *q, struct buf *out, struct error *err);
 size_t coded_row_bytes(const struct quantizer *q);
 void coded_encode(const struct quantizer *q, const float *vectors, const float *norms,
@@ -120,11 +122,11 @@ size_t coded_parts_oracle_bytes(uint32_t dim, uint32_t bits);
 struct oracle *coded_oracle_init(void *memory, const struct oracle_desc *desc);
 
 #define CODED_VTAB_REST                                                                            \
-    .dim_max = CODED_DIM_MAX, .takes = coded_takes, .destroy = coded_destroy, .save = coded_save,  \
-    .center = coded_center, .row_bytes = coded_row_bytes, .encode = coded_encode,                  \
-    .block_bytes = coded_block_bytes, .pack_block = coded_pack_block,                              \
-    .turned_floats = coded_turned_floats, .turn = coded_turn, .pack_turned = coded_pack_turned,    \
-    .oracle_init = coded_oracle_init
+    .dim_max = CODED_DIM_MAX, .takes = coded_takes, .destroy = coded_destroy,                      \
+    .memory_bytes = coded_memory_bytes, .save = coded_save, .center = coded_center,                \
+    .row_bytes = coded_row_bytes, .encode = coded_encode, .block_bytes = coded_block_bytes,        \
+    .pack_block = coded_pack_block, .turned_floats = coded_turned_floats, .turn = coded_turn,      \
+    .pack_turned = coded_pack_turned, .oracle_init = coded_oracle_init
 
 /* A vector as codes tell of it: out[i] = vector[i] * factor, 0 from dim up to width. */
 void coded_widen(const struct coded *q, const float *vector, float factor, float *out);

@@ -33,6 +33,7 @@ int pq_create(struct alloc *a, uint32_t bits, uint32_t part_count, uint32_t widt
     struct pq_parts *p = (struct pq_parts *)(void *)memory;
     *p = (struct pq_parts){
         .alloc = a,
+        .memory_bytes = bytes,
         .bits = bits,
         .width = width,
         .part_count = part_count,

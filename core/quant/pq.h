@@ -38,6 +38,7 @@ enum {
 
 struct pq_parts {
     struct alloc *alloc;
+    size_t memory_bytes;
     uint32_t bits; /* PQ_BITS_FEW or PQ_BITS_MANY */
     uint32_t width;
     uint32_t part_count, place_count;

@@ -71,7 +71,8 @@ struct quantizer_vtab {
      * dimension; NO_MEMORY; what the source of the vectors says. */
     int (*train)(const struct quantizer_train_desc *desc, struct quantizer **out,
                  struct error *err);
-    void (*destroy)(struct quantizer *q); /* NULL allowed */
+    void (*destroy)(struct quantizer *q);              /* NULL allowed */
+    size_t (*memory_bytes)(const struct quantizer *q); /* that it holds */
     /* As bytes, appended, and back.  CORRUPT: they make no quantizer; whatever they are, what was
      * opened reads no code astray. */
     int (*save)(const struct quantizer *q, struct buf *out, struct error *err);

@@ -313,6 +313,19 @@ static void cuts_change_nothing(struct fixture *f)
     mem_free(alloc_libc(), other);
 }
 
+static void what_it_holds_is_counted(struct fixture *f)
+{
+    struct alloc *a = alloc_create(NULL, 0);
+    struct built_index again = f->built;
+    struct error err = {0};
+    assert_ok(built_index_open(&again, a, &err), &err);
+    size_t held = alloc_used_bytes(a), counted = again.index->memory_bytes;
+    if (counted + 512 < held - held / 10 || counted > held + held / 10 + (1 << 20))
+        fail_msg("%zu bytes are held and %zu counted", held, counted);
+    again.kind->close(again.index);
+    alloc_destroy(a);
+}
+
 /* ---- The table ---- */
 
 /* Later metrics than L1 differ in their kernels alone. */
@@ -324,6 +337,7 @@ static const struct {
     {gates_cost_no_answer, METRIC_L1},
     {ranges_are_filled, METRIC_L1},
     {cuts_change_nothing, METRIC_L1},
+    {what_it_holds_is_counted, METRIC_L1},
 };
 
 static void holds_by_all_metrics(void **state)
