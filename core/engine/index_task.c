@@ -93,13 +93,23 @@ static void await_index(struct host *h, struct order_message *take_m)
     engine_index_if_due(h);
 }
 
-/* Builds for the old plan end, and who waits for it is told. */
+static void end_task(struct host *h);
+
+/* Where its crew has gone and nothing is left to be done: cancelled, say, or done to its end. */
+static void end_if_over(struct host *h)
+{
+    if (h->index && h->index_is_back && index_builder_work(h->index->builder, false) == INDEX_BUILT)
+        end_task(h);
+}
+
+/* Builds for the old plan end, also one that waits to be saved, and who waits for it is told. */
 static void forget_plan(struct host *h)
 {
     struct error why = {0};
 
     engine_cancel_index(h);
     engine_cancel_merge_index(h);
+    end_if_over(h);
     if (waiter_count(h) == 0) return;
     error_set(&why, LYNSE_CANCELLED, "another index was asked for meanwhile");
     answer_waiters(h, &why);
@@ -236,8 +246,7 @@ void engine_end_index(struct host *h, struct index_ready_message *m)
     CHECK(h->index && &h->index->ready == m);
     h->index_is_back = true;
     if (index_may_save(h)) engine_save_index(h);
-    /* Nothing is done: cancelled, say, or done to its end. */
-    else if (index_builder_work(h->index->builder, false) == INDEX_BUILT) end_task(h);
+    else end_if_over(h);
     engine_merge_if_due(h);
     if (h->collection) engine_index_if_due(h);
 }

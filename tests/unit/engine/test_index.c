@@ -529,6 +529,24 @@ static void a_build_under_way_is_given_up(void **state)
     }
 }
 
+/* Also where it waits for a call that may sync, which removing is none. */
+static void a_build_that_waits_to_be_saved_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    if (!f) skip_because("of the limits as shipped: too many rows make a tail");
+    const struct lynse_index_desc graph = {.mode = "HNSW-L2", .flags = LYNSE_INDEX_NO_WAIT};
+    open_root(f, &roots[INLINE]);
+    add_rows(f, ROWS);
+    assert_done(lynse_index_set(f->docs, &graph, &f->err), f);
+    const struct host *h = f->docs->host;
+    for (int i = 0; i < 100000 && !(h->index && h->index_is_back); i++) lynse_poll(f->db, 0);
+    assert_true(h->index && h->index_is_back);
+    assert_done(lynse_remove_index(f->docs, &f->err), f);
+    assert_null(h->index);
+    assert_null(state_of(f)->index_build);
+    lynse_collection_close(f->docs);
+}
+
 /* Likewise of a merge's. */
 static void a_merge_under_way_is_given_up(void **state)
 {
@@ -576,6 +594,7 @@ static const struct CMUnitTest tests[] = {
     CASE(writes_wait_for_builds_and_for_none_that_fails),
     CASE(one_that_found_no_memory_is_loaded_later),
     CASE(a_build_under_way_is_given_up),
+    CASE(a_build_that_waits_to_be_saved_is_given_up),
     CASE(a_merge_under_way_is_given_up),
 };
 TEST_MAIN(tests)
