@@ -33,7 +33,7 @@ static bool is_shut(const struct index_gate *gate, uint32_t row)
 static bool is_open(const struct ivf_search *s, uint32_t i)
 {
     if (s->desc.gate.comes_first) return s->open[i / 64] >> (i % 64) & 1;
-    return !is_shut(&s->desc.gate, s->ivf->rows[s->place + i]);
+    return !s->desc.gate.shut_word || !is_shut(&s->desc.gate, s->ivf->rows[s->place + i]);
 }
 
 /* How many rows of the block are open, as far as is known.  A gate that does not come first is
@@ -223,7 +223,7 @@ static void score_blocks(struct ivf_search *s, const uint8_t *block, uint32_t co
         s->bounds[i] = s->distances[i] - s->bounds[i];
 }
 
-/* Of the rows kept for later those that still may be near enough: of a full list half at most. */
+/* Of the places kept for later those that still may be near enough: of a full list half at most. */
 static int thin_later(struct ivf_search *s, size_t query, size_t most, struct error *err)
 {
     const struct index_query *q = ivf_query(s, query);
@@ -236,7 +236,8 @@ static int thin_later(struct ivf_search *s, size_t query, size_t most, struct er
     for (; done + most < count; done += LATER_ROWS) {
         used = 0;
         for (size_t i = done; i < count && i < done + LATER_ROWS; i++)
-            if (later->heap[i].distance <= ivf_limit(q)) rows[used++] = later->heap[i].row;
+            if (later->heap[i].distance <= ivf_limit(q))
+                rows[used++] = s->ivf->rows[later->heap[i].row];
         if (used > 0 && measure(s, query, rows, used, err) != 0) return -1;
     }
     later->count = done < count ? count - done : 0;
@@ -244,25 +245,36 @@ static int thin_later(struct ivf_search *s, size_t query, size_t most, struct er
     return 0;
 }
 
-static int keep_for_later(struct ivf_search *s, size_t query, float least, uint32_t row,
+static int keep_for_later(struct ivf_search *s, size_t query, float least, uint32_t place,
                           struct error *err)
 {
     struct topk *later = &s->pools[query];
 
     if (later->count == s->later_rows && thin_later(s, query, s->later_rows / 2, err) != 0)
         return -1;
-    later->heap[later->count++] = (struct candidate){.distance = least, .row = row};
+    later->heap[later->count++] = (struct candidate){.distance = least, .row = place};
     return 0;
 }
 
+/* Measure the rows at these places, as many as measure takes. */
+static int measure_places(struct ivf_search *s, size_t query, const uint32_t *places, size_t count,
+                          struct error *err)
+{
+    uint32_t rows[CONFIRM_ROWS];
+
+    for (size_t i = 0; i < count; i++) rows[i] = s->ivf->rows[places[i]];
+    return measure(s, query, rows, count, err);
+}
+
 /* Measure the rows that are near enough by their estimates, block by block: most blocks have none.
- * Most that only may be are not, and the limit has fallen when it is their turn. */
+ * Most that only may be are not, and the limit has fallen when it is their turn.  Which row is at a
+ * place is asked for early, and known when it is wanted. */
 static int find_near(struct ivf_search *s, const uint8_t *block, uint32_t count, struct error *err)
 {
     const struct ivf_visit *v = &s->readers[0];
     const struct index_query *q = ivf_query(s, v->query);
     struct oracle *oracle = ivf_oracle_of(q)->inner;
-    uint32_t rows[CONFIRM_ROWS];
+    uint32_t places[CONFIRM_ROWS];
     size_t used = 0;
 
     for (uint32_t i = 0; i < count; i += BLOCK_CODES, block += s->ivf->block_bytes) {
@@ -271,19 +283,20 @@ static int find_near(struct ivf_search *s, const uint8_t *block, uint32_t count,
         uint32_t near = oracle->ops->find_near(oracle, block, v->at.distance, limit, out, least);
         if (count - i < BLOCK_CODES) near &= (1u << (count - i)) - 1;
         for (; near != 0; near &= near - 1) {
-            uint32_t at = (uint32_t)__builtin_ctz(near), row = s->ivf->rows[s->place + i + at];
+            uint32_t at = (uint32_t)__builtin_ctz(near), place = s->place + i + at;
+            __builtin_prefetch(s->ivf->rows + place);
             if (!is_open(s, i + at)) continue;
             if (s->later_rows > 0 && out[at] > limit) {
-                if (keep_for_later(s, v->query, least[at], row, err) != 0) return -1;
+                if (keep_for_later(s, v->query, least[at], place, err) != 0) return -1;
                 continue;
             }
-            rows[used++] = row;
+            places[used++] = place;
             if (used < CONFIRM_ROWS) continue;
-            if (measure(s, v->query, rows, used, err) != 0) return -1;
+            if (measure_places(s, v->query, places, used, err) != 0) return -1;
             used = 0;
         }
     }
-    return used > 0 ? measure(s, v->query, rows, used, err) : 0;
+    return used > 0 ? measure_places(s, v->query, places, used, err) : 0;
 }
 
 static int read_codes(struct ivf_search *s, uint32_t count, struct error *err)

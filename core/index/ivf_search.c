@@ -221,6 +221,16 @@ static bool wants_more(const struct ivf_search *s)
     return list_walk_wants_more(&s->walks[s->query], &s->due, found, q->best->capacity);
 }
 
+/* The first lines of what a list is read by; processors see the stream, and fetch the rest. */
+static void ask_for_list(const struct ivf_search *s, uint32_t list)
+{
+    enum { LINE_BYTES = 64, AHEAD_BYTES = 4096 };
+
+    if (list == NEAR_LISTS_NONE || !s->ivf->quantizer) return;
+    const uint8_t *blocks = s->ivf->blocks + s->ivf->block_starts[list] * s->ivf->block_bytes;
+    for (size_t i = 0; i < AHEAD_BYTES; i += LINE_BYTES) __builtin_prefetch(blocks + i);
+}
+
 /* The next list of the query that walks alone; false: it has enough. */
 static bool next_alone(struct ivf_search *s)
 {
@@ -237,6 +247,7 @@ static bool next_alone(struct ivf_search *s)
         s->readers[0] = (struct ivf_visit){nearest, (uint32_t)s->query};
         s->reader_count = 1;
         begin_list(s, nearest.list);
+        ask_for_list(s, near_lists_ahead(&s->near));
         return true;
     }
     return false;

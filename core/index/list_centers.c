@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* list_centers.c — centers out of an image, and distances between them and a query.
  *
- * WHAT        Norms and the middles of groups are computed when it is opened.  A query is compared
- *             with some centers at a time by the kernel of the route, which may be another metric.
+ * WHAT        Distances by the metric of the route; the same nearly, by codes of 8 bits: of a
+ *             center c ~ scale * code the product with a query is known but for <q, e>, with e
+ *             orthogonal to the code, which is small beside what distances of neighbouring lists
+ *             differ by.
+ *             Centers that are no rows of code_pack's leave all of them without codes.
  * BOUNDS      With r the radius, a row x of the list of center c has |x - c| <= r, so
  *                 l2       |q - x| >= |q - c| - r
  *                 ip       <q, x>  <= <q, c> + |q| * r
@@ -11,12 +14,20 @@
  *             Everything is then moved a thousandth to the safe side, which is far more than
  *             roundings of floats are.
  * INVARIANTS  (1) No distance is NaN: +inf stands for it.
+ *             (2) Bounds are made of exact distances, never of those by codes.
  * THREADS     Any, once it is open.
  * FAILURE     CORRUPT where groups do not follow one another to the last list; NO_MEMORY.
  */
 #include "index/list_centers.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "quant/digits.h"
+#include "quant/shadow.h"
+
+enum { TILE = 256 };
 
 #define SLACK 1e-3f
 #define ANGLE_SLACK 1e-5f /* of the square of a direction's distance, which is 1 less a product */
@@ -37,6 +48,52 @@ static int make_groups(struct list_centers *c, struct alloc *a, struct error *er
         for (uint32_t i = 0; i < c->dim && end > first; i++) middle[i] /= (float)(end - first);
         c->group_norms[g] = dense_norm_f32(c->kernels, middle, c->dim);
     }
+    return 0;
+}
+
+/* ---- Codes ---- */
+
+/* Serial kernels multiply floats faster, and of short vectors codes are no shorter. */
+static bool codes_pay(const struct list_centers *c)
+{
+    bool can_tell = true;
+
+    for (uint32_t list = 0; list < c->count && can_tell; list++)
+        can_tell = c->norms[list] == 0 ||
+                   (c->norms[list] >= SHADOW_NORM_MIN && c->norms[list] <= SHADOW_NORM_MAX);
+    return can_tell && c->kernels->level != SIMD_SERIAL &&
+           code_stride(c->dim) < c->dim * sizeof(float);
+}
+
+static void encode_center(struct list_centers *c, uint32_t list)
+{
+    const float norm = c->norms[list];
+    uint8_t *codes = c->codes + list * code_stride(c->dim);
+    struct code_fit fit = {0};
+
+    memset(codes, CODE_ZERO, code_stride(c->dim));
+    if (norm > 0) c->kernels->code_pack(list_center(c, list), c->dim, codes, &fit);
+    c->adds[list] = 0;
+    c->muls[list] = -fit.scale;
+    if (c->value == METRIC_VALUE_DISTANCE) {
+        c->adds[list] = norm * norm;
+        c->muls[list] = -2 * fit.scale;
+    } else if (c->value == METRIC_VALUE_ANGLE && norm > 0) {
+        c->muls[list] = -fit.scale / norm;
+    }
+}
+
+static int make_codes(struct list_centers *c, struct alloc *a, struct error *err)
+{
+    size_t codes = align_up(c->count * code_stride(c->dim), ALIGN_VECTOR);
+    size_t bytes = codes + 2 * (size_t)c->count * sizeof(float);
+
+    if (!codes_pay(c)) return 0;
+    c->codes = (uint8_t *)mem_alloc_aligned(a, MEM_SEGMENT, bytes, ALIGN_VECTOR);
+    if (!c->codes) return error_no_memory(err, bytes);
+    c->adds = (float *)(void *)(c->codes + codes);
+    c->muls = c->adds + c->count;
+    for (uint32_t list = 0; list < c->count; list++) encode_center(c, list);
     return 0;
 }
 
@@ -63,6 +120,7 @@ int list_centers_init(struct list_centers *c, struct alloc *a, struct error *err
     if (!c->norms) return error_no_memory(err, c->count * sizeof(float));
     for (uint32_t list = 0; list < c->count; list++)
         c->norms[list] = dense_norm_f32(c->kernels, list_center(c, list), c->dim);
+    if (make_codes(c, a, err) != 0) return -1;
     return c->group_count > 0 ? make_groups(c, a, err) : 0;
 }
 
@@ -88,11 +146,13 @@ void list_centers_close(struct list_centers *c, struct alloc *a)
     mem_free(a, c->norms);
     mem_free(a, c->groups);
     mem_free(a, c->group_norms);
+    mem_free(a, c->codes);
 }
 
 size_t list_centers_bytes(const struct list_centers *c)
 {
-    return (c->count + (size_t)c->group_count * (c->dim + 1)) * sizeof(float);
+    size_t codes = c->codes ? c->count * (code_stride(c->dim) + 2 * sizeof(float)) : 0;
+    return (c->count + (size_t)c->group_count * (c->dim + 1)) * sizeof(float) + codes;
 }
 
 /* ---- Distances ---- */
@@ -120,6 +180,40 @@ void list_group_distances(const struct list_centers *c, const struct oracle_quer
                           uint32_t first, uint32_t count, float *out)
 {
     measure(c, query, c->groups + (size_t)first * c->dim, c->group_norms + first, count, out);
+}
+
+size_t center_query_bytes(const struct list_centers *c)
+{
+    return c->codes ? 2 * code_stride(c->dim) : 0;
+}
+
+void center_query_init(struct center_query *q, const struct list_centers *c,
+                       const struct oracle_query *query, void *digits)
+{
+    int32_t sum;
+
+    *q = (struct center_query){.query = query};
+    q->has_codes = c->codes && query->norm >= SHADOW_NORM_MIN && query->norm <= SHADOW_NORM_MAX;
+    if (!q->has_codes) return;
+    q->step = digits_make(&q->digits, (int8_t *)digits, query->vector, c->dim,
+                          code_digits_max(c->dim), &sum);
+}
+
+void list_center_nearly(const struct list_centers *c, const struct center_query *q, uint32_t first,
+                        uint32_t count, float *out)
+{
+    int32_t sums[TILE];
+
+    if (!q->has_codes) {
+        list_center_distances(c, q->query, first, count, out);
+        return;
+    }
+    for (uint32_t some; count > 0; first += some, count -= some, out += some) {
+        some = count < TILE ? count : TILE;
+        c->kernels->code_dot(&q->digits, c->codes + first * code_stride(c->dim), some, sums);
+        for (uint32_t i = 0; i < some; i++)
+            out[i] = c->adds[first + i] + c->muls[first + i] * ((float)sums[i] * q->step);
+    }
 }
 
 /* ---- Bounds ---- */

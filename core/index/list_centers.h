@@ -6,6 +6,9 @@
  * nearest groups are compared with a query (near_lists.h).
  * CENTERS     ip and l2: means; clusters are those of the Euclidean distance.  cosine: of length 1,
  *             clusters of directions.  Metrics of bits: those of l2, over the bits as 0 and 1.
+ * CODES       Of a center there are 8 bits a component besides (code_kernels.h), where the
+ *             processor multiplies bytes faster than floats: rough distances read a quarter of the
+ *             memory, and are off by a few thousandths.
  * RADII       No row of a list is farther from its center than its radius (for a cosine: its
  *             direction), so lists that are too far away can be passed over.
  * OWNERSHIP   Vectors, radii and group_starts are borrowed from an image; the rest is its own.
@@ -28,6 +31,16 @@ struct list_centers {
     uint32_t group_count; /* 0: there are none */
     const uint32_t *group_starts;
     float *groups, *group_norms; /* their middles */
+    uint8_t *codes;              /* code_stride(dim) a list; NULL: there are none */
+    float *adds, *muls;          /* a list's; a rough distance is add + mul * product */
+};
+
+/* A query, as codes of centers are compared with it. */
+struct center_query {
+    const struct oracle_query *query;
+    struct code_query digits;
+    float step;     /* of the digits */
+    bool has_codes; /* else distances are exact ones */
 };
 
 /* Numbers of the sections of a kind. */
@@ -62,6 +75,14 @@ void list_center_distances(const struct list_centers *c, const struct oracle_que
                            uint32_t first, uint32_t count, float *out);
 void list_group_distances(const struct list_centers *c, const struct oracle_query *query,
                           uint32_t first, uint32_t count, float *out);
+/* What rough distances need; the query stays where it is.  digits: of center_query_bytes, aligned
+ * to ALIGN_VECTOR. */
+size_t center_query_bytes(const struct list_centers *c);
+void center_query_init(struct center_query *q, const struct list_centers *c,
+                       const struct oracle_query *query, void *digits);
+/* out[i]: about the distance from the center first + i, but for what all of them have in common. */
+void list_center_nearly(const struct list_centers *c, const struct center_query *q, uint32_t first,
+                        uint32_t count, float *out);
 /* No row of the list is nearer than this.  The query has its norm. */
 float list_bound(const struct list_centers *c, const struct oracle_query *query, uint32_t list,
                  float center_distance);

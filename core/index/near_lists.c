@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* near_lists.c — two heaps, of lists and of groups of lists, and what a query has seen of a gate.
+/* near_lists.c — lists a few at a time, groups of lists one by one, and what a query has seen of
+ * a gate.
  *
- * WHAT        Without groups all lists are put into one heap.  With groups those are, and the lists
- *             of the nearest of them; and of more, one by one, as lists are taken.
- * INVARIANTS  (1) While there is a list that was not taken there is one in its heap when one is
- *                 wanted: groups are opened until as many as were taken are more than made up for.
+ * WHAT        All lists are looked at; where there are many, in groups, those of the nearest
+ *             groups, and of more of them as lists are taken.  The nearest of what was looked at
+ *             are put in front, as many as fit, and only of these are distances exact.
+ * INVARIANTS  (1) While there is a list that was not taken there is one to take: groups are opened
+ *                 until as many lists as were put in front are more than made up for.
  * THREADS     One at a time.
  * FAILURE     None.
  */
@@ -16,7 +18,12 @@
 #include "base/limits.h"
 
 enum {
-    TILE = 256,        /* centers at a time */
+    TILE = 256,      /* groups at a time */
+    LANES = 8,       /* of them minima are found at once */
+    FLAT_MAX = 8192, /* lists, of which codes are compared sooner than groups are chosen */
+    FRONT_MIN = 32,  /* lists in front, half of those that were before, */
+    FRONT_MAX = 1024,
+    HALVINGS = 10,     /* of the range in which a limit is looked for */
     GROUPS_MIN = 12,   /* that are looked into, */
     AHEAD_LISTS = 12,  /* and as many as have so many lists for each that was taken */
     VAIN_SHARE = 2,    /* of nprobe, lists without a row before a walk within a distance ends */
@@ -62,20 +69,15 @@ static struct near_list pop(struct near_list *heap, uint32_t *count)
     return nearest;
 }
 
-/* Lists [first, end) into the heap. */
+/* Look at the lists [first, end). */
 static void add_lists(struct near_lists *n, uint32_t first, uint32_t end)
 {
-    uint32_t before = n->list_count;
-    float distances[TILE];
+    uint32_t *numbers = n->numbers + n->added;
 
-    for (; first < end; first += TILE) {
-        uint32_t some = end - first < TILE ? end - first : TILE;
-        list_center_distances(n->centers, n->query, first, some, distances);
-        for (uint32_t i = 0; i < some; i++)
-            push(n->lists, n->list_count++, (struct near_list){distances[i], first + i});
-        n->added += some;
-    }
-    n->measured += n->list_count - before;
+    list_center_nearly(n->centers, &n->asked, first, end - first, n->distances + n->added);
+    for (uint32_t list = first; list < end; list++) *numbers++ = list;
+    n->added += end - first;
+    n->measured += end - first;
 }
 
 static void add_groups(struct near_lists *n)
@@ -85,40 +87,178 @@ static void add_groups(struct near_lists *n)
 
     for (uint32_t first = 0; first < count; first += TILE) {
         uint32_t some = count - first < TILE ? count - first : TILE;
-        list_group_distances(n->centers, n->query, first, some, distances);
+        list_group_distances(n->centers, n->asked.query, first, some, distances);
         for (uint32_t i = 0; i < some; i++)
             push(n->groups, n->group_count++, (struct near_list){distances[i], first + i});
     }
     n->measured += count;
 }
 
+/* ---- Some in front ---- */
+
+/* Open groups, so that another front is chosen from enough (1). */
+static void open_groups(struct near_lists *n)
+{
+    const struct list_centers *c = n->centers;
+    uint64_t wanted = (uint64_t)n->fronted * AHEAD_LISTS + FRONT_MIN;
+
+    while (n->group_count > 0 &&
+           (c->group_count - n->group_count < GROUPS_MIN || n->added < wanted)) {
+        uint32_t group = pop(n->groups, &n->group_count).list;
+        add_lists(n, c->group_starts[group], c->group_starts[group + 1]);
+    }
+}
+
+/* The least of each TOPK_LANES distances, +inf where there are none; how many. */
+static uint32_t find_minima(struct near_lists *n)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = n->added; i % TOPK_LANES != 0; i++) n->distances[i] = NAN;
+    for (uint32_t i = 0; i < n->added; i += TOPK_LANES) {
+        const float *distances = n->distances + i;
+        float lanes[LANES], least = INFINITY;
+        for (int j = 0; j < LANES; j++) lanes[j] = INFINITY;
+        for (int first = 0; first < TOPK_LANES; first += LANES, distances += LANES)
+            for (int j = 0; j < LANES; j++)
+                lanes[j] = distances[j] < lanes[j] ? distances[j] : lanes[j];
+        for (int j = 0; j < LANES; j++) least = lanes[j] < least ? lanes[j] : least;
+        n->minima[count++] = least;
+    }
+    return count;
+}
+
+/* A distance that at least so many minima are within, and so as many lists; about the least. */
+static float find_limit(const float *minima, uint32_t count, uint32_t wanted)
+{
+    float low = INFINITY, high = -INFINITY;
+    uint32_t finite = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!(minima[i] < INFINITY)) continue;
+        low = minima[i] < low ? minima[i] : low;
+        high = minima[i] > high ? minima[i] : high;
+        finite++;
+    }
+    if (finite < wanted) return INFINITY;
+    for (int i = 0; i < HALVINGS; i++) {
+        float middle = low + (high - low) / 2;
+        uint32_t within = 0;
+        for (uint32_t j = 0; j < count; j++) within += minima[j] <= middle;
+        if (within >= wanted) high = middle;
+        else low = middle;
+    }
+    return high;
+}
+
+static int lower_place_first(void *ctx, const struct candidate *a, const struct candidate *b)
+{
+    const struct near_lists *n = (const struct near_lists *)ctx;
+    return n->numbers[a->row] < n->numbers[b->row] ? -1 : 1;
+}
+
+static int lower_list_first(const struct candidate *a, const struct candidate *b)
+{
+    if (a->distance != b->distance) return a->distance < b->distance ? -1 : 1;
+    return a->row < b->row ? -1 : 1;
+}
+
+/* Exact distances of the lists in front, which are nearly in order, and that. */
+static void sort_front(struct near_lists *n)
+{
+    const struct list_centers *c = n->centers;
+
+    n->measured += n->front_count;
+    for (uint32_t i = 0; i < n->front_count; i++) {
+        struct candidate new = {.row = n->front[i].row};
+        uint32_t at = i;
+        list_center_distances(c, n->asked.query, new.row, 1, &new.distance);
+        for (; at > 0 && lower_list_first(&new, &n->front[at - 1]) < 0; at--)
+            n->front[at] = n->front[at - 1];
+        n->front[at] = new;
+    }
+}
+
+static void fill_front(struct near_lists *n)
+{
+    enum { LINE_FLOATS = 16 };
+    const struct list_centers *c = n->centers;
+    uint32_t wanted = n->fronted / 2 < FRONT_MIN ? FRONT_MIN : n->fronted / 2;
+    struct topk nearest;
+
+    open_groups(n);
+    if (wanted > FRONT_MAX) wanted = FRONT_MAX;
+    uint32_t count = find_minima(n);
+    float limit = find_limit(n->minima, count, wanted);
+    topk_init_at(&nearest, n->front, wanted, lower_place_first, n);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!(n->minima[i] <= limit)) continue;
+        for (uint32_t j = i * TOPK_LANES; j < (i + 1) * TOPK_LANES; j++)
+            if (n->distances[j] <= limit && n->distances[j] <= topk_threshold(&nearest))
+                topk_push(&nearest, n->distances[j], 0, j);
+    }
+    topk_sort(&nearest);
+    n->front_at = 0;
+    n->front_count = (uint32_t)nearest.count;
+    n->fronted += n->front_count;
+    for (uint32_t i = 0; i < n->front_count; i++) {
+        uint32_t place = n->front[i].row;
+        n->distances[place] = NAN;
+        n->front[i].row = n->numbers[place];
+        for (uint32_t j = 0; j < c->dim; j += LINE_FLOATS)
+            __builtin_prefetch(list_center(c, n->front[i].row) + j);
+    }
+    sort_front(n);
+}
+
+/* ---- A walk ---- */
+
+struct near_memory {
+    size_t numbers, minima, front, groups, digits, end;
+};
+
+static struct near_memory lay_out(const struct list_centers *c)
+{
+    struct near_memory m = {.end = align_up((c->count + TOPK_LANES) * sizeof(float), ALIGN_VECTOR)};
+    m.numbers = take_aligned(&m.end, c->count * sizeof(uint32_t));
+    m.minima = take_aligned(&m.end, (c->count / TOPK_LANES + 1) * sizeof(float));
+    m.front = take_aligned(&m.end, (c->count < FRONT_MAX ? c->count + 1 : FRONT_MAX) *
+                                       sizeof(struct candidate));
+    m.groups = take_aligned(&m.end, c->group_count * sizeof(struct near_list));
+    m.digits = take_aligned(&m.end, center_query_bytes(c));
+    return m;
+}
+
 size_t near_lists_bytes(const struct list_centers *c)
 {
-    return align_up(((size_t)c->count + c->group_count) * sizeof(struct near_list), ALIGN_VECTOR);
+    return lay_out(c).end;
 }
 
 void near_lists_begin(struct near_lists *n, const struct list_centers *c,
                       const struct oracle_query *query, void *memory)
 {
-    struct near_list *lists = (struct near_list *)memory;
+    struct near_memory m = lay_out(c);
+    uint8_t *at = (uint8_t *)memory;
 
     *n = (struct near_lists){
-        .centers = c, .query = query, .lists = lists, .groups = lists + c->count};
-    if (c->group_count > 0) add_groups(n);
-    else add_lists(n, 0, c->count);
+        .centers = c,
+        .distances = (float *)memory,
+        .numbers = (uint32_t *)(void *)(at + m.numbers),
+        .minima = (float *)(void *)(at + m.minima),
+        .front = (struct candidate *)(void *)(at + m.front),
+        .groups = (struct near_list *)(void *)(at + m.groups),
+    };
+    center_query_init(&n->asked, c, query, at + m.digits);
+    if (c->group_count == 0 || (n->asked.has_codes && c->count <= FLAT_MAX))
+        add_lists(n, 0, c->count);
+    else add_groups(n);
 }
 
 struct near_list near_lists_take(struct near_lists *n)
 {
-    const struct list_centers *c = n->centers;
-
-    while (n->group_count > 0 && (c->group_count - n->group_count < GROUPS_MIN ||
-                                  n->added <= (uint64_t)n->taken * AHEAD_LISTS)) {
-        uint32_t group = pop(n->groups, &n->group_count).list;
-        add_lists(n, c->group_starts[group], c->group_starts[group + 1]);
-    }
-    n->taken++;
-    return pop(n->lists, &n->list_count);
+    if (n->front_at == n->front_count) fill_front(n);
+    const struct candidate *next = &n->front[n->front_at++];
+    return (struct near_list){next->distance, next->row};
 }
 
 /* ---- When it is enough ---- */

@@ -2,15 +2,18 @@
 /* near_lists.h — which lists a query reads, nearest first, and when it has read enough.
  *
  * Lies in memory of its user, who says which lists were read and what the gate let through.
- * ORDER       By distance and number.  Where centers lie in groups, lists come from the nearest
- *             groups, of which there are always some times as many as were asked for: so the order
- *             is nearly the same for a fraction of the distances.  It depends on the query alone.
+ * ORDER       By distance and number, or nearly so, for a fraction of the distances: some lists at
+ *             a time are the nearest by the codes of centers, and in their own order.  Where there
+ *             are so many that centers lie in groups, lists come from the nearest groups, of which
+ *             there are always some times as many as were asked for.  It depends on the query
+ *             alone.
  * ENOUGH      See list_walk_wants_more.
  * THREADS     One at a time.
  */
 #ifndef INDEX_NEAR_LISTS_H
 #define INDEX_NEAR_LISTS_H
 
+#include "base/topk.h"
 #include "index/list_centers.h"
 
 /* A list, or a group of lists, and how far its center is. */
@@ -21,12 +24,20 @@ struct near_list {
 
 struct near_lists {
     const struct list_centers *centers;
-    const struct oracle_query *query;
-    struct near_list *lists, *groups; /* heaps, the nearest first: those that are left */
-    uint32_t list_count, group_count;
-    uint32_t added, taken; /* lists: put into the heap, and taken out of it */
-    uint64_t measured;     /* distances, of lists and of groups */
+    struct center_query asked;
+    struct near_list *groups; /* a heap, the nearest first: those that are left */
+    uint32_t group_count;
+    /* Lists that were looked at: about their distances, NaN once they are or were in front. */
+    float *distances;
+    uint32_t *numbers;
+    uint32_t added, fronted;
+    float *minima;           /* of distances, some at a time */
+    struct candidate *front; /* the next ones, nearest first; row: the list */
+    uint32_t front_at, front_count;
+    uint64_t measured; /* distances, of lists and of groups */
 };
+
+#define NEAR_LISTS_NONE UINT32_MAX
 
 /* Bytes of memory, aligned to ALIGN_VECTOR, that a walk needs. */
 size_t near_lists_bytes(const struct list_centers *c);
@@ -35,6 +46,11 @@ void near_lists_begin(struct near_lists *n, const struct list_centers *c,
                       const struct oracle_query *query, void *memory);
 /* The next list; there is one: fewer than there are were taken. */
 struct near_list near_lists_take(struct near_lists *n);
+/* The one that comes then, if that is known; else NEAR_LISTS_NONE. */
+static inline uint32_t near_lists_ahead(const struct near_lists *n)
+{
+    return n->front_at < n->front_count ? n->front[n->front_at].row : NEAR_LISTS_NONE;
+}
 
 /* What a query has seen. */
 struct list_walk {

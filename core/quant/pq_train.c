@@ -27,8 +27,8 @@ enum {
     ROUNDS = 10,
     SPREAD_PAIRS = 1024,
     /* Components of a part, where nothing is said.  Of short vectors a part of 4 leaves so much
-     * unsaid that what is saved in scanning is lost in measuring: over 1,000,000 x 128 four times as
-     * many rows. */
+     * unsaid that what is saved in scanning is lost in measuring: over 1,000,000 x 128 four times
+     * as many rows. */
     PART_FEW = 4,
     PART_SHORT = 2,
     SHORT_WIDTH = 256,
