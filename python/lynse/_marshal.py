@@ -139,12 +139,15 @@ def _copy(pointer: Any, ctype: str, count: int, dtype: Any) -> npt.NDArray[Any]:
     return np.frombuffer(source, dtype=dtype).copy()
 
 
+INT64_MAX = int(np.iinfo(np.int64).max)  # asking numpy takes longer than the copy
+
+
 def _copy_ids(hits: Any) -> npt.NDArray[Any]:
     """int64; uint64 when one is 2^63 or more; object as soon as one is text."""
     count = hits.count
     if count == 0 or hits.numbers != ffi.NULL:
         numbers = _copy(hits.numbers, "uint64_t", count, np.uint64)
-        if count and int(numbers.max()) > np.iinfo(np.int64).max:
+        if count and int(numbers.max()) > INT64_MAX:
             return numbers
         return numbers.view(np.int64)
     array = np.empty(count, dtype=object)

@@ -171,6 +171,8 @@ def _refuse_ragged(values: object, what: str, reason: Exception) -> NoReturn:
 
 
 def _array_of(values: object, what: str) -> npt.NDArray[Any]:
+    if type(values) is np.ndarray and values.dtype.kind != "O":
+        return values
     if values is None or isinstance(values, (str, bytes, bytearray, Mapping, Set)):
         raise TypeError(f"{what} must be rows of numbers, not {type(values).__name__}")
     # numpy imports it late: who has such an array, has it.  Another thread may be importing it now.
