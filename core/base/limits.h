@@ -81,6 +81,7 @@ enum {
     RECALL_EVERY = 4,
     SCANNED_ROWS = 2,
     SCANNED_ROWS_OF_K = 1,
+    SCANNED_ROW_NS = 20000,            /* so graphs of some hundred rows are walked */
     RESERVE_BYTES = 48 << 10,          /* kept on the disk for deleting, flushing and closing */
     RESERVE_FROM_BYTES = 4 << 10,      /* a root that holds less needs none */
     COLUMN_BLOCK_BYTES_MAX = 64 << 10, /* of 1024 values of a field: a larger block is not kept */
@@ -128,6 +129,7 @@ enum {
     /* So are as many of an indexed one as a filter leaves, and so many for each wanted result. */
     SCANNED_ROWS = 2048,
     SCANNED_ROWS_OF_K = 8,
+    SCANNED_ROW_NS = 10, /* of a row here and there, but for its bytes */
     SHADOW_ROWS_MIN = 256,
     SHADOW_DIM_MIN = 64,          /* codes fill lines of so many */
     SHADOW_BLOCK_BYTES = 8 << 20, /* nearly all of it huge pages */

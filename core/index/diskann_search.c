@@ -113,7 +113,8 @@ void diskann_begin(void *search, const struct index_search_desc *desc)
     s->d = d;
     s->next_query = 0;
     s->is_surveyed = false;
-    s->open_estimate = d->layout.row_count;
+    s->open_estimate = desc->gate.comes_first && desc->gate.open_count > 0 ? desc->gate.open_count
+                                                                           : d->layout.row_count;
     s->stage = DISKANN_IDLE;
     s->k = k;
     candidates_init(&s->found, at + p.found, p.pool);
@@ -159,7 +160,7 @@ static void survey(struct diskann_search *s)
     uint32_t count = s->d->layout.row_count, open = 0;
     uint32_t probes = count < SURVEY_NODES ? count : SURVEY_NODES;
 
-    if (s->is_surveyed || !s->desc.gate.shut_word) return;
+    if (s->is_surveyed || !s->desc.gate.shut_word || s->desc.gate.open_count > 0) return;
     s->is_surveyed = true;
     for (uint32_t i = 0; i < probes; i++)
         open += !diskann_is_shut(s, (uint32_t)((uint64_t)i * count / probes));

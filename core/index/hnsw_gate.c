@@ -32,7 +32,7 @@ void hnsw_survey(struct hnsw_search *s)
             s->seeds[s->seed_count++] = node;
         open_count++;
     }
-    s->open_estimate = (uint64_t)open_count * node_count / probes;
+    if (s->desc.gate.open_count == 0) s->open_estimate = (uint64_t)open_count * node_count / probes;
 }
 
 void hnsw_step_over(struct hnsw_search *s, struct hnsw_lane *lane)

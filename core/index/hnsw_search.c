@@ -34,9 +34,13 @@
 
 enum {
     POOL_MIN = 256,
-    POOL_FACTOR = 4,    /* of ef, for shut nodes and ranges */
-    WALK_COST = 24,     /* rows of a scan that cost what one of ef costs */
-    OVER_COST = 64,     /* likewise, where shut nodes are stepped over */
+    POOL_FACTOR = 4, /* of ef, for shut nodes and ranges */
+    WALK_COST = 24,  /* rows of a scan that cost what one of ef costs, where no node is shut */
+    SHUT_SHARE = 6,  /* shut nodes are stepped over where fewer than one in so many is open */
+    /* What takes how long where some are, in ns (bench/README.md). */
+    THROUGH_NS = 3000,     /* one of ef, where shut nodes are walked through */
+    OVER_NS = 7000,        /* where they are stepped over */
+    ROW_BYTES_PER_NS = 16, /* of a scan; and SCANNED_ROW_NS */
     PATIENCE_SHARE = 8, /* of ef: steps without a nearer k-th row before a walk with slack ends */
     RANGE_OF_CODES = 4, /* times as hard is a range looked for whose limit codes tell roughly */
     SPARE_RESULTS = 4,  /* that are measured again, where it was not in full: ties */
@@ -95,15 +99,18 @@ size_t hnsw_search_bytes(const struct index *index, const struct index_options *
 
 static bool is_mostly_shut(const struct hnsw_search *s)
 {
-    return s->open_estimate * 3 < s->h->head->row_count;
+    return s->open_estimate * SHUT_SHARE < s->h->head->row_count;
 }
 
 /* Does a walk cost more than a scan of so many rows? */
 static bool is_scan_cheaper(const struct hnsw_search *s, uint64_t row_count)
 {
-    uint64_t ef = s->ef;
-    uint64_t cost = is_mostly_shut(s) ? OVER_COST : WALK_COST;
-    return ef >= HNSW_POOL_MAX || row_count <= ef * cost + ef * ef / 64;
+    uint64_t ef = s->ef, walk_ns = is_mostly_shut(s) ? OVER_NS : THROUGH_NS;
+    uint64_t row_ns = SCANNED_ROW_NS + s->desc.queries[0].exact->row_bytes / ROW_BYTES_PER_NS;
+
+    if (ef >= HNSW_POOL_MAX) return true;
+    if (!s->desc.gate.shut_word) return row_count <= ef * WALK_COST + ef * ef / 64;
+    return row_count * row_ns <= ef * walk_ns;
 }
 
 void hnsw_begin(void *search, const struct index_search_desc *desc)
@@ -118,7 +125,8 @@ void hnsw_begin(void *search, const struct index_search_desc *desc)
     s->next_query = 0;
     s->is_surveyed = false;
     s->seed_count = 0;
-    s->open_estimate = h->head->row_count;
+    s->open_estimate = desc->gate.shut_word && desc->gate.open_count > 0 ? desc->gate.open_count
+                                                                         : h->head->row_count;
     s->ef = effort_of(h, &desc->options, desc->queries[0].best->capacity);
     uint8_t *at = (uint8_t *)search + align_up(sizeof *s, ALIGN_VECTOR);
     s->lanes = (struct hnsw_lane *)(void *)at;
@@ -193,6 +201,7 @@ static void begin_walk(struct hnsw_search *s, struct hnsw_lane *lane)
     lane->vain_steps = 0;
     lane->has_distances = false;
     lane->fresh_count = 0;
+    if (lane->way == HNSW_OVER) hnsw_survey(s);
     for (uint32_t i = 0; lane->way == HNSW_OVER && i < s->seed_count; i++) {
         if (!visited_add(&lane->visited, s->seeds[i])) continue;
         hnsw_prefetch(lane->oracle, s->seeds[i]);
@@ -228,7 +237,7 @@ static int begin_query(struct hnsw_search *s, struct hnsw_lane *lane, struct err
     lane->way = s->desc.gate.shut_word ? HNSW_THROUGH : HNSW_PLAIN;
     lane->fresh_count = 0;
     if (s->desc.gate.comes_first) {
-        hnsw_survey(s);
+        if (s->desc.gate.open_count == 0) hnsw_survey(s);
         if (is_mostly_shut(s)) lane->way = HNSW_OVER;
     }
     if (is_scan_cheaper(s, s->open_estimate)) {

@@ -108,7 +108,8 @@ static inline void hnsw_prefetch(const struct hnsw_oracle *o, uint32_t node)
 }
 
 /* hnsw_gate.c */
-/* Look whether some nodes are shut: how many are open, and which of them a walk may begin at. */
+/* Look whether some nodes are shut: which of those that are open a walk may begin at, and how many
+ * there are, where nobody has counted them. */
 void hnsw_survey(struct hnsw_search *s);
 /* Look at the links of lane->node, and over those that are shut at what they link to. */
 void hnsw_step_over(struct hnsw_search *s, struct hnsw_lane *lane);

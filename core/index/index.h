@@ -35,6 +35,7 @@ struct index_gate {
     /* Many rows may be shut: look before the distances are computed, not after.  Flat asks for
      * words in ascending order then, those of a block a few times; other kinds in any order. */
     bool comes_first;
+    uint32_t open_count; /* rows that are open, counted; 0: nobody has */
 };
 
 struct index_query {

@@ -305,6 +305,7 @@ double list_open_share(const struct index_gate *gate, uint32_t row_count)
     uint32_t words = row_count / 64, step = words / GATE_WORDS + 1, asked = 0;
     uint64_t open = 0;
 
+    if (gate->open_count > 0) return (double)gate->open_count / row_count;
     if (words == 0) return 1;
     for (uint32_t i = 0; i < words; i += step, asked++)
         open += (uint64_t)__builtin_popcountll(~gate->shut_word(gate->ctx, i * 64));

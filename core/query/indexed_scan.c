@@ -209,6 +209,7 @@ static void choose(struct indexed_scan *s)
     bool is_scanned = s->open_count <= larger(SCANNED_ROWS, k * SCANNED_ROWS_OF_K);
 
     s->gate.comes_first = row_count - s->open_count > row_count / SHUT_SHARE;
+    s->gate.open_count = s->open_count;
     begin_search(s, is_scanned, 0, s->desc.scan.query_count);
     s->stage = INDEXED_WALK;
 }
@@ -229,7 +230,7 @@ static bool open_next(struct indexed_scan *s)
             return true;
         }
         uint32_t dead = (uint32_t)tombstones_count(p->dead);
-        s->gate = (struct index_gate){dead > 0 ? dead_word : NULL, p->dead, false};
+        s->gate = (struct index_gate){.shut_word = dead > 0 ? dead_word : NULL, .ctx = p->dead};
         s->open_count = p->row_count - dead;
         if (s->open_count == 0) continue;
         choose(s);
@@ -247,7 +248,7 @@ static void close_part(struct indexed_scan *s)
 /* The filter has spoken: `bits` of the part's rows, s->open_count of them set. */
 static void end_match(struct indexed_scan *s, const uint64_t *bits)
 {
-    s->gate = (struct index_gate){shut_word, (void *)(uintptr_t)bits, true};
+    s->gate = (struct index_gate){.shut_word = shut_word, .ctx = (void *)(uintptr_t)bits};
     if (s->open_count > 0) choose(s);
     else close_part(s);
 }

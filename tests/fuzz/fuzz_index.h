@@ -242,7 +242,8 @@ static void search(struct alloc *a, const struct index *index, const struct rows
                                      .query_count = 1,
                                      .options = options,
                                      .row_end = row_count};
-    if (number % 2) desc.gate = (struct index_gate){shut_word, NULL, number % 4 == 1};
+    if (number % 2)
+        desc.gate = (struct index_gate){.shut_word = shut_word, .comes_first = number % 4 == 1};
     index->kind->begin(memory + own + exact, &desc);
     enum index_state state = index->kind->advance(memory + own + exact, UINT64_MAX, NULL);
     /* Of what stays in the file a search is the first to see that it is damaged. */

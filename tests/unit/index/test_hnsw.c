@@ -81,6 +81,63 @@ static void most_of_the_nearest_are_found(void **state)
     }
 }
 
+static double gated_recall(const struct built_index *b, const struct test_vectors *v, double share,
+                           uint32_t effort)
+{
+    enum { QUERIES = 20, K = 10 };
+    static uint64_t shut[MANY / 64 + 1];
+    struct topk *found = built_lists_make(QUERIES, K), *truth = built_lists_make(QUERIES, K);
+    struct built_search search = {.queries = v->vectors,
+                                  .query_count = QUERIES,
+                                  .k = K,
+                                  .options.effort = effort,
+                                  .distance_max = INFINITY};
+    struct error err = {0};
+    struct rng r;
+
+    rng_init(&r, test_seed(77));
+    memset(shut, 0, sizeof shut);
+    search.gate =
+        (struct index_gate){.shut_word = built_shut_word, .ctx = shut, .comes_first = true};
+    for (uint32_t row = 0; row < v->row_count; row++) {
+        bool is_open = rng_chance(&r, share);
+        search.gate.open_count += is_open;
+        if (!is_open) shut[row / 64] |= 1ull << (row % 64);
+    }
+    assert_int_equal(built_index_search(b, &search, found, &err), INDEX_DONE);
+    for (size_t q = 0; q < QUERIES; q++) assert_int_equal(found[q].count, K);
+    search.is_exact = true;
+    assert_int_equal(built_index_search(b, &search, truth, &err), INDEX_DONE);
+    double recall = built_lists_recall(found, truth, QUERIES);
+    mem_free(alloc_libc(), found);
+    mem_free(alloc_libc(), truth);
+    return recall;
+}
+
+/* Long vectors are dear to look at one by one, so that half of the rows, and a seventh of them, are
+ * walked to; of few, and of a few hundred short ones, none is missed. */
+static void gates_are_walked_where_that_is_cheaper(void **state)
+{
+    (void)state;
+    const struct setting settings[] = {
+        {MANY, 768, 40, 16, 40, METRIC_L2, {0}, 0},
+        {MANY, 16, 40, 16, 40, METRIC_L2, {0}, 0},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct test_vectors v;
+        struct built_index b;
+        struct rng r;
+        rng_init(&r, test_seed(i + 5));
+        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
+        build(&settings[i], &v, PIECES_FORWARDS, &b);
+        assert_true(gated_recall(&b, &v, 0.5, 20) > 0.8);
+        assert_true(gated_recall(&b, &v, 0.15, 10) > 0.6);
+        if (SEAL_ROWS > 1000 && i == 1) assert_true(gated_recall(&b, &v, 0.3, 10) == 1);
+        built_index_drop(&b);
+        test_vectors_drop(&v);
+    }
+}
+
 /* Pieces in any order, vectors at one place or in runs. */
 static void a_build_has_one_result(void **state)
 {
@@ -393,6 +450,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(most_of_the_nearest_are_found),
+        cmocka_unit_test(gates_are_walked_where_that_is_cheaper),
         cmocka_unit_test(a_build_has_one_result),
         cmocka_unit_test(vectors_that_codes_cannot_tell_of_have_a_graph),
         cmocka_unit_test(a_graph_of_bits_is_that_of_the_floats_that_they_mean),
