@@ -36,7 +36,8 @@ from support.ann_driver import (
     save_curve,
     truth_limits,
 )
-from support.ann_filter import run_filtered
+from support.ann_filter import prepare_filtered, run_filtered
+from support.ann_filter_product import prepare_products, run_filtered_products
 from support.ann_stages import all_stages, has_stage, keep_stage, stage_name
 from support.peers import peer_python
 from support.results import (
@@ -209,6 +210,10 @@ def run_case(
             kept.drop_all()
             run_filtered(table, case.ours, data, metric, case.load, pairs)
             return
+        if case.is_of_products:
+            kept.drop_all()
+            run_filtered_products(table, case.ours, data, metric, pairs)
+            return
         truth_limits(data, metric)
         measure_case(table, kept, case, data, metric, pairs)
     except (LookupError, RuntimeError) as error:
@@ -224,9 +229,14 @@ def prepare(args: argparse.Namespace) -> None:
         if data:
             say(f"prepare {stage_name(name, wanted)}")
             metric = args.metric or metric_of(data)
-            truth_limits(data, metric)
-            for system in (case.ours, *case.peers_over(data)):
-                kept.take((system,), data, metric)
+            if case.is_filtered:
+                prepare_filtered(case.ours, data, metric)
+            elif case.is_of_products:
+                prepare_products(case.ours, data, metric)
+            else:
+                truth_limits(data, metric)
+                for system in (case.ours, *case.peers_over(data)):
+                    kept.take((system,), data, metric)
     kept.drop_all()
 
 

@@ -23,6 +23,7 @@ OWN_FLAT = System("FLAT", ("shadow=0",))
 LYNSEDB_POLARVEC = System("lynsedb-polarvec", ("bits=4",), is_peer=True)
 
 SETS = ("packages", "sift-like@1m", "emb-768@200k", "ood@500k")
+GATED_SETS = ("packages", "sift-like@1m")
 LONG_SETS = ("sift-like@1m", "emb-768@200k")
 ALL_AT_ONCE, TWO_THREADS = Load(batch=0), Load(batch=0, threads=2)
 
@@ -40,6 +41,7 @@ class Case(NamedTuple):
     limit: str = ""  # what bounds it: "read", "gather", "multiply"; "": no formula
     lists: str = ""  # faiss's factory, with {lists} and {parts}: peers are made of it
     is_filtered: bool = False  # ann_filter.py's, which has peers of its own
+    is_of_products: bool = False  # ann_filter_product.py's, likewise
 
     def peers_over(self, data: DataSet) -> tuple[System, ...]:
         if not self.lists:
@@ -88,6 +90,9 @@ CASES = {
     "ivf-pq": beside_faiss_lists("IVF-PQFS", "IVF{lists},PQ{parts}x4fs,RFlat"),
     "ivf-rabitq": beside_faiss_lists("IVF-RABITQ", "IVF{lists},RaBitQfs,RFlat"),
     "filtered": Case(System("HNSW"), (HNSWLIB,), 1, 3, is_filtered=True),
+    "filtered-products": Case(
+        System("lynse", ("mode=HNSW",)), (), 1, 3, data=GATED_SETS, is_of_products=True
+    ),
     "flat-rabitq": Case(
         System("FLAT-RABITQ"),
         (OWN_FLAT,),

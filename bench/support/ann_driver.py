@@ -12,7 +12,9 @@ import functools
 import math
 import os
 import pathlib
+import shutil
 import subprocess
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -25,13 +27,20 @@ EFFORT_MAX = 8192
 WORTH_SECONDS = 0.25  # a measurement takes so long at least, by repetition
 SLOW_QUERIES = 32  # that are measured where a query alone reads all rows
 IMAGES = DATA / "ann" / "images"
+SUPPORT = ROOT / "bench" / "support"
 METRIC_WORDS = {"l2": "L2", "ip": "IP", "cosine": "COS"}
 PEER_OF = {
+    "chroma": "chromadb",
     "faiss": "ann-faiss",
     "hnswlib": "ann-hnswlib",
+    "lancedb": "lancedb",
     "lynsedb": "lynsedb",
+    "qdrant": "qdrant",
     "usearch": "ann-usearch",
+    "zvec": "zvec",
 }
+PRODUCTS = ("chroma", "lancedb", "lynse", "qdrant", "zvec")  # of ann_product.py; lynse is ours
+ROOT_FREE = ("acorn=", "brute=", "refine=")  # what a product's searches alone depend on
 CORE_TYPES = ("", "Haswell", "SkylakeX", "Cooperlake", "Sapphirerapids", "Zen")
 
 
@@ -47,6 +56,9 @@ class System(NamedTuple):
 
     def is_exact(self) -> bool:
         return self.name in ("FLAT", "faiss-flat")
+
+    def is_product(self) -> bool:
+        return self.name in PRODUCTS
 
     def is_scan(self) -> bool:
         """Does a query read all rows, whatever the effort?"""
@@ -93,34 +105,43 @@ class Gate(NamedTuple):
     measuring: range
 
 
+def command_of(system: System, data: DataSet, metric: str) -> tuple[list, dict[str, str]]:
+    """How its process is started, and in which environment."""
+    env = dict(os.environ)
+    words = [data.folder, system.name, metric, *system.options]
+    if system.name == "lynse":
+        return [sys.executable, SUPPORT / "ann_product.py", *words], env
+    if not system.is_peer:
+        word, _, rest = system.name.partition("-")
+        mode = "-".join(filter(None, [word, METRIC_WORDS[metric], rest]))
+        return [BENCH / "bench_ann", data.folder, mode, *system.options], env
+    family = system.name.split("-")[0]
+    python = peer_python(PEER_OF[family])
+    if not python:
+        raise LookupError(system.name)
+    env.pop("OPENBLAS_L2_SIZE", None)
+    env.pop("OPENBLAS_CORETYPE", None)
+    if family == "faiss":
+        env.update(best_core_type())
+    if family == "lynsedb":
+        env["RAYON_NUM_THREADS"] = "1"
+    if system.is_product():
+        return [python, SUPPORT / "ann_product.py", *words], env
+    if system.name == "hnswlib-gate":
+        library = hnswlib_gate()
+        if not library:
+            raise LookupError(system.name)
+        words.append(f"library={library}")
+    return [python, SUPPORT / "ann_peer.py", *words], env
+
+
 class Driver:
     def __init__(self, system: System, data: DataSet, metric: str) -> None:
         self.system, self.data, self.metric = system, data, metric
         self.gate: Gate | None = None
+        self.median = 0.0  # of a product: seconds of one query, of those that were asked last
         self.out = DATA / "ann" / f"found-{os.getpid()}-{id(self)}"
-        env = dict(os.environ)
-        if system.is_peer:
-            family = system.name.split("-")[0]
-            python = peer_python(PEER_OF[family])
-            if not python:
-                raise LookupError(system.name)
-            env.pop("OPENBLAS_L2_SIZE", None)
-            env.pop("OPENBLAS_CORETYPE", None)
-            if family == "faiss":
-                env.update(best_core_type())
-            if family == "lynsedb":
-                env["RAYON_NUM_THREADS"] = "1"
-            script = ROOT / "bench" / "support" / "ann_peer.py"
-            command = [python, script, data.folder, system.name, metric, *system.options]
-            if system.name == "hnswlib-gate":
-                library = hnswlib_gate()
-                if not library:
-                    raise LookupError(system.name)
-                command.append(f"library={library}")
-        else:
-            word, _, rest = system.name.partition("-")
-            mode = "-".join(filter(None, [word, METRIC_WORDS[metric], rest]))
-            command = [BENCH / "bench_ann", data.folder, mode, *system.options]
+        command, env = command_of(system, data, metric)
         self.process = subprocess.Popen(
             [str(c) for c in command],
             stdin=subprocess.PIPE,
@@ -155,15 +176,21 @@ class Driver:
         return Built(float(words[1]), float(words[3]), int(words[5]))
 
     def image(self) -> str:
-        """Where ours is kept: for the sources that it was built by, if they are committed."""
+        """Where ours is kept, for the sources that it was built by, if they are committed, and what
+        a product has made of its own."""
         version = core_version()
+        if self.system.is_peer and self.system.is_product():
+            options = [word for word in self.system.options if not word.startswith(ROOT_FREE)]
+            return str(self.data.folder / "-".join(["product", self.system.name, *options]))
+        if self.system.is_product():
+            version = version or f"changed-{os.getpid()}"
         if self.system.is_peer or self.system.name == "FLAT" or not version:
             return "-"
         IMAGES.mkdir(parents=True, exist_ok=True)
         stem = f"{self.data.name}-{self.metric}-{self.system.label().replace(' ', '-')}"
         for other in IMAGES.glob(f"{stem}@*"):
             if other.name != f"{stem}@{version}":
-                other.unlink()
+                shutil.rmtree(other) if other.is_dir() else other.unlink()
         return str(IMAGES / f"{stem}@{version}")
 
     def limit(self, effort: int, queries: range) -> Limit:
@@ -176,15 +203,17 @@ class Driver:
     ) -> float:
         line = f"search k={k} effort={effort} first={queries.start} end={queries.stop}"
         line += f" batch={load.batch} threads={load.threads} oversample={load.oversample}"
-        _, seconds, _, processor_seconds = self.ask(f"{line} times={times} out={out}")
+        _, seconds, _, processor_seconds, *rest = self.ask(f"{line} times={times} out={out}")
+        self.median = float(rest[1]) if rest else 0
         return float(processor_seconds) / load.threads if load.by_processor else float(seconds)
 
     def found(self, effort: int, queries: range, load: Load) -> np.ndarray:
         self.seconds(effort, queries, load, out=str(self.out))
         return np.fromfile(self.out, np.int32).reshape(len(queries), K)
 
-    def set_gate(self, gate: Gate | None) -> None:
-        self.ask(f"gate path={gate.path if gate else '-'}")
+    def set_gate(self, gate: Gate | None, anew: bool = False) -> None:
+        """anew: of lynse, each query with a filter that it has not seen."""
+        self.ask(f"gate path={gate.path if gate else '-'}{' anew=1' if anew else ''}")
         self.gate = gate
 
     def halves(self) -> tuple[range, range]:

@@ -11,11 +11,22 @@ their own language: hnswlib's functor in C++, faiss's bitmap.
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import statistics
 
 import numpy as np
 from support.ann_data import DataSet
-from support.ann_driver import Bracket, Driver, Gate, K, Load, System, fastest_of, pairs_of
+from support.ann_driver import (
+    Bracket,
+    Driver,
+    Gate,
+    K,
+    Load,
+    System,
+    fastest_of,
+    pairs_of,
+    truth_limits,
+)
 from support.results import Table, lower_quartile
 
 SHARES = (0.5, 0.1, 0.01, 0.001)
@@ -38,7 +49,7 @@ def gated_set(data: DataSet) -> DataSet:
     folder = data.folder.with_name(data.folder.name + "+gates")
     count = data.queries // 4
     out = DataSet(data.name + "+gates", folder, data.dim, data.rows, 2 * count)
-    if (folder / "shape").exists():
+    if (folder / "shape").exists() and (folder / "base.f32").exists():
         return out
     folder.mkdir(exist_ok=True)
     along = direction_of(data.base())
@@ -51,8 +62,8 @@ def gated_set(data: DataSet) -> DataSet:
         [data.base()[i : i + SAMPLE] @ along for i in range(0, data.rows, SAMPLE)]
     )
     np.argsort(-places).astype(np.int32).tofile(folder / "order.i32")
-    if not (folder / "base.f32").exists():
-        (folder / "base.f32").symlink_to(data.folder / "base.f32")
+    (folder / "base.f32").unlink(missing_ok=True)
+    (folder / "base.f32").symlink_to(pathlib.Path("..", data.folder.name, "base.f32"))
     (folder / "shape").write_text(f"{data.dim} {data.rows} {2 * count}\n", encoding="utf-8")
     return out
 
@@ -127,6 +138,20 @@ def add_gate(
     )
 
 
+def gates_of(data: DataSet) -> list[Gate]:
+    return [gate_of(data, share, relation) for share in SHARES for relation in RELATIONS]
+
+
+def prepare_filtered(mode: System, whole: DataSet, metric: str) -> None:
+    """What takes long and is not measured."""
+    data = gated_set(whole)
+    for gate in gates_of(data):
+        truth_limits(data, metric, gate)
+    for system in (mode, *PEERS):
+        with contextlib.suppress(LookupError), Driver(system, data, metric) as driver:
+            driver.build()
+
+
 def run_filtered(
     table: Table, mode: System, whole: DataSet, metric: str, load: Load, pairs: int
 ) -> None:
@@ -137,11 +162,8 @@ def run_filtered(
             with contextlib.suppress(LookupError):  # a peer that cannot be had; it was said
                 drivers.append(Driver(system, data, metric))
                 drivers[-1].build()
-        for share in SHARES:
-            for relation in RELATIONS:
-                add_gate(
-                    table, drivers[0], drivers[1:], gate_of(data, share, relation), load, pairs
-                )
+        for gate in gates_of(data):
+            add_gate(table, drivers[0], drivers[1:], gate, load, pairs)
     finally:
         for driver in drivers:
             driver.close()

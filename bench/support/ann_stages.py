@@ -19,6 +19,7 @@ from support.peers import PEER_PACKAGES, peer_version
 from support.results import DATA, PEERS, Table, machine, say
 
 RESULTS = DATA / "ann" / "results"
+PRODUCTS = ("qdrant", "zvec", "lancedb", "chromadb")
 
 
 def stage_name(case: str, data: str) -> str:
@@ -33,7 +34,7 @@ def has_stage(name: str) -> bool:
 def peer_versions() -> str:
     """Of those that are installed; their packages are PEER_PACKAGES'."""
     out = []
-    for name in ("ann-hnswlib", "ann-faiss", "ann-usearch", "lynsedb"):
+    for name in ("ann-hnswlib", "ann-faiss", "ann-usearch", "lynsedb", *PRODUCTS):
         package = next(p for p in PEER_PACKAGES[name] if not p.startswith("-"))
         if (PEERS / name / "ready").exists():
             out.append(f"{package} {peer_version(PEERS / name / 'bin' / 'python', package)}")

@@ -15,6 +15,7 @@ PEER_PACKAGES = {
     "lancedb": ["lancedb", "numpy", "pyarrow"],
     "chromadb": ["chromadb", "numpy"],
     "lynsedb": ["LynseDB", "numpy"],
+    "qdrant": ["qdrant-edge-py", "numpy"],  # the embedded one
     "zvec": ["zvec", "numpy"],
     # Of ann.py: one process each, so that no BLAS or OpenMP of one is in the way of another.
     "ann-faiss": ["faiss-cpu", "numpy"],
