@@ -30,7 +30,8 @@ from support.results import DATA, PAIRS, Table, build_program, lower_quartile, s
 
 K, RECALL, BLOCK = 10, 0.95, 50
 CHOOSING, MEASURED = (0, 200), (200, 400)
-EFFORTS = [16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 200, 256, 320, 400, 512, 640, 800]
+FEW = [10, 12, 14, 16, 20, 24, 28, 32, 40, 48]
+EFFORTS = [*FEW, 64, 80, 96, 128, 160, 200, 256, 320, 400, 512, 640, 800]
 TARGETS = {"zvec": (1.0, 2.5), "lynsedb": (1.0, 1.0)}
 BYTES_A_VECTOR = 56
 PEER = pathlib.Path(__file__).parent / "support" / "disk_peer.py"

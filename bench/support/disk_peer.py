@@ -41,7 +41,8 @@ class Zvec:
 
     def search(self, query: np.ndarray, effort: int) -> list[int]:
         param = self.zvec.DiskAnnQueryParam(list_size=effort)
-        hits = self.docs.query(self.zvec.VectorQuery("v", vector=query, param=param), topk=K)
+        asked = self.zvec.Query("v", vector=query, param=param)
+        hits = self.docs.query(asked, topk=K, output_fields=[])
         return [int(hit.id) for hit in hits]
 
 
