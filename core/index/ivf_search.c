@@ -221,14 +221,18 @@ static bool wants_more(const struct ivf_search *s)
     return list_walk_wants_more(&s->walks[s->query], &s->due, found, q->best->capacity);
 }
 
-/* The first lines of what a list is read by; processors see the stream, and fetch the rest. */
+/* What a list is read by: its first blocks, of which the processor sees the stream and fetches the
+ * rest, and which rows are in it. */
 static void ask_for_list(const struct ivf_search *s, uint32_t list)
 {
-    enum { LINE_BYTES = 64, AHEAD_BYTES = 4096 };
+    enum { LINE_BYTES = 64, LINE_ROWS = LINE_BYTES / sizeof(uint32_t), AHEAD_BYTES = 4096 };
+    const struct ivf *v = s->ivf;
 
-    if (list == NEAR_LISTS_NONE || !s->ivf->quantizer) return;
-    const uint8_t *blocks = s->ivf->blocks + s->ivf->block_starts[list] * s->ivf->block_bytes;
+    if (list == NEAR_LISTS_NONE || !v->quantizer) return;
+    const uint8_t *blocks = v->blocks + v->block_starts[list] * v->block_bytes;
     for (size_t i = 0; i < AHEAD_BYTES; i += LINE_BYTES) __builtin_prefetch(blocks + i);
+    for (size_t i = v->starts[list]; i < v->starts[list + 1]; i += LINE_ROWS)
+        __builtin_prefetch(v->rows + i);
 }
 
 /* The next list of the query that walks alone; false: it has enough. */

@@ -199,6 +199,12 @@ void center_query_init(struct center_query *q, const struct list_centers *c,
                           code_digits_max(c->dim), &sum);
 }
 
+static void turn_products(const int32_t *restrict sums, float step, const float *restrict adds,
+                          const float *restrict muls, uint32_t count, float *restrict out)
+{
+    for (uint32_t i = 0; i < count; i++) out[i] = adds[i] + muls[i] * ((float)sums[i] * step);
+}
+
 void list_center_nearly(const struct list_centers *c, const struct center_query *q, uint32_t first,
                         uint32_t count, float *out)
 {
@@ -211,8 +217,7 @@ void list_center_nearly(const struct list_centers *c, const struct center_query 
     for (uint32_t some; count > 0; first += some, count -= some, out += some) {
         some = count < TILE ? count : TILE;
         c->kernels->code_dot(&q->digits, c->codes + first * code_stride(c->dim), some, sums);
-        for (uint32_t i = 0; i < some; i++)
-            out[i] = c->adds[first + i] + c->muls[first + i] * ((float)sums[i] * q->step);
+        turn_products(sums, q->step, c->adds + first, c->muls + first, some, out);
     }
 }
 

@@ -18,10 +18,10 @@
 #include "base/limits.h"
 
 enum {
-    TILE = 256,      /* groups at a time */
-    LANES = 8,       /* of them minima are found at once */
-    FLAT_MAX = 8192, /* lists, of which codes are compared sooner than groups are chosen */
-    FRONT_MIN = 32,  /* lists in front, half of those that were before, */
+    TILE = 256,       /* groups at a time */
+    SHARE_LISTS = 32, /* of which a minimum is found */
+    FLAT_MAX = 8192,  /* lists, of which codes are compared sooner than groups are chosen */
+    FRONT_MIN = 16,   /* lists in front, half of those that were before, */
     FRONT_MAX = 1024,
     HALVINGS = 10,     /* of the range in which a limit is looked for */
     GROUPS_MIN = 12,   /* that are looked into, */
@@ -109,22 +109,22 @@ static void open_groups(struct near_lists *n)
     }
 }
 
-/* The least of each TOPK_LANES distances, +inf where there are none; how many. */
+static void lower(float *restrict minima, const float *restrict distances, uint32_t count)
+{
+    for (uint32_t j = 0; j < count; j++)
+        minima[j] = distances[j] < minima[j] ? distances[j] : minima[j];
+}
+
+/* In minima[j] the least of the distances j, j + n, j + 2n, …, n being how many there are; +inf
+ * where none is left.  So lists that are near each other, as their numbers are, are in several. */
 static uint32_t find_minima(struct near_lists *n)
 {
-    uint32_t count = 0;
+    const uint32_t count = (n->added + SHARE_LISTS - 1) / SHARE_LISTS;
 
-    for (uint32_t i = n->added; i % TOPK_LANES != 0; i++) n->distances[i] = NAN;
-    for (uint32_t i = 0; i < n->added; i += TOPK_LANES) {
-        const float *distances = n->distances + i;
-        float lanes[LANES], least = INFINITY;
-        for (int j = 0; j < LANES; j++) lanes[j] = INFINITY;
-        for (int first = 0; first < TOPK_LANES; first += LANES, distances += LANES)
-            for (int j = 0; j < LANES; j++)
-                lanes[j] = distances[j] < lanes[j] ? distances[j] : lanes[j];
-        for (int j = 0; j < LANES; j++) least = lanes[j] < least ? lanes[j] : least;
-        n->minima[count++] = least;
-    }
+    for (uint32_t i = n->added; i < count * SHARE_LISTS; i++) n->distances[i] = NAN;
+    for (uint32_t j = 0; j < count; j++) n->minima[j] = INFINITY;
+    for (uint32_t i = 0; i < SHARE_LISTS; i++)
+        lower(n->minima, n->distances + (size_t)i * count, count);
     return count;
 }
 
@@ -193,7 +193,7 @@ static void fill_front(struct near_lists *n)
     topk_init_at(&nearest, n->front, wanted, lower_place_first, n);
     for (uint32_t i = 0; i < count; i++) {
         if (!(n->minima[i] <= limit)) continue;
-        for (uint32_t j = i * TOPK_LANES; j < (i + 1) * TOPK_LANES; j++)
+        for (uint32_t j = i; j < count * SHARE_LISTS; j += count)
             if (n->distances[j] <= limit && n->distances[j] <= topk_threshold(&nearest))
                 topk_push(&nearest, n->distances[j], 0, j);
     }
@@ -219,9 +219,10 @@ struct near_memory {
 
 static struct near_memory lay_out(const struct list_centers *c)
 {
-    struct near_memory m = {.end = align_up((c->count + TOPK_LANES) * sizeof(float), ALIGN_VECTOR)};
+    struct near_memory m = {.end =
+                                align_up((c->count + SHARE_LISTS) * sizeof(float), ALIGN_VECTOR)};
     m.numbers = take_aligned(&m.end, c->count * sizeof(uint32_t));
-    m.minima = take_aligned(&m.end, (c->count / TOPK_LANES + 1) * sizeof(float));
+    m.minima = take_aligned(&m.end, (c->count / SHARE_LISTS + 1) * sizeof(float));
     m.front = take_aligned(&m.end, (c->count < FRONT_MAX ? c->count + 1 : FRONT_MAX) *
                                        sizeof(struct candidate));
     m.groups = take_aligned(&m.end, c->group_count * sizeof(struct near_list));

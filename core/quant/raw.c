@@ -22,7 +22,8 @@
 #include "quant/raw.h"
 
 enum {
-    LINE_BYTES = 64, /* of a cache line */
+    LINE_BYTES = 64,   /* of a cache line */
+    AHEAD_BYTES = 512, /* of a row, prefetched */
     LINE_FLOATS = LINE_BYTES / sizeof(float),
     GATHER_ROWS = 32, /* rows whose places are looked up, and prefetched, before their distances */
     COUNTED_ROWS = 256, /* rows whose counts are on the stack */
@@ -171,9 +172,9 @@ int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_coun
             if (vector_source_rows(o->vectors, row_index[i], 1, &run, err) != 0) return -1;
             vectors[i] = (const char *)run.rows;
             norms[i] = *run.norms;
-            /* The first lines; the processor sees the stream and fetches the rest. */
-            __builtin_prefetch(vectors[i]);
-            if (o->base.row_bytes > LINE_BYTES) __builtin_prefetch(vectors[i] + LINE_BYTES);
+            /* The first lines; of a long row the processor sees the stream and fetches the rest. */
+            for (uint32_t at = 0; at < o->base.row_bytes && at < AHEAD_BYTES; at += LINE_BYTES)
+                __builtin_prefetch(vectors[i] + at);
         }
         for (size_t i = 0; i < count; i++) out[i] = value_of(o, vectors[i], norms[i]);
         turn_values(o, out, norms, count);
