@@ -11,6 +11,8 @@
  * INVARIANTS  (1) A slot is FREE, QUEUED (in the ring, not told to the kernel), FLYING (the
  *                 kernel's), or DONE (to be taken).
  *             (2) The kernel writes to no memory of a slot that is not FLYING: destroy waits.
+ *             (3) Of a ring that is given up nothing but completions is asked for: the kernel puts
+ *                 them there without being told.
  * THREADS     One; the kernel is the other party of the rings: their heads and tails are loaded
  *             with acquire and stored with release, as its documentation of the interface asks
  *             for.
@@ -21,12 +23,15 @@
 
 #include <errno.h>
 #include <linux/io_uring.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/check.h"
+
+enum { LOOK_AGAIN_MS = 10 }; /* at a ring that was given up, at the latest */
 
 enum slot_state { SLOT_FREE, SLOT_QUEUED, SLOT_FLYING, SLOT_DONE };
 
@@ -47,6 +52,7 @@ struct uring {
     uint32_t *cq_head, *cq_tail, cq_mask;
     const struct io_uring_cqe *cqes;
     struct io_uring_sqe *sqes;
+    bool is_given_up; /* io_uring_enter failed for good */
 };
 
 struct read_queue {
@@ -176,6 +182,7 @@ static void give_up(struct read_queue *q)
 {
     uint32_t tail = *q->uring.sq_tail;
 
+    q->uring.is_given_up = true;
     store_release(q->uring.sq_tail, tail - q->queued);
     read_queued(q);
 }
@@ -184,14 +191,20 @@ static void give_up(struct read_queue *q)
  * busy, which the next call may not be. */
 static bool enter(struct read_queue *q, uint32_t min_done)
 {
+    struct pollfd done = {.fd = q->uring.fd, .events = POLLIN};
     unsigned flags = min_done > 0 ? IORING_ENTER_GETEVENTS : 0;
+
+    if (q->uring.is_given_up) { /* (3) */
+        if (min_done > 0) (void)poll(&done, 1, LOOK_AGAIN_MS);
+        return false;
+    }
     long taken = syscall(SYS_io_uring_enter, q->uring.fd, q->queued, min_done, flags, NULL, 0);
 
     if (taken >= 0) {
         set_flying(q, (uint32_t)taken);
         return true;
     }
-    if (errno != EINTR && errno != EAGAIN && errno != EBUSY && q->queued > 0) give_up(q);
+    if (errno != EINTR && errno != EAGAIN && errno != EBUSY) give_up(q);
     return false;
 }
 
@@ -263,7 +276,7 @@ void read_queue_destroy(struct read_queue *q)
 
 bool read_queue_is_async(const struct read_queue *q)
 {
-    return q->uring.fd >= 0;
+    return q->uring.fd >= 0 && !q->uring.is_given_up;
 }
 
 uint32_t read_queue_room(const struct read_queue *q)
@@ -310,7 +323,7 @@ void read_queue_submit(struct read_queue *q, struct vfs_file *f, uint64_t offset
         .size = size,
         .done = {.tag = tag},
     };
-    if (q->uring.fd >= 0 && fd >= 0 && size <= INT32_MAX && size > 0) {
+    if (read_queue_is_async(q) && fd >= 0 && size <= INT32_MAX && size > 0) {
         q->queued++;
         enqueue(q, slot, fd);
     } else {

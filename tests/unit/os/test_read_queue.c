@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads in flight over every file system, with and without the kernel's queue. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/rng.h"
 #include "os/read_queue.h"
 #include "support/oom_sweep.h"
@@ -130,6 +139,67 @@ static void a_queue_may_go_with_reads_in_flight(void **state)
     close_file(f);
 }
 
+/* From now on the kernel refuses what it has let us begin with. */
+static bool refuse_enter(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof code / sizeof *code, code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* Submit reads of all slots, and take them; false: one is wrong. */
+static bool read_all(struct read_queue *q, struct vfs_file *f, uint8_t *data)
+{
+    struct read_done done[DEPTH];
+    uint64_t count = read_queue_room(q), taken = 0;
+
+    for (uint64_t i = 0; i < count; i++)
+        read_queue_submit(q, f, i * 4096, data + i * 4096, 4096, i);
+    while (read_queue_room(q) < DEPTH) taken += read_queue_take(q, done, DEPTH, true);
+    for (uint64_t i = 0; i < count * 4096; i++)
+        if (data[i] != byte_at(i)) return false;
+    return taken >= count;
+}
+
+/* One is in flight then; it comes, and all others are read without the kernel's queue. */
+static int read_without_queue(struct vfs_file *f)
+{
+    static uint8_t data[DEPTH * 4096], first[4096];
+    struct read_queue *q;
+
+    if (read_queue_create(alloc_libc(), DEPTH, &q, NULL) != 0) return 1;
+    read_queue_submit(q, f, 0, first, sizeof first, DEPTH);
+    read_queue_begin(q);
+    if (!read_queue_is_async(q) || !refuse_enter()) return 0;
+    for (int round = 0; round < 3; round++)
+        if (!read_all(q, f, data)) return 2;
+    if (memcmp(first, data, sizeof first) != 0) return 3;
+    bool is_asked = f->ops->file_descriptor && f->ops->file_descriptor(f) >= 0;
+    if (is_asked && read_queue_is_async(q)) return 4;
+    read_queue_destroy(q);
+    return 0;
+}
+
+static void a_queue_that_the_kernel_ends_reads_by_itself(void **state)
+{
+    struct backend *b = *state;
+    struct vfs_file *f = make_data(b, 0);
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) _exit(read_without_queue(f));
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    close_file(f);
+}
+
 static void nothing_is_made_without_memory(void **state)
 {
     struct error err = {0};
@@ -149,6 +219,7 @@ static void nothing_is_made_without_memory(void **state)
     _(reads_over_any_file)                                                                         \
     _(reads_past_the_page_cache)                                                                   \
     _(a_queue_may_go_with_reads_in_flight)                                                         \
+    _(a_queue_that_the_kernel_ends_reads_by_itself)                                                \
     _(nothing_is_made_without_memory)
 VFS_BACKEND_TESTS(CASES)
 TEST_MAIN(tests)
