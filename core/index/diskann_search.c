@@ -15,7 +15,8 @@
  *             (2) No number is followed that open or diskann_page_check has not seen to; each step
  *                 looks at a node or page that it has not looked at before, or lets a query be
  *                 done.
- *             (3) A query pushes its results once, at its end.
+ *             (3) A query pushes each of its results once: at its end, or as they come where all
+ *                 rows are measured, which nothing is looked for after.
  * THREADS     One at a time.
  * FAILURE     What `exact` says; DAMAGED, with what became of a page.
  */
