@@ -247,7 +247,7 @@ static void fill_index_info(const struct collection_status *s, struct lynse_coll
     if (!kind) return;
     index_mode_format(&mode, info->index_mode, sizeof info->index_mode);
     info->index_is_auto = s->plan.is_auto;
-    info->indexed_segment_count = s->segment_count - s->awaited_segment_count;
+    info->indexed_segment_count = s->indexed_segment_count;
     info->index_progress = s->index_progress;
     info->recall_measured = s->recall;
     info->recall_query_count = s->recall_query_count;

@@ -30,9 +30,8 @@ static void fill_index(const struct collection *c, struct collection_status *s)
     if (c->index_build)
         rows += (double)index_builder_progress(c->index_build) *
                 index_builder_row_count(c->index_build);
-    s->indexed_segment_count = count.built;
-    s->awaited_segment_count = count.wanted - count.built;
-    if (s->awaited_segment_count > 0) s->index_progress = (float)(rows / (double)count.wanted_rows);
+    s->indexed_segment_count -= count.wanted - count.built;
+    if (count.built < count.wanted) s->index_progress = (float)(rows / (double)count.wanted_rows);
     s->index_bytes = count.memory_bytes;
     collection_count_unindexed(c, &s->unindexed_count, &waiting);
 }

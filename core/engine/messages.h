@@ -97,8 +97,7 @@ struct collection_status {
     uint8_t metric;
     uint8_t storage; /* enum storage_type */
     struct index_plan plan;
-    uint32_t indexed_segment_count; /* sealed segments that are searched by the plan */
-    uint32_t awaited_segment_count; /* those that are to have it, and have it not yet */
+    uint32_t indexed_segment_count; /* sealed ones that have it, or are too small to gain by it */
     float index_progress;           /* 0 to 1, of the rows that are to be indexed */
     uint64_t unindexed_count;       /* rows in memory and in segments that wait for an index */
     size_t index_bytes;             /* of what is loaded of indexes */
