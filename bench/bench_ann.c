@@ -164,8 +164,7 @@ static void read_mode(struct bed *b, int argc, char **argv)
     check_fine(index_mode_parse(argv[0], &b->mode, &err), &err);
     b->kind = index_find(b->mode.kind);
     index_params_init(b->kind, &b->params);
-    b->needs_build =
-        b->kind->build && (b->mode.kind != INDEX_FLAT || b->mode.quantizer.kind != QUANTIZER_RAW);
+    b->needs_build = index_is_built(b->kind, b->mode.quantizer.kind);
     b->has_shadow = !b->needs_build;
     for (int i = 1; i < argc; i++) {
         char *value = strchr(argv[i], '=');

@@ -117,9 +117,8 @@ static int build_save(struct index_build *b, struct index_writer *w, struct erro
 {
     if (quantizer_write_section(w, b->desc.alloc, b->desc.quantizer.kind, b->quantizer, err) != 0)
         return -1;
-    if (w->begin(w, INDEX_SECTION_BLOCKS, 1, b->block_bytes, err) != 0) return -1;
-    if (w->write(w, b->blocks, b->block_bytes * b->block_count, err) != 0) return -1;
-    return w->end(w, err);
+    return index_write_section(w, INDEX_SECTION_BLOCKS, 1, b->block_bytes, b->blocks,
+                               b->block_bytes * b->block_count, err);
 }
 
 static void build_destroy(struct index_build *b)

@@ -105,22 +105,16 @@ void hnsw_pack_piece(struct hnsw_build *b, uint32_t piece)
     }
 }
 
-static int save_section(struct index_writer *w, uint32_t kind, uint64_t number, const void *data,
-                        size_t bytes, struct error *err)
-{
-    if (w->begin(w, kind, 1, number, err) != 0 || w->write(w, data, bytes, err) != 0) return -1;
-    return w->end(w, err);
-}
-
 int hnsw_pack_save(const struct hnsw_build *b, struct index_writer *w, struct error *err)
 {
     const struct hnsw_pack *p = &b->pack;
     size_t rows = b->row_count;
 
     if (quantizer_write_section(w, b->desc.alloc, p->kind, p->quantizer, err) != 0 ||
-        save_section(w, INDEX_SECTION_CODES, p->stride, p->codes, rows * p->stride, err) != 0)
+        index_write_section(w, INDEX_SECTION_CODES, 1, p->stride, p->codes, rows * p->stride,
+                            err) != 0)
         return -1;
     if (p->layout != HNSW_BY_BLOCKS) return 0;
-    return save_section(w, INDEX_SECTION_BLOCKS, p->block_bytes, p->blocks,
-                        rows * p->block_count * p->block_bytes, err);
+    return index_write_section(w, INDEX_SECTION_BLOCKS, 1, p->block_bytes, p->blocks,
+                               rows * p->block_count * p->block_bytes, err);
 }

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "index/quantizer_image.h"
 
 static const struct index_param params[IVF_PARAM_COUNT] = {
     [IVF_N_CLUSTERS] = {"n_clusters", "n_centroids nlist", 0, IVF_CLUSTERS_MAX, 0, true},
@@ -12,15 +13,12 @@ static const struct index_param params[IVF_PARAM_COUNT] = {
 
 static bool takes(const struct metric_info *metric, enum quantizer_kind quantizer)
 {
-    const struct quantizer_vtab *vtab = quantizer_find(quantizer);
-
     if (metric->metric == METRIC_HAMMING || metric->metric == METRIC_JACCARD)
         return quantizer == QUANTIZER_RAW;
     if (metric->metric != METRIC_IP && metric->metric != METRIC_L2 &&
         metric->metric != METRIC_COSINE)
         return false;
-    if (quantizer == QUANTIZER_RAW) return true;
-    return vtab && vtab->pack_block && (!vtab->takes || vtab->takes(metric));
+    return quantizer == QUANTIZER_RAW || quantizer_suits_index(metric, quantizer, true);
 }
 
 size_t ivf_oracle_bytes(const struct index *index, uint32_t dim)

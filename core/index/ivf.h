@@ -32,8 +32,6 @@ enum {
     IVF_SECTION_VECTORS = 69,   /* raw: f32, dim a place */
     IVF_SECTION_NORMS = 70,     /* raw: f32, a place's norm */
     IVF_SECTION_GROUPS = 71,    /* u32, the first list of each group, and the end of the last */
-    IVF_SECTION_QUANTIZER = 96, /* what the quantizer saved */
-    IVF_SECTION_BLOCKS = 98,    /* blocks of codes */
 };
 
 struct ivf_head {

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/planted.h"
 #include "index/ivf_build.h"
+#include "index/quantizer_image.h"
 
 enum { PIECE_BYTES = 256 << 10 };
 _Static_assert(PIECE_BYTES >= LIMIT_DIM * sizeof(float), "a vector fits");
@@ -49,17 +50,10 @@ out:
 
 static int write_codes(struct ivf_build *b, struct index_writer *w, struct error *err)
 {
-    struct buf bytes;
-    int rc = -1;
-
-    buf_init(&bytes, b->desc.alloc, MEM_SEGMENT);
-    if (b->vtab->save(b->quantizer, &bytes, err) == 0 &&
-        index_write_section(w, IVF_SECTION_QUANTIZER, 1, b->desc.quantizer.kind, bytes.data,
-                            bytes.size, err) == 0)
-        rc = index_write_section(w, IVF_SECTION_BLOCKS, 1, b->block_bytes, b->blocks,
-                                 b->block_starts[b->list_count] * b->block_bytes, err);
-    buf_deinit(&bytes);
-    return rc;
+    if (quantizer_write_section(w, b->desc.alloc, b->desc.quantizer.kind, b->quantizer, err) != 0)
+        return -1;
+    return index_write_section(w, INDEX_SECTION_BLOCKS, 1, b->block_bytes, b->blocks,
+                               b->block_starts[b->list_count] * b->block_bytes, err);
 }
 
 int ivf_save(struct ivf_build *b, struct index_writer *w, struct error *err)
@@ -173,16 +167,16 @@ static int open_vectors(struct ivf *v, const struct index_image *image, struct e
     return 0;
 }
 
-static int open_codes(struct ivf *v, const struct index_image *image, struct error *err)
+static int open_codes(struct ivf *v, const struct index_open_desc *desc, struct error *err)
 {
-    const struct index_section *s = index_image_find(image, IVF_SECTION_QUANTIZER);
     uint32_t block = 0;
     const void *blocks;
 
-    if (!s || !s->data) return error_set(err, LYNSE_CORRUPT, "the ivf index has no quantizer");
-    if (v->vtab->open(v->alloc, v->centers.kernels, slice_of(s->data, s->bytes), v->centers.dim,
-                      v->centers.metric, &v->quantizer, err) != 0)
+    if (quantizer_open_section(desc, true, &v->quantizer, err) != 0) {
+        v->quantizer = NULL;
         return -1;
+    }
+    v->vtab = v->quantizer->vtab;
     v->base.memory_bytes += v->vtab->memory_bytes(v->quantizer);
     for (uint32_t list = 0; list < v->centers.count; list++) {
         v->block_starts[list] = block;
@@ -190,8 +184,8 @@ static int open_codes(struct ivf *v, const struct index_image *image, struct err
     }
     v->block_starts[v->centers.count] = block;
     v->block_bytes = v->vtab->block_bytes(v->quantizer);
-    if (index_image_require(image, IVF_SECTION_BLOCKS, 1, block * v->block_bytes, &blocks, err) !=
-        0)
+    if (index_image_require(desc->image, INDEX_SECTION_BLOCKS, 1, block * v->block_bytes, &blocks,
+                            err) != 0)
         return -1;
     v->blocks = (const uint8_t *)blocks;
     return 0;
@@ -200,8 +194,9 @@ static int open_codes(struct ivf *v, const struct index_image *image, struct err
 static const struct list_sections sections = {IVF_SECTION_CENTROIDS, IVF_SECTION_RADII,
                                               IVF_SECTION_GROUPS};
 
-static int open_lists(struct ivf *v, const struct index_image *image, struct error *err)
+static int open_lists(struct ivf *v, const struct index_open_desc *desc, struct error *err)
 {
+    const struct index_image *image = desc->image;
     size_t lists = v->centers.count, rows = v->base.row_count;
     const void *starts, *order;
 
@@ -216,7 +211,7 @@ static int open_lists(struct ivf *v, const struct index_image *image, struct err
         (uint32_t *)mem_alloc(v->alloc, MEM_SEGMENT, (lists + 1) * sizeof *v->block_starts);
     if (!v->block_starts) return error_no_memory(err, lists * 4);
     v->base.memory_bytes = sizeof *v + (lists + 1) * 4 + list_centers_bytes(&v->centers);
-    return v->vtab == &quantizer_raw ? open_vectors(v, image, err) : open_codes(v, image, err);
+    return v->vtab == &quantizer_raw ? open_vectors(v, image, err) : open_codes(v, desc, err);
 }
 
 int ivf_open(const struct index_open_desc *desc, struct index **out, struct error *err)
@@ -240,7 +235,7 @@ int ivf_open(const struct index_open_desc *desc, struct index **out, struct erro
     };
     v->nprobe = head.nprobe;
     v->vtab = quantizer_find(head.quantizer);
-    if (open_lists(v, desc->image, err) != 0) {
+    if (open_lists(v, desc, err) != 0) {
         ivf_close(&v->base);
         return -1;
     }

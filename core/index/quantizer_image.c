@@ -28,9 +28,8 @@ int quantizer_write_section(struct index_writer *w, struct alloc *a, enum quanti
 
     buf_init(&bytes, a, MEM_GENERAL);
     int rc = q->vtab->save(q, &bytes, err);
-    if (rc == 0) rc = w->begin(w, INDEX_SECTION_QUANTIZER, 1, kind, err);
-    if (rc == 0) rc = w->write(w, bytes.data, bytes.size, err);
-    if (rc == 0) rc = w->end(w, err);
+    if (rc == 0)
+        rc = index_write_section(w, INDEX_SECTION_QUANTIZER, 1, kind, bytes.data, bytes.size, err);
     buf_deinit(&bytes);
     return rc;
 }
