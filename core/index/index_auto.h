@@ -19,8 +19,8 @@ struct index_auto_desc {
 };
 
 /* A kind and a quantizer that make sense, and their parameters.  What is scanned in a millisecond
- * is scanned; above that a graph, on codes where the vectors would not fit in half of the memory, on
- * the disk where codes do not: as much of it in memory as there is room.  Scanned again is what
+ * is scanned; above that a graph, on codes where the vectors would not fit in half of the memory,
+ * on the disk where codes do not: as much of it in memory as there is room.  Scanned again is what
  * would not fit into the memory either way. */
 void index_auto_choose(const struct index_auto_desc *desc, struct index_plan *out);
 
