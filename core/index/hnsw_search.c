@@ -35,6 +35,7 @@
 enum {
     POOL_MIN = 256,
     POOL_FACTOR = 4, /* of ef, for shut nodes and ranges */
+    MET_SHARE = 2,   /* nodes that a walk meets, of ef times m; a bitmap costs more than room */
     WALK_COST = 24,  /* rows of a scan that cost what one of ef costs, where no node is shut */
     SHUT_SHARE = 6,  /* shut nodes are stepped over where fewer than one in so many is open */
     /* What takes how long where some are, in ns (bench/README.md). */
@@ -73,7 +74,7 @@ static uint32_t pool_of(uint32_t ef)
 
 static uint32_t expected_of(const struct hnsw *h, uint32_t ef)
 {
-    uint64_t expected = (uint64_t)ef * h->m;
+    uint64_t expected = (uint64_t)ef * h->m * MET_SHARE;
     return expected < h->head->row_count ? (uint32_t)expected : h->head->row_count;
 }
 
