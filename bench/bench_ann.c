@@ -374,7 +374,9 @@ static void search_batch(struct worker *w, uint32_t first, uint32_t count)
         .options = w->order->options,
         .row_end = b->row_count,
     };
-    if (b->open) desc.gate = (struct index_gate){shut_word, b->open, true};
+    if (b->open)
+        desc.gate =
+            (struct index_gate){.shut_word = shut_word, .ctx = b->open, .comes_first = true};
     for (uint32_t i = 0; i < count; i++) make_query(w, i, first + i);
     b->kind->begin(w->search, &desc);
     if (b->kind->advance(w->search, UINT64_MAX, &err) != INDEX_DONE) give_up(err.text);
