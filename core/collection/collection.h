@@ -37,6 +37,7 @@
 #include "segment/segment_builder.h"
 #include "segment/view.h"
 #include "store/file_gc.h"
+#include "store/file_sweep.h"
 #include "store/manifest.h"
 #include "store/recovery.h"
 #include "store/wal.h"
@@ -83,8 +84,9 @@ struct collection_desc {
     const struct clock *clock;
     struct rng *rng;
     struct doc_cache *cache;
-    struct vfs_file *lock_file; /* to ask for pins; NULL: nobody else can read */
-    struct view_slot *slot;     /* where views are published; the owner's */
+    struct vfs_file *lock_file;   /* to ask for pins; NULL: nobody else can read */
+    struct view_slot *slot;       /* where views are published; the owner's */
+    struct file_sweeper *sweeper; /* NULL: garbage is unlinked where it is found */
     bool read_only;
     bool may_sync; /* false: inline mode without syncs (R4b) */
     collection_written_fn *on_written;
@@ -178,6 +180,7 @@ struct collection {
     struct vfs_dir *dir;
     struct manifest manifest; /* the ruling one */
     struct wal *wal;          /* NULL when read-only */
+    struct file_sweep *sweep; /* NULL: see collection_desc.sweeper */
     struct commit_log *log;
     struct collection_part *parts;
     size_t part_count;
@@ -435,6 +438,8 @@ static inline bool collection_is_rewritten(const struct collection_rewrite *r, s
 int collection_swap_manifest(struct collection *c, struct manifest *take_next, struct error *err);
 /* Remove files that nothing needs; what resists is logged. */
 void collection_clean(struct collection *c);
+/* With what else is to be kept. */
+void collection_remove_garbage(struct collection *c, const struct file_gc_keep *keep);
 void collection_poison(struct collection *c, const struct error *why);
 
 #endif

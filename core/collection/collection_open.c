@@ -175,6 +175,8 @@ static int recover(struct collection *c, struct error *err)
     if (open_log(c, &r, err) != 0 || collection_publish(c, err) != 0) goto out;
     if (c->wal) clean(c, &r);
     rc = 0;
+    if (c->wal && c->desc.sweeper)
+        rc = file_sweep_create(c->desc.alloc, c->dir, c->desc.sweeper, &c->sweep, err);
 out:
     recovery_deinit(&r);
     return rc;
@@ -206,6 +208,8 @@ void collection_abandon(struct collection *c)
     struct alloc *a = c->desc.alloc;
 
     CHECK(!c->batch.edits && !c->seal.is_active && !c->merge.is_active);
+    file_sweep_finish(c->sweep); /* the root may be another process's next */
+    file_sweep_release(c->sweep);
     index_builder_destroy(c->index_build); /* it was only begun */
     wal_destroy(c->wal);
     for (size_t i = 0; i < c->part_count; i++) collection_part_deinit(&c->parts[i]);

@@ -68,13 +68,25 @@ static int begin_change(struct collection *c, struct manifest *out, struct error
     return 0;
 }
 
-void collection_clean(struct collection *c)
+void collection_remove_garbage(struct collection *c, const struct file_gc_keep *keep)
 {
     struct error err = {0};
+    struct name_list found;
+    int rc;
+
+    name_list_init(&found, c->desc.alloc);
+    if (!c->sweep) rc = file_gc_run(c->dir, &c->manifest, c->desc.lock_file, keep, &err);
+    else rc = file_gc_find(c->dir, &c->manifest, c->desc.lock_file, keep, &found, &err);
+    if (rc != 0) log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
+    else if (c->sweep) file_sweep_begin(c->sweep, &found);
+    name_list_deinit(&found);
+}
+
+void collection_clean(struct collection *c)
+{
     struct file_gc_keep keep = collection_files_kept(c);
 
-    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, &keep, &err) != 0)
-        log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
+    collection_remove_garbage(c, &keep);
 }
 
 int collection_set_sync(struct collection *c, uint8_t level, uint32_t interval_ms,

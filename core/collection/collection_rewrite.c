@@ -27,6 +27,7 @@ struct view *collection_view_of_parts(struct collection *c, size_t first, size_t
     struct view *v;
 
     if (view_create(c->desc.alloc, count, &v, err) != 0) return NULL;
+    v->reaper = c->desc.slot->reaper;
     for (size_t i = 0; i < count; i++) {
         const struct collection_part *p = &c->parts[first + i];
         v->parts[i] = (struct view_part){.segment = segment_acquire(p->segment),
@@ -295,8 +296,7 @@ static void release_files(struct collection *c, const struct collection_rewrite 
     struct file_gc_keep keep = collection_files_kept(c);
     if (!r->is_merge) keep.is_building = c->merge.is_active && !c->merge.built;
     else keep.is_building = c->seal.is_active;
-    if (file_gc_run(c->dir, &c->manifest, c->desc.lock_file, &keep, &err) != 0)
-        log_event(LOG_WARN, "file_gc_failed reason=\"%s\"", err.text);
+    collection_remove_garbage(c, &keep);
 }
 
 /* Planted mutants of (1). */
@@ -316,6 +316,7 @@ static int make_files(struct collection *c, const struct collection_rewrite *r,
     uint64_t flushed_lsn = r->is_merge ? c->manifest.flushed_lsn : r->flushed_lsn;
     uint64_t complete_lsn = is_none ? flushed_lsn : c->applied_lsn, durable;
 
+    file_sweep_stop(c->sweep); /* R7: a map may have the name of one that was never named */
     if (!skips_log_sync(c, r) && collection_sync(c, &durable, err) != 0) return -1; /* (1) */
     if (make_next_parts(c, r, build, next, err) != 0) return -1;
     int rc = r->is_merge ? save_merged_map(c, r, build, next, complete_lsn, err)

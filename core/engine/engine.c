@@ -238,7 +238,7 @@ static int start_actors(struct engine *e, struct error *err)
             e->alloc, e->desc.actor_threads, e->desc.search_threads, e->job_threads, 0, 0, 0};
         e->own_scheduler = e->scheduler = thread_scheduler_create(&d, err);
     }
-    if (!e->scheduler) return -1;
+    if (!e->scheduler || reaper_create(e->alloc, e->scheduler, &e->reaper, err) != 0) return -1;
     e->catalog_actor = actor_create(e->scheduler, &desc, err);
     return e->catalog_actor ? 0 : -1;
 }
@@ -249,8 +249,10 @@ static void tear_down(struct engine *e)
     struct alloc *alloc = e->alloc;
     bool owns_alloc = !e->desc.alloc;
 
+    reaper_finish(e->reaper);
     actor_destroy(e->catalog_actor);
     scheduler_destroy(e->own_scheduler);
+    reaper_destroy(e->reaper);
     catalog_deinit(&e->catalog);
     column_cache_destroy(e->fields);
     shadow_room_destroy(e->shadows);

@@ -13,6 +13,7 @@
 #include "engine/catalog.h"
 #include "engine/index_pace.h"
 #include "engine/messages.h"
+#include "engine/reaper.h"
 #include "engine/recall.h"
 #include "engine/space.h"
 #include "query/search.h"
@@ -57,6 +58,7 @@ struct engine {
     const struct clock *clock;
     struct scheduler *scheduler;
     struct scheduler *own_scheduler;
+    struct reaper *reaper;
     struct doc_cache *cache;
     struct column_cache *fields;
     struct shadow_room *shadows;

@@ -72,6 +72,12 @@ static uint64_t tail_share(const struct engine *e)
     return e->own_vfs ? 0 : alloc_budget_bytes(e->alloc) / TAIL_SHARES;
 }
 
+/* Where polls may not sync a host may make none, and what it calls does all of its work (R4b). */
+static bool has_reaper(const struct engine *e)
+{
+    return !e->desc.is_inline || e->desc.poll_may_sync;
+}
+
 static int open_state(struct host *h, struct collection **out, uint64_t *out_epoch,
                       struct error *err)
 {
@@ -86,6 +92,7 @@ static int open_state(struct host *h, struct collection **out, uint64_t *out_epo
         .cache = e->cache,
         .lock_file = e->lock.is_writer ? e->lock.file : NULL,
         .slot = &h->slot,
+        .sweeper = has_reaper(e) ? &e->reaper->sweeper : NULL,
         .read_only = e->desc.read_only,
         .may_sync = !e->desc.is_inline || e->desc.poll_may_sync,
         .on_written = engine_on_written,
@@ -167,6 +174,7 @@ static int start_host(struct engine *e, const struct catalog_collection *entry, 
     h->engine = e;
     h->entry = *entry;
     view_slot_init(&h->slot);
+    if (has_reaper(e)) h->slot.reaper = &e->reaper->views;
     recall_sampler_init(&h->recall, e->alloc);
     engine_lock(e);
     rng_init(&h->rng, rng_u64(&e->rng));

@@ -19,6 +19,12 @@ struct segment *segment_acquire(struct segment *s)
     return s;
 }
 
+bool segment_is_last(const struct segment *s)
+{
+    /* Relaxed: whoever releases it last acquires. */
+    return s && atomic_load_relaxed(&s->reference_count) == 1;
+}
+
 void segment_release(struct segment *s)
 {
     /* The last release sees what all others did before theirs. */

@@ -48,6 +48,8 @@ struct segment {
 void segment_init(struct segment *s, const struct segment_ops *ops);
 struct segment *segment_acquire(struct segment *s);
 void segment_release(struct segment *s); /* NULL allowed */
+/* The caller's reference is the only one, now; NULL: it is none. */
+bool segment_is_last(const struct segment *s);
 
 static inline int segment_id(struct segment *s, uint32_t row, struct record_id *out,
                              struct error *err)

@@ -110,6 +110,11 @@ void segment_index_release(struct segment_index *s)
     mem_free(s->desc.alloc, s);
 }
 
+bool segment_index_is_last(const struct segment_index *s)
+{
+    return atomic_load_relaxed(&s->reference_count) == 1;
+}
+
 /* ---- what is asked of it ---- */
 
 enum segment_index_state segment_index_state(const struct segment_index *s)

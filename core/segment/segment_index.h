@@ -43,7 +43,8 @@ struct segment_index_desc {
 int segment_index_create(const struct segment_index_desc *desc, struct segment_index **out,
                          struct error *err);
 struct segment_index *segment_index_acquire(struct segment_index *s);
-void segment_index_release(struct segment_index *s); /* NULL allowed */
+void segment_index_release(struct segment_index *s);       /* NULL allowed */
+bool segment_index_is_last(const struct segment_index *s); /* as segment_is_last */
 
 /* NULL: it is not loaded.  Borrowed as long as s is held, like all that follows. */
 const struct index *segment_index_get(const struct segment_index *s);

@@ -23,17 +23,44 @@ struct view *view_acquire(struct view *v)
     return v;
 }
 
+static void release_part(struct view_part *p)
+{
+    segment_index_release(p->index);
+    segment_release(p->segment);
+    tombstones_release(p->dead);
+}
+
+/* Nobody else holds one of them now.  Where two find out at once that they are not alone, the last
+ * of them ends it himself. */
+static bool is_last(const struct view_part *p)
+{
+    return segment_is_last(p->segment) || (p->index && segment_index_is_last(p->index));
+}
+
 void view_release(struct view *v)
 {
+    size_t left = 0;
+
     /* The last release sees what all others did before theirs. */
     if (!v || atomic_sub_acq_rel(&v->reference_count, 1u) != 1) return;
     for (size_t i = 0; i < v->part_count; i++) {
-        segment_index_release(v->parts[i].index);
-        segment_release(v->parts[i].segment);
-        tombstones_release(v->parts[i].dead);
+        if (v->reaper && is_last(&v->parts[i])) v->parts[left++] = v->parts[i];
+        else release_part(&v->parts[i]);
     }
+    v->part_count = left;
     installed_hooks_release(&v->hooks);
+    if (left > 0) v->reaper->take(v->reaper, v);
+    else mem_free(v->alloc, v);
+}
+
+bool view_reap_step(struct view *take_v)
+{
+    struct view *v = take_v;
+
+    if (v->part_count > 0) release_part(&v->parts[--v->part_count]);
+    if (v->part_count > 0) return true;
     mem_free(v->alloc, v);
+    return false;
 }
 
 int view_find(const struct view *v, const struct record_id *id, size_t *out_part, uint32_t *out_row,
@@ -57,6 +84,7 @@ void view_slot_init(struct view_slot *s)
 {
     mutex_init(&s->mutex);
     s->current = NULL;
+    s->reaper = NULL;
 }
 
 void view_slot_deinit(struct view_slot *s)
@@ -68,6 +96,7 @@ void view_slot_deinit(struct view_slot *s)
 
 void view_slot_publish(struct view_slot *s, struct view *take_v)
 {
+    if (take_v) take_v->reaper = s->reaper;
     mutex_lock(&s->mutex);
     struct view *old = s->current;
     s->current = take_v;

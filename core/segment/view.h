@@ -16,11 +16,21 @@ struct view_part {
     uint32_t row_count;          /* rows that this view may see */
     struct segment_index *index; /* NULL: it has none */
 };
+struct view;
+
+/* Who ends what a view was the last to hold, later and on any thread: unmapping the files of a
+ * segment, or freeing an index, takes milliseconds. */
+struct view_reaper {
+    void (*take)(struct view_reaper *to, struct view *take_v);
+};
+
 struct view {
     _Atomic(uint32_t) reference_count;
     struct alloc *alloc;
-    uint64_t lsn;        /* applied up to here (P6: as_of_lsn) */
-    uint64_t live_count; /* rows that are not deleted */
+    struct view_reaper *reaper; /* NULL: whoever releases it last ends that himself */
+    struct view *next;          /* the reaper's */
+    uint64_t lsn;               /* applied up to here (P6: as_of_lsn) */
+    uint64_t live_count;        /* rows that are not deleted */
     uint64_t dead_count;
     uint32_t dim;       /* 0: not known yet */
     uint8_t metric;     /* enum metric of simd/metrics.h */
@@ -34,8 +44,11 @@ struct view {
  * names) before it is published. */
 int view_create(struct alloc *a, size_t part_count, struct view **out, struct error *err);
 struct view *view_acquire(struct view *v);
-void view_release(
-    struct view *v); /* releases its segments and tombstones with the last reference */
+/* Releases its segments and tombstones with the last reference; what was held by nobody else goes
+ * to the reaper. */
+void view_release(struct view *v);
+/* The reaper's: a part of what it was given ends; false: all has, and v is freed. */
+bool view_reap_step(struct view *take_v);
 
 /* The newest version of an id: searched from the newest part down, stopping at the first hit.
  * 1: *out_part, *out_row, *out_dead; 0: never seen (or reclaimed); -1: error. */
@@ -45,7 +58,8 @@ int view_find(const struct view *v, const struct record_id *id, size_t *out_part
 /* A published view.  acquire is a lock, an increment, an unlock: about 20 ns uncontended. */
 struct view_slot {
     struct mutex mutex;
-    struct view *current; /* NULL before the first publish and after close */
+    struct view *current;       /* NULL before the first publish and after close */
+    struct view_reaper *reaper; /* of what is published; set before that; NULL: none */
 };
 void view_slot_init(struct view_slot *s);
 void view_slot_deinit(struct view_slot *s);

@@ -82,22 +82,30 @@ static bool is_garbage(void *ctx, const char *name)
            !text_map_get(&p->named, slice_of_text(name), &number);
 }
 
-int file_gc_run(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
-                const struct file_gc_keep *keep, struct error *err)
+int file_gc_find(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
+                 const struct file_gc_keep *keep, struct name_list *out, struct error *err)
 {
     int rc = -1;
     struct pass p = {.manifest = m, .keep = keep};
-    struct name_list garbage;
 
     text_map_init(&p.named, m->alloc, MEM_GENERAL);
-    name_list_init(&garbage, m->alloc);
     /* A pin on an older epoch can only go: new readers pin the newest (L4). */
     if (file_gc_is_pinned(lock_file, m->number, m->epoch, &p.is_pinned, err) != 0) goto out;
     if (note_named(&p, err) != 0) goto out;
-    if (name_list_read(&garbage, dir, is_garbage, &p, err) != 0) goto out;
-    rc = name_list_unlink(&garbage, dir, err);
+    rc = name_list_read(out, dir, is_garbage, &p, err);
 out:
-    name_list_deinit(&garbage);
     text_map_deinit(&p.named);
+    return rc;
+}
+
+int file_gc_run(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
+                const struct file_gc_keep *keep, struct error *err)
+{
+    struct name_list garbage;
+
+    name_list_init(&garbage, m->alloc);
+    int rc = file_gc_find(dir, m, lock_file, keep, &garbage, err);
+    if (rc == 0) rc = name_list_unlink(&garbage, dir, err);
+    name_list_deinit(&garbage);
     return rc;
 }

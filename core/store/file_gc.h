@@ -3,6 +3,7 @@
 #ifndef STORE_FILE_GC_H
 #define STORE_FILE_GC_H
 
+#include "os/name_list.h"
 #include "os/vfs.h"
 #include "store/manifest.h"
 
@@ -36,5 +37,9 @@ struct file_gc_keep {
  * after all others were removed. */
 int file_gc_run(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
                 const struct file_gc_keep *keep, struct error *err);
+/* The first half of it: what there is to unlink is added to the list.  Garbage stays garbage until
+ * somebody makes a file of its name, and readers only pin newer epochs. */
+int file_gc_find(struct vfs_dir *dir, const struct manifest *m, struct vfs_file *lock_file,
+                 const struct file_gc_keep *keep, struct name_list *out, struct error *err);
 
 #endif

@@ -83,9 +83,9 @@ void wal_close_current(struct wal *w);
  * which when wal_close_current is going to follow. */
 uint64_t wal_first_needed(const struct wal *w, uint64_t lsn);
 uint64_t wal_first_after_close(const struct wal *w, uint64_t lsn);
-/* Forget files below wal_first: one becomes the spare, the others are unlinked (R8).  Called after
- * the manifest that says wal_first is durable, and only if no reader pins an older one.  What
- * cannot be removed is garbage for file_gc. */
+/* Forget files below wal_first: one becomes the spare, the others are garbage for file_gc (R8).
+ * Called after the manifest that says wal_first is durable, and only if no reader pins an older
+ * one. */
 void wal_retire(struct wal *w, uint64_t wal_first);
 /* For file_gc_run: the spare's name, NULL when there is none.  Borrowed until the next call. */
 const char *wal_spare_name(const struct wal *w);

@@ -197,10 +197,7 @@ void wal_files_recycle(struct wal_files *f, uint64_t sequence)
     char tmp[TWIN_NAME_BYTES];
 
     numbered_name(name, WAL_PREFIX, sequence);
-    if (f->spare[0] != '\0') {
-        (void)vfs_unlink(f->dir, name, NULL);
-        return;
-    }
+    if (f->spare[0] != '\0') return; /* it is file_gc's */
     temporary_name(tmp, f->rng);
     if (vfs_rename(f->dir, name, tmp, NULL) != 0) return;
     if (make_spare(f, tmp, NULL) != 0) {

@@ -39,7 +39,7 @@ struct uuid wal_files_salt(struct wal_files *f);
 int wal_files_make(struct wal_files *f, struct wal_header *header, const struct wal_run *records,
                    struct vfs_file **out_file, bool *out_is_fatal, struct error *err);
 
-/* Remove wal-<sequence>, or keep it as the spare.  Best effort. */
+/* Keep wal-<sequence> as the spare, if there is none.  Best effort. */
 void wal_files_recycle(struct wal_files *f, uint64_t sequence);
 
 #endif

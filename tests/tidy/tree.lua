@@ -142,6 +142,7 @@ return {
       ["index_load.c"] = "indexes that a search wanted are loaded by a job",
       ["index_pace.[ch]"] = "writes go no faster than indexes are built",
       ["index_task.c"] = "segments get their indexes while their actor goes on",
+      ["reaper.[ch]"] = "what nobody needs any more ends on a job thread",
       ["recall.[ch]"] = "how much the searches of a collection find: some of them, and an estimate",
       ["recall_task.c"] = "searches that were kept are made again while nobody searches",
       ["messages.[ch]"] = "everything that is sent to the actors of an engine, and how it ends",
@@ -411,6 +412,7 @@ return {
       ["doc_writer.c"] = "the documents part of a new segment",
       ["file_gc.[ch]"] =
          "remove files that no manifest names, no view uses, no reader pins (R7, R14, L4)",
+      ["file_sweep.[ch]"] = "garbage is unlinked beside the actor of its collection",
       ["file_header.[ch]"] = "the 80 bytes that every file starts with",
       ["format.h"] = "numbers of the file formats; docs/FORMAT.md has the tables",
       ["ids_bloom.h"] = "the blocked Bloom filter of an ids part",

@@ -84,6 +84,7 @@ static int tear_down(void **state)
     b->holds_builds = false;
     let_all_go(b);
     lynse_collection_close(b->f.docs);
+    while (inline_poll(b->scheduler, 0)) continue;
     assert_done(fixture_close(&b->f), &b->f);
     scheduler_destroy(b->scheduler);
     assert_int_equal(alloc_used_bytes(b->alloc), 0);

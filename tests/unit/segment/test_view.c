@@ -169,6 +169,44 @@ static void a_view_keeps_what_it_names(void **state)
     writer_deinit(&w);
 }
 
+static struct view *reaped;
+
+static void take_dead(struct view_reaper *to, struct view *take_v)
+{
+    (void)to;
+    assert_null(reaped);
+    reaped = take_v;
+}
+
+/* Who releases a view last does not wait for the end of what it held, if somebody else is there for
+ * that; what is held by others is none of his. */
+static void what_a_view_was_the_last_to_hold_is_given_away(void **state)
+{
+    (void)state;
+    struct view_reaper reaper = {.take = take_dead};
+    struct writer w;
+    writer_init(&w);
+    w.slot.reaper = &reaper;
+    add_tail(&w);
+    publish(&w);
+    publish(&w);
+    assert_null(reaped); /* the tails are the writer's, too */
+    struct view *v = view_slot_acquire(&w.slot);
+    view_slot_publish(&w.slot, NULL);
+    segment_release(active_segment_base(w.tails[1]));
+    tombstones_release(w.dead[1]);
+    w.count = 1;
+    size_t before = alloc_used_bytes(w.alloc);
+    view_release(v);
+    assert_ptr_equal(reaped, v);
+    assert_int_equal(v->part_count, 1);
+    assert_int_equal(alloc_used_bytes(w.alloc), before);
+    assert_false(view_reap_step(v));
+    reaped = NULL;
+    assert_true(alloc_used_bytes(w.alloc) < before);
+    writer_deinit(&w);
+}
+
 static int make_view(void *ctx, struct error *err)
 {
     struct view *v;
@@ -311,6 +349,7 @@ static void readers_see_one_moment_while_rows_are_appended(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_newest_part_that_has_an_id_answers),
     cmocka_unit_test(a_view_keeps_what_it_names),
+    cmocka_unit_test(what_a_view_was_the_last_to_hold_is_given_away),
     cmocka_unit_test(running_out_of_memory_is_an_error_like_any_other),
     cmocka_unit_test(readers_see_one_moment_while_rows_are_appended),
 };

@@ -384,7 +384,8 @@ static void there_is_one_spare_at_most(void **state)
     }
     assert_int_equal(wal_file_count(f->wal), 4);
     checkpoint(f, 2);
-    assert_int_equal(count_names(f, "wal-"), 0);
+    assert_int_equal(wal_file_count(f->wal), 0);
+    assert_int_equal(count_names(f, "wal-"), 3); /* garbage, for file_gc */
     assert_int_equal(count_names(f, "tmp-"), 1);
     write_groups(f, 1);
     assert_survives(f);
@@ -407,7 +408,6 @@ static void only_files_below_what_the_manifest_says_are_retired(void **state)
     assert_int_equal(wal_first_after_close(f->wal, 7), 4);
     wal_retire(f->wal, 3);
     assert_int_equal(wal_file_count(f->wal), 2);
-    assert_false(is_there(f, "wal-2"));
     assert_true(is_there(f, "wal-3"));
     wal_retire(f->wal, 99);
     assert_int_equal(wal_file_count(f->wal), 1);
