@@ -460,12 +460,14 @@ const struct index_vtab index_flat = {
     .name = "flat",
     .effort_param = -1,
     .takes = flat_codes_takes,
-    .build = &flat_codes_build_ops,
     .is_of_codes = true,
+#if !defined(LYNSE_FLAT_ONLY) /* which has no quantizers */
+    .build = &flat_codes_build_ops,
     .open = flat_codes_open,
     .close = flat_codes_close,
     .oracle_bytes = flat_codes_oracle_bytes,
     .oracle_init = flat_codes_oracle_init,
+#endif
     .search_bytes = flat_search_bytes,
     .begin = flat_begin,
     .advance = flat_advance,

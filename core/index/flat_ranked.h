@@ -8,7 +8,7 @@
 /* Is a search such a one?  Otherwise flat.c does it. */
 static inline bool flat_is_ranked(const struct index *index, const struct index_options *options)
 {
-    return index && options->oversample > 0;
+    return INDEX_HAS_BUILT && index && options->oversample > 0;
 }
 
 /* As index.h has them, for searches that are. */

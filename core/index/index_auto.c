@@ -72,7 +72,8 @@ static size_t choose(const struct index_auto_desc *desc, double rows, struct ind
     struct index_plan plan;
 
     *out = flat;
-    if (rows * desc->dim * sizeof(float) <= AUTO_SCANNED_BYTES) return SCANNED_QUICKLY;
+    if (!INDEX_HAS_BUILT || rows * desc->dim * sizeof(float) <= AUTO_SCANNED_BYTES)
+        return SCANNED_QUICKLY;
     for (size_t i = 0; i < CHOICE_COUNT; i++) {
         if (!plan_of(i, desc, &plan)) continue;
         bound_memory(desc, rows, &plan);
@@ -106,7 +107,7 @@ bool index_auto_changes(const struct index_auto_desc *desc, const struct index_p
     size_t then = choose(desc, 2 * (double)desc->row_count, &later);
 
     if (chosen->kind == INDEX_FLAT) return now != SCANNED_QUICKLY && then != SCANNED_FOR_ROOM;
-    for (size_t i = 0; i < CHOICE_COUNT; i++) {
+    for (size_t i = 0; INDEX_HAS_BUILT && i < CHOICE_COUNT; i++) {
         if (!plan_of(i, desc, &plan) || plan.kind != chosen->kind ||
             plan.quantizer.kind != chosen->quantizer.kind ||
             plan.quantizer.number != chosen->quantizer.number)

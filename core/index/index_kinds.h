@@ -10,7 +10,9 @@
 #if defined(LYNSE_FLAT_ONLY) /* for hosts that count bytes: cmake -DLYNSE_INDEXES=OFF */
 #define INDEX_KINDS(_) _(FLAT, 1, flat)
 #define INDEX_KINDS_LACK "left out of this build"
+enum { INDEX_HAS_BUILT = 0 }; /* is there any that is built? */
 #else
+enum { INDEX_HAS_BUILT = 1 };
 #define INDEX_KINDS(_)                                                                             \
     _(FLAT, 1, flat) _(IVF, 2, ivf) _(HNSW, 3, hnsw) _(DISKANN, 5, diskann) _(SPANN, 6, spann)
 #define INDEX_KINDS_LACK "not there yet" /* what else there is to be */
