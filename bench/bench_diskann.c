@@ -4,9 +4,10 @@
  *
  * WHAT        bench/diskann.py drives this program and the peers' (support/disk_peer.py) alike, and
  *             drops what the page cache has of a root between two searches.
- * USAGE       bench_diskann make ROOT FOLDER [NAME=VALUE]...
- *             bench_diskann search ROOT FOLDER [NAME=VALUE]...
- *             FOLDER: a data set as bench_ann has them; the names are the index's parameters.
+ * USAGE       bench_diskann make ROOT FOLDER MODE [NAME=VALUE]...
+ *             bench_diskann search ROOT FOLDER MODE [NAME=VALUE]...
+ *             FOLDER: a data set as bench_ann has them; MODE: of the index, as DISKANN-L2; the
+ *             names are its parameters.
  * COMMANDS    Of search, a line each, after a line that says `opened` and the bytes that the
  *             library has taken:
  *                 search effort=50 first=0 end=1000 out=FILE
@@ -30,6 +31,7 @@ struct bench {
     size_t row_count, query_count;
     struct lynse *db;
     struct lynse_collection *docs;
+    const char *mode;
     struct lynse_index_param params[PARAMS_MAX];
     size_t param_count;
 };
@@ -100,7 +102,7 @@ static void index_all(struct bench *b)
 {
     struct lynse_error err = {0};
     const struct lynse_index_desc index = {
-        .mode = "DISKANN-L2", .params = b->params, .param_count = b->param_count};
+        .mode = b->mode, .params = b->params, .param_count = b->param_count};
     must(lynse_index_set(b->docs, &index, &err), &err, "index");
 }
 
@@ -184,9 +186,10 @@ int main(int argc, char **argv)
     struct lynse_error err = {0};
     char line[2 * PATH_BYTES];
 
-    if (argc < 4) give_up("usage", "bench_diskann make|search ROOT FOLDER [NAME=VALUE]...");
+    if (argc < 5) give_up("usage", "bench_diskann make|search ROOT FOLDER MODE [NAME=VALUE]...");
     read_shape(&b, argv[3]);
-    read_params(&b, argc - 4, argv + 4);
+    b.mode = argv[4];
+    read_params(&b, argc - 5, argv + 5);
     if (strcmp(argv[1], "make") == 0) {
         make(&b, argv[2], argv[3]);
     } else {
