@@ -84,18 +84,18 @@ static size_t flight_bytes(size_t part_bytes)
     return align_up(part_bytes, READ_DIRECT_ALIGN) + READ_DIRECT_ALIGN;
 }
 
-size_t disk_ring_bytes(size_t part_bytes)
+size_t disk_ring_bytes(size_t part_bytes, uint32_t most)
 {
-    return DISK_READS_FLIGHTS * flight_bytes(part_bytes) + READ_DIRECT_ALIGN;
+    return most * flight_bytes(part_bytes) + READ_DIRECT_ALIGN;
 }
 
-void disk_ring_init(struct disk_ring *g, struct disk_reads *reads, size_t part_bytes, void *memory)
+void disk_ring_init(struct disk_ring *g, struct disk_reads *reads, size_t part_bytes, uint32_t most,
+                    void *memory)
 {
     uint8_t *at = (uint8_t *)align_up((uintptr_t)memory, READ_DIRECT_ALIGN);
 
-    *g = (struct disk_ring){.reads = reads};
-    for (uint32_t i = 0; i < DISK_READS_FLIGHTS; i++, at += flight_bytes(part_bytes))
-        g->flights[i].memory = at;
+    *g = (struct disk_ring){.reads = reads, .most = most};
+    for (uint32_t i = 0; i < most; i++, at += flight_bytes(part_bytes)) g->flights[i].memory = at;
 }
 
 static void submit(struct disk_ring *g, struct disk_flight *f)
@@ -113,7 +113,7 @@ static void submit(struct disk_ring *g, struct disk_flight *f)
 void disk_ring_ask(struct disk_ring *g, const struct disk_flight *wanted, const uint8_t *data)
 {
     const struct index_section *s = g->reads->section;
-    struct disk_flight *f = &g->flights[(g->first + g->count++) % DISK_READS_FLIGHTS];
+    struct disk_flight *f = &g->flights[(g->first + g->count++) % g->most];
 
     if (!data && s->data) data = (const uint8_t *)s->data + wanted->offset;
     f->number = wanted->number;
@@ -167,14 +167,14 @@ int disk_ring_first(struct disk_ring *g, const char *part, const char *kind,
 
 void disk_ring_drop(struct disk_ring *g)
 {
-    g->first = (g->first + 1) % DISK_READS_FLIGHTS;
+    g->first = (g->first + 1) % g->most;
     g->count--;
 }
 
 void disk_ring_rest(struct disk_ring *g)
 {
     for (uint32_t i = 0; i < g->count; i++)
-        while (!g->flights[(g->first + i) % DISK_READS_FLIGHTS].is_there) take_some(g);
+        while (!g->flights[(g->first + i) % g->most].is_there) take_some(g);
 }
 
 void disk_ring_attach(struct disk_ring *g)

@@ -17,8 +17,8 @@
 #include "os/read_queue.h"
 
 enum {
-    DISK_READS_FLIGHTS = 8, /* of a ring, at most */
-    DISK_READS_QUEUES = 4,  /* searches that read at once; others read one by one */
+    DISK_READS_FLIGHTS = 24, /* of a ring, at most */
+    DISK_READS_QUEUES = 4,   /* searches that read at once; others read one by one */
 };
 
 struct disk_reads {
@@ -57,16 +57,17 @@ struct disk_flight {
 struct disk_ring {
     struct disk_reads *reads;
     struct read_queue *queue; /* of the advance; NULL: parts are read when they are looked at */
-    uint32_t first, count;
+    uint32_t first, count, most;
     struct disk_flight flights[DISK_READS_FLIGHTS];
 };
 
-/* Memory of a ring for parts of so many bytes, wherever it begins. */
-size_t disk_ring_bytes(size_t part_bytes);
-void disk_ring_init(struct disk_ring *g, struct disk_reads *reads, size_t part_bytes, void *memory);
+/* Memory of a ring for parts of so many bytes, wherever it begins; most: flights at once. */
+size_t disk_ring_bytes(size_t part_bytes, uint32_t most);
+void disk_ring_init(struct disk_ring *g, struct disk_reads *reads, size_t part_bytes, uint32_t most,
+                    void *memory);
 static inline bool disk_ring_has_room(const struct disk_ring *g)
 {
-    return g->count < DISK_READS_FLIGHTS;
+    return g->count < g->most;
 }
 /* The next flight; there is room.  Its number, of, offset and bytes are set by then, the rest is
  * the ring's.  Of 0 bytes: it only waits for its turn.  data: where the part is in memory already;

@@ -34,6 +34,7 @@ enum {
     POOL_FACTOR = 8, /* of ef, for shut nodes and ranges */
     ENTRIES = 24,    /* nodes of level 1 where a walk begins */
     SURVEY_NODES = 1024,
+    FLIGHTS = 8, /* reads at once: with more, a walk goes where it need not */
     /* What things take, in ns. */
     CODE_NS = 20,
     GATE_NS = 4,
@@ -91,7 +92,7 @@ static struct places places_of(const struct diskann *d, const struct index_optio
         p.visited + align_up(visited_bytes(d->layout.row_count, p.nodes_expected), ALIGN_VECTOR);
     p.flights =
         p.pages + align_up(visited_bytes(d->layout.page_count, p.pages_expected), ALIGN_VECTOR);
-    p.end = p.flights + disk_ring_bytes(d->layout.page_bytes);
+    p.end = p.flights + disk_ring_bytes(d->layout.page_bytes, FLIGHTS);
     return p;
 }
 
@@ -122,7 +123,7 @@ void diskann_begin(void *search, const struct index_search_desc *desc)
     candidates_init(&s->measured, at + p.measured, p.results);
     visited_init(&s->visited, at + p.visited, d->layout.row_count, p.nodes_expected);
     visited_init(&s->pages, at + p.pages, d->layout.page_count, p.pages_expected);
-    disk_ring_init(&s->ring, d->reads, d->layout.page_bytes, at + p.flights);
+    disk_ring_init(&s->ring, d->reads, d->layout.page_bytes, FLIGHTS, at + p.flights);
 }
 
 /* ---- What a query keeps ---- */

@@ -31,6 +31,7 @@
 #include "base/limits.h"
 
 enum {
+    GROUPS_MIN = 12, /* of lists, that are looked into */
     GROUP_QUERIES = 256,
     GROUP_BYTES = 8 << 20,
     BLOCK_BYTES = 512 << 10,
@@ -146,7 +147,7 @@ void ivf_begin(void *search, const struct index_search_desc *desc)
 static void begin_near(struct ivf_search *s)
 {
     const struct ivf_oracle *o = ivf_oracle_of(ivf_query(s, s->query));
-    near_lists_begin(&s->near, &s->ivf->centers, &o->query, s->near_memory);
+    near_lists_begin(&s->near, &s->ivf->centers, &o->query, GROUPS_MIN, s->near_memory);
     s->has_near = true;
 }
 

@@ -24,8 +24,7 @@ enum {
     FRONT_MIN = 16,   /* lists in front, half of those that were before, */
     FRONT_MAX = 1024,
     HALVINGS = 10,     /* of the range in which a limit is looked for */
-    GROUPS_MIN = 12,   /* that are looked into, */
-    AHEAD_LISTS = 12,  /* and as many as have so many lists for each that was taken */
+    AHEAD_LISTS = 12,  /* groups are looked into that have so many for each in front */
     VAIN_SHARE = 2,    /* of nprobe, lists without a row before a walk within a distance ends */
     GATE_WORDS = 1024, /* that are asked for, at most, to know what share of all rows is open */
 };
@@ -103,7 +102,7 @@ static void open_groups(struct near_lists *n)
     uint64_t wanted = (uint64_t)n->fronted * AHEAD_LISTS + FRONT_MIN;
 
     while (n->group_count > 0 &&
-           (c->group_count - n->group_count < GROUPS_MIN || n->added < wanted)) {
+           (c->group_count - n->group_count < n->groups_min || n->added < wanted)) {
         uint32_t group = pop(n->groups, &n->group_count).list;
         add_lists(n, c->group_starts[group], c->group_starts[group + 1]);
     }
@@ -236,13 +235,14 @@ size_t near_lists_bytes(const struct list_centers *c)
 }
 
 void near_lists_begin(struct near_lists *n, const struct list_centers *c,
-                      const struct oracle_query *query, void *memory)
+                      const struct oracle_query *query, uint32_t groups_min, void *memory)
 {
     struct near_memory m = lay_out(c);
     uint8_t *at = (uint8_t *)memory;
 
     *n = (struct near_lists){
         .centers = c,
+        .groups_min = groups_min,
         .distances = (float *)memory,
         .numbers = (uint32_t *)(void *)(at + m.numbers),
         .minima = (float *)(void *)(at + m.minima),

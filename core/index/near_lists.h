@@ -25,6 +25,7 @@ struct near_list {
 struct near_lists {
     const struct list_centers *centers;
     struct center_query asked;
+    uint32_t groups_min;      /* that are looked into */
     struct near_list *groups; /* a heap, the nearest first: those that are left */
     uint32_t group_count;
     /* Lists that were looked at: about their distances, NaN once they are or were in front. */
@@ -41,9 +42,10 @@ struct near_lists {
 
 /* Bytes of memory, aligned to ALIGN_VECTOR, that a walk needs. */
 size_t near_lists_bytes(const struct list_centers *c);
-/* The query has its norm, and stays where it is. */
+/* The query has its norm, and stays where it is.  Where there are groups, so many at least are
+ * looked into: the shorter lists are, the more of the nearest lie in groups that are not. */
 void near_lists_begin(struct near_lists *n, const struct list_centers *c,
-                      const struct oracle_query *query, void *memory);
+                      const struct oracle_query *query, uint32_t groups_min, void *memory);
 /* The next list; there is one: fewer than there are were taken. */
 struct near_list near_lists_take(struct near_lists *n);
 /* The one that comes then, if that is known; else NEAR_LISTS_NONE. */

@@ -6,7 +6,7 @@ static const struct index_param params[SPANN_PARAM_COUNT] = {
     [SPANN_N_CLUSTERS] = {"n_clusters", "n_centroids nlist n_lists", 0, SPANN_CLUSTERS_MAX, 0,
                           true},
     [SPANN_NPROBE] = {"nprobe", "n_probe", 1, SPANN_CLUSTERS_MAX, 32, true},
-    [SPANN_REPLICA_COUNT] = {"replica_count", "replicas", 0, SPANN_REPLICAS_MAX, 2, true},
+    [SPANN_REPLICA_COUNT] = {"replica_count", "replicas", 0, SPANN_REPLICAS_MAX, 4, true},
     [SPANN_PRUNE] = {"prune", "", 0, 1000, 1.5, false},
 };
 

@@ -34,6 +34,7 @@ enum {
     SPANN_CLUSTERS_MAX = 1 << 24,
     SPANN_REPLICAS_MAX = 7,
     SPANN_LIST_ROWS_MIN = 8,
+    SPANN_GROUPS_MIN = 32,          /* of lists, that a search and a row look into */
     SPANN_LIST_BYTES_MAX = 1 << 20, /* of a list, or SPANN_LIST_ROWS_MIN rows */
 };
 

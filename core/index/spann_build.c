@@ -28,7 +28,7 @@
 enum {
     PIECE_ROWS = 1024,
     /* Rows of a list, about, where nothing is said: as many as so many bytes are, within these. */
-    MEAN_BYTES = 32 << 10,
+    MEAN_BYTES = 12 << 10,
     MEAN_ROWS_MIN = 24,
     MEAN_ROWS_MAX = 128,
     OWN_FACTOR = 2,    /* of that, rows of a list before it is divided, */
@@ -38,7 +38,7 @@ enum {
     SPLIT_ROUNDS = 6,
     LOOKS = 4, /* centers that are looked at for each replica */
 };
-#define BORDER 1.35f /* distances, of that from the nearest center */
+#define BORDER 1.6f /* distances, of that from the nearest center */
 
 static struct spann_build *build_of(const struct index_build *b)
 {
@@ -256,7 +256,7 @@ static void find_homes(const struct spann_build *b, const float *vector, float n
     uint32_t count = 0, looks = LOOKS * (b->home_count - 1);
 
     for (uint32_t i = 0; i < b->home_count; i++) homes[i] = (struct spann_home){SPANN_NONE, 0};
-    near_lists_begin(near, &b->centers, &query, memory);
+    near_lists_begin(near, &b->centers, &query, SPANN_GROUPS_MIN, memory);
     for (uint32_t i = 0; i <= looks && i < b->centers.count && count < b->home_count; i++) {
         struct near_list next = near_lists_take(near);
         if (i > 0 && !(next.distance <= homes[0].distance * BORDER * BORDER)) break;

@@ -9,7 +9,7 @@
 
 enum spann_stage { SPANN_TRAIN, SPANN_ASSIGN, SPANN_SPLIT, SPANN_CLOSE, SPANN_BUILT };
 
-enum { SPANN_NONE = UINT32_MAX };
+#define SPANN_NONE UINT32_MAX
 
 /* A list that a row is to be in, and how far it is from its center. */
 struct spann_home {

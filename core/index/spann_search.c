@@ -26,21 +26,33 @@
 
 enum {
     ROWS_OF_K = 8,
-    PUSHED_OF_K = 8, /* rows that are pushed, expected */
+    RING_BYTES = 4 << 20, /* of reads at once, about, */
+    FLIGHTS_MIN = 8,      /* and so many at least */
+    PUSHED_OF_K = 8,      /* rows that are pushed, expected */
 };
 
 /* ---- Memory ---- */
 
 struct places {
     size_t near, pushed, open, places, distances, ring_distances, ring, end;
-    uint32_t nprobe, pushed_expected;
+    uint32_t nprobe, pushed_expected, flights;
 };
+
+/* Reads at once: all that a search wants are known, and a disk likes many. */
+static uint32_t flights_of(size_t list_bytes)
+{
+    size_t count = RING_BYTES / list_bytes;
+    return count < FLIGHTS_MIN          ? FLIGHTS_MIN
+           : count > DISK_READS_FLIGHTS ? DISK_READS_FLIGHTS
+                                        : (uint32_t)count;
+}
 
 static struct places places_of(const struct spann *s, const struct index_options *options, size_t k)
 {
     struct places p = {.end = align_up(sizeof(struct spann_search), ALIGN_VECTOR)};
     uint32_t nprobe = options->effort > 0 ? options->effort : s->nprobe, rows = s->base.row_count;
     size_t list_rows = align_up((size_t)s->list_rows + 1, TOPK_LANES);
+    size_t list_bytes = spann_list_bytes(s->list_rows, s->centers.dim);
 
     p.nprobe = nprobe < s->centers.count ? nprobe : s->centers.count;
     p.pushed_expected = k < rows / PUSHED_OF_K ? (uint32_t)k * PUSHED_OF_K : rows;
@@ -49,8 +61,9 @@ static struct places places_of(const struct spann *s, const struct index_options
     p.open = take_aligned(&p.end, (list_rows / 64 + 1) * sizeof(uint64_t));
     p.places = take_aligned(&p.end, list_rows * sizeof(uint32_t));
     p.distances = take_aligned(&p.end, list_rows * sizeof(float));
-    p.ring_distances = take_aligned(&p.end, DISK_READS_FLIGHTS * sizeof(float));
-    p.ring = take_aligned(&p.end, disk_ring_bytes(spann_list_bytes(s->list_rows, s->centers.dim)));
+    p.flights = flights_of(list_bytes);
+    p.ring_distances = take_aligned(&p.end, p.flights * sizeof(float));
+    p.ring = take_aligned(&p.end, disk_ring_bytes(list_bytes, p.flights));
     return p;
 }
 
@@ -97,7 +110,7 @@ void spann_begin(void *search, const struct index_search_desc *desc)
     s->ring_distances = (float *)(void *)(at + p.ring_distances);
     visited_init(&s->pushed, at + p.pushed, spann->base.row_count, p.pushed_expected);
     disk_ring_init(&s->ring, spann->reads, spann_list_bytes(spann->list_rows, spann->centers.dim),
-                   at + p.ring);
+                   p.flights, at + p.ring);
 }
 
 /* ---- Which lists ---- */
@@ -120,7 +133,7 @@ static void begin_query(struct spann_search *s)
     s->due = s->standard;
     memset(&s->walk, 0, sizeof s->walk);
     visited_clear(&s->pushed);
-    near_lists_begin(&s->near, &s->s->centers, &s->oracle->query, s->near_memory);
+    near_lists_begin(&s->near, &s->s->centers, &s->oracle->query, SPANN_GROUPS_MIN, s->near_memory);
     s->next = near_lists_take(&s->near);
     s->has_next = true;
     s->asked_count = 0;
@@ -167,7 +180,7 @@ static void ask_for_next(struct spann_search *s)
     s->has_next = ++s->asked_count < spann->centers.count;
     s->asked_rows += rows;
     if (s->has_next) s->next = near_lists_take(&s->near);
-    s->ring_distances[(s->ring.first + s->ring.count) % DISK_READS_FLIGHTS] = next.distance;
+    s->ring_distances[(s->ring.first + s->ring.count) % s->ring.most] = next.distance;
     disk_ring_ask(&s->ring, &wanted, NULL);
 }
 
