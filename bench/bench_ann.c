@@ -81,6 +81,7 @@ struct bed {
     struct shadow_source shadow;
     struct shadow_rows packed;
     uint64_t *open; /* of the gate; NULL: there is none */
+    uint32_t open_count;
 
     struct index_mode mode;
     const struct index_vtab *kind;
@@ -375,8 +376,11 @@ static void search_batch(struct worker *w, uint32_t first, uint32_t count)
         .row_end = b->row_count,
     };
     if (b->open)
-        desc.gate =
-            (struct index_gate){.shut_word = shut_word, .ctx = b->open, .comes_first = true};
+        desc.gate = (struct index_gate){.shut_word = shut_word,
+                                        .ctx = b->open,
+                                        .comes_first = true,
+                                        .open_count = b->open_count,
+                                        .open_bits = b->open};
     for (uint32_t i = 0; i < count; i++) make_query(w, i, first + i);
     b->kind->begin(w->search, &desc);
     if (b->kind->advance(w->search, UINT64_MAX, &err) != INDEX_DONE) give_up(err.text);
@@ -513,6 +517,7 @@ static void command_gate(struct bed *b, const char *path)
     b->open = strcmp(path, "-") == 0 ? NULL : (uint64_t *)(void *)read_file("", path, words * 8);
     for (size_t i = 0; b->open && i < words; i++)
         count += (uint64_t)__builtin_popcountll(b->open[i]);
+    b->open_count = (uint32_t)count;
     printf("open %llu\n", (unsigned long long)count);
 }
 

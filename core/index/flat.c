@@ -6,7 +6,8 @@
  *             only what is near enough is looked at by itself.  With several queries a block is
  *             read from memory once and stays in the cache while the queries, a few at a time,
  *             have their turn.  Where a gate comes first, a block without an open row is not
- *             read, and one with few is read row by row.
+ *             read, and one with few is read row by row; where it is known that few are open of
+ *             all, a block has so many of them, wherever they are.
  *             Where the oracle nominates, a block is sifted: bounds from below of its distances
  *             say which rows may enter, and only these are measured.  While the list is not full
  *             nothing is too far: then as many rows as it lacks, those with the least bounds, are
@@ -38,8 +39,10 @@ enum {
     BLOCK_BYTES = 512 << 10,       /* of vectors: a fraction of a millisecond */
     BATCH_BLOCK_BYTES = 128 << 10, /* stays in the second cache while the queries take turns */
     BATCH_ROWS_MAX = 256,
-    QUERY_GROUP = 4,  /* queries that have their turn together: what kernels read rows once for */
-    GATHER_SHARE = 4, /* rows are gathered when fewer than one in so many are open */
+    QUERY_GROUP = 4,   /* queries that have their turn together: what kernels read rows once for */
+    GATHER_SHARE = 4,  /* rows are gathered when fewer than one in so many are open, */
+    SPARSE_SHARE = 16, /* from as many rows as it takes, when these are so few of all */
+    SPARSE_ROWS = 256, /* at once then */
     SIFT_BYTES = 1 << 20, /* of vectors of a sifted block, of which far less is read */
     SIFT_SHARE = 4,       /* it was worth it when fewer than one row in so many came through */
     SEEDS_MAX = 128,      /* rows that are measured first */
@@ -173,7 +176,7 @@ static void push_open(struct flat_search *s, const struct index_query *q)
 static uint64_t open_word(const struct index_gate *gate, uint32_t row, uint32_t end)
 {
     uint32_t word_row = row / 64 * 64;
-    uint64_t open = ~gate->shut_word(gate->ctx, word_row) & (~0ull << (row % 64));
+    uint64_t open = index_gate_open(gate, word_row) & (~0ull << (row % 64));
 
     return end - word_row < 64 ? open & ((1ull << (end - word_row)) - 1) : open;
 }
@@ -391,6 +394,27 @@ static void judge_sifting(struct flat_search *s)
 
 /* ---- Blocks ---- */
 
+static bool is_sparse(const struct flat_search *s)
+{
+    const struct index_gate *gate = &s->desc.gate;
+    return gate->comes_first && gate->open_count > 0 &&
+           (uint64_t)gate->open_count * SPARSE_SHARE < s->desc.row_end;
+}
+
+/* The next open rows, one by one, however far apart they are. */
+static void begin_sparse_block(struct flat_search *s)
+{
+    uint32_t row = s->row, end = s->desc.row_end;
+
+    s->gathers = true;
+    s->sifts = false;
+    s->open_count = 0;
+    for (; row < end && s->open_count + 64 <= SPARSE_ROWS; row = row / 64 * 64 + 64)
+        for (uint64_t open = open_word(&s->desc.gate, row, end); open; open &= open - 1)
+            s->open_rows[s->open_count++] = row / 64 * 64 + (uint32_t)__builtin_ctzll(open);
+    s->row_count = (row < end ? row : end) - s->row;
+}
+
 /* How many rows the next block has, and how it is read. */
 static void begin_block(struct flat_search *s)
 {
@@ -442,10 +466,12 @@ static enum index_state flat_advance(void *search, uint64_t distance_max, struct
         return flat_ranked_advance(search, distance_max, err);
     while (s->row < s->desc.row_end) {
         if (done > 0 && done >= distance_max) return INDEX_MORE;
-        if (s->query == 0) begin_block(s);
+        if (s->query == 0 && is_sparse(s)) begin_sparse_block(s);
+        else if (s->query == 0) begin_block(s);
         size_t query_count = search_block(s, err);
         if (query_count == 0) return INDEX_FAILED;
-        done += query_count * s->row_count;
+        uint32_t words = s->row_count / 64 + 1;
+        done += query_count * (is_sparse(s) ? s->open_count + words : s->row_count);
         s->query += query_count;
         if (s->query == s->desc.query_count) {
             if (s->sifts) judge_sifting(s);

@@ -12,9 +12,9 @@ enum {
 static uint64_t open_word(const struct hnsw_search *s, uint32_t row)
 {
     uint32_t left = s->h->head->row_count - row;
-    uint64_t shut = s->desc.gate.shut_word ? s->desc.gate.shut_word(s->desc.gate.ctx, row) : 0;
+    uint64_t open = s->desc.gate.shut_word ? index_gate_open(&s->desc.gate, row) : ~0ull;
 
-    return left < 64 ? ~shut & ((1ull << left) - 1) : ~shut;
+    return left < 64 ? open & ((1ull << left) - 1) : open;
 }
 
 void hnsw_survey(struct hnsw_search *s)
@@ -68,7 +68,7 @@ void hnsw_step_over(struct hnsw_search *s, struct hnsw_lane *lane)
 static int scan_rows(struct hnsw_search *s, const struct index_query *q, uint32_t row,
                      uint32_t row_count, uint32_t open_count, struct error *err)
 {
-    if (open_count * 2 > row_count) {
+    if (row_count <= HNSW_SCAN_ROWS && open_count * 2 > row_count) {
         if (oracle_scan(q->exact, row, row_count, s->distances, err) != 0) return -1;
         for (uint32_t i = 0; i < open_count; i++) s->distances[i] = s->distances[s->rows[i] - row];
     } else if (oracle_gather(q->exact, s->rows, open_count, s->distances, err) != 0) {
@@ -84,11 +84,15 @@ int hnsw_scan(struct hnsw_search *s, struct hnsw_lane *lane, uint64_t *distances
               struct error *err)
 {
     uint32_t row = lane->scan_row, left = s->h->head->row_count - row, open_count = 0;
-    uint32_t row_count = left < HNSW_SCAN_ROWS ? left : HNSW_SCAN_ROWS;
+    uint32_t row_count = 0;
 
-    for (uint32_t i = 0; i < row_count; i += 64)
-        for (uint64_t open = open_word(s, row + i); open; open &= open - 1)
-            s->rows[open_count++] = row + i + (uint32_t)__builtin_ctzll(open);
+    /* As many as make a step, or a stretch of which most are open. */
+    for (; row_count < left && open_count + 64 <= HNSW_SCAN_ROWS; row_count += 64) {
+        if (row_count >= HNSW_SCAN_ROWS && open_count * 2 > row_count) break;
+        for (uint64_t open = open_word(s, row + row_count); open; open &= open - 1)
+            s->rows[open_count++] = row + row_count + (uint32_t)__builtin_ctzll(open);
+    }
+    if (row_count > left) row_count = left;
     if (open_count > 0 && scan_rows(s, lane->query, row, row_count, open_count, err) != 0)
         return -1;
     lane->scan_row += row_count;

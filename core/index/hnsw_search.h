@@ -90,7 +90,7 @@ struct hnsw_search {
 static inline bool hnsw_is_shut(const struct hnsw_search *s, uint32_t node)
 {
     uint32_t row = s->h->rows[node];
-    return s->desc.gate.shut_word(s->desc.gate.ctx, row / 64 * 64) >> (row % 64) & 1;
+    return !(index_gate_open(&s->desc.gate, row / 64 * 64) >> (row % 64) & 1);
 }
 
 /* hnsw_oracle.c */

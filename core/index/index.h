@@ -36,7 +36,15 @@ struct index_gate {
      * words in ascending order then, those of a block a few times; other kinds in any order. */
     bool comes_first;
     uint32_t open_count; /* rows that are open, counted; 0: nobody has */
+    /* NULL, or what shut_word says at one place, a bit for each row of the segment, set where the
+     * row is open; the others of the last word are 0. */
+    const uint64_t *open_bits;
 };
+/* The open ones of 64 rows from row, a multiple of 64; there is a gate. */
+static inline uint64_t index_gate_open(const struct index_gate *gate, uint32_t row)
+{
+    return gate->open_bits ? gate->open_bits[row / 64] : ~gate->shut_word(gate->ctx, row);
+}
 
 struct index_query {
     struct oracle *oracle; /* what the index walks by: flat: of the segment's rows; others: what

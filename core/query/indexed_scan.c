@@ -248,7 +248,8 @@ static void close_part(struct indexed_scan *s)
 /* The filter has spoken: `bits` of the part's rows, s->open_count of them set. */
 static void end_match(struct indexed_scan *s, const uint64_t *bits)
 {
-    s->gate = (struct index_gate){.shut_word = shut_word, .ctx = (void *)(uintptr_t)bits};
+    s->gate = (struct index_gate){
+        .shut_word = shut_word, .ctx = (void *)(uintptr_t)bits, .open_bits = bits};
     if (s->open_count > 0) choose(s);
     else close_part(s);
 }

@@ -13,6 +13,7 @@ struct test_oracle {
     const float *distances;
     size_t scanned; /* rows asked for */
     size_t gathered;
+    size_t gathers; /* calls */
     bool is_broken;
     float slack;         /* most that a bound is below its distance */
     uint32_t ready_rows; /* rows that can be told of, of every thousand */
@@ -45,6 +46,7 @@ static int gather(struct oracle *base, const uint32_t *row_index, size_t index_c
     if (o->is_broken) return error_set(err, LYNSE_IO, "cannot read");
     for (size_t i = 0; i < index_count; i++) out[i] = o->distances[row_index[i]];
     o->gathered += index_count;
+    o->gathers++;
     return 0;
 }
 
@@ -221,6 +223,31 @@ static void a_gate_that_comes_first_saves_reading(void **state)
         assert_int_equal(f.oracles[1].scanned, i == 0 ? 4998 - 77 : i == 1 ? 4998 - 1024 : 0);
         if (i < 2) assert_int_equal(f.oracles[1].gathered, 0);
         if (i > 1) assert_int_equal(f.oracles[1].gathered, open_count);
+        tear_down(&f);
+    }
+}
+
+/* Few rows that somebody has counted are read together, wherever they are. */
+static void few_open_rows_share_a_block(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    for (int has_bits = 0; has_bits < 2; has_bits++) {
+        uint64_t open[ROWS / 64 + 1] = {0};
+        set_up(&f, 40, 2, 512);
+        memset(f.shut, 0xff, sizeof f.shut);
+        for (uint32_t row = 40; row < 4998; row += 71) {
+            f.shut[row / 64] &= ~(1ull << (row % 64));
+            open[row / 64] |= 1ull << (row % 64);
+            f.desc.gate.open_count++;
+        }
+        f.desc.gate.comes_first = true;
+        f.desc.gate.open_bits = has_bits ? open : NULL;
+        f.desc.row_first = 41;
+        run_to_the_end(&f);
+        assert_int_equal(f.oracles[1].gathered, f.desc.gate.open_count - 1);
+        assert_int_equal(f.oracles[1].gathers, 1);
+        assert_int_equal(f.oracles[1].scanned, 0);
         tear_down(&f);
     }
 }
@@ -490,6 +517,7 @@ static void kinds_are_found_by_number_and_name(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_open_row_is_considered),
     cmocka_unit_test(a_gate_that_comes_first_saves_reading),
+    cmocka_unit_test(few_open_rows_share_a_block),
     cmocka_unit_test(only_the_range_is_looked_at),
     cmocka_unit_test(what_is_too_far_is_left_out),
     cmocka_unit_test(steps_are_short_and_add_up),
