@@ -102,9 +102,11 @@ static void begin_run(struct exact_scan *s)
         .row_end = s->row_end,
     };
 
-    if (d->filter) search.gate = (struct index_gate){unwanted_word, s, true};
+    if (d->filter)
+        search.gate =
+            (struct index_gate){.shut_word = unwanted_word, .ctx = s, .comes_first = true};
     else if (tombstones_count(part->dead) > 0)
-        search.gate = (struct index_gate){dead_word, part->dead, false};
+        search.gate = (struct index_gate){.shut_word = dead_word, .ctx = part->dead};
     if (d->filter && s->row_end - s->row > block_left)
         search.row_end = s->row + block_left; /* (2) */
     d->method->index->begin(s->search, &search);

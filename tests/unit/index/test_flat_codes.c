@@ -291,7 +291,8 @@ static void parts_of_the_rows_and_gates_are_kept_to(void **state)
         for (size_t q = 0; q < QUERIES; q++) {
             for (size_t w = 0; w < ROWS / 64 + 1; w++)
                 t->shut[w] = q % 2 ? rng_u64(&r) : rng_u64(&r) | rng_u64(&r) | rng_u64(&r);
-            struct index_gate gate = {shut_word, t->shut, q % 3 == 0};
+            struct index_gate gate = {
+                .shut_word = shut_word, .ctx = t->shut, .comes_first = q % 3 == 0};
             uint32_t first = (uint32_t)rng_below(&r, 1000);
             uint32_t end = first + 500 + (uint32_t)rng_below(&r, ROWS - first - 500);
             same += compare(t, q, &gate, first, end);

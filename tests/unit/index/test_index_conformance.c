@@ -275,7 +275,8 @@ static void ranges_are_filled(struct fixture *f)
                                       .distance_max = f->distances[0][f->order[0][rank]]};
         if (i % 2) {
             shut_all_but(f, 0.5, SCATTERED);
-            search.gate = (struct index_gate){built_shut_word, f->shut, true};
+            search.gate = (struct index_gate){
+                .shut_word = built_shut_word, .ctx = f->shut, .comes_first = true};
         }
         for (int is_range = 0; is_range < 2; is_range++) {
             search.options.is_range = is_range != 0;
@@ -292,7 +293,9 @@ static void cuts_change_nothing(struct fixture *f)
     for (int i = 0; i < 6; i++) {
         struct built_search search = {.k = K, .distance_max = INFINITY};
         shut_all_but(f, i % 2 ? 0.6 : 0.3, SCATTERED);
-        if (i >= 2) search.gate = (struct index_gate){built_shut_word, f->shut, i >= 4};
+        if (i >= 2)
+            search.gate = (struct index_gate){
+                .shut_word = built_shut_word, .ctx = f->shut, .comes_first = i >= 4};
         compare(f, &search);
         search.budget = 1;
         assert_int_equal(built_index_search(&f->built, &search, other, &err), INDEX_DONE);

@@ -175,7 +175,8 @@ static void never_comes_back_with_fewer_than_there_are(void **state)
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
         shut_all_but(&shut, shares[i]);
         struct built_search s = search_of(&b);
-        s.gate = (struct index_gate){built_shut_word, shut.words, true};
+        s.gate = (struct index_gate){
+            .shut_word = built_shut_word, .ctx = shut.words, .comes_first = true};
         assert_true(search_recall(&b, &s, true) > 0.95);
         s.gate.comes_first = false;
         s.options.effort = 2;
@@ -201,7 +202,8 @@ static void codes_lose_nothing_that_is_measured(void **state)
         assert_true(search_recall(&b, &s, true) > 0.9);
         s.options.oversample = 0;
         shut_all_but(&shut, 0.03);
-        s.gate = (struct index_gate){built_shut_word, shut.words, true};
+        s.gate = (struct index_gate){
+            .shut_word = built_shut_word, .ctx = shut.words, .comes_first = true};
         assert_true(search_recall(&b, &s, true) > 0.94);
         s.gate.comes_first = false;
         assert_true(search_recall(&b, &s, true) > 0.9);
@@ -228,7 +230,8 @@ static void follows_a_filter_that_leads_away(void **state)
         for (uint32_t i = ROWS - ROWS / 50; i < ROWS; i++)
             shut.words[all->heap[i].row / 64] &= ~(1ull << (all->heap[i].row % 64));
         s.is_exact = false;
-        s.gate = (struct index_gate){built_shut_word, shut.words, true};
+        s.gate = (struct index_gate){
+            .shut_word = built_shut_word, .ctx = shut.words, .comes_first = true};
         assert_true(search_recall(&b, &s, true) > 0.9);
     }
     mem_free(alloc_libc(), all);

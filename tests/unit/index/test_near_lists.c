@@ -10,6 +10,7 @@
 #include "support/test.h"
 
 enum { LISTS_FEW = 700, LISTS_MANY = 9000, GROUP = 100, DIM = 40, QUERIES = 8, NEAREST = 20 };
+enum { GROUPS_MIN = 12 };
 
 struct bed {
     struct list_centers centers;
@@ -75,7 +76,7 @@ static uint32_t walk(struct bed *b, const float *vector)
     memcpy(sorted, exact, c->count * sizeof *sorted);
     qsort(sorted, c->count, sizeof *sorted, by_distance);
     memset(came, 0, c->count);
-    near_lists_begin(&near, c, &query, b->memory);
+    near_lists_begin(&near, c, &query, GROUPS_MIN, b->memory);
     for (uint32_t i = 0; i < c->count; i++) {
         uint32_t ahead = near_lists_ahead(&near);
         struct near_list list = near_lists_take(&near);
@@ -135,7 +136,7 @@ static void centers_that_are_alike_come_by_number(void **state)
     (void)state;
     set_up(&b, METRIC_L2, LISTS_FEW, DIM, 0);
     struct oracle_query one = {query, 1};
-    near_lists_begin(&near, &b.centers, &one, b.memory);
+    near_lists_begin(&near, &b.centers, &one, GROUPS_MIN, b.memory);
     for (uint32_t i = 0; i < LISTS_FEW; i++) assert_int_equal(near_lists_take(&near).list, i);
     tear_down(&b);
 }
