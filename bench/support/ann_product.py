@@ -253,6 +253,7 @@ class Qdrant:
         config = q.EdgeConfig(
             vectors=q.EdgeVectorParams(self.dim, self.distance, quantization_config=codes),
             hnsw_config=graph,
+            wal_enabled=False,  # without one two processes may read it
             optimizers=q.EdgeOptimizersConfig(
                 default_segment_number=1, max_segment_size=1 << 30, indexing_threshold=1000
             ),
