@@ -238,6 +238,7 @@ def leave_out(wanted, other_build, is_seen):
     results = [Result(program) for program in alone]
     for result in results:
         result.left_out = True
+        result.seconds = known[result.name].seconds  # for who asks later what takes long
     return [p for p in wanted if p not in alone], results
 
 
