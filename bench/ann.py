@@ -290,8 +290,10 @@ def draw_plots() -> None:
     subprocess.run([python, script, CURVES, plots], check=True)
     links = [f"![{p.stem}](plots/{p.name})" for p in sorted(plots.glob("*.png"))]
     path, heading = ROOT / "bench" / "RESULTS.md", "\n## Recall against queries a second\n"
-    text = path.read_text(encoding="utf-8").partition(heading)[0]
-    path.write_text(f"{text}{heading}\n" + "\n\n".join(links) + "\n", encoding="utf-8")
+    text, _, after = path.read_text(encoding="utf-8").partition(heading)
+    _, next_heading, others = after.partition("\n## ")
+    text += f"{heading}\n" + "\n\n".join(links) + "\n"
+    path.write_text(text + next_heading + others, encoding="utf-8")
 
 
 def run_short() -> int:
