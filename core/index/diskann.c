@@ -67,7 +67,8 @@ static double row_bytes(const struct index_params *p, enum metric metric,
     double hot = (double)l.page_bytes / l.page_nodes / DISKANN_HOT_SHARE;
     if (quantizer.kind == QUANTIZER_RAW)
         quantizer = (struct quantizer_spec){QUANTIZER_RABITQ, memory > 0 ? 1 : DISKANN_BITS_MOST};
-    double codes = (double)hnsw_code_bytes(quantizer, dim) + others;
+    double codes =
+        (double)quantizer_find(quantizer.kind)->code_bytes(quantizer.number, dim) + others;
     return memory > 0 ? fmax(memory, codes) : codes + hot;
 }
 

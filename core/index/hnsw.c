@@ -3,9 +3,7 @@
 
 #include <stdio.h>
 
-#include "base/bytes.h"
 #include "index/quantizer_image.h"
-#include "quant/coded.h"
 
 static const struct index_param params[HNSW_PARAM_COUNT] = {
     [HNSW_M] = {"m", "", HNSW_M_MIN, HNSW_M_MAX, 16, true},
@@ -30,32 +28,6 @@ static bool contradicts(const struct index_params *p, char *why, size_t why_byte
     return true;
 }
 
-size_t hnsw_code_bytes(struct quantizer_spec spec, uint32_t dim)
-{
-    size_t width = align_up(dim, QUANT_CHUNK), number = spec.number, bytes = 0;
-
-    switch (spec.kind) {
-    case QUANTIZER_SQ8:
-        bytes = width;
-        break;
-    case QUANTIZER_SQ4:
-        bytes = width / 2;
-        break;
-    case QUANTIZER_PQ:
-        bytes = number > 0 ? number : width / 8;
-        break;
-    case QUANTIZER_PQFS:
-        bytes = number > 0 ? (number + 1) / 2 : width / 8;
-        break;
-    case QUANTIZER_SIGN:
-        bytes = width / 8;
-        break;
-    default:
-        bytes = width / 8 * (number > 0 ? number : quantizer_find(spec.kind)->number_standard);
-    }
-    return bytes + sizeof(struct code_tail);
-}
-
 double hnsw_upper_bytes(uint32_t m)
 {
     return hnsw_places(m) * sizeof(uint32_t) / (m - 1.0);
@@ -72,7 +44,7 @@ static double row_bytes(const struct index_params *p, enum metric metric,
         quantizer.kind = QUANTIZER_SQ8;
     if (quantizer.kind == QUANTIZER_RAW)
         return links + hnsw_vector_floats(hnsw_pair_floats(metric, dim)) * sizeof(float);
-    return links + (double)hnsw_code_bytes(quantizer, dim);
+    return links + (double)quantizer_find(quantizer.kind)->code_bytes(quantizer.number, dim);
 }
 
 const struct index_vtab index_hnsw = {

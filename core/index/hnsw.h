@@ -143,8 +143,7 @@ static inline float hnsw_distance(struct hnsw_turn t, float value)
     return distance == distance ? distance : INFINITY;
 }
 
-/* Memory of a row, about: its code, and its share of the levels above the lowest (hnsw.c). */
-size_t hnsw_code_bytes(struct quantizer_spec spec, uint32_t dim);
+/* Memory of a row, about: its share of the levels above the lowest (hnsw.c). */
 double hnsw_upper_bytes(uint32_t m);
 
 /* hnsw_build.c and what it is made of, hnsw_file.c, hnsw_search.c, hnsw_check.c */

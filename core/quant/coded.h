@@ -79,7 +79,14 @@ _Static_assert(sizeof(struct block_head) == 64, "codes stay aligned");
 
 static inline size_t coded_code_bytes(const struct coded *q)
 {
-    return q->parts ? pq_code_bytes(q->parts) : (size_t)q->width / 8 * q->bits;
+    return q->parts ? pq_code_bytes(q->parts->bits, q->parts->part_count)
+                    : (size_t)q->width / 8 * q->bits;
+}
+
+/* Of a row, of so many bits a component. */
+static inline size_t coded_bytes(uint32_t bits, uint32_t dim)
+{
+    return align_up(dim, QUANT_CHUNK) / 8 * bits + sizeof(struct code_tail);
 }
 
 static inline const struct coded *coded_of(const struct quantizer *q)

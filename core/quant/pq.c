@@ -37,7 +37,7 @@ int pq_create(struct alloc *a, uint32_t bits, uint32_t part_count, uint32_t widt
         .bits = bits,
         .width = width,
         .part_count = part_count,
-        .place_count = (uint32_t)align_up(part_count, PQ_PLACES),
+        .place_count = pq_place_count(part_count),
         .spread = 1,
         .points = (float *)(void *)(memory + head),
     };

@@ -56,9 +56,14 @@ static inline uint32_t pq_part_size(const struct pq_parts *p, uint32_t part)
 {
     return pq_part_begin(p, part + 1) - pq_part_begin(p, part);
 }
-static inline size_t pq_code_bytes(const struct pq_parts *p)
+/* Of a code of so many parts. */
+static inline uint32_t pq_place_count(uint32_t part_count)
 {
-    return (size_t)p->place_count * p->bits / 8;
+    return (part_count + PQ_PLACES - 1) / PQ_PLACES * PQ_PLACES;
+}
+static inline size_t pq_code_bytes(uint32_t bits, uint32_t part_count)
+{
+    return (size_t)pq_place_count(part_count) * bits / 8;
 }
 /* Of a query over vectors of `width` components, whatever number of parts there are. */
 static inline size_t pq_table_bytes_max(uint32_t bits, uint32_t width)

@@ -169,6 +169,22 @@ static uint32_t part_size(uint32_t bits, uint32_t width)
     return width > SHORT_WIDTH ? PART_FEW : PART_SHORT;
 }
 
+static uint32_t part_count_of(const struct quantizer_vtab *vtab, uint32_t bits, uint32_t number,
+                              uint32_t width)
+{
+    if (number == 0) number = width / part_size(bits, width);
+    if (number > vtab->number_high) number = vtab->number_high;
+    return number > width ? width : number;
+}
+
+static size_t code_bytes_of(const struct quantizer_vtab *vtab, uint32_t bits, uint32_t number,
+                            uint32_t dim)
+{
+    uint32_t width = (uint32_t)align_up(dim, QUANT_CHUNK);
+
+    return pq_code_bytes(bits, part_count_of(vtab, bits, number, width)) + sizeof(struct code_tail);
+}
+
 static int train(const struct quantizer_vtab *vtab, const struct quantizer_train_desc *desc,
                  uint32_t bits, struct quantizer **out, struct error *err)
 {
@@ -176,9 +192,7 @@ static int train(const struct quantizer_vtab *vtab, const struct quantizer_train
 
     if (coded_train(vtab, desc, CODED_PARTS, bits, &trained, err) != 0) return -1;
     struct coded *q = (struct coded *)trained;
-    uint32_t number = desc->number > 0 ? desc->number : q->width / part_size(bits, q->width);
-    if (number > vtab->number_high) number = vtab->number_high;
-    if (number > q->width) number = q->width;
+    uint32_t number = part_count_of(vtab, bits, desc->number, q->width);
     if (pq_create(desc->alloc, bits, number, q->width, &q->parts, err) != 0 ||
         find_points(q, desc, q->parts, err) != 0) {
         coded_destroy(trained);
@@ -239,12 +253,23 @@ static size_t pqfs_oracle_bytes(uint32_t dim)
     return coded_parts_oracle_bytes(dim, PQ_BITS_FEW);
 }
 
+static size_t pq_kind_code_bytes(uint32_t number, uint32_t dim)
+{
+    return code_bytes_of(&quantizer_pq, PQ_BITS_MANY, number, dim);
+}
+
+static size_t pqfs_code_bytes(uint32_t number, uint32_t dim)
+{
+    return code_bytes_of(&quantizer_pqfs, PQ_BITS_FEW, number, dim);
+}
+
 const struct quantizer_vtab quantizer_pq = {
     .mode_word = "PQ",
     .number_low = 1,
     .number_high = PQ_PARTS_MANY,
     .train = pq_kind_train,
     .open = pq_kind_open,
+    .code_bytes = pq_kind_code_bytes,
     .oracle_bytes = pq_kind_oracle_bytes,
     CODED_VTAB_REST,
 };
@@ -255,6 +280,7 @@ const struct quantizer_vtab quantizer_pqfs = {
     .number_high = PQ_PARTS_FEW,
     .train = pqfs_train,
     .open = pqfs_open,
+    .code_bytes = pqfs_code_bytes,
     .oracle_bytes = pqfs_oracle_bytes,
     CODED_VTAB_REST,
 };

@@ -82,6 +82,9 @@ struct quantizer_vtab {
      * of its own.  NULL: it has none. */
     const float *(*center)(const struct quantizer *q);
     size_t (*row_bytes)(const struct quantizer *q);
+    /* What that will be, once one of this number is trained over vectors of dim floats.  NULL: it
+     * has no codes. */
+    size_t (*code_bytes)(uint32_t number, uint32_t dim);
     /* row_count vectors, contiguous, with their norms (dense_norm_f32), to codes `stride` apart.
      * Any thread, into different rows at once. */
     void (*encode)(const struct quantizer *q, const float *vectors, const float *norms,

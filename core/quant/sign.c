@@ -15,10 +15,17 @@ static int sign_open(struct alloc *a, const struct simd_kernels *kernels, struct
     return coded_open(&quantizer_sign, CODED_STILL, a, kernels, bytes, dim, metric, out, err);
 }
 
+static size_t sign_code_bytes(uint32_t number, uint32_t dim)
+{
+    (void)number;
+    return coded_bytes(1, dim);
+}
+
 const struct quantizer_vtab quantizer_sign = {
     .mode_word = "SIGN",
     .train = sign_train,
     .open = sign_open,
+    .code_bytes = sign_code_bytes,
     .oracle_bytes = coded_oracle_bytes,
     CODED_VTAB_REST,
 };

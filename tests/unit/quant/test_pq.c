@@ -137,6 +137,8 @@ static void a_number_says_how_long_codes_are(void **state)
         draw_rows(&fixture, &r, cases[i].dim);
         struct quantizer *q = train(&fixture, cases[i].spec, METRIC_L2);
         assert_int_equal(q->vtab->row_bytes(q), cases[i].bytes + sizeof(struct code_tail));
+        assert_int_equal(q->vtab->code_bytes(cases[i].spec.number, cases[i].dim),
+                         q->vtab->row_bytes(q)); /* before it is trained, too */
         q->vtab->destroy(q);
     }
 }
