@@ -164,6 +164,14 @@ static void set_back(struct pace_bed *b, size_t rows)
     assert_int_equal(look(b).unindexed_count, rows);
 }
 
+/* The same, and of builds so slow that the row that is sent owes as much as any. */
+static void send_where_builds_are_slow(struct pace_bed *b, struct outcome *o)
+{
+    set_back(b, HALF + HALF / 2);
+    b->f.docs->host->pace.row_us = 100 * SECOND_US;
+    send_row(b, o, 0);
+}
+
 static struct pace_bed *bed_of(void **state)
 {
     struct pace_bed *b = *state;
@@ -187,9 +195,7 @@ static void nobody_waits_long_however_slow_builds_are(void **state)
 {
     struct pace_bed *b = bed_of(state);
     struct outcome first, second;
-    set_back(b, HALF + HALF / 2);
-    b->f.docs->host->pace.row_us = 100 * SECOND_US;
-    send_row(b, &first, 0);
+    send_where_builds_are_slow(b, &first);
     (void)look(b);
     assert_true(first.is_done);
     send_row(b, &second, 0);
@@ -203,9 +209,7 @@ static void what_is_owed_goes_with_what_it_was_for(void **state)
 {
     struct pace_bed *b = bed_of(state);
     struct outcome first, second;
-    set_back(b, HALF + HALF / 2);
-    b->f.docs->host->pace.row_us = 100 * SECOND_US;
-    send_row(b, &first, 0);
+    send_where_builds_are_slow(b, &first);
     send_row(b, &second, 0);
     (void)look(b);
     assert_false(second.is_done);
@@ -218,9 +222,7 @@ static void a_write_that_waits_too_long_is_answered(void **state)
 {
     struct pace_bed *b = bed_of(state);
     struct outcome first, second;
-    set_back(b, HALF + HALF / 2);
-    b->f.docs->host->pace.row_us = 100 * SECOND_US;
-    send_row(b, &first, 0);
+    send_where_builds_are_slow(b, &first);
     send_row(b, &second, SECOND_US / 10);
     for (int looks = 0; looks < 8; looks++) pass_us(b, SECOND_US / 40);
     assert_true(second.is_done);
@@ -231,9 +233,7 @@ static void reads_pass_writes_that_wait_and_so_does_another_index(void **state)
 {
     struct pace_bed *b = bed_of(state);
     struct outcome first, second;
-    set_back(b, HALF + HALF / 2);
-    b->f.docs->host->pace.row_us = 100 * SECOND_US;
-    send_row(b, &first, 0);
+    send_where_builds_are_slow(b, &first);
     send_row(b, &second, 0);
     assert_int_equal(look(b).live_count, HALF + HALF / 2 + 1);
     assert_false(second.is_done);

@@ -49,6 +49,16 @@ static void build(const struct setting *s, const struct test_vectors *v, enum pi
     assert_ok(built_index_make(out, &index_hnsw, &desc, order, &err), &err);
 }
 
+/* Over rows that the seed draws. */
+static void make_graph(const struct setting *s, uint64_t seed, struct test_vectors *v,
+                       struct built_index *out)
+{
+    struct rng r;
+    rng_init(&r, seed);
+    test_vectors_make(v, &r, s->rows, s->dim, s->groups);
+    build(s, v, PIECES_FORWARDS, out);
+}
+
 static void most_of_the_nearest_are_found(void **state)
 {
     (void)state;
@@ -69,10 +79,7 @@ static void most_of_the_nearest_are_found(void **state)
         struct test_vectors v;
         struct built_index b;
         struct error err = {0};
-        struct rng r;
-        rng_init(&r, test_seed(i + 1));
-        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
-        build(&settings[i], &v, PIECES_FORWARDS, &b);
+        make_graph(&settings[i], test_seed(i + 1), &v, &b);
         double recall = built_index_recall(&b, 80);
         if (recall < 0.93) fail_msg("setting %zu: recall %.3f", i, recall);
         assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
@@ -126,10 +133,7 @@ static void gates_are_walked_where_that_is_cheaper(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct test_vectors v;
         struct built_index b;
-        struct rng r;
-        rng_init(&r, test_seed(i + 5));
-        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
-        build(&settings[i], &v, PIECES_FORWARDS, &b);
+        make_graph(&settings[i], test_seed(i + 5), &v, &b);
         assert_true(gated_recall(&b, &v, 0.5, 20) > 0.8);
         assert_true(gated_recall(&b, &v, 0.15, 10) > 0.6);
         if (SEAL_ROWS > 1000 && i == 1) assert_true(gated_recall(&b, &v, 0.3, 10) == 1);
@@ -169,10 +173,7 @@ static void vectors_that_codes_cannot_tell_of_have_a_graph(void **state)
     struct index_params params;
     struct built_index b;
     struct error err = {0};
-    struct rng r;
-    rng_init(&r, 5);
-    test_vectors_make(&v, &r, s.rows, s.dim, 0);
-    build(&s, &v, PIECES_FORWARDS, &b);
+    make_graph(&s, 5, &v, &b);
     assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
     assert_true(built_index_recall(&b, 60) > 0.95);
     index_params_init(&index_hnsw, &params);
@@ -219,10 +220,7 @@ static void a_graph_of_bits_is_that_of_the_floats_that_they_mean(void **state)
         struct test_vectors v;
         struct built_index floats, bits;
         struct error err = {0};
-        struct rng r;
-        rng_init(&r, 4);
-        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
-        build(&settings[i], &v, PIECES_FORWARDS, &floats);
+        make_graph(&settings[i], 4, &v, &floats);
         assert_ok(index_hnsw.check(floats.index, &v.source, &err), &err);
         take_bits(&v);
         build(&settings[i], &v, PIECES_AT_RANDOM, &bits);
@@ -321,10 +319,7 @@ static void damaged_numbers_are_refused(void **state)
     struct test_vectors v;
     struct built_index b;
     struct error err = {0};
-    struct rng r;
-    rng_init(&r, 8);
-    test_vectors_make(&v, &r, s.rows, s.dim, 0);
-    build(&s, &v, PIECES_FORWARDS, &b);
+    make_graph(&s, 8, &v, &b);
     index_hnsw.close(b.index);
     for (size_t i = 0; i < b.image.section_count; i++) {
         uint32_t *words = (uint32_t *)b.memory[i];
@@ -359,10 +354,7 @@ static void a_check_finds_what_is_lost(void **state)
     struct test_vectors v;
     struct built_index b;
     struct error err = {0};
-    struct rng r;
-    rng_init(&r, 8);
-    test_vectors_make(&v, &r, s.rows, s.dim, 0);
-    build(&s, &v, PIECES_FORWARDS, &b);
+    make_graph(&s, 8, &v, &b);
     assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
     const struct index_section *section = built_index_section(&b, HNSW_SECTION_LINKS);
     uint32_t *links = (uint32_t *)(uintptr_t)section->data;
@@ -398,10 +390,7 @@ static void a_check_finds_that_links_were_cut(void **state)
         struct test_vectors v;
         struct built_index b;
         struct error err = {0};
-        struct rng r;
-        rng_init(&r, test_seed(i + 1));
-        test_vectors_make(&v, &r, settings[i].rows, settings[i].dim, settings[i].groups);
-        build(&settings[i], &v, PIECES_FORWARDS, &b);
+        make_graph(&settings[i], test_seed(i + 1), &v, &b);
         assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
         const struct index_section *section = built_index_section(&b, HNSW_SECTION_LINKS);
         uint32_t *links = (uint32_t *)(uintptr_t)section->data;
