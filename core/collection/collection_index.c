@@ -344,7 +344,7 @@ int collection_index_begin(struct collection *c, struct error *err)
     struct index_builder_desc desc;
 
     CHECK(p && !c->index_build && collection_describe_index(c, p->segment, p->row_count, &desc));
-    file_sweep_stop(c->sweep); /* it may get the name of one that was dropped */
+    file_sweep_stop(c->sweep); /* it may get the name of one of this epoch that was never named */
     if (index_builder_create(&desc, &c->index_build, err) == 0) return 0;
     c->index_build = NULL;
     return -1;
