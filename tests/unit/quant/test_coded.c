@@ -102,8 +102,6 @@ static void set_up(struct fixture *t, struct quantizer_spec spec)
 {
     struct error err = {0};
     assert_ok(train(t, spec, &t->quantizer, &err), &err);
-    assert_int_equal(t->quantizer->vtab->code_bytes(spec.number, t->vectors.dim),
-                     t->quantizer->vtab->row_bytes(t->quantizer));
     encode_all(t);
 }
 

@@ -124,12 +124,15 @@ static void a_number_says_how_long_codes_are(void **state)
     static const struct {
         struct quantizer_spec spec;
         uint32_t dim, bytes;
-    } cases[] = {{{QUANTIZER_PQ, 16}, 100, 16},   {{QUANTIZER_PQ, 8}, 130, 8},
-                 {{QUANTIZER_PQ, 13}, 130, 16},   {{QUANTIZER_PQ, 0}, 128, 16},
-                 {{QUANTIZER_PQ, 128}, 3, 64},    {{QUANTIZER_PQ, 1}, 200, 8},
-                 {{QUANTIZER_PQFS, 32}, 70, 16},  {{QUANTIZER_PQFS, 0}, 64, 16},
-                 {{QUANTIZER_PQFS, 512}, 9, 32},  {{QUANTIZER_PQFS, 3}, 200, 4},
-                 {{QUANTIZER_PQFS, 64}, 200, 32}, {{QUANTIZER_PQFS, 0}, 257, 40}};
+    } cases[] = {{{QUANTIZER_PQ, 16}, 100, 16},     {{QUANTIZER_PQ, 8}, 130, 8},
+                 {{QUANTIZER_PQ, 13}, 130, 16},     {{QUANTIZER_PQ, 0}, 128, 16},
+                 {{QUANTIZER_PQ, 128}, 3, 64},      {{QUANTIZER_PQ, 1}, 200, 8},
+                 {{QUANTIZER_PQFS, 32}, 70, 16},    {{QUANTIZER_PQFS, 0}, 64, 16},
+                 {{QUANTIZER_PQFS, 512}, 9, 32},    {{QUANTIZER_PQFS, 3}, 200, 4},
+                 {{QUANTIZER_PQFS, 64}, 200, 32},   {{QUANTIZER_PQFS, 0}, 257, 40},
+                 {{QUANTIZER_SQ8, 0}, 100, 128},    {{QUANTIZER_SQ4, 0}, 100, 64},
+                 {{QUANTIZER_RABITQ, 0}, 100, 16},  {{QUANTIZER_RABITQ, 3}, 64, 24},
+                 {{QUANTIZER_POLARVEC, 0}, 65, 64}, {{QUANTIZER_SIGN, 0}, 70, 16}};
     struct rng r;
     (void)state;
     rng_init(&r, 62);
