@@ -148,6 +148,7 @@ static int create(const struct index_build_desc *desc, struct index_build **out,
         destroy((struct index_build *)(void *)b);
         return -1;
     }
+    b->phase = quantizer_train_pieces(b->quantizer) > 0 ? DISKANN_TRAIN : DISKANN_GRAPH;
     *out = (struct index_build *)(void *)b;
     return 0;
 }
@@ -159,6 +160,8 @@ static uint32_t piece_count(const struct index_build *base)
     const struct diskann_build *b = build_of(base);
 
     switch (b->phase) {
+    case DISKANN_TRAIN:
+        return quantizer_train_pieces(b->quantizer);
     case DISKANN_GRAPH:
         return hnsw_build_ops.piece_count(graph_of(b));
     case DISKANN_PLACE:
@@ -187,6 +190,8 @@ static int run(struct index_build *base, uint32_t piece, struct error *err)
     struct diskann_build *b = build_of(base);
 
     switch (b->phase) {
+    case DISKANN_TRAIN:
+        return b->vtab->train_piece(b->quantizer, piece, err);
     case DISKANN_GRAPH:
         return hnsw_build_ops.run(graph_of(b), piece, err);
     case DISKANN_PLACE:
@@ -206,6 +211,10 @@ static int turn(struct index_build *base, struct error *err)
     struct diskann_build *b = build_of(base);
 
     switch (b->phase) {
+    case DISKANN_TRAIN:
+        b->vtab->train_end(b->quantizer);
+        b->phase = DISKANN_GRAPH;
+        return 0;
     case DISKANN_GRAPH:
         if (hnsw_build_ops.turn(graph_of(b), err) != 0) return -1;
         if (hnsw_build_ops.piece_count(graph_of(b)) == 0) b->phase = DISKANN_PLACE;
@@ -227,6 +236,8 @@ static float progress(const struct index_build *base)
     const struct diskann_build *b = build_of(base);
 
     switch (b->phase) {
+    case DISKANN_TRAIN:
+        return 0;
     case DISKANN_GRAPH:
         return 0.95f * hnsw_build_ops.progress(graph_of(b));
     case DISKANN_PLACE:

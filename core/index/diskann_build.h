@@ -8,6 +8,7 @@
 #include "index/hnsw_build.h"
 
 enum diskann_phase {
+    DISKANN_TRAIN,  /* the quantizer, where its training has pieces */
     DISKANN_GRAPH,  /* the phases of the graph's own build */
     DISKANN_PLACE,  /* which nodes share a page */
     DISKANN_ENCODE, /* vectors into codes */

@@ -49,6 +49,28 @@ struct index_build {
     uint8_t *blocks;
 };
 
+static void build_destroy(struct index_build *b)
+{
+    if (!b) return;
+    if (b->quantizer) b->quantizer->vtab->destroy(b->quantizer);
+    mem_free(b->desc.alloc, b->blocks);
+    mem_free(b->desc.alloc, b);
+}
+
+/* Most quantizers are trained then, and there is nothing but rows to pack. */
+static int begin_training(struct index_build *b, struct error *err)
+{
+    if (quantizer_train_for(&b->desc, &b->quantizer, err) != 0) {
+        b->quantizer = NULL;
+        return -1;
+    }
+    b->phase = quantizer_train_pieces(b->quantizer) > 0 ? TRAINING : PACKING;
+    b->block_bytes = b->quantizer->vtab->block_bytes(b->quantizer);
+    size_t bytes = b->block_bytes * b->block_count;
+    b->blocks = (uint8_t *)mem_alloc_aligned(b->desc.alloc, MEM_SEGMENT, bytes, ALIGN_VECTOR);
+    return b->blocks ? 0 : error_no_memory(err, bytes);
+}
+
 static int build_create(const struct index_build_desc *desc, struct index_build **out,
                         struct error *err)
 {
@@ -57,13 +79,17 @@ static int build_create(const struct index_build_desc *desc, struct index_build 
     if (!b) return error_no_memory(err, sizeof *b);
     b->desc = *desc;
     b->block_count = block_count_of(desc->row_count);
+    if (begin_training(b, err) != 0) {
+        build_destroy(b);
+        return -1;
+    }
     *out = b;
     return 0;
 }
 
 static uint32_t build_piece_count(const struct index_build *b)
 {
-    if (b->phase == TRAINING) return 1;
+    if (b->phase == TRAINING) return quantizer_train_pieces(b->quantizer);
     return b->phase == PACKING ? (b->block_count + PIECE_BLOCKS - 1) / PIECE_BLOCKS : 0;
 }
 
@@ -87,7 +113,7 @@ static int pack(struct index_build *b, uint32_t block, struct error *err)
 
 static int build_run(struct index_build *b, uint32_t piece, struct error *err)
 {
-    if (b->phase == TRAINING) return quantizer_train_for(&b->desc, &b->quantizer, err);
+    if (b->phase == TRAINING) return b->quantizer->vtab->train_piece(b->quantizer, piece, err);
     uint32_t first = piece * PIECE_BLOCKS, end = first + PIECE_BLOCKS;
     if (end > b->block_count) end = b->block_count;
     for (uint32_t block = first; block < end; block++)
@@ -97,12 +123,8 @@ static int build_run(struct index_build *b, uint32_t piece, struct error *err)
 
 static int build_turn(struct index_build *b, struct error *err)
 {
-    if (b->phase == TRAINING) {
-        b->block_bytes = b->quantizer->vtab->block_bytes(b->quantizer);
-        size_t bytes = b->block_bytes * b->block_count;
-        b->blocks = (uint8_t *)mem_alloc_aligned(b->desc.alloc, MEM_SEGMENT, bytes, ALIGN_VECTOR);
-        if (!b->blocks) return error_no_memory(err, bytes);
-    }
+    (void)err;
+    if (b->phase == TRAINING) b->quantizer->vtab->train_end(b->quantizer);
     b->phase++;
     return 0;
 }
@@ -119,14 +141,6 @@ static int build_save(struct index_build *b, struct index_writer *w, struct erro
         return -1;
     return index_write_section(w, INDEX_SECTION_BLOCKS, 1, b->block_bytes, b->blocks,
                                b->block_bytes * b->block_count, err);
-}
-
-static void build_destroy(struct index_build *b)
-{
-    if (!b) return;
-    if (b->quantizer) b->quantizer->vtab->destroy(b->quantizer);
-    mem_free(b->desc.alloc, b->blocks);
-    mem_free(b->desc.alloc, b);
 }
 
 const struct index_build_ops flat_codes_build_ops = {

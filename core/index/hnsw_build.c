@@ -140,6 +140,17 @@ static void destroy(struct index_build *base)
 
 static void begin_encoding(struct hnsw_build *b);
 
+static void begin_copying(struct hnsw_build *b)
+{
+    b->phase = HNSW_COPY;
+    if (!b->copy) begin_encoding(b);
+}
+
+static uint32_t train_pieces(const struct hnsw_build *b)
+{
+    return b->pack.quantizer ? quantizer_train_pieces(b->pack.quantizer) : 0;
+}
+
 int hnsw_build_create(const struct index_build_desc *desc, const struct hnsw_shape *shape,
                       struct index_build **out, struct error *err)
 {
@@ -160,8 +171,8 @@ int hnsw_build_create(const struct index_build_desc *desc, const struct hnsw_sha
         destroy((struct index_build *)(void *)b);
         return -1;
     }
-    b->phase = HNSW_COPY;
-    if (!b->copy) begin_encoding(b);
+    b->phase = HNSW_TRAIN;
+    if (train_pieces(b) == 0) begin_copying(b);
     *out = (struct index_build *)(void *)b;
     return 0;
 }
@@ -277,6 +288,8 @@ static uint32_t piece_count(const struct index_build *base)
     const struct hnsw_build *b = (const struct hnsw_build *)(const void *)base;
 
     switch (b->phase) {
+    case HNSW_TRAIN:
+        return train_pieces(b);
     case HNSW_COPY:
         return share_of(b->row_count, COPY_ROWS);
     case HNSW_ENCODE:
@@ -311,6 +324,8 @@ static int run(struct index_build *base, uint32_t piece, struct error *err)
     struct hnsw_build *b = (struct hnsw_build *)(void *)base;
 
     switch (b->phase) {
+    case HNSW_TRAIN:
+        return b->pack.vtab->train_piece(b->pack.quantizer, piece, err);
     case HNSW_COPY:
         return copy_piece(b, piece, err);
     case HNSW_ENCODE:
@@ -351,6 +366,10 @@ static int turn(struct index_build *base, struct error *err)
     struct hnsw_build *b = (struct hnsw_build *)(void *)base;
 
     switch (b->phase) {
+    case HNSW_TRAIN:
+        b->pack.vtab->train_end(b->pack.quantizer);
+        begin_copying(b);
+        return 0;
     case HNSW_COPY:
         begin_encoding(b);
         return 0;
@@ -387,7 +406,7 @@ static float progress(const struct index_build *base)
     float inserted = (float)b->done / (float)b->row_count;
 
     if (b->phase == HNSW_DONE) return 1;
-    return b->phase < HNSW_TRIM ? 0.94f * inserted : 0.92f + 0.01f * (float)b->phase;
+    return b->phase < HNSW_TRIM ? 0.94f * inserted : 0.91f + 0.01f * (float)b->phase;
 }
 
 static int save(struct index_build *base, struct index_writer *w, struct error *err)

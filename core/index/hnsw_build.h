@@ -14,6 +14,7 @@
 #include "quant/quantizer.h"
 
 enum hnsw_phase {
+    HNSW_TRAIN,   /* the quantizer of the finished graph, where its training has pieces */
     HNSW_COPY,    /* vectors, where their source does not have them at one place */
     HNSW_ENCODE,  /* norms and codes */
     HNSW_SEARCH,  /* the neighbours of the nodes of a batch */

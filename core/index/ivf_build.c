@@ -3,7 +3,7 @@
  *
  * WHAT        IVF_TRAIN     k-means' own phases
  *             IVF_ASSIGN    a piece is some rows: their lists
- *             IVF_QUANTIZE  one piece: the quantizer is trained; raw: left out
+ *             IVF_QUANTIZE  the quantizer's training, but for its beginning; raw: left out
  *             IVF_PACK      a piece is some lists: their radii, and their blocks of codes
  *             Raw vectors are not copied: they go from the source to the file when it is saved.
  * INVARIANTS  (1) What a piece computes depends on earlier stages and on its own rows alone.
@@ -168,7 +168,7 @@ static uint32_t build_piece_count(const struct index_build *base)
     case IVF_ASSIGN:
         return (b->desc.row_count - 1) / ASSIGN_ROWS + 1;
     case IVF_QUANTIZE:
-        return 1;
+        return quantizer_train_pieces(b->quantizer);
     case IVF_PACK:
         some = lists_of_piece(b);
         return (b->list_count - 1) / some + 1;
@@ -197,9 +197,14 @@ static int assign_rows(struct ivf_build *b, uint32_t first, struct error *err)
     return rc;
 }
 
-static int train_quantizer(struct ivf_build *b, struct error *err)
+/* Most quantizers are trained then. */
+static int begin_quantizer(struct ivf_build *b, struct error *err)
 {
-    if (quantizer_train_for(&b->desc, &b->quantizer, err) != 0) return -1;
+    if (quantizer_train_for(&b->desc, &b->quantizer, err) != 0) {
+        b->quantizer = NULL;
+        return -1;
+    }
+    b->stage = quantizer_train_pieces(b->quantizer) > 0 ? IVF_QUANTIZE : IVF_PACK;
     b->block_bytes = b->vtab->block_bytes(b->quantizer);
     size_t bytes = b->block_starts[b->list_count] * b->block_bytes;
     b->blocks = mem_alloc_aligned(b->desc.alloc, MEM_SEGMENT, bytes + 1, ALIGN_VECTOR);
@@ -250,7 +255,7 @@ static int build_run(struct index_build *base, uint32_t piece, struct error *err
     case IVF_ASSIGN:
         return assign_rows(b, piece * ASSIGN_ROWS, err);
     case IVF_QUANTIZE:
-        return train_quantizer(b, err);
+        return b->vtab->train_piece(b->quantizer, piece, err);
     case IVF_PACK:
         some = lists_of_piece(b);
         first = piece * some;
@@ -288,9 +293,10 @@ static int build_turn(struct index_build *base, struct error *err)
         return 0;
     case IVF_ASSIGN:
         sort_rows(b);
-        b->stage = b->vtab ? IVF_QUANTIZE : IVF_PACK;
-        return 0;
+        b->stage = IVF_PACK;
+        return b->vtab ? begin_quantizer(b, err) : 0;
     case IVF_QUANTIZE:
+        b->vtab->train_end(b->quantizer);
         b->stage = IVF_PACK;
         return 0;
     case IVF_PACK:

@@ -10,7 +10,8 @@
 /* Can an index that keeps codes be built with it?  RAW: no.  blocks: does the index keep blocks? */
 bool quantizer_suits_index(const struct metric_info *metric, enum quantizer_kind kind, bool blocks);
 
-/* The quantizer that a build asks for, trained over its rows; who asks destroys it by its vtab. */
+/* The quantizer that a build asks for, its training over the rows begun: what is left of that
+ * (quantizer_train_pieces) is a phase of the build.  Who asks destroys it by its vtab. */
 int quantizer_train_for(const struct index_build_desc *desc, struct quantizer **out,
                         struct error *err);
 

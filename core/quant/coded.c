@@ -116,6 +116,7 @@ void coded_destroy(struct quantizer *base)
 {
     if (!base) return;
     pq_destroy(coded_of(base)->parts);
+    mem_free(coded_of(base)->alloc, coded_of(base)->training);
     mem_free(coded_of(base)->alloc, base);
 }
 

@@ -57,10 +57,11 @@ struct coded {
     float center_norm;
     /* Of width each, in the same block of memory. */
     float *center;
-    float *turned_center;   /* turned */
-    float *lows, *steps;    /* scaled: of the residual from the center */
-    uint64_t *signs;        /* turned: width / 64 a round */
-    struct pq_parts *parts; /* its own; NULL: codes are of components */
+    float *turned_center;         /* turned */
+    float *lows, *steps;          /* scaled: of the residual from the center */
+    uint64_t *signs;              /* turned: width / 64 a round */
+    struct pq_parts *parts;       /* its own; NULL: codes are of components */
+    struct pq_training *training; /* of these parts, under way (pq_train.c); else NULL */
 };
 
 /* Behind the code of a row. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pq_train.c — the quantizers "PQ" and "PQFS": points for the parts are found, by Lloyd's rounds
- * over a sample, a part after the other.
+ * over a sample, each part's by itself.
  *
  * WHAT        Points are trained over directions: what is left of a vector less the middle of all,
  *             turned, and made as long as its components are many.  A row that is encoded is made
@@ -8,13 +8,16 @@
  * WHY SO      So the points suit any center that an index chooses, near rows or far from them, and
  *             need no second training for the lists of each index.  Turned components are alike,
  *             so that equal parts are fair, and errors point anywhere, as bounds presume.
- * INVARIANTS  (1) The same rows and seed give the same points, of one SIMD level.
- * THREADS     One: a training is one piece of a build.
+ * INVARIANTS  (1) The same rows and seed give the same points, of one SIMD level, whoever trains
+ *                 which part: each part has a row of chances of its own.
+ * THREADS     A part is a piece of the training: any thread, several at once.
  * FAILURE     NO_MEMORY; what the source of the vectors says.
  */
 #include <math.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/hash.h"
 #include "quant/coded.h"
 #include "quant/lloyd.h"
 #include "quant/pq.h"
@@ -35,14 +38,11 @@ enum {
     PART_MANY = 8, /* of 8 bits */
 };
 
-struct training {
-    const struct coded *q;
-    const struct quantizer_train_desc *desc;
-    struct rng rng;
-    float *rows; /* of q->width, row_count of them */
-    const float **vectors;
+/* What a quantizer holds while it is trained. */
+struct pq_training {
+    uint64_t seed;
     uint32_t row_count;
-    float *centroids; /* of the part at work */
+    float *rows; /* of q->width, row_count of them, in the same block of memory */
 };
 
 static uint32_t sample_size(const struct quantizer_train_desc *d, const struct coded *q)
@@ -56,10 +56,10 @@ static uint32_t sample_size(const struct quantizer_train_desc *d, const struct c
 }
 
 /* The rows of the sample that have a direction. */
-static int take_sample(struct training *t, uint32_t count, struct error *err)
+static int take_sample(const struct coded *q, const struct quantizer_train_desc *d, uint32_t count,
+                       struct error *err)
 {
-    const struct quantizer_train_desc *d = t->desc;
-    const struct coded *q = t->q;
+    struct pq_training *t = q->training;
 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = (uint32_t)((uint64_t)i * d->row_count / count);
@@ -78,32 +78,38 @@ static int take_sample(struct training *t, uint32_t count, struct error *err)
 
 /* A part's points.  Of few rows fewer points are made, and the others stay at the origin: points
  * that are nearly the rows themselves would have errors of a kind that bounds do not know. */
-static int train_part(struct training *t, struct pq_parts *p, uint32_t part, struct error *err)
+static int train_part(struct quantizer *base, uint32_t part, struct error *err)
 {
-    const uint32_t codes = 1u << p->bits;
+    const struct coded *q = coded_of(base);
+    const struct pq_training *t = q->training;
+    struct pq_parts *p = q->parts;
     uint32_t begin = pq_part_begin(p, part), size = pq_part_size(p, part);
-    uint32_t count = (t->row_count + POINT_ROWS - 1) / POINT_ROWS;
-    if (count > codes) count = codes;
-    struct lloyd_points points = {t->vectors, NULL, t->row_count, size};
-    struct lloyd_set set = {t->centroids, count, false};
+    uint32_t codes = 1u << p->bits, count = (t->row_count + POINT_ROWS - 1) / POINT_ROWS;
+    struct rng rng;
 
+    if (count > codes) count = codes;
     if (count == 0) return 0;
-    for (uint32_t i = 0; i < t->row_count; i++)
-        t->vectors[i] = t->rows + (size_t)i * p->width + begin;
-    if (lloyd_run(&points, t->desc->alloc, t->desc->kernels, &t->rng, ROUNDS, &set, err) != 0)
-        return -1;
-    for (uint32_t c = 0; c < size; c++)
+    size_t bytes = t->row_count * sizeof(float *) + (size_t)count * size * sizeof(float);
+    const float **vectors = (const float **)mem_alloc_aligned(q->alloc, MEM_GENERAL, bytes, 64);
+    if (!vectors) return error_no_memory(err, bytes);
+    float *centroids = (float *)(void *)(vectors + t->row_count);
+    struct lloyd_points points = {vectors, NULL, t->row_count, size};
+    struct lloyd_set set = {centroids, count, false};
+    for (uint32_t i = 0; i < t->row_count; i++) vectors[i] = t->rows + (size_t)i * p->width + begin;
+    rng_init(&rng, hash_u64(t->seed + part));
+    int rc = lloyd_run(&points, q->alloc, q->kernels, &rng, ROUNDS, &set, err);
+    for (uint32_t c = 0; c < size && rc == 0; c++)
         for (uint32_t j = 0; j < count; j++)
-            p->points[((size_t)(begin + c) << p->bits) + j] = t->centroids[(size_t)j * size + c];
-    return 0;
+            p->points[((size_t)(begin + c) << p->bits) + j] = centroids[(size_t)j * size + c];
+    mem_free(q->alloc, (void *)vectors);
+    return rc;
 }
 
 /* <x - other, e> of a row x and another one, squared, as a multiple of what an error e of its
  * length that points anywhere comes to. */
-static double measure_pair(const struct training *t, const struct pq_parts *p, const float *x,
+static double measure_pair(const struct simd_kernels *k, const struct pq_parts *p, const float *x,
                            const float *other)
 {
-    const struct simd_kernels *k = t->desc->kernels;
     float grid[CODED_DIM_MAX];
     uint8_t codes[CODED_DIM_MAX];
     double off = 0, way = 0, error = 0;
@@ -122,43 +128,47 @@ static double measure_pair(const struct training *t, const struct pq_parts *p, c
 }
 
 /* Points that were trained leave errors where vectors differ, more than chance does. */
-static float measure_spread(const struct training *t, const struct pq_parts *p)
+static float measure_spread(const struct coded *q)
 {
+    const struct pq_training *t = q->training;
     uint32_t step = t->row_count / SPREAD_PAIRS + 1, count = 0;
     double sum = 0;
 
     for (uint32_t i = 0; i < t->row_count; i += step, count++) {
         uint32_t other = (i + t->row_count / 2) % t->row_count;
-        sum +=
-            measure_pair(t, p, t->rows + (size_t)i * p->width, t->rows + (size_t)other * p->width);
+        sum += measure_pair(q->kernels, q->parts, t->rows + (size_t)i * q->width,
+                            t->rows + (size_t)other * q->width);
     }
     return sum > count ? (float)sqrt(sum / count) : 1;
 }
 
-static int find_points(const struct coded *q, const struct quantizer_train_desc *d,
-                       struct pq_parts *p, struct error *err)
+static int begin_training(struct coded *q, const struct quantizer_train_desc *d, struct error *err)
 {
     uint32_t sample = sample_size(d, q);
-    size_t row_floats = (size_t)sample * q->width;
-    size_t centroid_floats = (size_t)(q->width / p->part_count + 1) << p->bits;
-    size_t bytes = (row_floats + centroid_floats) * sizeof(float) + sample * sizeof(float *);
-    struct training t = {.q = q, .desc = d};
-    int rc;
+    size_t head = align_up(sizeof(struct pq_training), 64);
+    size_t bytes = head + (size_t)sample * q->width * sizeof(float);
 
-    t.vectors = (const float **)mem_alloc_aligned(d->alloc, MEM_GENERAL, bytes, 64);
-    if (!t.vectors) return error_no_memory(err, bytes);
-    t.rows = (float *)(void *)(t.vectors + sample);
-    t.centroids = t.rows + row_floats;
-    rng_init(&t.rng, d->seed);
-    rc = take_sample(&t, sample, err);
-    for (uint32_t part = 0; part < p->part_count && rc == 0; part++)
-        rc = train_part(&t, p, part, err);
-    if (rc == 0) {
-        pq_complete(p);
-        p->spread = measure_spread(&t, p);
-    }
-    mem_free(d->alloc, (void *)t.vectors);
-    return rc;
+    q->training = (struct pq_training *)mem_alloc_aligned(d->alloc, MEM_GENERAL, bytes, 64);
+    if (!q->training) return error_no_memory(err, bytes);
+    *q->training = (struct pq_training){.seed = d->seed,
+                                        .rows = (float *)(void *)((uint8_t *)q->training + head)};
+    return take_sample(q, d, sample, err);
+}
+
+static uint32_t training_pieces(const struct quantizer *base)
+{
+    const struct coded *q = coded_of(base);
+    return q->training ? q->parts->part_count : 0;
+}
+
+static void end_training(struct quantizer *base)
+{
+    struct coded *q = (struct coded *)base;
+
+    pq_complete(q->parts);
+    q->parts->spread = measure_spread(q);
+    mem_free(q->alloc, q->training);
+    q->training = NULL;
 }
 
 /* ---- The vtabs ---- */
@@ -194,7 +204,7 @@ static int train(const struct quantizer_vtab *vtab, const struct quantizer_train
     struct coded *q = (struct coded *)trained;
     uint32_t number = part_count_of(vtab, bits, desc->number, q->width);
     if (pq_create(desc->alloc, bits, number, q->width, &q->parts, err) != 0 ||
-        find_points(q, desc, q->parts, err) != 0) {
+        begin_training(q, desc, err) != 0) {
         coded_destroy(trained);
         return -1;
     }
@@ -263,11 +273,15 @@ static size_t pqfs_code_bytes(uint32_t number, uint32_t dim)
     return code_bytes_of(&quantizer_pqfs, PQ_BITS_FEW, number, dim);
 }
 
+#define PQ_TRAINING                                                                                \
+    .train_pieces = training_pieces, .train_piece = train_part, .train_end = end_training
+
 const struct quantizer_vtab quantizer_pq = {
     .mode_word = "PQ",
     .number_low = 1,
     .number_high = PQ_PARTS_MANY,
     .train = pq_kind_train,
+    PQ_TRAINING,
     .open = pq_kind_open,
     .code_bytes = pq_kind_code_bytes,
     .oracle_bytes = pq_kind_oracle_bytes,
@@ -279,6 +293,7 @@ const struct quantizer_vtab quantizer_pqfs = {
     .number_low = 1,
     .number_high = PQ_PARTS_FEW,
     .train = pqfs_train,
+    PQ_TRAINING,
     .open = pqfs_open,
     .code_bytes = pqfs_code_bytes,
     .oracle_bytes = pqfs_oracle_bytes,

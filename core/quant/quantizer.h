@@ -71,6 +71,13 @@ struct quantizer_vtab {
      * dimension; NO_MEMORY; what the source of the vectors says. */
     int (*train)(const struct quantizer_train_desc *desc, struct quantizer **out,
                  struct error *err);
+    /* What is left of the training then, some milliseconds a piece, tens of them at most: each is
+     * run once, on any thread, several at once, and when all have returned training ends, alone.
+     * Until then a quantizer has its sizes, and after an error it
+     * can only be destroyed.  NULL: nothing is left. */
+    uint32_t (*train_pieces)(const struct quantizer *q);
+    int (*train_piece)(struct quantizer *q, uint32_t piece, struct error *err);
+    void (*train_end)(struct quantizer *q);
     void (*destroy)(struct quantizer *q);              /* NULL allowed */
     size_t (*memory_bytes)(const struct quantizer *q); /* that it holds */
     /* As bytes, appended, and back.  CORRUPT: they make no quantizer; whatever they are, what was
@@ -114,6 +121,12 @@ struct quantizer_vtab {
 #define QUANTIZER_DECLARE(KIND, name) extern const struct quantizer_vtab quantizer_##name;
 QUANTIZER_KINDS(QUANTIZER_DECLARE)
 #undef QUANTIZER_DECLARE
+
+/* How many pieces its training has left; 0: it is trained. */
+static inline uint32_t quantizer_train_pieces(const struct quantizer *q)
+{
+    return q->vtab->train_pieces ? q->vtab->train_pieces(q) : 0;
+}
 
 /* By number; NULL for one that is none, as a damaged file may hold. */
 const struct quantizer_vtab *quantizer_find(unsigned kind);

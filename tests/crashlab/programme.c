@@ -29,7 +29,7 @@ static const struct lab_plan plan_short = {
     .depth_max = 3,
     .damage_per_word = 1,
 };
-enum { STATES_SHORT = 85000, SWEEP_STRIDE_SHORT = 12 };
+enum { STATES_SHORT = 60000, SWEEP_STRIDE_SHORT = 12 };
 enum { READER_RUNS = 60, LEVELS = 4, JOBS_MAX = 64 };
 
 struct share *share_create(void)

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "quant/coded.h"
 #include "support/test.h"
+#include "support/train_whole.h"
 
 /* Fewer in builds with tiny limits: there a sanitizer looks at each step. */
 enum { ROWS = SEAL_ROWS > 1000 ? 6000 : 1500, ASKED = 512, DIM_MAX = 257, STRIDE = 256 };
@@ -59,7 +60,7 @@ static struct quantizer *train(struct fixture *t, struct quantizer_spec spec, en
         alloc_libc(), &t->kernels, &t->vectors, ROWS, metric, spec.number, 7};
     struct quantizer *q = NULL;
     struct error err = {0};
-    assert_ok(quantizer_find(spec.kind)->train(&desc, &q, &err), &err);
+    assert_ok(train_whole(quantizer_find(spec.kind), &desc, &q, &err), &err);
     return q;
 }
 
