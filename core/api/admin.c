@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "index/index_auto.h"
 #include "index/index_mode.h"
+#include "segment/measurable_rows.h"
 
 _Static_assert((int)INDEX_PARAMS_MAX == (int)LYNSE_INDEX_PARAMS_MAX, "lynse.h has room for all");
 _Static_assert(sizeof((struct lynse_collection_info){0}.index_mode) >= INDEX_MODE_BYTES, "it fits");
@@ -31,13 +32,33 @@ static struct order_message *order(struct lynse_collection *c, enum message_kind
     return engine_order(c->db->engine, kind, err);
 }
 
+/* Here rather than in the actor's turn, for it reads every vector: the actor looks at what came
+ * later. */
+static int check_measurable(struct lynse_collection *c, unsigned number, struct view **out,
+                            struct error *err)
+{
+    const struct metric_info *metric = metric_find(number);
+
+    if (!metric || metric->input == METRIC_INPUT_ANY) return 0;
+    if (engine_view(c->host, out, err) != 0) return -1;
+    return (*out)->metric == number ? 0 : view_check_measurable(*out, metric, err);
+}
+
 static int set_index(struct lynse_collection *c, const struct index_plan *plan, unsigned metric,
                      bool is_awaited, struct lynse_error *err)
 {
     struct error failed = {0};
-    struct order_message *m = order(c, KIND_SET_INDEX, &failed);
+    struct view *measured = NULL;
 
-    if (m) {
+    if (check_measurable(c, metric, &measured, &failed) != 0) {
+        view_release(measured);
+        return api_fail(&failed, err);
+    }
+    struct order_message *m = order(c, KIND_SET_INDEX, &failed);
+    if (!m) {
+        view_release(measured);
+    } else {
+        m->measured = measured;
         m->plan = *plan;
         m->metric = (uint8_t)metric;
         m->is_awaited = is_awaited;

@@ -329,9 +329,10 @@ bool collection_plan_of(const struct manifest_field *f, struct index_plan *out);
 /* Compare by this metric from now on, and search by this plan, as soon as segments have an index;
  * indexes of another plan or metric are gone with the same manifest.  INTERNAL: there is no such
  * kind or metric; INVALID, DIMENSION: the metric cannot measure what there is; a row is named by
- * its id. */
+ * its id.  measured: a view of which it is known that the metric can, so that only what came later
+ * is looked at; NULL: all rows are. */
 int collection_set_index(struct collection *c, const struct index_plan *plan, uint8_t metric,
-                         struct error *err);
+                         const struct view *measured, struct error *err);
 /* Is it what the manifest has? */
 bool collection_has_plan(const struct collection *c, const struct index_plan *plan, uint8_t metric);
 /* A segment lacks its index, and none is being built. */

@@ -22,7 +22,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "collection/collection.h"
-#include "quant/narrow_rows.h"
+#include "segment/measurable_rows.h"
 #include "simd/metrics.h"
 
 /* ---- the plan ---- */
@@ -261,50 +261,31 @@ static int check_plan(const struct collection *c, const struct index_plan *plan,
                      dim_max);
 }
 
-/* Live rows of one part; deleted ones are checked when they are restored.  vector: room
- * for one. */
-static int check_part_vectors(const struct collection_part *p, const struct metric_info *metric,
-                              float *vector, struct error *err)
-{
-    const struct vector_source *vectors = &p->segment->vectors;
-    char text[ID_TEXT_BYTES];
-
-    for (uint32_t row = 0; row < p->row_count; row++) {
-        struct error why = {0};
-        struct record_id id;
-        if (tombstones_get(p->dead, row)) continue;
-        if (vector_source_read(vectors, row, 1, vector, NULL, err) != 0) return -1;
-        if (metric_check_vectors(metric, vector, 1, vectors->dim, "vector", &why) == 0) continue;
-        if (segment_id(p->segment, row, &id, err) != 0) return -1;
-        if (err) *err = why;
-        return error_wrap(err, "id %s", id_format(&id, text));
-    }
-    return 0;
-}
-
-/* Can the metric measure what there is? */
-static int check_rows(const struct collection *c, unsigned number, struct error *err)
+/* Can the metric measure what there is?  Of `measured` everything is known to be. */
+static int check_rows(const struct collection *c, unsigned number, const struct view *measured,
+                      struct error *err)
 {
     const struct metric_info *metric = metric_find(number);
 
     if (!metric || metric->input == METRIC_INPUT_ANY || number == c->manifest.fields[0].metric)
         return 0; /* of one that is none the manifest says so */
     if (c->dim != 0 && metric_check_dim(metric, c->dim, err) != 0) return -1;
-    size_t bytes = (c->dim + 1) * sizeof(float); /* dim may be 0 */
-    float *vector = mem_alloc(c->desc.alloc, MEM_GENERAL, bytes);
-    int rc = vector ? 0 : error_no_memory(err, bytes);
-    for (size_t i = 0; rc == 0 && i < c->part_count; i++)
-        rc = check_part_vectors(&c->parts[i], metric, vector, err);
-    mem_free(c->desc.alloc, vector);
-    return rc;
+    for (size_t i = 0; i < c->part_count; i++) {
+        const struct collection_part *p = &c->parts[i];
+        if (segment_check_measurable(p->segment, p->dead, p->row_count,
+                                     view_rows_measured(measured, p->segment), metric,
+                                     c->desc.alloc, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 int collection_set_index(struct collection *c, const struct index_plan *plan, uint8_t metric,
-                         struct error *err)
+                         const struct view *measured, struct error *err)
 {
     struct index_change change;
 
-    if (check_plan(c, plan, err) != 0 || check_rows(c, metric, err) != 0 ||
+    if (check_plan(c, plan, err) != 0 || check_rows(c, metric, measured, err) != 0 ||
         begin_change(c, &change, err) != 0)
         return -1;
     struct manifest_field *f = &change.next.fields[0];

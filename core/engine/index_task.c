@@ -147,7 +147,7 @@ void engine_set_index(struct host *h, struct order_message *m)
         engine_set_may_sync(h, true);
         rc = engine_flush_surely(h, false, &err);
     }
-    if (rc == 0) rc = collection_set_index(h->collection, &m->plan, metric, &err);
+    if (rc == 0) rc = collection_set_index(h->collection, &m->plan, metric, m->measured, &err);
     if (rc == 0) ask_anew(h);
     if (rc == 0 && is_new) forget_plan(h);
     if (rc == 0 && engine_index_needs_seal(m)) engine_save_index(h); /* none else would, inline */
@@ -265,7 +265,7 @@ static void follow(struct host *h, const struct index_plan *plan)
     struct collection *c = h->collection;
     struct error err = {0};
 
-    if (collection_set_index(c, plan, c->manifest.fields[0].metric, &err) == 0) {
+    if (collection_set_index(c, plan, c->manifest.fields[0].metric, NULL, &err) == 0) {
         ask_anew(h);
         engine_cancel_index(h);
         engine_cancel_merge_index(h);

@@ -32,6 +32,7 @@ void order_message_free(struct order_message *m)
 {
     mem_free(m->alloc, m->text);
     installed_hook_release(m->hook);
+    view_release(m->measured);
     if (m->status) collection_status_destroy(m->status);
     message_destroy(&m->base);
 }

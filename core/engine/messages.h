@@ -81,6 +81,7 @@ struct order_message {
     uint32_t interval_ms;             /* SET_SYNC */
     uint8_t metric;                   /* SET_INDEX; 0: as it is */
     struct index_plan plan;           /* SET_INDEX; kind INDEX_NONE: no index */
+    struct view *measured;            /* SET_INDEX: a reference: all its rows suit the metric */
     bool is_awaited;                  /* SET_INDEX: answered when all that is there is indexed */
     bool retire_log;                  /* FLUSH: a checkpoint */
     bool is_drop;                     /* CLOSE: without writing; the directory goes */

@@ -356,7 +356,7 @@ static int graph_word(struct collection *c, struct error *err)
     struct index_plan plan = {.kind = INDEX_HNSW};
 
     index_params_init(index_find(plan.kind), &plan.params);
-    return collection_set_index(c, &plan, 2, err);
+    return collection_set_index(c, &plan, 2, NULL, err);
 }
 
 /* An index that crashes have left is one that can be loaded, or none. */
@@ -400,7 +400,7 @@ static int perform(struct target *t, const char *word)
     else if (strcmp(word, "close") == 0) rc = close_and_open(t, &err);
     else if (strncmp(word, "mode:", 5) == 0) rc = set_level(t, word_level(word), &err);
     else if (strcmp(word, "index") == 0)
-        rc = collection_set_index(s->c, &(struct index_plan){.kind = INDEX_FLAT}, 2, &err);
+        rc = collection_set_index(s->c, &(struct index_plan){.kind = INDEX_FLAT}, 2, NULL, &err);
     else if (strcmp(word, "graph") == 0) rc = graph_word(s->c, &err);
     else if (strcmp(word, "indexed") == 0) rc = indexed_word(s->c, &err);
     else if (strcmp(word, "describe") == 0) rc = collection_set_description(s->c, "words", &err);

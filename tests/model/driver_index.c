@@ -29,7 +29,7 @@ int driver_set_index(struct driver *d, uint8_t metric)
     struct error err = {0};
     struct index_plan plan = choose_plan(&d->rng, metric_find(metric));
 
-    int rc = collection_set_index(d->c, &plan, metric, &err);
+    int rc = collection_set_index(d->c, &plan, metric, NULL, &err);
     if (rc == 0) d->ref.metric = metric;
     return driver_result(d, "set index", rc, &err);
 }

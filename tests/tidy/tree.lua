@@ -320,6 +320,7 @@ return {
       ["active_segment.[ch]"] = "the tail: rows in memory, appended by one thread, read by all",
       ["cached_column.h"] =
          "what the cache shares with those who fill it: entries with a name each",
+      ["measurable_rows.[ch]"] = "whether a metric can measure the rows that there are",
       ["column_cache.[ch]"] = "columns of the fields that filters and hooks name, within a bound",
       ["column_reader.c"] =
          "fields of a segment's rows, as cells or as numbers, filled once for all",

@@ -226,7 +226,7 @@ static void other_order(struct history *h)
         break;
     case 2:
         assert_ok(collection_set_index(h->bed.c, &(struct index_plan){.kind = INDEX_FLAT},
-                                       (uint8_t)(1 + rng_below(&h->rng, 3)), &err),
+                                       (uint8_t)(1 + rng_below(&h->rng, 3)), NULL, &err),
                   &err);
         break;
     case 3:

@@ -23,7 +23,7 @@ static void every_metric_and_index_kind_outlives_the_process(void **state)
         for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
             struct index_plan plan = {.kind = (enum index_kind)kind};
             if (kind != INDEX_NONE) index_params_init(index_find(kind), &plan.params);
-            assert_ok(collection_set_index(b.c, &plan, (uint8_t)metric, &err), &err);
+            assert_ok(collection_set_index(b.c, &plan, (uint8_t)metric, NULL, &err), &err);
             bed_abandon(&b);
             assert_ok(bed_open(&b, &err), &err);
             assert_int_equal(b.c->manifest.fields[0].index_kind, kind);
@@ -46,7 +46,8 @@ static void what_no_registry_knows_is_not_kept(void **state)
         uint64_t epoch = b.c->manifest.epoch;
         struct error err = {0};
         const struct index_plan plan = {.kind = (enum index_kind)pairs[i][0]};
-        assert_fails(collection_set_index(b.c, &plan, pairs[i][1], &err), &err, LYNSE_INTERNAL);
+        assert_fails(collection_set_index(b.c, &plan, pairs[i][1], NULL, &err), &err,
+                     LYNSE_INTERNAL);
         assert_int_equal(b.c->manifest.epoch, epoch);
         assert_false(b.c->is_poisoned);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_collection_write.c — batches and seals where histories seldom go. */
 #include "bed.h"
+#include "segment/measurable_rows.h"
 
 struct fixture {
     struct alloc *alloc;
@@ -319,8 +320,9 @@ static void options_may_change_while_a_segment_is_built(void **state)
     assert_ok(collection_seal_begin(f->bed.c, false, &desc, &f->err), &f->err);
     assert_ok(segment_build_run(&desc, &build, &f->err), &f->err);
     /* Its files are named by no manifest yet, and must not be taken for garbage. */
-    assert_ok(collection_set_index(f->bed.c, &(struct index_plan){.kind = INDEX_FLAT}, 3, &f->err),
-              &f->err);
+    assert_ok(
+        collection_set_index(f->bed.c, &(struct index_plan){.kind = INDEX_FLAT}, 3, NULL, &f->err),
+        &f->err);
     assert_ok(collection_set_description(f->bed.c, "meanwhile", &f->err), &f->err);
     assert_ok(collection_seal_finish(f->bed.c, &build, false, &f->err), &f->err);
     segment_build_deinit(&build);
@@ -370,7 +372,7 @@ static void a_reader_is_told_that_it_cannot_write(void **state)
     assert_fails(collection_flush(f->bed.c, false, &f->err), &f->err, LYNSE_READ_ONLY);
     assert_int_equal(f->bed.c->part_count, parts);
     assert_fails(
-        collection_set_index(f->bed.c, &(struct index_plan){.kind = INDEX_FLAT}, 1, &f->err),
+        collection_set_index(f->bed.c, &(struct index_plan){.kind = INDEX_FLAT}, 1, NULL, &f->err),
         &f->err, LYNSE_READ_ONLY);
     assert_ok(bed_close(&f->bed, &f->err), &f->err);
     free_group(&g);
@@ -401,6 +403,50 @@ static void a_logged_group_with_an_id_twice_is_damage(void **state)
     assert_non_null(strstr(f->err.text, "LSN 1"));
 }
 
+static int measure_by_haversine(struct fixture *f, const struct view *measured)
+{
+    return collection_set_index(f->bed.c, &(struct index_plan){.kind = INDEX_FLAT},
+                                METRIC_HAVERSINE, measured, &f->err);
+}
+
+/* Who changes the metric has looked at a view; rows are written, and restored, until his turn. */
+static void rows_that_came_after_a_view_are_looked_at(void **state)
+{
+    struct fixture *f = *state;
+    struct group far, near;
+    make_group(&far, 100, 1, BED_DIM);
+    far.vectors[1] = 91; /* no latitude */
+    make_group(&near, 0, 3, BED_DIM);
+    assert_ok(write_one(f, &near), &f->err);
+    assert_ok(write_one(f, &far), &f->err);
+    far.base.kind = WRITE_DELETE;
+    assert_ok(write_one(f, &far), &f->err);
+
+    struct view *seen = view_slot_acquire(&f->bed.slot);
+    assert_ok(view_check_measurable(seen, metric_find(METRIC_HAVERSINE), &f->err), &f->err);
+    far.base.kind = WRITE_RESTORE;
+    assert_ok(write_one(f, &far), &f->err);
+    assert_fails(measure_by_haversine(f, seen), &f->err, LYNSE_INVALID);
+    assert_non_null(strstr(f->err.text, "id 100"));
+
+    far.base.kind = WRITE_DELETE;
+    assert_ok(write_one(f, &far), &f->err);
+    far.base.kind = WRITE_ADD;
+    far.ids[0] = id_of_number(101);
+    assert_ok(write_one(f, &far), &f->err);
+    assert_fails(measure_by_haversine(f, seen), &f->err, LYNSE_INVALID);
+    assert_non_null(strstr(f->err.text, "id 101"));
+
+    assert_ok(collection_flush(f->bed.c, false, &f->err), &f->err);
+    assert_fails(measure_by_haversine(f, seen), &f->err, LYNSE_INVALID);
+    far.base.kind = WRITE_DELETE;
+    assert_ok(write_one(f, &far), &f->err);
+    assert_ok(measure_by_haversine(f, seen), &f->err);
+    view_release(seen);
+    free_group(&near);
+    free_group(&far);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     CASE(a_batch_may_be_larger_than_a_tail),
@@ -416,5 +462,6 @@ static const struct CMUnitTest tests[] = {
     CASE(a_segment_of_superseded_rows_alone_is_not_made),
     CASE(a_reader_is_told_that_it_cannot_write),
     CASE(a_logged_group_with_an_id_twice_is_damage),
+    CASE(rows_that_came_after_a_view_are_looked_at),
 };
 TEST_MAIN(tests)
