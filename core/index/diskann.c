@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "index/quantizer_image.h"
 #include "quant/coded.h"
+#include "quant/narrow_rows.h"
 
 static const struct index_param params[DISKANN_PARAM_COUNT] = {
     [DISKANN_R] = {"r", "max_degree", DISKANN_R_MIN, DISKANN_R_MAX, 32, true},
@@ -34,9 +35,10 @@ static bool contradicts(const struct index_params *p, char *why, size_t why_byte
 }
 
 void diskann_layout_init(struct diskann_layout *l, uint32_t row_count, uint32_t dim,
-                         uint32_t degree)
+                         uint32_t degree, uint32_t storage)
 {
-    size_t node = ((size_t)dim + 1 + degree) * sizeof(float);
+    size_t vector = align_up(storage_row_bytes(storage, dim), sizeof(float));
+    size_t node = vector + ((size_t)1 + degree) * sizeof(float);
     size_t least = align_up(sizeof(struct diskann_page) + node, DISKANN_PAGE_ALIGN);
     size_t page = least > DISK_PAGE_BYTES ? least : DISK_PAGE_BYTES;
     size_t nodes = (page - sizeof(struct diskann_page)) / node;
@@ -45,7 +47,9 @@ void diskann_layout_init(struct diskann_layout *l, uint32_t row_count, uint32_t 
     *l = (struct diskann_layout){
         .dim = dim,
         .degree = degree,
+        .storage = storage,
         .row_count = row_count,
+        .vector_bytes = (uint32_t)vector,
         .node_bytes = (uint32_t)node,
         .page_bytes = (uint32_t)page,
         .page_nodes = (uint32_t)nodes,
@@ -63,7 +67,7 @@ static double row_bytes(const struct index_params *p, enum metric metric,
     struct diskann_layout l;
 
     (void)metric;
-    diskann_layout_init(&l, 1, dim, 2 * m);
+    diskann_layout_init(&l, 1, dim, 2 * m, STORAGE_F32);
     double hot = (double)l.page_bytes / l.page_nodes / DISKANN_HOT_SHARE;
     if (quantizer.kind == QUANTIZER_RAW)
         quantizer = (struct quantizer_spec){QUANTIZER_RABITQ, memory > 0 ? 1 : DISKANN_BITS_MOST};
@@ -92,6 +96,7 @@ struct oracle *diskann_oracle_init(const struct index *index, void *memory,
     codes.shadow = NULL;
     *o = (struct diskann_oracle){
         .many = metric_kernels(d->metric, desc->kernels).many,
+        .narrow_many = diskann_narrow_many(desc->kernels, d->metric, d->layout.storage),
         .value = metric_find(d->metric)->value,
         .query = desc->query.vector,
         .query_norm = desc->query.norm,
@@ -105,7 +110,10 @@ struct oracle *diskann_oracle_init(const struct index *index, void *memory,
 void diskann_measure(const struct diskann_oracle *o, const struct diskann_layout *l,
                      const uint8_t *page, uint32_t count, float *out)
 {
-    o->many(o->query, diskann_vector(l, page, 0), l->node_bytes, count, l->dim, out);
+    const void *vectors = diskann_vector(l, page, 0);
+
+    if (o->narrow_many) o->narrow_many(o->query, vectors, l->node_bytes, count, l->dim, out);
+    else o->many(o->query, (const float *)vectors, l->node_bytes, count, l->dim, out);
     for (uint32_t i = 0; i < count; i++) {
         float distance = out[i];
         if (o->value == METRIC_VALUE_PRODUCT) distance = -distance;

@@ -8,7 +8,8 @@
  *             lowest level of a graph of the kind hnsw; what is above it, a node in degree / 2, is
  *             small, stays in memory, and leads a search to where it begins to read.
  * PAGES       On the disk, and read one by one: struct diskann_page, then of page_nodes nodes each
- *             the vector, f32, its norm, and the links, HNSW_NONE behind the last.  Nodes of a page
+ *             the vector, of numbers as narrow as holds all of them (diskann_vectors.c), its norm,
+ *             f32, and the links, HNSW_NONE behind the last.  Nodes of a page
  *             are near to one another, and pages are in the order in which a walk in breadth from
  *             node 0 comes to them: the first ones are read most, and kept in memory.
  * MEMORY      Codes of all nodes, by which a walk chooses what it reads; what is above; the row of
@@ -57,7 +58,8 @@ struct diskann_head {
     uint32_t memory;                           /* bytes for a row; 0: no bound */
     uint32_t level_count;                      /* in memory, above the lowest */
     uint32_t level_nodes[HNSW_LEVELS_MAX + 1]; /* [0]: of the lowest */
-    uint32_t reserved[5];                      /* 0 */
+    uint32_t storage;                          /* of vectors in pages: enum storage_type */
+    uint32_t reserved[4];                      /* 0 */
 };
 _Static_assert(sizeof(struct diskann_head) == 128, "it is in files");
 
@@ -69,9 +71,9 @@ _Static_assert(sizeof(struct diskann_page) == 16, "it is in files");
 
 /* How nodes lie in pages. */
 struct diskann_layout {
-    uint32_t dim, degree;
+    uint32_t dim, degree, storage;
     uint32_t row_count;
-    uint32_t node_bytes, page_bytes, page_nodes, page_count;
+    uint32_t vector_bytes, node_bytes, page_bytes, page_nodes, page_count;
 };
 
 struct diskann {
@@ -95,7 +97,7 @@ struct diskann {
 };
 
 void diskann_layout_init(struct diskann_layout *l, uint32_t row_count, uint32_t dim,
-                         uint32_t degree);
+                         uint32_t degree, uint32_t storage);
 
 /* What `memory` bytes a row are for so many. */
 static inline size_t diskann_memory_max(uint32_t memory, uint32_t row_count)
@@ -104,23 +106,25 @@ static inline size_t diskann_memory_max(uint32_t memory, uint32_t row_count)
     return bytes > DISKANN_MEMORY_MIN ? bytes : DISKANN_MEMORY_MIN;
 }
 
-static inline const float *diskann_vector(const struct diskann_layout *l, const uint8_t *page,
-                                          uint32_t place)
+/* Numbers of the layout's storage. */
+static inline const void *diskann_vector(const struct diskann_layout *l, const uint8_t *page,
+                                         uint32_t place)
 {
-    return (const float *)(const void *)(page + sizeof(struct diskann_page) +
-                                         (size_t)place * l->node_bytes);
+    return page + sizeof(struct diskann_page) + (size_t)place * l->node_bytes;
 }
 
 static inline float diskann_norm(const struct diskann_layout *l, const uint8_t *page,
                                  uint32_t place)
 {
-    return diskann_vector(l, page, place)[l->dim];
+    const uint8_t *vector = (const uint8_t *)diskann_vector(l, page, place);
+    return *(const float *)(const void *)(vector + l->vector_bytes);
 }
 
 static inline const uint32_t *diskann_links(const struct diskann_layout *l, const uint8_t *page,
                                             uint32_t place)
 {
-    return (const uint32_t *)(const void *)(diskann_vector(l, page, place) + l->dim + 1);
+    const uint8_t *vector = (const uint8_t *)diskann_vector(l, page, place);
+    return (const uint32_t *)(const void *)(vector + l->vector_bytes + sizeof(float));
 }
 
 /* Nodes of a page. */
@@ -146,6 +150,7 @@ struct diskann_oracle {
     struct oracle base; /* first; nobody but the search of this kind may ask it */
     struct oracle *codes;
     dense_many_f32_fn *many;
+    narrow_many_fn *narrow_many; /* NULL: pages hold floats */
     enum metric_value value;
     const float *query;
     float query_norm;
@@ -156,6 +161,14 @@ struct oracle *diskann_oracle_init(const struct index *index, void *memory,
 /* Exact distances of all nodes of a page. */
 void diskann_measure(const struct diskann_oracle *o, const struct diskann_layout *l,
                      const uint8_t *page, uint32_t count, float *out);
+
+/* diskann_vectors.c */
+/* The kernel over such rows; NULL: they are floats, or there is none, and pages hold no such. */
+narrow_many_fn *diskann_narrow_many(const struct simd_kernels *kernels, enum metric metric,
+                                    uint32_t storage);
+/* Does a row mean this vector? */
+bool diskann_is_same(const struct simd_kernels *kernels, uint32_t storage, const void *row,
+                     const float *vector, uint32_t dim);
 
 /* diskann_cache.c: pages in memory and on the way there. */
 int diskann_cache_open(struct diskann *d, struct error *err);

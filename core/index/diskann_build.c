@@ -3,6 +3,7 @@
  *
  * WHAT        DISKANN_GRAPH   the build of the kind hnsw, with half the degree as its m, a hiding
  *                             of alpha, and a node 0 near the middle
+ *             DISKANN_TYPES   a piece is some nodes
  *             DISKANN_PLACE   some pages of nodes a piece, one piece at a time
  *             DISKANN_ENCODE  a piece is some nodes
  *             The quantizer is trained first.  Where none was asked for it is RaBitQ's, with as
@@ -22,6 +23,7 @@
 
 enum {
     ENCODE_NODES = 512, /* of a piece */
+    TYPES_NODES = 4096,
 };
 
 static struct diskann_build *build_of(const struct index_build *b)
@@ -42,6 +44,7 @@ static void destroy(struct index_build *base)
     struct alloc *a = b->desc.alloc;
     hnsw_build_ops.destroy(graph_of(b));
     if (b->quantizer) b->vtab->destroy(b->quantizer);
+    mem_free(a, b->types);
     mem_free(a, b->numbers);
     mem_free(a, b->nodes);
     mem_free(a, b->codes);
@@ -122,16 +125,21 @@ static int create_graph(struct diskann_build *b, struct error *err)
     return 0;
 }
 
+static uint32_t type_pieces(const struct diskann_build *b)
+{
+    return (b->desc.row_count - 1) / TYPES_NODES + 1;
+}
+
 static int create_parts(struct diskann_build *b, struct error *err)
 {
     struct alloc *a = b->desc.alloc;
     size_t rows = b->desc.row_count, list_bytes = rows * sizeof(uint32_t);
 
     if (create_graph(b, err) != 0 || choose_codes(b, err) != 0) return -1;
-    diskann_layout_init(&b->layout, b->desc.row_count, b->desc.vectors->dim, 2 * b->graph->m);
     b->numbers = (uint32_t *)mem_alloc(a, MEM_SEGMENT, list_bytes);
     b->nodes = (uint32_t *)mem_alloc(a, MEM_SEGMENT, list_bytes);
-    if (!b->numbers || !b->nodes) return error_no_memory(err, list_bytes);
+    b->types = (uint8_t *)mem_alloc(a, MEM_SEGMENT, type_pieces(b));
+    if (!b->numbers || !b->nodes || !b->types) return error_no_memory(err, list_bytes);
     memset(b->numbers, 0xff, list_bytes);
     b->codes = (uint8_t *)mem_alloc_aligned(a, MEM_SEGMENT, rows * b->stride, ALIGN_VECTOR);
     return b->codes ? 0 : error_no_memory(err, rows * b->stride);
@@ -164,6 +172,8 @@ static uint32_t piece_count(const struct index_build *base)
         return quantizer_train_pieces(b->quantizer);
     case DISKANN_GRAPH:
         return hnsw_build_ops.piece_count(graph_of(b));
+    case DISKANN_TYPES:
+        return type_pieces(b);
     case DISKANN_PLACE:
         return 1;
     case DISKANN_ENCODE:
@@ -185,6 +195,23 @@ static void encode_piece(struct diskann_build *b, uint32_t piece)
     }
 }
 
+static void types_piece(struct diskann_build *b, uint32_t piece)
+{
+    uint32_t first = piece * TYPES_NODES, left = b->desc.row_count - first;
+
+    b->types[piece] = diskann_types_of(b, first, first + (left < TYPES_NODES ? left : TYPES_NODES));
+}
+
+static void begin_place(struct diskann_build *b)
+{
+    uint8_t types = UINT8_MAX;
+
+    for (uint32_t piece = 0; piece < type_pieces(b); piece++) types &= b->types[piece];
+    diskann_layout_init(&b->layout, b->desc.row_count, b->desc.vectors->dim, 2 * b->graph->m,
+                        diskann_type(types));
+    b->phase = DISKANN_PLACE;
+}
+
 static int run(struct index_build *base, uint32_t piece, struct error *err)
 {
     struct diskann_build *b = build_of(base);
@@ -194,6 +221,9 @@ static int run(struct index_build *base, uint32_t piece, struct error *err)
         return b->vtab->train_piece(b->quantizer, piece, err);
     case DISKANN_GRAPH:
         return hnsw_build_ops.run(graph_of(b), piece, err);
+    case DISKANN_TYPES:
+        types_piece(b, piece);
+        return 0;
     case DISKANN_PLACE:
         (void)diskann_place_step(b);
         return 0;
@@ -217,7 +247,10 @@ static int turn(struct index_build *base, struct error *err)
         return 0;
     case DISKANN_GRAPH:
         if (hnsw_build_ops.turn(graph_of(b), err) != 0) return -1;
-        if (hnsw_build_ops.piece_count(graph_of(b)) == 0) b->phase = DISKANN_PLACE;
+        if (hnsw_build_ops.piece_count(graph_of(b)) == 0) b->phase = DISKANN_TYPES;
+        return 0;
+    case DISKANN_TYPES:
+        begin_place(b);
         return 0;
     case DISKANN_PLACE:
         if (b->placed == b->desc.row_count) b->phase = DISKANN_ENCODE;
@@ -240,6 +273,8 @@ static float progress(const struct index_build *base)
         return 0;
     case DISKANN_GRAPH:
         return 0.95f * hnsw_build_ops.progress(graph_of(b));
+    case DISKANN_TYPES:
+        return 0.95f;
     case DISKANN_PLACE:
         return 0.95f + 0.03f * (float)b->placed / (float)b->desc.row_count;
     case DISKANN_ENCODE:

@@ -10,6 +10,7 @@
 enum diskann_phase {
     DISKANN_TRAIN,  /* the quantizer, where its training has pieces */
     DISKANN_GRAPH,  /* the phases of the graph's own build */
+    DISKANN_TYPES,  /* which numbers hold the vectors */
     DISKANN_PLACE,  /* which nodes share a page */
     DISKANN_ENCODE, /* vectors into codes */
     DISKANN_DONE
@@ -20,7 +21,8 @@ struct diskann_build {
     struct index_params graph_params; /* of the kind hnsw */
     struct hnsw_build *graph;
     enum diskann_phase phase;
-    struct diskann_layout layout;
+    uint8_t *types; /* of each piece of TYPES */
+    struct diskann_layout layout; /* known from PLACE on */
     /* Of each node of the graph the node that it becomes, and back. */
     uint32_t *numbers, *nodes;
     uint32_t placed; /* nodes that have a place */
@@ -31,6 +33,11 @@ struct diskann_build {
     size_t stride;
     uint8_t *codes; /* of the finished nodes */
 };
+
+/* diskann_vectors.c: a bit for each type whose numbers hold the vectors of some nodes; of those
+ * that hold all of them the one to use. */
+uint8_t diskann_types_of(const struct diskann_build *b, uint32_t first, uint32_t end);
+uint32_t diskann_type(uint8_t types);
 
 /* diskann_place.c: some more nodes; true: all have a place. */
 bool diskann_place_step(struct diskann_build *b);

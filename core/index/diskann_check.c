@@ -47,7 +47,8 @@ static int check_node(const struct diskann *d, const uint8_t *page, uint32_t nod
         vectors->run(vectors, row, 1, &run, err) != 0)
         return -1;
     float norm = diskann_norm(l, page, place);
-    if (memcmp(diskann_vector(l, page, place), run.vectors, l->dim * sizeof(float)) == 0 &&
+    if (diskann_is_same(d->kernels, l->storage, diskann_vector(l, page, place), run.vectors,
+                        l->dim) &&
         memcmp(&norm, run.norms, sizeof norm) == 0)
         return 0;
     return error_set(err, LYNSE_CORRUPT, "the vector of node %u is not that of row %u", node, row);

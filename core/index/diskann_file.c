@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "index/diskann_build.h"
 #include "index/quantizer_image.h"
+#include "quant/narrow_rows.h"
 
 /* ---- Out ---- */
 
@@ -33,6 +34,7 @@ static int write_head(const struct diskann_build *b, struct index_writer *w, str
         .page_nodes = l->page_nodes,
         .memory = (uint32_t)b->desc.params->values[DISKANN_MEMORY],
         .level_count = b->graph->levels.count,
+        .storage = l->storage,
     };
 
     memcpy(head.level_nodes, b->graph->levels.nodes, sizeof head.level_nodes);
@@ -90,10 +92,12 @@ static void fill_page(const struct diskann_build *b, uint32_t number, uint8_t *p
     for (uint32_t place = 0; place < head->node_count; place++) {
         uint32_t node = b->nodes[number * l->page_nodes + place], row = b->graph->rows[node];
         const uint32_t *list = hnsw_list(b->graph, 0, node);
-        float *to = (float *)(void *)(page + sizeof *head + (size_t)place * l->node_bytes);
-        uint32_t *links = (uint32_t *)(void *)(to + l->dim + 1);
-        memcpy(to, hnsw_space_vector(&b->graph->space, node), l->dim * sizeof *to);
-        to[l->dim] = b->graph->copy ? b->graph->norms[row] : vectors->all_norms[row];
+        uint8_t *to = page + sizeof *head + (size_t)place * l->node_bytes;
+        float *norm = (float *)(void *)(to + l->vector_bytes);
+        uint32_t *links = (uint32_t *)(void *)(norm + 1);
+        storage_pack(b->desc.kernels, l->storage, hnsw_space_vector(&b->graph->space, node), 1,
+                     l->dim, to);
+        *norm = b->graph->copy ? b->graph->norms[row] : vectors->all_norms[row];
         for (uint32_t i = 0; i < l->degree; i++)
             links[i] = i < list[0] ? b->numbers[list[i + 1]] : HNSW_NONE;
     }
@@ -151,7 +155,10 @@ static int check_head(const struct diskann_head *head, const struct index_open_d
         head->l < 1 || head->l > DISKANN_L_MAX || head->level_count > HNSW_LEVELS_MAX)
         return error_set(err, LYNSE_CORRUPT, "the diskann index says degree %u, l %u, %u levels",
                          head->degree, head->l, head->level_count);
-    diskann_layout_init(&l, d->row_count, d->dim, head->degree);
+    if (head->storage != STORAGE_F32 && !diskann_narrow_many(d->kernels, d->metric, head->storage))
+        return error_set(err, LYNSE_CORRUPT, "the diskann index has vectors of type %u",
+                         head->storage);
+    diskann_layout_init(&l, d->row_count, d->dim, head->degree, head->storage);
     if (head->page_bytes != l.page_bytes || head->page_nodes != l.page_nodes)
         return error_set(err, LYNSE_CORRUPT,
                          "the diskann index has pages of %u bytes and %u nodes, not of %u and %u",
@@ -256,7 +263,7 @@ static int open_sections(struct diskann *d, const struct index_open_desc *desc, 
         return -1;
     d->head = (const struct diskann_head *)head;
     if (check_head(d->head, desc, err) != 0) return -1;
-    diskann_layout_init(&d->layout, desc->row_count, desc->dim, d->head->degree);
+    diskann_layout_init(&d->layout, desc->row_count, desc->dim, d->head->degree, d->head->storage);
     d->upper_places = hnsw_places(d->head->degree / 2);
     if (open_upper(d, err) != 0 || open_rows(d, err) != 0 || open_codes(d, desc, err) != 0)
         return -1;

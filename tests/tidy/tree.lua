@@ -198,6 +198,7 @@ return {
       ["diskann_file.c"] = "a disk index as sections of an image, and back",
       ["diskann_place.c"] = "which nodes share a page",
       ["diskann_search.[ch]"] = "a search over a disk index: the way in, gates, what is kept",
+      ["diskann_vectors.c"] = "what vectors are in pages: the narrowest numbers that hold them",
       ["diskann_walk.c"] = "a walk through pages, of which some are on their way",
       ["disk_reads.[ch]"] = "parts of a section that stays in the file, read while others are used",
       ["list_centers.[ch]"] = "the centers of lists of rows, and how far they are from a query",

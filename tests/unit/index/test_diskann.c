@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "index/diskann.h"
+#include "quant/narrow_rows.h"
 #include "support/index_on_disk.h"
 #include "support/oom_sweep.h"
 #include "support/test.h"
@@ -93,6 +94,76 @@ static void most_of_the_nearest_are_found(void **state)
         if (recall < 0.95) fail_msg("setting %zu: recall %.3f", i, recall);
         assert_ok(index_diskann.check(b.index, &v.source, &err), &err);
         tear_down(&v, &b);
+    }
+}
+
+/* Found and exact distances of the same row are the same bits. */
+static void assert_same_distances(const struct built_index *b)
+{
+    struct topk *found = built_lists_make(QUERIES, K), *truth = built_lists_make(QUERIES, K);
+    struct error err = {0};
+    size_t compared = 0;
+    float *queries = test_queries_make(b->vectors, QUERIES);
+    struct built_search search = {
+        .queries = queries, .query_count = QUERIES, .k = K, .distance_max = INFINITY};
+    assert_int_equal(built_index_search(b, &search, found, &err), INDEX_DONE);
+    search.is_exact = true;
+    assert_int_equal(built_index_search(b, &search, truth, &err), INDEX_DONE);
+    for (size_t i = 0; i < (size_t)QUERIES * K * K; i++) {
+        const struct candidate *a = &found[i / (K * K)].heap[i / K % K];
+        const struct candidate *exact = &truth[i / (K * K)].heap[i % K];
+        if (a->row != exact->row) continue;
+        assert_memory_equal(&a->distance, &exact->distance, sizeof a->distance);
+        compared++;
+    }
+    assert_in_range(compared, QUERIES * K * 3 / 4, QUERIES * K);
+    mem_free(alloc_libc(), found);
+    mem_free(alloc_libc(), truth);
+    free(queries);
+}
+
+/* What was numbers of fewer bits before is kept as such, and one that was not makes all floats. */
+static void pages_hold_the_narrowest_numbers(void **state)
+{
+    (void)state;
+    const struct {
+        unsigned metric, storage;
+        float factor;
+    } cases[] = {
+        {METRIC_L2, STORAGE_U8, 60},
+        {METRIC_IP, STORAGE_I8, 60},
+        {METRIC_COSINE, STORAGE_F16, 1},
+        {METRIC_L2, STORAGE_BF16, 1e9f},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct setting s = {1100, 67, 10, 16, 40, cases[i].metric, {0}, 0};
+        struct test_vectors v;
+        struct built_index b;
+        struct error err = {0};
+        struct rng r;
+        size_t count = (size_t)s.rows * s.dim;
+        rng_init(&r, i);
+        test_vectors_make(&v, &r, s.rows, s.dim, s.groups);
+        for (size_t j = 0; j < count; j++) {
+            float value = v.vectors[j] * cases[i].factor;
+            if (cases[i].storage == STORAGE_U8) value = fminf(fabsf(value), 255);
+            if (cases[i].storage == STORAGE_I8) value = fmaxf(fminf(value, 127), -128);
+            v.vectors[j] = value;
+        }
+        assert_ok(storage_round(kernels_active(), cases[i].storage, v.vectors, s.rows, s.dim, &err),
+                  &err);
+        test_vectors_measure(&v);
+        for (unsigned is_mixed = 0; is_mixed < 2; is_mixed++) {
+            if (is_mixed) v.vectors[count - 1] = 0.1f;
+            test_vectors_measure(&v);
+            build(&s, &v, PIECES_FORWARDS, &b);
+            const struct diskann *d = (const struct diskann *)b.index;
+            assert_int_equal(d->layout.storage, is_mixed ? STORAGE_F32 : cases[i].storage);
+            assert_ok(index_diskann.check(b.index, &v.source, &err), &err);
+            assert_same_distances(&b);
+            built_index_drop(&b);
+        }
+        test_vectors_drop(&v);
     }
 }
 
@@ -440,6 +511,7 @@ static void a_file_that_ends_early_is_told_of(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(most_of_the_nearest_are_found),
+    cmocka_unit_test(pages_hold_the_narrowest_numbers),
     cmocka_unit_test(a_build_has_one_result),
     cmocka_unit_test(graphs_of_any_size_are_whole),
     cmocka_unit_test(extreme_vectors_are_rows_too),
