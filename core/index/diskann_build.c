@@ -45,6 +45,7 @@ static void destroy(struct index_build *base)
     hnsw_build_ops.destroy(graph_of(b));
     if (b->quantizer) b->vtab->destroy(b->quantizer);
     mem_free(a, b->types);
+    mem_free(a, b->sum);
     mem_free(a, b->numbers);
     mem_free(a, b->nodes);
     mem_free(a, b->codes);
@@ -139,7 +140,9 @@ static int create_parts(struct diskann_build *b, struct error *err)
     b->numbers = (uint32_t *)mem_alloc(a, MEM_SEGMENT, list_bytes);
     b->nodes = (uint32_t *)mem_alloc(a, MEM_SEGMENT, list_bytes);
     b->types = (uint8_t *)mem_alloc(a, MEM_SEGMENT, type_pieces(b));
-    if (!b->numbers || !b->nodes || !b->types) return error_no_memory(err, list_bytes);
+    b->sum = (float *)mem_alloc(a, MEM_SEGMENT, 2 * sizeof(float) * b->graph->space.dim);
+    if (!b->numbers || !b->nodes || !b->types || !b->sum) return error_no_memory(err, list_bytes);
+    b->middle = b->sum + b->graph->space.dim;
     memset(b->numbers, 0xff, list_bytes);
     b->codes = (uint8_t *)mem_alloc_aligned(a, MEM_SEGMENT, rows * b->stride, ALIGN_VECTOR);
     return b->codes ? 0 : error_no_memory(err, rows * b->stride);
@@ -225,7 +228,7 @@ static int run(struct index_build *base, uint32_t piece, struct error *err)
         types_piece(b, piece);
         return 0;
     case DISKANN_PLACE:
-        (void)diskann_place_step(b);
+        diskann_place_step(b);
         return 0;
     case DISKANN_ENCODE:
         encode_piece(b, piece);

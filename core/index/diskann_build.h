@@ -21,12 +21,13 @@ struct diskann_build {
     struct index_params graph_params; /* of the kind hnsw */
     struct hnsw_build *graph;
     enum diskann_phase phase;
-    uint8_t *types; /* of each piece of TYPES */
+    uint8_t *types;               /* of each piece of TYPES */
     struct diskann_layout layout; /* known from PLACE on */
     /* Of each node of the graph the node that it becomes, and back. */
     uint32_t *numbers, *nodes;
-    uint32_t placed; /* nodes that have a place */
-    uint32_t seed;   /* in the order of the walk in breadth: all before it have one */
+    uint32_t placed;     /* nodes that have a place */
+    uint32_t seed;       /* in the order of the walk in breadth: all before it have one */
+    float *sum, *middle; /* of the vectors of a page at work */
     const struct quantizer_vtab *vtab;
     struct quantizer_spec spec; /* the quantizer that was trained */
     struct quantizer *quantizer;
@@ -39,8 +40,9 @@ struct diskann_build {
 uint8_t diskann_types_of(const struct diskann_build *b, uint32_t first, uint32_t end);
 uint32_t diskann_type(uint8_t types);
 
-/* diskann_place.c: some more nodes; true: all have a place. */
-bool diskann_place_step(struct diskann_build *b);
+/* diskann_place.c: some more nodes get a place. */
+enum { DISKANN_WAITING_MAX = 256 }; /* nodes that a page is grown from */
+void diskann_place_step(struct diskann_build *b);
 
 /* diskann_file.c */
 int diskann_save(struct diskann_build *b, struct index_writer *w, struct error *err);
