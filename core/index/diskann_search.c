@@ -2,9 +2,11 @@
 /* diskann_search.c — a search over a disk index: one query after the other, a step at a time.
  *
  * WHAT        By its codes a query goes down the levels that are in memory, to some nodes of level
- *             1 that are near; from there it walks through pages (diskann_walk.c) until the nodes
- *             that it keeps, ef of them, were all looked at; with slack, until its results have
- *             stayed the same for long.  What it returns was measured by the vectors of pages.
+ *             1 that are near, and looks at the codes of all nodes of their pages: that reads
+ *             nothing, and what it walks through then is begun from most of what it will find.
+ *             From there it walks through pages (diskann_walk.c) until the nodes that it keeps, ef
+ *             of them, were all looked at; with slack, until its results have stayed the same for
+ *             long.  What it returns was measured by the vectors of pages.
  * GATES       Nodes that are shut are walked through, and not measured as results.  Where a look at
  *             the codes of all open nodes costs less than that, or a walk ends with fewer than
  *             were asked for, or has no room: the best of them by codes have their pages read.  So
@@ -83,7 +85,8 @@ static struct places places_of(const struct diskann *d, const struct index_optio
     struct places p = {.pool = pool_of(ef), .results = at_most((double)k, DISKANN_POOL_MAX)};
 
     if (options->is_range && p.pool < p.results) p.pool = p.results;
-    p.nodes_expected = at_most((double)ef * d->layout.degree, d->layout.row_count);
+    p.nodes_expected = at_most((double)ef * d->layout.degree + ENTRIES * d->layout.page_nodes,
+                               d->layout.row_count);
     p.pages_expected = at_most(ef, d->layout.page_count);
     p.found = align_up(sizeof(struct diskann_search), ALIGN_VECTOR);
     p.measured = p.found + align_up((p.pool + 1) * sizeof(struct found_node), ALIGN_VECTOR);
@@ -153,6 +156,17 @@ int diskann_estimate(struct diskann_search *s, uint32_t count, struct error *err
         return codes->ops->estimate(codes, s->fresh, count, s->distances, s->bounds, err);
     for (uint32_t i = 0; i < count; i++) s->bounds[i] = 0;
     return oracle_gather(codes, s->fresh, count, s->distances, err);
+}
+
+int diskann_keep_fresh(struct diskann_search *s, uint32_t count, struct error *err)
+{
+    if (diskann_estimate(s, count, err) != 0) return -1;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!diskann_is_wanted(s, s->distances[i], s->bounds[i])) continue;
+        uint32_t mark = diskann_is_shut(s, s->fresh[i]) ? CANDIDATE_SHUT : 0;
+        diskann_keep(s, s->distances[i], s->fresh[i] | mark);
+    }
+    return 0;
 }
 
 /* ---- Gates ---- */
@@ -278,8 +292,20 @@ static int estimate_links(struct diskann_search *s, uint32_t level, uint32_t nod
     return diskann_estimate(s, *count, err);
 }
 
-/* Nodes of the lowest level are met; a walk may begin. */
-static void begin_walk(struct diskann_search *s)
+/* Nodes of a page that were not met, by their codes. */
+static int meet_page(struct diskann_search *s, uint32_t page, uint64_t *done, struct error *err)
+{
+    uint32_t first = page * s->d->layout.page_nodes, count = 0;
+    uint32_t end = first + diskann_page_count(&s->d->layout, page);
+
+    for (uint32_t node = first; node < end; node++)
+        if (visited_add(&s->visited, node)) s->fresh[count++] = node;
+    *done += count;
+    return diskann_keep_fresh(s, count, err);
+}
+
+/* Nodes of the lowest level are met, and a walk may begin. */
+static int begin_walk(struct diskann_search *s, uint64_t *done, struct error *err)
 {
     struct found_node entries[ENTRIES];
     uint32_t count = s->found.count < ENTRIES ? s->found.count : ENTRIES;
@@ -289,13 +315,12 @@ static void begin_walk(struct diskann_search *s)
     visited_clear(&s->visited);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t node = s->d->entries[entries[i].node & CANDIDATE_NODE];
-        if (!visited_add(&s->visited, node)) continue;
-        uint32_t mark = diskann_is_shut(s, node) ? CANDIDATE_SHUT : 0;
-        diskann_keep(s, entries[i].distance, node | mark);
+        if (meet_page(s, node / s->d->layout.page_nodes, done, err) != 0) return -1;
     }
     s->kth = INFINITY;
     s->vain_nodes = 0;
     s->stage = DISKANN_WALK;
+    return 0;
 }
 
 static int descend(struct diskann_search *s, uint64_t *done, struct error *err)
@@ -306,8 +331,8 @@ static int descend(struct diskann_search *s, uint64_t *done, struct error *err)
     if (s->level <= 1) {
         visited_add(&s->visited, s->node);
         candidates_insert(&s->found, s->distance, s->node);
-        if (s->level == 1) s->stage = DISKANN_NAVIGATE;
-        else begin_walk(s);
+        if (s->level < 1) return begin_walk(s, done, err);
+        s->stage = DISKANN_NAVIGATE;
         return 0;
     }
     if (estimate_links(s, s->level, s->node, &links, &count, err) != 0) return -1;
@@ -327,10 +352,7 @@ static int navigate(struct diskann_search *s, uint64_t *done, struct error *err)
     const uint32_t *links;
     uint32_t count, node = candidates_take(c);
 
-    if (node == UINT32_MAX) {
-        begin_walk(s);
-        return 0;
-    }
+    if (node == UINT32_MAX) return begin_walk(s, done, err);
     if (estimate_links(s, 1, node, &links, &count, err) != 0) return -1;
     *done += count;
     for (uint32_t i = 0; i < count; i++) {

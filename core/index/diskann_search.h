@@ -76,6 +76,8 @@ static inline bool diskann_is_wanted(const struct diskann_search *s, float dista
 void diskann_keep(struct diskann_search *s, float distance, uint32_t node);
 /* Distances of s->fresh by their codes; bounds are 0 where nobody asks for them. */
 int diskann_estimate(struct diskann_search *s, uint32_t count, struct error *err);
+/* Keep those of s->fresh that are wanted, by their codes. */
+int diskann_keep_fresh(struct diskann_search *s, uint32_t count, struct error *err);
 
 /* diskann_walk.c */
 /* Look at the next page; *is_done: there is none. */

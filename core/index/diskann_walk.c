@@ -66,13 +66,7 @@ static int follow(struct diskann_search *s, const uint32_t *links, uint64_t *don
     for (uint32_t i = 0; i < s->d->layout.degree && links[i] != HNSW_NONE; i++)
         if (visited_add(&s->visited, links[i])) s->fresh[count++] = links[i];
     *done += count;
-    if (diskann_estimate(s, count, err) != 0) return -1;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!diskann_is_wanted(s, s->distances[i], s->bounds[i])) continue;
-        uint32_t mark = diskann_is_shut(s, s->fresh[i]) ? CANDIDATE_SHUT : 0;
-        diskann_keep(s, s->distances[i], s->fresh[i] | mark);
-    }
-    return 0;
+    return diskann_keep_fresh(s, count, err);
 }
 
 static int look_at(struct diskann_search *s, const struct disk_flight *f, uint64_t *done,
