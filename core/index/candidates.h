@@ -42,26 +42,22 @@ static inline void candidates_clear(struct candidates *c)
     c->count = c->open_count = c->next = 0;
 }
 
-/* The place of a distance: behind those that are no farther.  No branch depends on distances: half
- * of them would be foretold wrongly. */
-static inline uint32_t candidates_place(const struct candidates *c, float distance)
-{
-    const struct found_node *low = c->items;
-    uint32_t count = c->count;
-    while (count > 0) {
-        uint32_t half = (count + 1) / 2;
-        low += half * (low[half - 1].distance <= distance);
-        count -= half;
-    }
-    return (uint32_t)(low - c->items);
-}
-
-/* There must be room.  Where it went; node: with its marks. */
+/* There must be room.  Where it went, behind those that are no farther; node: with its marks.
+ * From the end, for what is found late in a walk belongs there; and by steps, whose number alone is
+ * what a processor may foretell wrongly. */
 static inline uint32_t candidates_insert(struct candidates *c, float distance, uint32_t node)
 {
-    uint32_t place = candidates_place(c, distance);
-    memmove(c->items + place + 1, c->items + place, (c->count - place) * sizeof *c->items);
-    c->items[place] = (struct found_node){distance, node};
+    enum { STEP = 8 };
+    struct found_node *items = c->items, moved[STEP];
+    uint32_t place = c->count;
+
+    for (; place >= STEP && items[place - STEP].distance > distance; place -= STEP) {
+        memcpy(moved, items + place - STEP, sizeof moved);
+        memcpy(items + place - STEP + 1, moved, sizeof moved);
+    }
+    for (; place > 0 && items[place - 1].distance > distance; place--)
+        items[place] = items[place - 1];
+    items[place] = (struct found_node){distance, node};
     c->count++;
     c->open_count += !(node & CANDIDATE_SHUT);
     if (place < c->next) c->next = place;

@@ -61,10 +61,8 @@ static void keep_measured(struct diskann_search *s, float distance, uint32_t nod
 static int follow(struct diskann_search *s, const uint32_t *links, uint64_t *done,
                   struct error *err)
 {
-    uint32_t count = 0;
+    uint32_t count = visited_add_all(&s->visited, links, s->d->layout.degree, s->fresh);
 
-    for (uint32_t i = 0; i < s->d->layout.degree && links[i] != HNSW_NONE; i++)
-        if (visited_add(&s->visited, links[i])) s->fresh[count++] = links[i];
     *done += count;
     return diskann_keep_fresh(s, count, err);
 }

@@ -96,14 +96,11 @@ static uint32_t descend(const struct hnsw_build *b, struct scratch *s, uint32_t 
 static void look_at(const struct hnsw_build *b, struct scratch *s, const uint32_t *list)
 {
     struct candidates *found = &s->found;
-    uint32_t fresh[LIST_MAX], count = 0;
+    uint32_t fresh[LIST_MAX];
     float distances[LIST_MAX];
 
-    for (uint32_t i = 1; i <= list[0]; i++) {
-        if (!visited_add(&s->visited, list[i])) continue;
-        prefetch_node(b, list[i]);
-        fresh[count++] = list[i];
-    }
+    uint32_t count = visited_add_all(&s->visited, list + 1, list[0], fresh);
+    for (uint32_t i = 0; i < count; i++) prefetch_node(b, fresh[i]);
     if (count == 0) return;
     distances_to(b, s, fresh, count, distances);
     for (uint32_t i = 0; i < count; i++) {

@@ -309,24 +309,16 @@ static int expand_block(struct hnsw_search *s, struct hnsw_lane *lane, struct er
 static void expand(struct hnsw_search *s, struct hnsw_lane *lane)
 {
     const struct hnsw *h = s->h;
-    const uint32_t *links = hnsw_links(h, 0, lane->node);
-    uint32_t count = 0;
 
     lane->stage = HNSW_SCORE;
-    if (lane->way == HNSW_OVER) {
-        hnsw_step_over(s, lane);
-        for (uint32_t i = 0; i < lane->fresh_count; i++)
-            hnsw_prefetch(lane->oracle, lane->fresh[i]);
-        return;
-    }
-    for (uint32_t i = 0; i < h->link_places && links[i] != HNSW_NONE; i++) {
-        uint32_t node = links[i];
-        if (!visited_add(&lane->visited, node)) continue;
-        hnsw_prefetch(lane->oracle, node);
-        if (lane->way == HNSW_THROUGH && hnsw_is_shut(s, node)) node |= CANDIDATE_SHUT;
-        lane->fresh[count++] = node;
-    }
-    lane->fresh_count = count;
+    if (lane->way == HNSW_OVER) hnsw_step_over(s, lane);
+    else
+        lane->fresh_count = visited_add_all(&lane->visited, hnsw_links(h, 0, lane->node),
+                                            h->link_places, lane->fresh);
+    for (uint32_t i = 0; i < lane->fresh_count; i++) hnsw_prefetch(lane->oracle, lane->fresh[i]);
+    if (lane->way != HNSW_THROUGH) return;
+    for (uint32_t i = 0; i < lane->fresh_count; i++)
+        if (hnsw_is_shut(s, lane->fresh[i])) lane->fresh[i] |= CANDIDATE_SHUT;
 }
 
 /* How many of what was found may be results: by codes all, or as many as the caller says. */

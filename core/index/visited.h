@@ -58,6 +58,34 @@ static inline bool visited_add(struct visited *v, uint32_t node)
     return true;
 }
 
+/* Those of nodes that had not been met, in their order, to `fresh`, which has room for all; how
+ * many.  nodes: at most count, or up to VISITED_NONE.  No branch asks whether one had been met:
+ * half of the answers would be foretold wrongly. */
+static inline uint32_t visited_add_all(struct visited *v, const uint32_t *nodes, uint32_t count,
+                                       uint32_t *fresh)
+{
+    uint32_t fresh_count = 0;
+
+    if (!v->is_bitmap && (v->slots_used + count) * 2 > v->slot_count) visited_to_bits(v);
+    if (v->is_bitmap) {
+        for (uint32_t i = 0; i < count && nodes[i] != VISITED_NONE; i++) {
+            uint64_t *word = &v->bits[nodes[i] / 64], before = *word;
+            *word = before | 1ull << (nodes[i] % 64);
+            fresh[fresh_count] = nodes[i];
+            fresh_count += !(before >> (nodes[i] % 64) & 1);
+        }
+        return fresh_count;
+    }
+    for (uint32_t i = 0; i < count && nodes[i] != VISITED_NONE; i++) {
+        uint32_t *slot = &v->slots[visited_slot(v, nodes[i])];
+        fresh[fresh_count] = nodes[i];
+        fresh_count += *slot != nodes[i];
+        *slot = nodes[i];
+    }
+    v->slots_used += fresh_count;
+    return fresh_count;
+}
+
 static inline bool visited_has(const struct visited *v, uint32_t node)
 {
     if (v->is_bitmap) return v->bits[node / 64] >> (node % 64) & 1;
