@@ -87,6 +87,7 @@ struct oracle *hnsw_oracle_init(const struct index *index, void *memory,
     }
     codes.quantizer = h->quantizer;
     codes.codes = h->codes;
+    codes.is_asked_for = true;
     o->codes = h->quantizer->vtab->oracle_init(room, &codes);
     o->base.row_bytes = o->codes->row_bytes;
     begin_places(o, h->codes.codes, h->codes.stride);

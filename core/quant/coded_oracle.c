@@ -3,9 +3,11 @@
  * be.
  *
  * WHAT        The query is prepared as the rows are, and brought into the frame: rotated, or
- *             multiplied with the steps.  Rows are multiplied with it as integers of 14 bits;
- *             blocks of one-bit codes through tables of 8 bits, the sums of four components each,
- *             which are made when the first block comes.
+ *             multiplied with the steps.  Rows are multiplied with it as integers of 14 bits, or of
+ *             7 where codes are of 4 bits, which lose ten times as much, and it was rotated, so
+ *             that no component is much larger than the others.  Blocks of one-bit codes
+ *             through tables of 8 bits, the sums of four components each, which are made when the
+ *             first block comes.
  * THE BOUND   coded.h: a distance d is off by a normal number with deviation
  *                 |mul| * spread * |q - x|,    |q - x|^2 = d, 2 * d for a cosine
  *             and for a product by that of |q - c|.  So no d is likely that is below the solution
@@ -25,7 +27,11 @@
 #include "quant/coded.h"
 #include "quant/digits.h"
 
-enum { PIECE_ROWS = 64, GATHERED_ROWS = 8 };
+enum {
+    PIECE_ROWS = 64,
+    GATHERED_ROWS = 8,
+    SHORT_BITS = 4,
+};
 
 #define FLOAT_SLACK 0x1p-20f
 
@@ -44,7 +50,8 @@ struct coded_oracle {
     const struct simd_kernels *kernels;
     bool is_useful; /* the query can be told of */
     bool has_tables;
-    float square; /* |q|^2 of the prepared query */
+    bool is_asked_for; /* rows that are gathered: they are on their way */
+    float square;      /* |q|^2 of the prepared query */
     struct reading rows;
     float table_step, table_shift, table_rounding;
     struct code_query digits;
@@ -160,7 +167,7 @@ static int coded_scan_block(struct oracle *const *oracles, size_t count, uint32_
     return 0;
 }
 
-/* Where the next rows lie, which are asked for; how many. */
+/* Where the next rows lie, which are asked for where nobody has; how many. */
 static size_t take_rows(const struct coded_oracle *o, const uint32_t *row_index, size_t left,
                         const uint8_t *rows[GATHERED_ROWS])
 {
@@ -169,6 +176,7 @@ static size_t take_rows(const struct coded_oracle *o, const uint32_t *row_index,
 
     for (size_t i = 0; i < count; i++) {
         rows[i] = o->codes.codes + row_index[i] * o->codes.stride;
+        if (o->is_asked_for) continue;
         for (size_t at = 0; at < row_bytes; at += LINE) __builtin_prefetch(rows[i] + at);
         __builtin_prefetch(rows[i] + row_bytes - 1);
     }
@@ -399,6 +407,12 @@ static void scale_query(struct coded_oracle *o, float *x)
     if (q->value != METRIC_VALUE_PRODUCT) o->rows.reach = INFINITY;
 }
 
+/* Is 7 bits of a query as good as 14? */
+static bool is_short(const struct coded *q)
+{
+    return q->frame == CODED_TURNED && q->bits == SHORT_BITS && q->base.dim >= QUANT_CHUNK;
+}
+
 static void begin_query(struct coded_oracle *o, const float *vector, int8_t *digits)
 {
     const struct coded *q = o->q;
@@ -414,11 +428,12 @@ static void begin_query(struct coded_oracle *o, const float *vector, int8_t *dig
     if (coded_is_turned(q)) o->kernels->quant_rotate(o->turned, q->width, q->signs, q->round_count);
     else scale_query(o, o->turned);
     if (q->parts) return; /* prepare_parts */
-    float step =
-        digits_make(&o->digits, digits, o->turned, q->width, quant_digits_max(q->width), &sum);
+    int32_t number_max = is_short(q) ? CODE_MAX : quant_digits_max(q->width);
+    float step = digits_make(&o->digits, digits, o->turned, q->width, number_max, &sum);
     o->rows.step = step;
     o->rows.rounding = CODED_SIGMAS * most * step * sqrtf((float)q->width) / 6;
     if (coded_is_turned(q)) o->rows.shift = -0.5f * most * (float)sum * step;
+    if (is_short(q)) o->rows.rounding /= 2; /* of odd halves, no wider than if all were as many */
 }
 
 /* But for tables. */
@@ -455,6 +470,7 @@ struct oracle *coded_oracle_init(void *memory, const struct oracle_desc *desc)
         .base = {&ops, (uint32_t)coded_row_bytes(desc->quantizer)},
         .q = q,
         .codes = desc->codes,
+        .is_asked_for = desc->is_asked_for,
         .kernels = desc->kernels,
         .turned = (float *)(void *)room,
         .tables = room + q->width * (sizeof(float) + 2),

@@ -33,7 +33,7 @@ float digits_make(struct code_query *codes, int8_t *digits, const float *vector,
     if (!(step >= FLT_MIN)) step = FLT_MIN;
     float inverse = 1 / step;
     size_t stride = code_stride(dim);
-    int32_t total = 0;
+    int32_t total = 0, upper_mask = most == CODE_MAX ? 0 : -1;
 
     memset(digits, 0, 2 * stride);
     for (uint32_t first = 0; first < dim; first += CODE_CHUNK) {
@@ -42,13 +42,13 @@ float digits_make(struct code_query *codes, int8_t *digits, const float *vector,
         const float *restrict from = vector + first;
         for (uint32_t i = 0; i < count; i++) {
             int32_t number = nearest(from[i] * inverse);
-            int32_t upper = (number + CODE_BASE / 2) >> 7;
+            int32_t upper = (number + CODE_BASE / 2) >> 7 & upper_mask;
             high[i] = (int8_t)upper;
             low[i] = (int8_t)(number - upper * CODE_BASE);
             total += number;
         }
     }
-    *codes = (struct code_query){digits, stride, (uint32_t)total * CODE_ZERO};
+    *codes = (struct code_query){digits, stride, (uint32_t)total * CODE_ZERO, most == CODE_MAX};
     *sum = total;
     return step;
 }

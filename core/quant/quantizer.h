@@ -57,6 +57,7 @@ struct oracle_desc {
     enum metric metric;
     const struct quantizer *quantizer; /* trained; NULL where the vtab has no train */
     struct code_rows codes;            /* what scan and gather number; none: blocks alone */
+    bool is_asked_for;                 /* who gathers has asked the memory for the rows before */
 };
 
 struct quantizer_vtab {

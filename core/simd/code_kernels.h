@@ -25,6 +25,7 @@
 #ifndef SIMD_CODE_KERNELS_H
 #define SIMD_CODE_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,8 @@ struct code_query {
     const int8_t *digits; /* 2 * code_stride(dim), aligned to CODE_CHUNK */
     size_t stride;        /* code_stride(dim) */
     uint32_t zero_sum;    /* CODE_ZERO times the sum of all d_i, modulo 2^32 */
+    bool is_short;        /* all high digits are 0; low ones may be -127..127, if codes are of at
+                             most 4 bits (quant_kernels.h) */
 };
 
 /* out[i] = product with row i, i < row_count.  Rows need no alignment; 64 bytes are fastest. */

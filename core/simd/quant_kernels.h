@@ -10,7 +10,8 @@
  *             Of 4 bits: byte i has component i in its low half, 32 + i in its high half.  Of 2:
  *             bits 2k of byte i are component 16k + i.  Of 1: bit i of 64 is component i. dot gives
  *             the sum of d_j * c_j for a query in digits (code_kernels.h; its zero_sum is not
- *             read), as exact integers, if |d_j| <= quant_digits_max(dim).
+ *             read), as exact integers, if |d_j| <= quant_digits_max(dim).  Where the query is
+ *             short and codes have at most 4 bits, a kernel may leave out the high digits.
  * BLOCKS      32 rows of 1 bit, transposed: 16 bytes for each group of 4 components, byte i with
  *             those of row i in its low half and of row 16 + i in its high half, lowest first.  A
  *             table has 16 bytes a group: what each combination of four bits adds.  scan gives the

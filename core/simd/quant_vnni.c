@@ -3,6 +3,7 @@
  *
  * WHAT        A chunk of codes becomes 64 bytes and is multiplied with the high and the low digits,
  *             as code_vnni.c does.
+ *             Of 4 bits and a short query two chunks are multiplied at once, with low digits alone.
  * WHY SO      Two rows per step: their digits are loaded once, and four chains of additions hide
  *             the latency of the product.  Of rows here and there, which are few, four: their sums
  *             are folded at once.
@@ -104,9 +105,93 @@ INLINE void dot_rows(const struct code_query *query, unsigned bits, const uint8_
     }
 }
 
+/* ---- Of 4 bits, the query short ---- */
+
+struct half_sums {
+    __m512i low, high; /* by the low and by the high halves of bytes */
+};
+
+INLINE void add_pair(struct half_sums *sums, const uint8_t *pair, __m512i low, __m512i high)
+{
+    const __m512i half = _mm512_set1_epi8(15);
+    __m512i bytes = load_bytes(pair);
+    sums->low = _mm512_dpbusd_epi32(sums->low, _mm512_and_si512(bytes, half), low);
+    bytes = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), half);
+    sums->high = _mm512_dpbusd_epi32(sums->high, bytes, high);
+}
+
+INLINE __m512i last_chunk(struct half_sums sums, const uint8_t *chunk, __m512i digits)
+{
+    __m512i sum = _mm512_add_epi32(sums.low, sums.high);
+    return chunk ? _mm512_dpbusd_epi32(sum, codes_of(chunk, 4), digits) : sum;
+}
+
+/* Of four rows; ahead: what is prefetched of each, from its beginning. */
+INLINE __m128i short_dots(const struct code_query *query, const uint8_t *const rows[4],
+                          size_t ahead)
+{
+    const struct half_sums none = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    struct half_sums a = none, b = none, c = none, d = none;
+    const int8_t *digits = query->digits + QUANT_CHUNK;
+    __m512i last = none.low;
+    size_t at = 0, end = query->stride / 2;
+    bool has_last = query->stride % (2 * QUANT_CHUNK) != 0;
+
+    for (; at + QUANT_CHUNK <= end; at += QUANT_CHUNK, digits += 4 * QUANT_CHUNK) {
+        __m512i one = load_bytes(digits), two = load_bytes(digits + 2 * QUANT_CHUNK);
+        __m512i low = _mm512_shuffle_i64x2(one, two, 0x44);
+        __m512i high = _mm512_shuffle_i64x2(one, two, 0xee);
+        for (size_t i = 0; ahead > 0 && i < 4; i++)
+            _mm_prefetch((const char *)rows[i] + ahead + at, _MM_HINT_T0);
+        add_pair(&a, rows[0] + at, low, high);
+        add_pair(&b, rows[1] + at, low, high);
+        add_pair(&c, rows[2] + at, low, high);
+        add_pair(&d, rows[3] + at, low, high);
+    }
+    if (has_last) last = load_bytes(digits);
+    return fold_four(last_chunk(a, has_last ? rows[0] + at : NULL, last),
+                     last_chunk(b, has_last ? rows[1] + at : NULL, last),
+                     last_chunk(c, has_last ? rows[2] + at : NULL, last),
+                     last_chunk(d, has_last ? rows[3] + at : NULL, last));
+}
+
+INLINE void store_dots(__m128i sums, size_t left, int32_t *out)
+{
+    _mm_mask_storeu_epi32(out, (__mmask8)(left >= 4 ? 15 : (1u << left) - 1), sums);
+}
+
+static void short_gather(const struct code_query *query, const uint8_t *const *rows,
+                         size_t row_count, int32_t *out)
+{
+    for (size_t r = 0; r < row_count; r += 4) {
+        size_t left = row_count - r;
+        const uint8_t *const four[4] = {rows[r], rows[r + (left > 1)], rows[left > 2 ? r + 2 : r],
+                                        rows[left > 3 ? r + 3 : r]};
+        store_dots(short_dots(query, four, 0), left, out + r);
+    }
+}
+
+static void short_dot(const struct code_query *query, const uint8_t *rows, size_t row_stride,
+                      size_t row_count, int32_t *out)
+{
+    for (size_t r = 0; r < row_count; r += 4, rows += 4 * row_stride) {
+        size_t left = row_count - r, last = left < 4 ? left - 1 : 3;
+        const uint8_t *const four[4] = {rows, rows + (last > 0 ? row_stride : 0),
+                                        rows + (last > 1 ? 2 : 0) * row_stride,
+                                        rows + (last > 2 ? 3 : 0) * row_stride};
+        store_dots(short_dots(query, four, PREFETCH_BYTES), left, out + r);
+    }
+}
+
+/* ---- All others ---- */
+
 void quant_dot_vnni(const struct code_query *query, unsigned bits, const uint8_t *rows,
                     size_t row_stride, size_t row_count, int32_t *out)
 {
+    if (bits == 4 && query->is_short) {
+        short_dot(query, rows, row_stride, row_count, out);
+        return;
+    }
     switch (bits) {
 #define DOT_BITS(number)                                                                           \
     case number:                                                                                   \
@@ -160,6 +245,10 @@ INLINE void gather_rows(const struct code_query *query, unsigned bits, const uin
 void quant_gather_vnni(const struct code_query *query, unsigned bits, const uint8_t *const *rows,
                        size_t row_count, int32_t *out)
 {
+    if (bits == 4 && query->is_short) {
+        short_gather(query, rows, row_count, out);
+        return;
+    }
     switch (bits) {
 #define GATHER_BITS(number)                                                                        \
     case number:                                                                                   \

@@ -49,19 +49,20 @@ static void put_code(uint8_t *row, unsigned bits, size_t component, unsigned cod
     if (bits & 1) put_bit(chunk, j, code >> low & 1u);
 }
 
+/* is_short: the query has low digits alone. */
 static void check_products(const struct simd_kernels *k, struct rng *r, size_t dim, unsigned bits,
-                           bool is_extreme)
+                           bool is_short, bool is_extreme)
 {
     int8_t *digits = aligned_alloc(64, 2 * dim);
     size_t stride = dim / 8 * bits + 4;
     uint8_t *rows = malloc(ROWS * stride);
     int32_t *numbers = malloc(dim * sizeof *numbers), out[ROWS + 1];
     int64_t expected[ROWS] = {0};
-    int32_t most = quant_digits_max(dim);
+    int32_t most = is_short ? CODE_MAX : quant_digits_max(dim);
     assert_true(digits && rows && numbers);
     for (size_t i = 0; i < dim; i++) {
         numbers[i] = is_extreme ? most : (int32_t)rng_below(r, 2 * (uint64_t)most + 1) - most;
-        int32_t high = (int32_t)floor((numbers[i] + 64) / 128.0);
+        int32_t high = is_short ? 0 : (int32_t)floor((numbers[i] + 64) / 128.0);
         digits[i / 64 * 128 + i % 64] = (int8_t)high;
         digits[i / 64 * 128 + 64 + i % 64] = (int8_t)(numbers[i] - 128 * high);
     }
@@ -72,7 +73,7 @@ static void check_products(const struct simd_kernels *k, struct rng *r, size_t d
             put_code(rows + row * stride, bits, i, code);
             expected[row] += (int64_t)code * numbers[i];
         }
-    struct code_query query = {.digits = digits, .stride = dim};
+    struct code_query query = {.digits = digits, .stride = dim, .is_short = is_short};
     for (size_t count = 0; count <= ROWS; count++) {
         out[count] = 77;
         k->quant_dot(&query, bits, rows, stride, count, out);
@@ -96,8 +97,11 @@ static void check_all_products(const struct simd_kernels *k)
     rng_init(&r, 7);
     for (size_t i = 0; i < DIM_COUNT; i++)
         for (unsigned bits = 1; bits <= QUANT_BITS_MAX; bits++) {
-            check_products(k, &r, dims[i], bits, false);
-            check_products(k, &r, dims[i], bits, true);
+            check_products(k, &r, dims[i], bits, false, false);
+            check_products(k, &r, dims[i], bits, false, true);
+            if (bits > 4) continue;
+            check_products(k, &r, dims[i], bits, true, false);
+            check_products(k, &r, dims[i], bits, true, true);
         }
 }
 
