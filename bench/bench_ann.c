@@ -437,6 +437,8 @@ static void command_search(const struct bed *b, struct order *o)
     struct took best = {INFINITY, INFINITY};
 
     if (o->batch == 0 || o->batch > share) o->batch = share;
+    if (b->index && b->kind->query_group > 0 && o->batch > b->kind->query_group)
+        o->batch = b->kind->query_group; /* as the engine does */
     for (unsigned i = 0; i < o->thread_count; i++) {
         uint32_t first = o->first + i * share, end = first + share;
         workers[i] = (struct worker){

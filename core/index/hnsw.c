@@ -59,6 +59,7 @@ const struct index_vtab index_hnsw = {
     .close = hnsw_close,
     .oracle_bytes = hnsw_oracle_bytes,
     .oracle_init = hnsw_oracle_init,
+    .query_group = 16,
     .search_bytes = hnsw_search_bytes,
     .begin = hnsw_begin,
     .advance = hnsw_advance,

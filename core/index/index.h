@@ -119,6 +119,10 @@ struct index_vtab {
     struct oracle *(*oracle_init)(const struct index *index, void *memory,
                                   const struct oracle_desc *desc);
 
+    /* Queries that are best searched for at once, one search object after another: of more the
+     * oracles would have left the first caches before their turn comes.  0: as many as there are
+     * room for, since they share what is read. */
+    uint32_t query_group;
     /* Of a search object for so many queries of k results; its memory is aligned to ALIGN_VECTOR
      * and not zeroed. */
     size_t (*search_bytes)(const struct index *index, const struct index_options *options, size_t k,

@@ -9,6 +9,8 @@
  *             part were left, looks at all of them: an index may miss rows, but never the number.
  *             Of a range any number may be within it, and what the index has found is the answer.
  *             Where an index turns out to be damaged, every query looks at all rows of the part.
+ *             Many queries are taken group by group: their oracles are made when their group
+ *             begins, and take no more memory than those of one.
  * LAYOUT      One block: targets, oracles (what the index walks by, and what measures), the bits
  *             of the rows, the index's search object or flat's, whichever is larger.
  * INVARIANTS  (1) A row is pushed once: what a part's index has found is taken back before the part
@@ -27,6 +29,7 @@
 enum {
     SHUT_SHARE = 4,  /* one in so many rows may not be found: the gate comes first */
     WALK_STEPS = 24, /* distances for each unit of effort, for the estimate */
+    GROUP_QUERIES = 256,
 };
 /* Of one distance to a row that nothing foretold. */
 #define STEP_US 0.02
@@ -88,10 +91,15 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+static size_t group_most(const struct indexed_desc *d)
+{
+    return d->scan.query_count < GROUP_QUERIES ? d->scan.query_count : GROUP_QUERIES;
+}
+
 static struct sizes sizes_of(const struct indexed_desc *d)
 {
     const struct view *v = d->scan.view;
-    size_t query_count = d->scan.query_count;
+    size_t query_count = group_most(d);
     struct sizes z = {
         .targets = align_up(query_count * sizeof(struct index_query), ALIGN_VECTOR),
         .oracle = larger(d->scan.method->quantizer->oracle_bytes(v->dim),
@@ -117,7 +125,7 @@ size_t indexed_memory_bytes(const struct indexed_desc *desc)
 {
     if (desc->parts->count == 0) return 0;
     struct sizes z = sizes_of(desc);
-    return z.targets + desc->scan.query_count * (z.oracle + z.walk_oracle) + z.open + z.search;
+    return z.targets + group_most(desc) * (z.oracle + z.walk_oracle) + z.open + z.search;
 }
 
 void indexed_begin(struct indexed_scan *s, const struct indexed_desc *desc, void *memory)
@@ -129,7 +137,7 @@ void indexed_begin(struct indexed_scan *s, const struct indexed_desc *desc, void
     s->targets = (struct index_query *)at;
     s->oracles = at += z.targets;
     s->oracle_bytes = z.oracle + z.walk_oracle;
-    s->matched = (uint64_t *)(void *)(at += desc->scan.query_count * s->oracle_bytes);
+    s->matched = (uint64_t *)(void *)(at += group_most(desc) * s->oracle_bytes);
     s->search = at + z.open;
 }
 
@@ -201,6 +209,18 @@ static void begin_search(struct indexed_scan *s, bool is_scanned, size_t query_f
     s->kind->begin(s->search, &search);
 }
 
+/* Search the part for the group of queries that begins there. */
+static void begin_group(struct indexed_scan *s, bool is_scanned, size_t query_first)
+{
+    size_t left = s->desc.scan.query_count - query_first, count = group_most(&s->desc);
+    uint32_t best = segment_index_get(s->index)->kind->query_group;
+
+    if (!is_scanned && best > 0 && best < count) count = best;
+    if (left < count) count = left;
+    s->group_end = query_first + count;
+    begin_search(s, is_scanned, query_first, count);
+}
+
 /* It is known which rows may be found (2). */
 static void choose(struct indexed_scan *s)
 {
@@ -210,7 +230,7 @@ static void choose(struct indexed_scan *s)
 
     s->gate.comes_first = row_count - s->open_count > row_count / SHUT_SHARE;
     s->gate.open_count = s->open_count;
-    begin_search(s, is_scanned, 0, s->desc.scan.query_count);
+    begin_group(s, is_scanned, 0);
     s->stage = INDEXED_WALK;
 }
 
@@ -324,7 +344,7 @@ static void do_without_index(struct indexed_scan *s, const struct error *why)
     segment_index_note_damage(part_of(s)->index, why);
     s->met_damage = true;
     for (size_t i = 0; i < d->query_count; i++) take_back(&d->best[i], s->part);
-    begin_search(s, true, 0, d->query_count);
+    begin_group(s, true, 0);
 }
 
 static enum index_state search_part(struct indexed_scan *s, uint64_t distance_max,
@@ -339,6 +359,10 @@ static enum index_state search_part(struct indexed_scan *s, uint64_t distance_ma
     }
     if (state == INDEX_FAILED) *err = failed;
     if (state != INDEX_DONE) return state;
+    if (s->stage == INDEXED_WALK && s->group_end < s->desc.scan.query_count) {
+        begin_group(s, s->is_scanned, s->group_end);
+        return INDEX_MORE;
+    }
     if (s->stage == INDEXED_WALK) s->query = s->is_scanned ? s->desc.scan.query_count : 0;
     s->stage = INDEXED_AGAIN;
     if (!search_again(s)) close_part(s);

@@ -41,15 +41,16 @@ struct indexed_scan {
     const struct segment_index *index;
     /* What is being searched by, and for which of the queries. */
     const struct index_vtab *kind;
-    bool is_scanned; /* by looking at every row that may be found */
-    bool met_damage; /* of an index: it is noted there */
+    bool is_scanned;  /* by looking at every row that may be found */
+    bool met_damage;  /* of an index: it is noted there */
+    size_t group_end; /* WALK: queries before it have been or are being searched for */
     size_t query;
     uint32_t open_count; /* rows that may be found */
     uint32_t row;        /* MATCH: those before it are matched */
     struct index_gate gate;
     uint64_t *matched; /* with a filter: room for a bit for each row of the part */
     struct index_query *targets;
-    uint8_t *oracles; /* two for each query */
+    uint8_t *oracles; /* two for each query of a group */
     size_t oracle_bytes;
     void *search;
 };

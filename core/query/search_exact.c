@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* search_exact.c — part by part, and where there is a filter block by block of its rows.
  *
- * WHAT        A part is opened, with an oracle for each query; its rows are given to the index in
- *             one run.  Where there is a filter a run ends with the filter's block, which is
- *             matched before: a search can be left meanwhile, for an index cannot be left within.
+ * WHAT        A part is opened, with an oracle for each query, some of them an advance; its rows
+ *             are given to the index in one run.  Where there is a filter a run ends with the
+ *             filter's block, which is matched before: a search can be left meanwhile, for an index
+ *             cannot be left within.
  * INVARIANTS  (1) Rows below `row` of the part are searched for all queries.
  *             (2) The gate of a run is asked for rows of one block only, which is at hand.
  * THREADS     One at a time.
@@ -13,6 +14,10 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+
+enum {
+    READY_QUERIES = 64, /* whose oracles an advance makes, some microseconds each */
+};
 
 uint64_t exact_row_count(const struct view *v, const struct segment_index *const *indexed)
 {
@@ -62,7 +67,8 @@ static uint64_t unwanted_word(void *ctx, uint32_t row)
     return ~row_filter_word(s->desc.filter, s->part, row);
 }
 
-static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end)
+/* Oracles for some more queries. */
+static void make_oracles(struct exact_scan *s)
 {
     const struct exact_desc *d = &s->desc;
     const struct quantizer_vtab *quantizer = d->method->quantizer;
@@ -70,10 +76,11 @@ static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end
     const struct view_part *part = &d->view->parts[s->part];
     struct oracle_desc oracle = {.kernels = d->kernels,
                                  .vectors = &part->segment->vectors,
-                                 .shadow = segment_shadow(part->segment, d->shadows, row_end),
+                                 .shadow = s->shadow,
                                  .metric = (enum metric)d->view->metric};
 
-    for (size_t i = 0; i < d->query_count; i++) {
+    size_t left = d->query_count - s->ready_count, i = s->ready_count;
+    for (s->ready_count += left < READY_QUERIES ? left : READY_QUERIES; i < s->ready_count; i++) {
         oracle.query = d->queries[i];
         struct oracle *own = quantizer->oracle_init(s->oracles + i * oracle_bytes, &oracle);
         s->targets[i] = (struct index_query){
@@ -83,9 +90,6 @@ static void open_part(struct exact_scan *s, uint32_t row_first, uint32_t row_end
             .distance_max = d->distance_max,
         };
     }
-    s->row = row_first;
-    s->row_end = row_end;
-    s->is_open = true;
 }
 
 static void begin_run(struct exact_scan *s)
@@ -125,7 +129,11 @@ static bool open_next(struct exact_scan *s)
         if (end > d->row_first && end > first) {
             uint64_t from = first > d->row_first ? first : d->row_first;
             uint64_t to = end < d->row_end ? end : d->row_end;
-            open_part(s, (uint32_t)(from - first), (uint32_t)(to - first));
+            s->row = (uint32_t)(from - first);
+            s->row_end = (uint32_t)(to - first);
+            s->shadow = segment_shadow(d->view->parts[s->part].segment, d->shadows, s->row_end);
+            s->ready_count = 0;
+            s->is_open = true;
             return true;
         }
         s->part_first = end;
@@ -138,6 +146,10 @@ enum index_state exact_advance(struct exact_scan *s, uint64_t distance_max, stru
     struct row_filter *filter = s->desc.filter;
 
     if (!s->is_open && !open_next(s)) return INDEX_DONE;
+    if (s->ready_count < s->desc.query_count) {
+        make_oracles(s);
+        if (s->ready_count < s->desc.query_count) return INDEX_MORE;
+    }
     if (!s->is_begun) {
         if (filter && !row_filter_load(filter, s->part, s->row)) return INDEX_MORE;
         begin_run(s);

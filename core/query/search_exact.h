@@ -43,8 +43,10 @@ struct exact_scan {
     size_t part;                 /* the next one to begin, or the one being searched */
     uint64_t part_first;         /* number of its first row */
     bool is_open;                /* it is being searched: */
-    uint32_t row, row_end;       /* its rows that are still to be searched */
-    bool is_begun;               /* the index searches from row to run_end */
+    struct shadow_source *shadow;
+    size_t ready_count;    /* queries that have an oracle for it */
+    uint32_t row, row_end; /* its rows that are still to be searched */
+    bool is_begun;         /* the index searches from row to run_end */
     uint32_t run_end;
 };
 

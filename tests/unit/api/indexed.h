@@ -11,7 +11,7 @@ enum {
     POINT_DIM = 8,
     POINT_COUNT = IS_TINY ? 220 : 3000,
     POINT_LATE = POINT_COUNT / 20, /* written after the index was built */
-    POINT_QUERIES = 12,
+    POINT_QUERIES = 18,            /* more than a graph is asked for at once */
     POINT_GROUPS = 10,
 };
 

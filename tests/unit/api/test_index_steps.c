@@ -6,7 +6,7 @@
 
 #include "indexed.h"
 
-enum { OPEN = 3, TRIALS = IS_TINY ? 6 : 12, BATCH = 5, BUDGET_US = 40 };
+enum { OPEN = 3, TRIALS = IS_TINY ? 6 : 12, BATCH = 17, BUDGET_US = 40 };
 
 /* One search, drawn, and what one call said. */
 struct trial {

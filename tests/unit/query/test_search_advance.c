@@ -241,6 +241,28 @@ static void steps_add_up_to_one_call(void **state)
     tear_down(&f);
 }
 
+/* Who steps is not kept waiting while what all queries need is made. */
+static void a_batch_over_one_row_takes_steps(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct ticking_clock clock = {.base = {.monotonic_us = tick}};
+    float vector[DIM] = {1, 2};
+    size_t steps = 1;
+    f.alloc = alloc_create(NULL, 0);
+    test_view_init(&f.rows, f.alloc, DIM, METRIC_L2);
+    test_view_open_part(&f.rows, 4);
+    test_view_put(&f.rows, id_of_number(1), vector, slice_of(NULL, 0));
+    f.view = test_view_take(&f.rows);
+    memset(f.queries, 0, sizeof f.queries);
+    struct search_request request = top_request(&f, QUERIES, 3);
+    struct search *s = begin(&f, &request, &clock.base);
+    while (search_advance(s, 0, 1) == SEARCH_MORE) steps++;
+    assert_true(steps > QUERIES / 64);
+    search_destroy(s);
+    tear_down(&f);
+}
+
 static void a_passed_deadline_stops_a_search(void **state)
 {
     (void)state;
@@ -460,6 +482,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_small_scan_is_not_split),
     cmocka_unit_test(slices_run_on_threads_of_their_own),
     cmocka_unit_test(steps_add_up_to_one_call),
+    cmocka_unit_test(a_batch_over_one_row_takes_steps),
     cmocka_unit_test(a_passed_deadline_stops_a_search),
     cmocka_unit_test(a_passed_deadline_stops_the_fetching),
     cmocka_unit_test(a_cancelled_search_stops),
