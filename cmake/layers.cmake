@@ -6,7 +6,8 @@
 set_property(GLOBAL PROPERTY LYNSE_LAYERS "")
 
 # Without LYNSE_INDEXES, of two layers these files alone: the kind flat, the quantizers that are not
-# trained, and what stands above all kinds.  A new kind is left out by not being here.
+# trained, and what stands above all kinds.  A new kind is left out by not being here.  Of the
+# kernels those that none of these asks for are left out (core/simd/select.c).
 set(of_flat_only index/flat*.c index/index_*.c index/quantizer_image.c quant/raw.c
     quant/shadow.c quant/shadowed.c quant/digits.c quant/bit_rows.c quant/narrow_rows.c
     quant/quantizer_registry.c)
@@ -26,6 +27,9 @@ function(lynse_layer name)
     list(TRANSFORM of_flat_only PREPEND ${PROJECT_SOURCE_DIR}/core/ OUTPUT_VARIABLE patterns)
     list(FILTER patterns INCLUDE REGEX /core/${name}/)
     file(GLOB sources CONFIGURE_DEPENDS ${patterns})
+  endif()
+  if(NOT LYNSE_INDEXES AND name STREQUAL simd)
+    list(FILTER sources EXCLUDE REGEX "/(quant|nearest)_[a-z0-9]*\\.c$")
   endif()
   if(NOT sources)
     return()

@@ -37,11 +37,22 @@
 #define USE_NARROW_AVX2(type, bytes, TYPE) USE_NARROW_SUMS(type, avx2) USE_NARROW_ROWS(type, avx2)
 #define USE_NARROW_NEON(type, bytes, TYPE) USE_NARROW_SUMS(type, neon) USE_NARROW_ROWS(type, neon)
 #define USE_NARROW_AVX512(type, bytes, TYPE) USE_NARROW_SUMS(type, avx512)
+/* What quantizers and lists alone ask for. */
+#if defined(LYNSE_FLAT_ONLY) /* it is not compiled (cmake/layers.cmake) */
+#define USE_QUANT_BLOCKS(isa)
+#define USE_QUANT_DOTS(isa)
+#define USE_NEAREST(isa)
+#else
 #define USE_QUANT_BLOCKS(isa)                                                                      \
     kernels->quant_scan = quant_scan_##isa;                                                        \
     kernels->quant_near = quant_near_##isa;                                                        \
     kernels->quant_rotate = quant_rotate_##isa;                                                    \
     kernels->quant_sign = quant_sign_##isa;
+#define USE_QUANT_DOTS(isa)                                                                        \
+    kernels->quant_dot = quant_dot_##isa;                                                          \
+    kernels->quant_gather = quant_gather_##isa;
+#define USE_NEAREST(isa) kernels->nearest_f32 = nearest_f32_##isa;
+#endif
 
 #define USE_BYTES(op, type, isa)                                                                   \
     kernels->bytes_##op##_##type =                                                                 \
@@ -69,36 +80,33 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     kernels->panels_pay = false;
     NARROW_TYPES(USE_NARROW_SERIAL)
     USE_QUANT_BLOCKS(serial)
-    kernels->quant_dot = quant_dot_serial;
-    kernels->quant_gather = quant_gather_serial;
+    USE_QUANT_DOTS(serial)
     BYTES_KERNELS(USE_BYTES_SERIAL)
     BITS_KERNELS(USE_BITS_SERIAL)
-    kernels->nearest_f32 = nearest_f32_serial;
+    USE_NEAREST(serial)
 #if defined(__x86_64__)
     if (level >= SIMD_AVX2) {
         DENSE_F32_AVX2(USE_AVX2)
         USE_CODES(avx2)
         NARROW_TYPES(USE_NARROW_AVX2)
         USE_QUANT_BLOCKS(avx2)
-        kernels->quant_dot = quant_dot_avx2;
-        kernels->quant_gather = quant_gather_avx2;
+        USE_QUANT_DOTS(avx2)
         BYTES_KERNELS(USE_BYTES_AVX2)
         BITS_KERNELS(USE_BITS_AVX2)
-        kernels->nearest_f32 = nearest_f32_avx2;
+        USE_NEAREST(avx2)
     }
     if (level >= SIMD_AVX512) {
         DENSE_F32_AVX512(USE_AVX512)
         NARROW_TYPES(USE_NARROW_AVX512)
         USE_QUANT_BLOCKS(avx512)
-        kernels->nearest_f32 = nearest_f32_avx512;
+        USE_NEAREST(avx512)
     }
     if (level >= SIMD_VNNI) {
         USE_CODES(vnni)
         kernels->code_panel = code_panel_vnni;
         kernels->code_dot_panels = code_dot_panels_vnni;
         kernels->panels_pay = true;
-        kernels->quant_dot = quant_dot_vnni;
-        kernels->quant_gather = quant_gather_vnni;
+        USE_QUANT_DOTS(vnni)
         BYTES_KERNELS(USE_BYTES_VNNI)
     }
     if (level >= SIMD_VPOPCNT) {
