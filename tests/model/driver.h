@@ -121,9 +121,9 @@ int driver_index_result(struct driver *d, const char *what, int rc, const struct
                         bool *may_fail);
 int driver_load_indexes(struct driver *d);
 struct result;
-/* `count` found of those that are live, which are all of `hits`. */
+/* `count` found, each of the open_count nearest, `hits`. */
 int driver_compare_found(struct driver *d, const struct result *r, const struct ref_hit *hits,
-                         size_t live_count, size_t count);
+                         size_t open_count, size_t count);
 
 /* driver_read.c: what is read is what the reference says, while nothing fails. */
 int driver_compare(struct driver *d); /* all of it */

@@ -102,7 +102,7 @@ int driver_load_indexes(struct driver *d)
 
 /* What an index finds is so, and as many as there are; it need not be the nearest. */
 int driver_compare_found(struct driver *d, const struct result *r, const struct ref_hit *hits,
-                         size_t live_count, size_t count)
+                         size_t open_count, size_t count)
 {
     char text[ID_TEXT_BYTES];
     size_t nearest = 0;
@@ -110,12 +110,13 @@ int driver_compare_found(struct driver *d, const struct result *r, const struct 
     if (r->count != count) return driver_fail(d, "%zu found, want %zu", r->count, count);
     for (size_t i = 0; i < count; i++) {
         size_t place = 0;
-        for (; place < live_count; place++) {
+        for (; place < open_count; place++) {
             struct record_id id = reference_id(hits[place].id);
             if (id_equal(&r->ids[i], &id)) break;
         }
-        if (place == live_count)
-            return driver_fail(d, "found %s, which is not live", id_format(&r->ids[i], text));
+        if (place == open_count)
+            return driver_fail(d, "found %s, which is not live or too far",
+                               id_format(&r->ids[i], text));
         float score = reference_score(&d->ref, hits[place].distance);
         if (memcmp(&r->scores[i], &score, sizeof score) != 0)
             return driver_fail(d, "found %s with %a, want %a", id_format(&r->ids[i], text),

@@ -147,9 +147,9 @@ int driver_search(struct driver *d, bool is_range)
         .k = 1 + (size_t)rng_below(&d->rng, rng_chance(&d->rng, 0.2) ? REF_IDS : 12),
         .columns = rng_chance(&d->rng, 0.3) ? RESULT_DOCUMENTS | RESULT_VECTORS : 0,
     };
-    size_t most = request.k, live_count = count;
-    bool is_looked_up = !is_range && rng_chance(&d->rng, 0.5); /* in what is loaded */
-    request.is_exact = !is_looked_up && !is_range;
+    size_t most = request.k, open_count = count;
+    bool is_looked_up = rng_chance(&d->rng, 0.5); /* in what is loaded */
+    request.is_exact = !is_looked_up;
     if (is_range) {
         request.is_range = true;
         request.max_results = request.k;
@@ -157,11 +157,12 @@ int driver_search(struct driver *d, bool is_range)
         request.threshold = reference_score(&d->ref, distance);
         size_t within = 0;
         while (within < count && hits[within].distance <= distance) within++;
-        count = within;
+        count = open_count = within;
     }
     if (count > most) count = most;
     if (run_search(d, &request, &result, &err) != 0) return excuse(d, "search", &err);
-    int rc = is_looked_up ? driver_compare_found(d, &result, hits, live_count, count)
+    if (is_looked_up && is_range && result.count < count) count = result.count; /* it may miss */
+    int rc = is_looked_up ? driver_compare_found(d, &result, hits, open_count, count)
                           : compare_hits(d, &result, hits, count);
     result_deinit(&result);
     return rc;
