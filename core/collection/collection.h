@@ -197,8 +197,9 @@ struct collection {
     struct collection_batch batch;
     struct collection_rewrite seal, merge;
     struct index_builder *index_build; /* of an index that is being built; NULL: none is */
-    uint32_t seal_failures;            /* in a row, of what still waits to be sealed */
-    struct error seal_failure;         /* the last one of them */
+    uint64_t index_asked_lsn;  /* applied when the plan was set, or since then when it was opened */
+    uint32_t seal_failures;    /* in a row, of what still waits to be sealed */
+    struct error seal_failure; /* the last one of them */
     uint64_t seal_retry_us; /* the owner's: when it tries again by itself (monotonic); 0: never */
 };
 
@@ -287,6 +288,8 @@ int collection_flush(struct collection *c, bool retire_log, struct error *err);
 
 /* Would a merge of sealed segments be worth its work, and may one begin? */
 bool collection_wants_merge(const struct collection *c);
+/* Is one under way that no index may be begun beside? */
+bool collection_merge_comes_first(const struct collection *c);
 /* Begin: *out_desc is what a segment_builder needs, on any thread, until finish or cancel.  Reads
  * go on meanwhile, and so do writes, seals and builds of indexes.  NO_MEMORY. */
 int collection_merge_begin(struct collection *c, struct segment_build_desc *out_desc,

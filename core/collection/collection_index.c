@@ -148,7 +148,7 @@ bool collection_wants_index(const struct collection *c)
 {
     struct index_plan plan;
 
-    return !c->index_build && !c->is_poisoned && c->wal &&
+    return !c->index_build && !c->is_poisoned && c->wal && !collection_merge_comes_first(c) &&
            collection_plan_of(&c->manifest.fields[0], &plan) && next_part(c);
 }
 
@@ -297,6 +297,7 @@ int collection_set_index(struct collection *c, const struct index_plan *plan, ui
     if (end_change(c, &change, err) != 0) return -1;
     if (!is_same) forget_indexes(c);
     for (size_t i = 0; i < c->part_count; i++) c->parts[i].index_damages = 0;
+    c->index_asked_lsn = c->applied_lsn;
     show(c, &change);
     return 0;
 }

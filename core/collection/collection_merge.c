@@ -9,6 +9,10 @@
  *             Segments with an index and segments that wait for theirs are not merged with each
  *             other: the latter would wait for an index of all.  Those that wait come first, where
  *             they are many and small; they are merged without, and indexed afterwards at once.
+ *             What waited when the index was asked for, or when the collection was opened, becomes
+ *             one whatever it is, and gets one index: a merge is a copy, which takes a fiftieth of
+ *             what a graph of it takes, and one graph is walked faster than two.  That ends: what
+ *             is written meanwhile is not of it.
  * INVARIANTS  (1) Only sealed parts are merged, and none that a seal under way takes in.
  *             (2) A row is left out only for a newer version in a sealed part: in no level is that
  *                 one lost by a crash that keeps the merge.
@@ -17,6 +21,8 @@
  *             (4) What is being indexed is not merged, and what is merged is not indexed meanwhile.
  *             (5) The plan may change while a merge is under way: its inputs then have no index any
  *                 more, and the result is shown without one.
+ *             (6) While what waited from the start is merged no index is begun: what waits longest
+ *                 gets it first, and what is merged now may be merged with more.
  * THREADS     The collection's actor; the build in between on any.
  * FAILURE     The state before; the build's files are removed.
  */
@@ -29,6 +35,8 @@
 
 /* What waits for an index is merged to so many tails: those behind it in line wait for it. */
 enum { AWAITING_TAILS_MAX = MERGE_WIDTH };
+/* Beside its vector, of what an index takes for a row while it is built: links, codes, bounds. */
+enum { BUILD_ROW_BYTES = 512 };
 
 /* Parts that may be merged: sealed, and not being sealed again. */
 static size_t mergeable_count(const struct collection *c)
@@ -91,6 +99,52 @@ static size_t group_before(const struct collection *c, size_t end, enum standing
     return first;
 }
 
+/* Of a segment that gets its index as a whole: as there is memory for.  What is merged is never
+ * parted again. */
+static uint32_t indexed_rows_max(const struct collection *c)
+{
+    size_t budget = alloc_budget_bytes(c->desc.alloc), used = alloc_used_bytes(c->desc.alloc);
+    size_t row_bytes = BUILD_ROW_BYTES + c->dim * sizeof(float);
+
+    if (budget == 0) return INDEXED_MERGE_ROWS_MAX;
+    size_t rows = used < budget ? (budget - used) / row_bytes : 0;
+    return rows < INDEXED_MERGE_ROWS_MAX ? (uint32_t)rows : INDEXED_MERGE_ROWS_MAX;
+}
+
+/* Has it waited for its first index since that was asked for, or is it too small for one? */
+static bool is_waiting_long(const struct collection *c, size_t i)
+{
+    const struct collection_part *p = &c->parts[i];
+    enum standing standing = standing_of(c, p);
+
+    return p->info.first_lsn <= c->index_asked_lsn && p->index_damages == 0 && !p->is_not_indexed &&
+           (standing == STANDS_AWAITING || standing == STANDS_ANYWHERE);
+}
+
+/* What was there when the index was asked for.  Codes that are scanned are scanned as fast in
+ * several. */
+static bool choose_waiting(const struct collection *c, const struct index_plan *plan,
+                           const struct segment_size *sizes, size_t count, struct merge_choice *out)
+{
+    size_t first = 0, awaiting = 0;
+
+    if (index_find(plan->kind)->is_of_codes) return false;
+    for (size_t i = 0; i <= count; i++) {
+        if (i < count && is_waiting_long(c, i)) {
+            awaiting += collection_lacks_index(&c->parts[i]);
+            continue;
+        }
+        if (awaiting > 0 &&
+            compaction_choose_all(sizes + first, i - first, indexed_rows_max(c), out)) {
+            out->first += first;
+            return true;
+        }
+        first = i + 1;
+        awaiting = 0;
+    }
+    return false;
+}
+
 /* Where there is a plan.  Indexed ones are merged when none waits for its first index, or when they
  * are too many. */
 static bool choose_group(const struct collection *c, const struct segment_size *sizes, size_t count,
@@ -122,9 +176,9 @@ static bool choose(const struct collection *c, struct merge_choice *out)
 
     if (count > LIMIT_SEGMENTS) count = LIMIT_SEGMENTS;
     for (size_t i = 0; i < count; i++) sizes[i] = size_of(c, &c->parts[i]);
-    if (collection_plan_of(&c->manifest.fields[0], &plan))
-        return choose_group(c, sizes, count, out);
-    return compaction_choose(sizes, count, small_rows(c, false), MERGE_ROWS_MAX, out);
+    if (!INDEX_HAS_BUILT || !collection_plan_of(&c->manifest.fields[0], &plan))
+        return compaction_choose(sizes, count, small_rows(c, false), MERGE_ROWS_MAX, out);
+    return choose_waiting(c, &plan, sizes, count, out) || choose_group(c, sizes, count, out);
 }
 
 bool collection_wants_merge(const struct collection *c)
@@ -132,6 +186,17 @@ bool collection_wants_merge(const struct collection *c)
     struct merge_choice choice;
 
     return !c->merge.is_active && !c->is_poisoned && c->wal && choose(c, &choice);
+}
+
+bool collection_merge_comes_first(const struct collection *c)
+{
+    const struct collection_rewrite *m = &c->merge;
+
+    for (size_t i = 0; i < m->part_count; i++)
+        if (collection_lacks_index(&c->parts[m->first_part + i]) &&
+            is_waiting_long(c, m->first_part + i))
+            return true;
+    return false;
 }
 
 /* (3): their deletions as maps on disk have them. */

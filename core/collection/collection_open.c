@@ -172,6 +172,7 @@ static int recover(struct collection *c, struct error *err)
     if (recovery_replay(&r, collection_replay_record, c, err) != 0) goto out;
     /* Groups of nothing that this version knows were not handed out; their LSNs are used. */
     if (r.upto_lsn > c->applied_lsn) c->applied_lsn = r.upto_lsn;
+    c->index_asked_lsn = c->applied_lsn;
     if (open_log(c, &r, err) != 0 || collection_publish(c, err) != 0) goto out;
     if (c->wal) clean(c, &r);
     rc = 0;

@@ -346,12 +346,6 @@ static bool is_of_task(const struct message *m)
     return m->class == MESSAGE_SYSTEM && m->kind != KIND_CLOSE;
 }
 
-/* What a merge must be over for. */
-static bool ends_merge(const struct message *m)
-{
-    return m->kind == KIND_CLOSE || m->kind == KIND_SET_SYNC;
-}
-
 /* That it adds. */
 static size_t rows_of(const struct message *m)
 {
@@ -365,7 +359,7 @@ static size_t rows_of(const struct message *m)
 static bool must_wait(struct host *h, const struct message *m)
 {
     if (is_of_task(m)) return false;
-    if (h->merge && ends_merge(m)) return true;
+    if (h->merge && engine_ends_merge(m)) return true;
     if ((m->kind == KIND_CLOSE || m->kind == KIND_REFRESH) &&
         (engine_index_is_out(h) || h->load || engine_recall_is_out(h)))
         return true;
@@ -482,7 +476,7 @@ static void handle_all(struct host *h, struct actor *a, struct message **batch, 
             run_count = 0;
         }
         if (m->kind == KIND_CLOSE) begin_end(h, (struct order_message *)m);
-        if (ends_merge(m)) engine_cancel_merge(h);
+        if (engine_ends_merge(m)) engine_cancel_merge(h);
         bool waits = !is_of_task(m) && (h->deferred.size > 0 || must_wait(h, m));
         if (waits && !overtakes(h, m)) defer(h, m);
         else if (is_write) {

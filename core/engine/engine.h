@@ -232,6 +232,9 @@ void engine_on_merge_loaded(struct host *h, struct index_loaded_message *m);
 void engine_on_seal_over(struct host *h);
 void engine_cancel_merge(struct host *h);
 void engine_cancel_merge_index(struct host *h);
+/* Must a merge be over for it?  Is such a one the next that waits, so that none is begun? */
+bool engine_ends_merge(const struct message *m);
+bool engine_awaits_merge(const struct host *h);
 
 /* task_message.c, in the collection's turn: what one of its tasks sent. */
 void engine_handle_task(struct host *h, struct message *m);

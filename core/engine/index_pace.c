@@ -10,8 +10,8 @@
  *             in full: what came meanwhile is written together, with one sync.
  *             Rows that were there when the index was asked for, or that lost theirs, are counted
  *             out: nobody waits for hours of building because of what others wrote long ago.
- * INVARIANTS  (1) Rows wait only while something is under way that ends: a seal, a build; and what
- *                 is owed ends with it.  A timer that fires soon is armed then.
+ * INVARIANTS  (1) Rows wait only while something is under way that ends: a seal, a build, a merge
+ *                 before it; and what is owed ends with it.  A timer that fires soon is armed then.
  *             (2) Nothing waits for a seal or a build that fails or is put off, nor once the
  *                 collection is being closed.
  *             (3) Nobody owes more than OWED_US_MAX, whatever a build takes.

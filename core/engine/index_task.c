@@ -3,6 +3,8 @@
  *
  * WHAT        A crew of tasks works on a build (index_crew.h); when it comes back the actor
  *             publishes the index, begins the next one, and answers who waits for all of them.
+ *             Before one is begun segments are merged where that is due: those that wait for an
+ *             index get one, not one each.  A merge that fails is put off, and they get one each.
  * INVARIANTS  (1) At most one build is under way for a collection, beside that of a merge.
  *             (2) Where no sync is allowed the file waits to be written until a call of the host
  *                 that allows one (R4b).
@@ -306,6 +308,14 @@ static void ask_auto(struct host *h)
     if (index_auto_changes(&desc, &chosen, &plan)) follow(h, &plan);
 }
 
+/* Is there one to be begun?  Not while an order that ends merges comes next: one may be due. */
+static bool wants_build(struct host *h)
+{
+    if (h->index || engine_awaits_merge(h) || !collection_wants_index(h->collection)) return false;
+    engine_merge_if_due(h);
+    return collection_wants_index(h->collection);
+}
+
 void engine_index_if_due(struct host *h)
 {
     struct collection *c = h->collection;
@@ -313,7 +323,7 @@ void engine_index_if_due(struct host *h)
 
     if (!c || h->is_ending) return;
     ask_auto(h);
-    if (!h->index && collection_wants_index(c)) {
+    if (wants_build(h)) {
         if (engine_index_is_put_off(h)) actor_timer_start(h->index_timer, not_before_us(h), 0);
         else if (start(h, &err) != 0) note_failure(h, &err);
     }

@@ -53,12 +53,24 @@ static void note_failure(struct host *h, const struct error *why)
               h->entry.name, why->text);
 }
 
+bool engine_ends_merge(const struct message *m)
+{
+    return m->kind == KIND_CLOSE || m->kind == KIND_SET_SYNC;
+}
+
+bool engine_awaits_merge(const struct host *h)
+{
+    return h->deferred.size > 0 && engine_ends_merge(*(struct message **)(void *)h->deferred.data);
+}
+
 void engine_merge_if_due(struct host *h)
 {
     struct collection *c = h->collection;
     struct error err = {0};
 
-    if (!c || h->is_ending || h->merge || !c->desc.may_sync || !collection_wants_merge(c)) return;
+    if (!c || h->is_ending || h->merge || !c->desc.may_sync || engine_awaits_merge(h) ||
+        !collection_wants_merge(c))
+        return;
     if (scheduler_now_us(h->engine->scheduler) < h->merge_not_before_us) return;
     if (start_merge(h, &err) != 0) note_failure(h, &err);
 }

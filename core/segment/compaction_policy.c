@@ -100,3 +100,19 @@ bool compaction_choose(const struct segment_size *segments, size_t count, uint32
     }
     return false;
 }
+
+bool compaction_choose_all(const struct segment_size *segments, size_t count, uint32_t row_max,
+                           struct merge_choice *out)
+{
+    for (size_t first = 0, end = 0; first < count; first++) {
+        uint64_t rows = 0;
+        for (end = first; end < count && end - first < MERGE_PARTS_MAX; end++) {
+            rows += segments[end].row_count;
+            if (rows > row_max) break;
+        }
+        if (end - first < 2) continue;
+        *out = (struct merge_choice){first, end - first};
+        return true;
+    }
+    return false;
+}

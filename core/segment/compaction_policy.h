@@ -30,4 +30,9 @@ struct merge_choice {
 bool compaction_choose(const struct segment_size *segments, size_t count, uint32_t small,
                        uint32_t row_max, struct merge_choice *out);
 
+/* All of them, whatever their sizes, as few results as that makes: the oldest run of two and more.
+ * For what is to be read as a whole afterwards. */
+bool compaction_choose_all(const struct segment_size *segments, size_t count, uint32_t row_max,
+                           struct merge_choice *out);
+
 #endif

@@ -109,6 +109,28 @@ static void no_result_is_larger_than_it_may_be(void **state)
     assert_true(w.count <= 400 / 10 + 10);
 }
 
+/* Whatever their sizes; what is too large is stepped over. */
+static void all_become_as_few_as_there_is_room_for(void **state)
+{
+    struct world w = {.segments = {{30, 0}, {900, 5}, {7, 0}, {100000, 0}, {1, 0}, {2, 0}},
+                      .count = 6};
+    struct merge_choice c;
+
+    (void)state;
+    assert_true(compaction_choose_all(w.segments, w.count, 1000, &c));
+    assert_int_equal(c.first, 0);
+    assert_int_equal(c.count, 3);
+    merge(&w, c);
+    assert_true(compaction_choose_all(w.segments, w.count, 1000, &c));
+    assert_int_equal(c.first, 2);
+    merge(&w, c);
+    assert_false(compaction_choose_all(w.segments, w.count, 1000, &c));
+    assert_int_equal(w.count, 3);
+    assert_true(compaction_choose_all(w.segments, w.count, NO_LIMIT, &c));
+    merge(&w, c);
+    assert_false(compaction_choose_all(w.segments, w.count, NO_LIMIT, &c));
+}
+
 static void nothing_is_nothing(void **state)
 {
     struct merge_choice c;
@@ -116,6 +138,7 @@ static void nothing_is_nothing(void **state)
 
     (void)state;
     assert_false(compaction_choose(NULL, 0, SMALL, NO_LIMIT, &c));
+    assert_false(compaction_choose_all(NULL, 0, NO_LIMIT, &c));
     assert_false(compaction_choose(three, 3, SMALL, NO_LIMIT, &c));
 }
 
@@ -124,6 +147,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(segments_of_any_sizes_end_few),
     cmocka_unit_test(waste_is_rewritten_and_only_once_it_is_much),
     cmocka_unit_test(no_result_is_larger_than_it_may_be),
+    cmocka_unit_test(all_become_as_few_as_there_is_room_for),
     cmocka_unit_test(nothing_is_nothing),
 };
 TEST_MAIN(tests)

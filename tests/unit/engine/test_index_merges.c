@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_index_merges.c — how many graphs there are in the end: rows that were there before the index
+ * get one, whatever happens while they are put together. */
+#include <errno.h>
+
+#include "base/limits.h"
+#include "support/docs_fixture.h"
+
+enum { DIM = 4, SEGMENTS = 3, POLLS_MAX = 200000 };
+
+static const struct engine_desc frames = {.is_inline = true, .poll_may_sync = true, .seed = 1};
+static const struct engine_desc threads = {.actor_threads = 1, .job_threads = 3, .seed = 1};
+static const struct lynse_index_desc graph = {.mode = "HNSW-L2", .flags = LYNSE_INDEX_NO_WAIT};
+
+static void open_root(struct fixture *f, const struct engine_desc *how)
+{
+    struct lynse_collection_desc docs = {.name = "notes/docs", .dim = DIM, .metric = LYNSE_L2};
+    fixture_open(f, how);
+    assert_done(lynse_collection_require(f->db, &docs, &f->docs, &f->err), f);
+}
+
+static void close_root(struct fixture *f)
+{
+    lynse_collection_close(f->docs);
+    f->docs = NULL;
+    assert_done(fixture_close(f), f);
+}
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+    *state = NULL;
+    if (SEAL_ROWS > 1000) return 0; /* with the limits as shipped a build is minutes of work */
+    fixture_init(&f);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    if (*state) fixture_deinit(*state);
+    return 0;
+}
+
+static struct fixture *fixture_of(void **state)
+{
+    struct fixture *f = *state;
+    if (!f) skip_because("of the limits as shipped: too many rows make a tail");
+    return f;
+}
+
+/* A segment of so many rows. */
+static void add_segment(struct fixture *f, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        float vector[DIM] = {(float)(f->next % 13), (float)f->next, (float)(f->next % 7)};
+        struct lynse_rows row = {.dim = DIM, .count = 1, .vectors = vector, .numbers = &f->next};
+        assert_done(lynse_add(f->docs, &row, NULL, NULL, &f->err), f);
+        f->next++;
+    }
+    assert_done(lynse_flush(f->docs, &f->err), f);
+}
+
+/* Some, of so many rows that none of them is due to be merged. */
+static void add_segments(struct fixture *f)
+{
+    uint32_t count = state_of(f)->manifest.segment_count;
+    for (int i = 0; i < SEGMENTS; i++) add_segment(f, SEAL_ROWS - 1);
+    assert_int_equal(state_of(f)->manifest.segment_count, count + SEGMENTS);
+}
+
+static size_t index_count(struct fixture *f)
+{
+    const struct manifest *m = &state_of(f)->manifest;
+    size_t count = 0;
+    for (uint32_t i = 0; i < m->segment_count; i++)
+        count += manifest_find_index(&m->segments[i], 0) != NULL;
+    return count;
+}
+
+/* All that is ready to be done is; no time passes. */
+static void work(struct fixture *f)
+{
+    for (int i = 0; i < POLLS_MAX && lynse_poll(f->db, 0); i++) continue;
+}
+
+static void assert_one_graph(struct fixture *f)
+{
+    struct error err = {0};
+    struct lynse_collection_info info = {.struct_bytes = sizeof info};
+    assert_done(lynse_collection_info(f->docs, &info, &f->err), f);
+    assert_int_equal(info.segment_count, 1);
+    assert_int_equal(info.live_count, f->next);
+    assert_int_equal(index_count(f), 1);
+    assert_ok(collection_check(state_of(f), &err), &err);
+}
+
+/* ---- the cases ---- */
+
+static void rows_that_were_there_get_one_graph(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    const struct engine_desc *roots[] = {&threads, &frames};
+    for (size_t i = 0; i < 2; i++) {
+        open_root(f, roots[i]);
+        add_segments(f);
+        assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+        assert_one_graph(f);
+        assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
+        close_root(f);
+        f->next = 0;
+    }
+}
+
+/* A disk without room for both, say. */
+static void what_cannot_be_put_together_gets_a_graph_each(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    /* The first rename is of the manifest with the plan. */
+    const struct faulty_plan once = {
+        .kinds = FAULTY_RENAME, .os_errno = ENOSPC, .mode = FAULTY_RUN, .nth = 2, .times = 1};
+    open_root(f, &frames);
+    add_segments(f);
+    vfs_faulty_arm(f->fs, &once);
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    assert_int_equal(vfs_faulty_fired(f->fs), 1);
+    vfs_faulty_disarm(f->fs);
+    assert_int_equal(index_count(f), SEGMENTS);
+    close_root(f);
+}
+
+/* Wherever the merge or the build stands: another level of syncs, another index, a close, a drop.
+ */
+static void whatever_comes_between_there_is_one_graph(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    for (int steps = 0; steps < 64; steps += 4) {
+        open_root(f, &frames);
+        add_segments(f);
+        assert_done(lynse_index_set(f->docs, &graph, &f->err), f);
+        for (int i = 0; i < steps; i++) lynse_poll(f->db, 0);
+        assert_done(lynse_set_sync(f->docs, LYNSE_SYNC_OS, 0, &f->err), f);
+        assert_done(lynse_build_index(f->docs, "IVF-L2", &f->err), f);
+        assert_one_graph(f);
+        close_root(f);
+        open_root(f, &frames);
+        assert_done(lynse_remove_index(f->docs, &f->err), f);
+        add_segments(f);
+        assert_done(lynse_index_set(f->docs, &graph, &f->err), f);
+        for (int i = 0; i < steps; i++) lynse_poll(f->db, 0);
+        close_root(f);
+        open_root(f, &frames);
+        work(f);
+        assert_one_graph(f);
+        add_segments(f);
+        assert_done(lynse_index_set(f->docs, &graph, &f->err), f);
+        for (int i = 0; i < steps; i++) lynse_poll(f->db, 0);
+        assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
+        close_root(f);
+        f->next = 0;
+    }
+}
+
+/* They are not put together with what was there, again and again. */
+static void rows_that_come_later_wait_for_their_own(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    open_root(f, &frames);
+    add_segments(f);
+    assert_done(lynse_index_set(f->docs, &graph, &f->err), f);
+    for (int i = 0; i < POLLS_MAX && state_of(f)->manifest.segment_count > 1; i++)
+        lynse_poll(f->db, 0);
+    assert_int_equal(index_count(f), 0);
+    add_segment(f, SEAL_ROWS - 1);
+    work(f);
+    assert_int_equal(state_of(f)->manifest.segment_count, 2);
+    assert_int_equal(index_count(f), 2);
+    close_root(f);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+static const struct CMUnitTest tests[] = {
+    CASE(rows_that_were_there_get_one_graph),
+    CASE(what_cannot_be_put_together_gets_a_graph_each),
+    CASE(whatever_comes_between_there_is_one_graph),
+    CASE(rows_that_come_later_wait_for_their_own),
+};
+TEST_MAIN(tests)
