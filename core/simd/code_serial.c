@@ -48,7 +48,8 @@ void code_dot_panels_serial(const struct code_query *const *queries, size_t quer
                                   r % CODE_PANEL_ROWS * WORD;
             uint32_t sum = 0;
             for (size_t i = 0; i < stride; i += CODE_CHUNK) {
-                const struct code_query chunk = {queries[q]->digits + 2 * i, CODE_CHUNK, 0};
+                const struct code_query chunk = {.digits = queries[q]->digits + 2 * i,
+                                                 .stride = CODE_CHUNK};
                 int32_t part;
                 for (size_t j = 0; j < CODE_CHUNK; j++)
                     row[j] = from[(i + j) / WORD * CODE_PANEL_ROWS * WORD + j % WORD];
