@@ -64,13 +64,15 @@ def bench_rate(table: Table) -> None:
     data, python = the_set(), peer_python("ann-hnswlib")
     own = ours(data, 0)
     mine, text, ratio, met = number(own, "settled_per_s"), "–", "–", None
+    indexed = number(own, "indexed_per_s")
     if python:
         peer = run(python, ROOT / "bench" / "support" / "upsert_peer.py", data.folder, ROWS)
         theirs = number(peer, "inserts_per_s")
         text, ratio = f"hnswlib {theirs:,.0f}/s; {curve(peer)}", f"{mine / theirs:.2f}× (1 pair)"
         met = mine >= theirs
     case = f"upserts to the end of all builds and merges, {shape_of(ROWS)}"
-    table.add(case, "≥ 1.0×, goal 3×", f"{mine:,.0f}/s; {curve(own)}", text, ratio, met)
+    measured = f"{mine:,.0f}/s, {indexed:,.0f}/s until all had an index; {curve(own)}"
+    table.add(case, "≥ 1.0×, goal 3×", measured, text, ratio, met)
     bound(table, own, "as fast as it goes")
 
 

@@ -288,10 +288,13 @@ int collection_flush(struct collection *c, bool retire_log, struct error *err);
 
 /* Would a merge of sealed segments be worth its work, and may one begin? */
 bool collection_wants_merge(const struct collection *c);
+/* Would one, where nothing has been written for a while? */
+bool collection_wants_quiet_merge(const struct collection *c);
 /* Is one under way that no index may be begun beside? */
 bool collection_merge_comes_first(const struct collection *c);
-/* Begin: *out_desc is what a segment_builder needs, on any thread, until finish or cancel.  Reads
- * go on meanwhile, and so do writes, seals and builds of indexes.  NO_MEMORY. */
+/* Begin what is wanted, of both the former: *out_desc is what a segment_builder needs, on any
+ * thread, until finish or cancel.  Reads go on meanwhile, and so do writes, seals and builds of
+ * indexes.  NO_MEMORY. */
 int collection_merge_begin(struct collection *c, struct segment_build_desc *out_desc,
                            struct error *err);
 /* What a merge of segments with indexes has built gets its own before it is shown.  1:

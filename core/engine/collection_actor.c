@@ -224,6 +224,7 @@ static void on_flush(struct host *h, struct order_message *m)
     rc = engine_end_host_call(h, rc, &err);
     engine_name_collection(h, &err);
     engine_answer_order(m, rc, &err);
+    engine_merge_if_due(h);
 }
 
 static void on_set_sync(struct host *h, struct order_message *m)
@@ -555,11 +556,12 @@ static void on_stop(struct actor *a)
     actor_timer_destroy(h->sync_timer);
     actor_timer_destroy(h->mark_timer);
     actor_timer_destroy(h->seal_timer);
+    actor_timer_destroy(h->merge_timer);
     actor_timer_destroy(h->index_timer);
     actor_timer_destroy(h->load_timer);
     actor_timer_destroy(h->pace.timer);
     h->sync_timer = h->mark_timer = h->seal_timer = h->index_timer = h->load_timer = NULL;
-    h->pace.timer = NULL;
+    h->merge_timer = h->pace.timer = NULL;
     engine_stop_recall(h);
     if (h->collection) collection_abandon(h->collection);
     h->collection = NULL;
@@ -586,7 +588,9 @@ int engine_start_actor(struct host *h, struct error *err)
     h->sync_timer = actor_timer_create(h->actor, on_sync_timer, h, err);
     h->mark_timer = h->sync_timer ? actor_timer_create(h->actor, on_mark_timer, h, err) : NULL;
     if (h->mark_timer) h->seal_timer = actor_timer_create(h->actor, engine_on_seal_timer, h, err);
-    if (h->seal_timer) h->index_timer = actor_timer_create(h->actor, engine_on_index_timer, h, err);
+    if (h->seal_timer) h->merge_timer = actor_timer_create(h->actor, engine_on_merge_timer, h, err);
+    if (h->merge_timer)
+        h->index_timer = actor_timer_create(h->actor, engine_on_index_timer, h, err);
     if (h->index_timer) h->load_timer = actor_timer_create(h->actor, engine_on_load_timer, h, err);
     if (h->load_timer) h->pace.timer = actor_timer_create(h->actor, on_pace_timer, h, err);
     return h->pace.timer ? 0 : -1;

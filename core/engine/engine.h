@@ -100,13 +100,14 @@ struct host {
     struct actor_timer *mark_timer;
     bool sync_is_armed;
     bool mark_is_armed;
-    uint64_t last_write_us;
+    uint64_t last_write_us;         /* or of opening */
     uint64_t pinned_epoch;          /* read-only */
     struct segment_task *seal;      /* under way */
     struct segment_task *merge;     /* likewise; until it is published or given up */
     struct index_crew *merge_index; /* the index of what it has built, being built */
     struct load_task *merge_load;   /* or being loaded */
     bool merge_waits;               /* for a seal, to be published */
+    struct actor_timer *merge_timer;
     uint64_t merge_not_before_us;   /* after one that failed */
     uint32_t merge_failures;        /* in a row */
     struct index_crew *index;       /* a build that is under way */
@@ -226,6 +227,7 @@ int engine_fill_status(struct host *h, struct collection_status *s, struct error
 /* merge_task.c, in the collection's turn: begin a merge that is worth it; take in what came back;
  * let one under way end soon, or do without the index that it builds. */
 void engine_merge_if_due(struct host *h);
+timer_fn engine_on_merge_timer;
 void engine_on_merge_ready(struct host *h, struct segment_ready_message *m);
 void engine_on_merge_indexed(struct host *h, struct index_ready_message *m);
 void engine_on_merge_loaded(struct host *h, struct index_loaded_message *m);

@@ -120,6 +120,7 @@ int engine_open_collection(struct host *h, struct error *err)
 
     if (open_state(h, &h->collection, &epoch, err) != 0) return -1;
     h->pinned_epoch = epoch;
+    h->last_write_us = scheduler_now_us(h->engine->scheduler);
     if (h->collection->wal)
         engine_stir(&h->rng, h->collection->manifest.epoch,
                     wal_first_needed(h->collection->wal, UINT64_MAX));

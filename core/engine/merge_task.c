@@ -6,6 +6,9 @@
  *             indexes, a crew builds the result's (index_crew.h), and where searches have loaded
  *             those, it is loaded (index_load.c): only then the actor publishes both.  Searches
  *             go from one loaded index to the next.
+ *             When nothing has been written for MERGE_QUIET_US, nor has the collection been opened,
+ *             one that makes searches faster is begun, by a timer.  A write that comes then does
+ *             not end it: what was done would be lost, and the write waits for nothing.
  * INVARIANTS  (1) At most one is under way for a collection; seals go on beside it, and are served
  *                 as often as it by the jobs' threads.
  *             (2) Nothing waits for it but what ends it: closing and changing the level cancel it
@@ -24,6 +27,8 @@
 /* After half a minute, then after twice that, up to about an hour: an index may be hours of work.
  */
 enum { MERGE_RETRY_US = 30000000, RETRY_DOUBLINGS = 7 };
+/* Longer than a loader takes from one call to the next; who looks sees it begin. */
+enum { MERGE_QUIET_US = 5000000 };
 
 static int start_merge(struct host *h, struct error *err)
 {
@@ -49,6 +54,7 @@ static void note_failure(struct host *h, const struct error *why)
     h->merge_failures++;
     h->merge_not_before_us =
         scheduler_now_us(h->engine->scheduler) + ((uint64_t)MERGE_RETRY_US << doublings);
+    actor_timer_start(h->merge_timer, h->merge_not_before_us, 0);
     log_event(LOG_WARN, "merge_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, why->text);
 }
@@ -66,13 +72,24 @@ bool engine_awaits_merge(const struct host *h)
 void engine_merge_if_due(struct host *h)
 {
     struct collection *c = h->collection;
+    uint64_t due_us = h->merge_not_before_us;
     struct error err = {0};
 
-    if (!c || h->is_ending || h->merge || !c->desc.may_sync || engine_awaits_merge(h) ||
-        !collection_wants_merge(c))
-        return;
-    if (scheduler_now_us(h->engine->scheduler) < h->merge_not_before_us) return;
-    if (start_merge(h, &err) != 0) note_failure(h, &err);
+    if (!c || h->is_ending || h->merge || !c->desc.may_sync || engine_awaits_merge(h)) return;
+    if (!collection_wants_merge(c)) {
+        if (!collection_wants_quiet_merge(c)) return;
+        uint64_t quiet_us = h->last_write_us + MERGE_QUIET_US;
+        if (due_us < quiet_us) due_us = quiet_us;
+    }
+    if (scheduler_now_us(h->engine->scheduler) < due_us)
+        actor_timer_start(h->merge_timer, due_us, 0);
+    else if (start_merge(h, &err) != 0) note_failure(h, &err);
+}
+
+void engine_on_merge_timer(struct actor *a, void *ctx)
+{
+    (void)a;
+    engine_merge_if_due(ctx);
 }
 
 void engine_cancel_merge_index(struct host *h)

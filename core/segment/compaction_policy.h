@@ -6,6 +6,7 @@
  * rewritten once for each doubling of its segment's size twice over, and there are at most
  * MERGE_WIDTH - 1 segments of a size between two larger ones.  A segment of which much could be
  * reclaimed is rewritten, with its neighbours where they are not larger.
+ * When nothing is written more is worth it: each row is rewritten oftener, while nobody waits.
  */
 #ifndef SEGMENT_COMPACTION_POLICY_H
 #define SEGMENT_COMPACTION_POLICY_H
@@ -34,5 +35,9 @@ bool compaction_choose(const struct segment_size *segments, size_t count, uint32
  * For what is to be read as a whole afterwards. */
 bool compaction_choose_all(const struct segment_size *segments, size_t count, uint32_t row_max,
                            struct merge_choice *out);
+
+/* What is worth it in quiet: a run whose smaller ones together are a good share of its largest. */
+bool compaction_choose_quiet(const struct segment_size *segments, size_t count, uint32_t row_max,
+                             struct merge_choice *out);
 
 #endif

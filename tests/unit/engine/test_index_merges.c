@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_index_merges.c — how many graphs there are in the end: rows that were there before the index
- * get one, whatever happens while they are put together. */
+ * get one, whatever happens while they are put together; and those of later ones become one when
+ * nothing is written, but not for the sake of a few rows. */
 #include <errno.h>
 
 #include "base/limits.h"
 #include "support/docs_fixture.h"
 
-enum { DIM = 4, SEGMENTS = 3, POLLS_MAX = 200000 };
+enum { DIM = 4, SEGMENTS = 3, POLLS_MAX = 200000, SECOND_US = 1000000 };
 
 static const struct engine_desc frames = {.is_inline = true, .poll_may_sync = true, .seed = 1};
 static const struct engine_desc threads = {.actor_threads = 1, .job_threads = 3, .seed = 1};
@@ -178,11 +179,140 @@ static void rows_that_come_later_wait_for_their_own(void **state)
     close_root(f);
 }
 
+/* ---- in quiet ---- */
+
+/* So many seconds of nothing else. */
+static void pass(struct fixture *f, int seconds)
+{
+    for (int i = 0; i < 4 * seconds; i++) {
+        manual_clock_advance(&f->clock, SECOND_US / 4);
+        work(f);
+    }
+}
+
+/* Two segments with their graphs, the second of so many rows; nothing is left to be done at once.
+ */
+static void make_two(struct fixture *f, size_t second)
+{
+    open_root(f, &frames);
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    add_segment(f, SEAL_ROWS - 1);
+    work(f);
+    add_segment(f, second);
+    work(f);
+    assert_int_equal(state_of(f)->manifest.segment_count, 2);
+    assert_int_equal(index_count(f), 2);
+}
+
+static void a_quiet_collection_ends_with_one_graph(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    make_two(f, SEAL_ROWS / 2);
+    pass(f, 3);
+    assert_int_equal(state_of(f)->manifest.segment_count, 2);
+    pass(f, 4);
+    assert_one_graph(f);
+    close_root(f);
+}
+
+static void a_few_rows_are_no_reason(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    make_two(f, SEAL_ROWS / 2);
+    pass(f, 7);
+    assert_one_graph(f);
+    const struct uuid large = state_of(f)->manifest.segments[0].uuid;
+    for (int i = 0; i < 5; i++) {
+        add_segment(f, 1);
+        pass(f, 60);
+        assert_true(uuid_equal(&state_of(f)->manifest.segments[0].uuid, &large));
+    }
+    assert_true(state_of(f)->manifest.segment_count <= 2);
+    close_root(f);
+}
+
+/* Nor is it quiet as soon as a root is opened. */
+static void nothing_is_merged_in_quiet_while_somebody_writes(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    make_two(f, SEAL_ROWS / 2);
+    for (int i = 0; i < 4; i++) {
+        struct lynse_id none = {.number = 1000000};
+        pass(f, 4);
+        assert_done(lynse_delete(f->docs, &none, 1, NULL, NULL, &f->err), f);
+    }
+    close_root(f);
+    open_root(f, &frames);
+    pass(f, 4);
+    assert_int_equal(state_of(f)->manifest.segment_count, 2);
+    pass(f, 3);
+    assert_one_graph(f);
+    close_root(f);
+}
+
+/* It is told to end, and another one begins when it is quiet again. */
+static void a_close_does_not_wait_for_it(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    for (int steps = 0; steps < 80; steps += 8) {
+        make_two(f, SEAL_ROWS / 2);
+        for (int i = 0; i < POLLS_MAX && !f->docs->host->merge; i++) {
+            manual_clock_advance(&f->clock, SECOND_US / 10);
+            lynse_poll(f->db, 0);
+        }
+        assert_non_null(f->docs->host->merge);
+        for (int i = 0; i < steps && f->docs->host->merge; i++) lynse_poll(f->db, 0);
+        bool is_over = !f->docs->host->merge;
+        close_root(f);
+        open_root(f, &frames);
+        assert_int_equal(state_of(f)->manifest.segment_count, is_over ? 1 : 2);
+        pass(f, 7);
+        assert_one_graph(f);
+        assert_done(lynse_collection_drop(f->db, "notes/docs", &f->err), f);
+        close_root(f);
+        f->next = 0;
+    }
+}
+
+static void one_that_finds_no_room_is_tried_again_later(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    const struct faulty_plan full = {
+        .kinds = FAULTY_WRITE, .os_errno = ENOSPC, .mode = FAULTY_RUN, .nth = 1, .times = 1000};
+    make_two(f, SEAL_ROWS / 2);
+    vfs_faulty_arm(f->fs, &full);
+    pass(f, 7);
+    assert_true(vfs_faulty_fired(f->fs) > 0);
+    vfs_faulty_disarm(f->fs);
+    assert_int_equal(state_of(f)->manifest.segment_count, 2);
+    assert_int_equal(index_count(f), 2);
+    pass(f, 40);
+    assert_one_graph(f);
+    close_root(f);
+}
+
+/* Rows without a graph are scanned as fast in several segments. */
+static void without_an_index_nothing_is_merged_in_quiet(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    open_root(f, &frames);
+    add_segments(f);
+    pass(f, 20);
+    assert_int_equal(state_of(f)->manifest.segment_count, SEGMENTS);
+    close_root(f);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     CASE(rows_that_were_there_get_one_graph),
     CASE(what_cannot_be_put_together_gets_a_graph_each),
     CASE(whatever_comes_between_there_is_one_graph),
     CASE(rows_that_come_later_wait_for_their_own),
+    CASE(a_quiet_collection_ends_with_one_graph),
+    CASE(a_few_rows_are_no_reason),
+    CASE(nothing_is_merged_in_quiet_while_somebody_writes),
+    CASE(a_close_does_not_wait_for_it),
+    CASE(one_that_finds_no_room_is_tried_again_later),
+    CASE(without_an_index_nothing_is_merged_in_quiet),
 };
 TEST_MAIN(tests)

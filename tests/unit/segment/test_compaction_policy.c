@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_compaction_policy.c — steady work keeps segments few, and each row is rewritten rarely. */
+#include <math.h>
+
 #include "base/rng.h"
 #include "segment/compaction_policy.h"
 #include "support/test.h"
@@ -131,6 +133,88 @@ static void all_become_as_few_as_there_is_room_for(void **state)
     assert_false(compaction_choose_all(w.segments, w.count, NO_LIMIT, &c));
 }
 
+/* ---- in quiet ---- */
+
+/* All that is chosen, now and then, looking at each choice. */
+static void settle_in_quiet(struct world *w, uint32_t row_max)
+{
+    struct merge_choice c;
+
+    settle(w, row_max);
+    while (compaction_choose_quiet(w->segments, w->count, row_max, &c)) {
+        uint64_t sum = 0, largest = 0;
+        for (size_t i = c.first; i < c.first + c.count; i++) {
+            uint32_t rows = w->segments[i].row_count - w->segments[i].waste_count;
+            sum += rows;
+            if (rows > largest) largest = rows;
+        }
+        assert_true(c.count >= 2 && 4 * sum >= 5 * largest && sum <= row_max);
+        merge(w, c);
+    }
+}
+
+static void quiet_leaves_one_large_segment_and_falling_ones(void **state)
+{
+    struct rng r;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct world w = {.count = 0};
+        uint64_t sum = 0, largest = 0;
+        size_t count = 2 + (size_t)rng_below((rng_init(&r, seed), &r), 60);
+        for (size_t i = 0; i < count; i++) {
+            append(&w, 1 + (uint32_t)rng_below(&r, 1 << rng_below(&r, 20)));
+            w.segments[i].waste_count = (uint32_t)rng_below(&r, w.segments[i].row_count + 1) / 5;
+        }
+        settle_in_quiet(&w, NO_LIMIT);
+        for (size_t i = 0; i < w.count; i++) {
+            uint64_t rows = w.segments[i].row_count - w.segments[i].waste_count;
+            sum += rows;
+            if (rows > largest) largest = rows;
+        }
+        assert_true(w.count == 1 || 4 * (sum - largest) < largest);
+        assert_true(w.count <= 2 * 10);
+    }
+}
+
+/* After each seal, or now and then; rows come evenly. */
+static void quiet_rewrites_a_row_rarely(void **state)
+{
+    const double most = log(3000 * 8) / log(1.25);
+    struct rng r;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        struct world w = {.count = 0};
+        uint64_t come = 0;
+        rng_init(&r, seed);
+        for (int i = 0; i < 3000; i++) {
+            uint32_t rows = SMALL * (1 + (seed % 4 > 1 ? (uint32_t)rng_below(&r, 8) : 0));
+            append(&w, rows);
+            come += rows;
+            if (seed % 2 == 0 || rng_chance(&r, 0.1)) settle_in_quiet(&w, NO_LIMIT);
+            else settle(&w, NO_LIMIT);
+        }
+        assert_true((double)w.written <= (double)come * (1 + most / 2));
+    }
+}
+
+static void a_trickle_leaves_the_large_segment_alone(void **state)
+{
+    enum { LARGE = 1000000, FEW = 100 };
+    struct world w = {.segments = {{LARGE, 0}}, .count = 1};
+    uint32_t come = 0;
+
+    (void)state;
+    for (; w.segments[0].row_count == LARGE; come += FEW) {
+        append(&w, FEW);
+        settle_in_quiet(&w, NO_LIMIT);
+        assert_true(w.count <= 12);
+    }
+    assert_int_equal(come, LARGE / 4);
+    assert_int_equal(w.count, 1);
+}
+
 static void nothing_is_nothing(void **state)
 {
     struct merge_choice c;
@@ -139,6 +223,8 @@ static void nothing_is_nothing(void **state)
     (void)state;
     assert_false(compaction_choose(NULL, 0, SMALL, NO_LIMIT, &c));
     assert_false(compaction_choose_all(NULL, 0, NO_LIMIT, &c));
+    assert_false(compaction_choose_quiet(NULL, 0, NO_LIMIT, &c));
+    assert_false(compaction_choose_quiet(three, 1, NO_LIMIT, &c));
     assert_false(compaction_choose(three, 3, SMALL, NO_LIMIT, &c));
 }
 
@@ -148,6 +234,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(waste_is_rewritten_and_only_once_it_is_much),
     cmocka_unit_test(no_result_is_larger_than_it_may_be),
     cmocka_unit_test(all_become_as_few_as_there_is_room_for),
+    cmocka_unit_test(quiet_leaves_one_large_segment_and_falling_ones),
+    cmocka_unit_test(quiet_rewrites_a_row_rarely),
+    cmocka_unit_test(a_trickle_leaves_the_large_segment_alone),
     cmocka_unit_test(nothing_is_nothing),
 };
 TEST_MAIN(tests)
