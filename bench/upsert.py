@@ -2,10 +2,10 @@
 """Upserts, with builds and merges beside them: `./dev bench upsert [CASE]... [--write]`.
 
 Ours is bench_upsert.c, of two job threads, searched meanwhile; the peer is hnswlib, built for this
-machine's processor, which two threads insert into.  Ours ends when everything is indexed and
-nothing is left to be merged.
+machine's processor, which two threads insert into.  Ours ends when everything is indexed, and again
+when nothing is left to be merged: five seconds of quiet and a merge of all later.
 
-    rate      as fast as rows are taken: rows a second to the end, beside hnswlib's
+    rate      as fast as rows are taken: rows a second to both ends, beside hnswlib's
     paced     6,000 rows a second: the longest stall of an upsert and of a search
 
 LYNSE_UPSERT_ROWS sets the number of rows (200,000).
@@ -68,10 +68,11 @@ def bench_rate(table: Table) -> None:
     if python:
         peer = run(python, ROOT / "bench" / "support" / "upsert_peer.py", data.folder, ROWS)
         theirs = number(peer, "inserts_per_s")
-        text, ratio = f"hnswlib {theirs:,.0f}/s; {curve(peer)}", f"{mine / theirs:.2f}× (1 pair)"
-        met = mine >= theirs
-    case = f"upserts to the end of all builds and merges, {shape_of(ROWS)}"
-    measured = f"{mine:,.0f}/s, {indexed:,.0f}/s until all had an index; {curve(own)}"
+        text = f"hnswlib {theirs:,.0f}/s; {curve(peer)}"
+        ratio = f"{indexed / theirs:.2f}×, {mine / theirs:.2f}× (1 pair)"
+        met = indexed >= theirs
+    case = f"upserts until all are indexed, and to the end of all merges, {shape_of(ROWS)}"
+    measured = f"{indexed:,.0f}/s, {mine:,.0f}/s; {curve(own)}"
     table.add(case, "≥ 1.0×, goal 3×", measured, text, ratio, met)
     bound(table, own, "as fast as it goes")
 
