@@ -305,12 +305,6 @@ struct worker {
     struct candidate *heaps;
 };
 
-static int lower_row_first(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
 static uint64_t shut_word(void *ctx, uint32_t row)
 {
     return ~((const uint64_t *)ctx)[row / 64];
@@ -359,7 +353,7 @@ static void make_query(struct worker *w, size_t place, uint32_t query)
         size_t bytes = b->kind->oracle_bytes(b->index, b->dim);
         own = b->kind->oracle_init(b->index, w->oracles + place * bytes, &desc);
     }
-    topk_init_at(&w->best[place], w->heaps + place * k, k, lower_row_first, NULL);
+    topk_init_at(&w->best[place], w->heaps + place * k, k, topk_lower_row, NULL);
     w->queries[place] = (struct index_query){
         .oracle = own, .exact = exact, .best = &w->best[place], .distance_max = INFINITY};
 }

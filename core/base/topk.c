@@ -4,6 +4,12 @@
 
 #include "base/bytes.h"
 
+int topk_lower_row(void *ctx, const struct candidate *a, const struct candidate *b)
+{
+    (void)ctx;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
 int topk_init(struct topk *t, struct alloc *a, size_t k, topk_tie_fn *tie, void *tie_ctx)
 {
     size_t bytes;

@@ -22,6 +22,8 @@ struct candidate {
 
 /* <0: a's id comes first; >0: b's.  Never 0 for two different rows of one view. */
 typedef int topk_tie_fn(void *ctx, const struct candidate *a, const struct candidate *b);
+/* Of candidates of one part: the lower row first. */
+int topk_lower_row(void *ctx, const struct candidate *a, const struct candidate *b);
 
 struct topk {
     struct alloc *alloc;

@@ -253,12 +253,6 @@ static bool is_open(struct sift *w, uint32_t row)
     return !(w->shut >> (row % 64) & 1);
 }
 
-static int lower_row_first(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
 /* Measure rows, at most CONFIRM_ROWS, and push what is near. */
 static int measure(struct flat_search *s, const struct index_query *q, const uint32_t *rows,
                    size_t count, struct error *err)
@@ -279,7 +273,7 @@ static int push_seeds(struct flat_search *s, const struct index_query *q, size_t
     struct sift walk = {.s = s, .word_row = UINT32_MAX};
     struct topk *seeds = &s->seeds;
 
-    topk_init_at(seeds, s->seed_memory, wanted, lower_row_first, NULL);
+    topk_init_at(seeds, s->seed_memory, wanted, topk_lower_row, NULL);
     float limit = q->distance_max;
     for (uint32_t i = 0; i < s->row_count; i += TOPK_LANES) {
         if (!topk_has_near(s->bounds + i, limit)) continue;

@@ -58,12 +58,6 @@ size_t flat_ranked_bytes(const struct index *index, const struct index_options *
            group * capacity * sizeof(struct candidate);
 }
 
-static int lower_row_first(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
 /* false: there is no query from `first` on. */
 static bool begin_group(struct flat_ranked *s, size_t first)
 {
@@ -76,7 +70,7 @@ static bool begin_group(struct flat_ranked *s, size_t first)
     s->row = d->row_first;
     s->query = s->place = 0;
     for (size_t i = 0; i < s->group_count; i++)
-        topk_init_at(&s->lists[i], s->candidates + i * capacity, capacity, lower_row_first, NULL);
+        topk_init_at(&s->lists[i], s->candidates + i * capacity, capacity, topk_lower_row, NULL);
     return left > 0;
 }
 

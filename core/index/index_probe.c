@@ -22,12 +22,6 @@ struct probe {
     uint8_t *search;
 };
 
-static int lower_row(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
 /* Search all rows by kind; the list is sorted then. */
 static int look_up(struct probe *p, const struct index_vtab *kind, const struct index *index,
                    struct index_query *query, struct error *err)
@@ -62,8 +56,8 @@ static int probe_row(struct probe *p, uint32_t row, size_t *found_count, size_t 
                                 .exact = quantizer_raw.oracle_init(p->exact, &oracle),
                                 .best = &found,
                                 .distance_max = INFINITY};
-    topk_init_at(&found, p->found, d->k, lower_row, NULL);
-    topk_init_at(&nearest, p->nearest, d->k, lower_row, NULL);
+    topk_init_at(&found, p->found, d->k, topk_lower_row, NULL);
+    topk_init_at(&nearest, p->nearest, d->k, topk_lower_row, NULL);
     if (look_up(p, d->index->kind, d->index, &query, err) != 0) return -1;
     query.oracle = query.exact;
     query.best = &nearest;

@@ -139,12 +139,6 @@ static int measure(struct ivf_search *s, size_t query, const uint32_t *rows, siz
     return 0;
 }
 
-static int lower_row_first(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
 static int measure_pool(struct ivf_search *s, size_t query, const struct topk *pool,
                         struct error *err)
 {
@@ -165,7 +159,7 @@ static int measure_seeds(struct ivf_search *s, size_t query, uint32_t count, siz
     const float limit = ivf_query(s, query)->distance_max;
     struct topk *seeds = &s->seeds;
 
-    topk_init_at(seeds, s->seed_memory, wanted, lower_row_first, NULL);
+    topk_init_at(seeds, s->seed_memory, wanted, topk_lower_row, NULL);
     for (uint32_t i = 0; i < count; i++)
         if (s->bounds[i] <= limit && s->distances[i] <= topk_threshold(seeds) && is_open(s, i))
             topk_push(seeds, s->distances[i], 0, i);

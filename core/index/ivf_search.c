@@ -84,12 +84,6 @@ size_t ivf_search_bytes(const struct index *index, const struct index_options *o
     return l.end;
 }
 
-static int by_row(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
 static void begin_group(struct ivf_search *s)
 {
     size_t left = s->desc.query_count - s->group_first;
@@ -98,7 +92,7 @@ static void begin_group(struct ivf_search *s)
     memset(s->walks, 0, s->group_count * sizeof *s->walks);
     size_t kept_rows = s->pool_rows + s->later_rows;
     for (size_t i = 0; i < s->group_count && kept_rows > 0; i++)
-        topk_init_at(&s->pools[i], s->pool_memory + i * kept_rows, kept_rows, by_row, NULL);
+        topk_init_at(&s->pools[i], s->pool_memory + i * kept_rows, kept_rows, topk_lower_row, NULL);
     s->query = 0;
     s->visit_count = s->visit_at = 0;
     s->has_near = false;

@@ -143,11 +143,6 @@ void indexed_begin(struct indexed_scan *s, const struct indexed_desc *desc, void
 
 /* ---- a part ---- */
 
-static uint64_t dead_word(void *ctx, uint32_t row)
-{
-    return tombstones_word((const struct tombstones *)ctx, row);
-}
-
 static uint64_t shut_word(void *ctx, uint32_t row)
 {
     return ~((const uint64_t *)ctx)[row / 64];
@@ -250,7 +245,7 @@ static bool open_next(struct indexed_scan *s)
             return true;
         }
         uint32_t dead = (uint32_t)tombstones_count(p->dead);
-        s->gate = (struct index_gate){.shut_word = dead > 0 ? dead_word : NULL, .ctx = p->dead};
+        s->gate = exact_live_gate(p->dead);
         s->open_count = p->row_count - dead;
         if (s->open_count == 0) continue;
         choose(s);

@@ -61,6 +61,12 @@ static uint64_t dead_word(void *ctx, uint32_t row)
     return tombstones_word((const struct tombstones *)ctx, row);
 }
 
+struct index_gate exact_live_gate(struct tombstones *dead)
+{
+    bool has_dead = tombstones_count(dead) > 0;
+    return (struct index_gate){.shut_word = has_dead ? dead_word : NULL, .ctx = dead};
+}
+
 static uint64_t unwanted_word(void *ctx, uint32_t row)
 {
     const struct exact_scan *s = (const struct exact_scan *)ctx;
@@ -109,8 +115,7 @@ static void begin_run(struct exact_scan *s)
     if (d->filter)
         search.gate =
             (struct index_gate){.shut_word = unwanted_word, .ctx = s, .comes_first = true};
-    else if (tombstones_count(part->dead) > 0)
-        search.gate = (struct index_gate){.shut_word = dead_word, .ctx = part->dead};
+    else search.gate = exact_live_gate(part->dead);
     if (d->filter && s->row_end - s->row > block_left)
         search.row_end = s->row + block_left; /* (2) */
     d->method->index->begin(s->search, &search);

@@ -50,6 +50,9 @@ struct exact_scan {
     uint32_t run_end;
 };
 
+/* Rows that are not deleted. */
+struct index_gate exact_live_gate(struct tombstones *dead);
+
 /* Rows of all parts but the indexed ones, deleted ones too. */
 uint64_t exact_row_count(const struct view *v, const struct segment_index *const *indexed);
 

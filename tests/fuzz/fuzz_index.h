@@ -204,12 +204,6 @@ static void edit(struct image *i, struct reader *r)
     }
 }
 
-static int lower_row(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
 /* Every third row. */
 static uint64_t shut_word(void *ctx, uint32_t row)
 {
@@ -234,7 +228,7 @@ static void search(struct alloc *a, const struct index *index, const struct rows
     struct index_query query = {.best = &best, .distance_max = number % 4 == 3 ? 4 : INFINITY};
 
     CHECK(memory);
-    topk_init_at(&best, places, K, lower_row, NULL);
+    topk_init_at(&best, places, K, topk_lower_row, NULL);
     query.oracle = index->kind->oracle_init(index, memory, &oracle);
     query.exact = quantizer_raw.oracle_init(memory + own, &oracle);
     struct index_search_desc desc = {.index = index,

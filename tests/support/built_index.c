@@ -287,12 +287,6 @@ int build_and_check(void *sweep, struct error *err)
 
 /* ---- Searching ---- */
 
-static int lower_row(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
 struct topk *built_lists_make(size_t query_count, size_t k)
 {
     size_t head = query_count * sizeof(struct topk);
@@ -302,7 +296,7 @@ struct topk *built_lists_make(size_t query_count, size_t k)
     assert_non_null(lists);
     struct candidate *places = (struct candidate *)(lists + query_count);
     for (size_t i = 0; i < query_count; i++)
-        topk_init_at(&lists[i], places + i * k, k, lower_row, NULL);
+        topk_init_at(&lists[i], places + i * k, k, topk_lower_row, NULL);
     return lists;
 }
 

@@ -191,12 +191,6 @@ static void tear_down(struct fixture *t)
     image_deinit(&t->image);
 }
 
-static int by_row(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
 static uint64_t shut_word(void *ctx, uint32_t row)
 {
     return ((const uint64_t *)ctx)[row / 64];
@@ -243,8 +237,8 @@ static size_t compare(struct fixture *t, size_t query, const struct index_gate *
     struct candidate found_memory[K], all_memory[K];
     struct topk found, all;
     size_t same = 0;
-    topk_init_at(&found, found_memory, K, by_row, NULL);
-    topk_init_at(&all, all_memory, K, by_row, NULL);
+    topk_init_at(&found, found_memory, K, topk_lower_row, NULL);
+    topk_init_at(&all, all_memory, K, topk_lower_row, NULL);
     search(t, true, query, gate, first, end, &found);
     search(t, false, query, gate, first, end, &all);
     assert_int_equal(found.count, all.count);
@@ -370,7 +364,7 @@ static void nonsense_in_blocks_is_survived(void **state)
         for (size_t q = 0; q < 4; q++) {
             struct candidate memory[K];
             struct topk found;
-            topk_init_at(&found, memory, K, by_row, NULL);
+            topk_init_at(&found, memory, K, topk_lower_row, NULL);
             search(t, true, q, &open, 0, ROWS, &found);
             for (size_t j = 0; j < found.count; j++) assert_true(found.heap[j].row < ROWS);
         }
@@ -422,7 +416,7 @@ static size_t compare_two(struct fixture *t, size_t query, float oversample)
     size_t same = 0;
 
     for (size_t i = 0; i < 6; i++)
-        topk_init_at(&best[i / 2][i % 2], kept[i / 2][i % 2], K, by_row, NULL);
+        topk_init_at(&best[i / 2][i % 2], kept[i / 2][i % 2], K, topk_lower_row, NULL);
     search_two(t, true, query, oversample, 1, best[0]);
     search_two(t, true, query, oversample, UINT64_MAX, best[1]);
     search_two(t, false, query, oversample, UINT64_MAX, best[2]);
@@ -480,7 +474,7 @@ static void many_queries_take_no_more_memory(void **state)
             .vectors = &t->vectors,
             .metric = t->metric,
         };
-        topk_init_at(&best[i], kept + i * K, K, by_row, NULL);
+        topk_init_at(&best[i], kept + i * K, K, topk_lower_row, NULL);
         queries[i] = (struct index_query){
             .oracle = index_flat.oracle_init(t->index, memory[i % QUERIES][0], &desc),
             .exact = quantizer_raw.oracle_init(memory[i % QUERIES][1], &desc),
