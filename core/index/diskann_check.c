@@ -13,39 +13,25 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/bitmap.h"
 #include "base/limits.h"
 #include "index/diskann.h"
+#include "index/graph_check.h"
 #include "quant/quantizer.h"
 
 enum { PROBES = 32, PROBES_FOUND = 20, PROBE_EF = 128 };
-
-/* All links, node by node, as the pages have them. */
-static int check_list(const struct diskann *d, uint32_t node, const uint32_t *links,
-                      struct error *err)
-{
-    uint32_t count = 0, degree = d->layout.degree;
-
-    while (count < degree && links[count] != HNSW_NONE) count++;
-    for (uint32_t i = 0; i < degree; i++) {
-        bool is_wrong = i >= count ? links[i] != HNSW_NONE : links[i] == node;
-        for (uint32_t j = 0; j < i && i < count; j++) is_wrong |= links[j] == links[i];
-        if (is_wrong)
-            return error_set(err, LYNSE_CORRUPT, "link %u of node %u is %u", i, node, links[i]);
-    }
-    return 0;
-}
 
 static int check_node(const struct diskann *d, const uint8_t *page, uint32_t node,
                       const struct vector_source *vectors, struct error *err)
 {
     const struct diskann_layout *l = &d->layout;
     uint32_t place = node % l->page_nodes, row = d->rows[node];
+    const uint32_t *links = diskann_links(l, page, place);
+    uint32_t wrong = graph_wrong_place(links, l->degree, node);
     struct vector_run run;
 
-    if (check_list(d, node, diskann_links(l, page, place), err) != 0 ||
-        vectors->run(vectors, row, 1, &run, err) != 0)
-        return -1;
+    if (wrong < l->degree)
+        return error_set(err, LYNSE_CORRUPT, "link %u of node %u is %u", wrong, node, links[wrong]);
+    if (vectors->run(vectors, row, 1, &run, err) != 0) return -1;
     float norm = diskann_norm(l, page, place);
     if (diskann_is_same(d->kernels, l->storage, diskann_vector(l, page, place), run.vectors,
                         l->dim) &&
@@ -79,36 +65,6 @@ static int check_pages(const struct diskann *d, const struct vector_source *vect
     return rc;
 }
 
-static int check_reach(const struct diskann *d, const uint32_t *links, struct error *err)
-{
-    uint32_t count = d->layout.row_count, degree = d->layout.degree, reached = 1, looked_at = 0;
-    struct bitmap met = {0};
-    int rc = -1;
-
-    uint32_t *queue = (uint32_t *)mem_alloc(d->alloc, MEM_SEGMENT, count * sizeof(uint32_t));
-    if (!queue || bitmap_init(&met, d->alloc, MEM_SEGMENT, count) != 0) {
-        error_no_memory(err, count * sizeof(uint32_t));
-        goto out;
-    }
-    queue[0] = d->entries[0];
-    bitmap_set(&met, queue[0]);
-    while (looked_at < reached) {
-        const uint32_t *list = links + (size_t)queue[looked_at++] * degree;
-        for (uint32_t i = 0; i < degree && list[i] != HNSW_NONE; i++) {
-            if (bitmap_get(&met, list[i])) continue;
-            bitmap_set(&met, list[i]);
-            queue[reached++] = list[i];
-        }
-    }
-    if (reached < count)
-        error_set(err, LYNSE_CORRUPT, "%u of %u nodes cannot be reached", count - reached, count);
-    else rc = 0;
-out:
-    mem_free(d->alloc, queue);
-    bitmap_deinit(&met);
-    return rc;
-}
-
 static int check_graph(const struct diskann *d, const struct vector_source *vectors,
                        struct error *err)
 {
@@ -116,19 +72,14 @@ static int check_graph(const struct diskann *d, const struct vector_source *vect
     uint32_t *links = (uint32_t *)mem_alloc(d->alloc, MEM_SEGMENT, bytes);
 
     if (!links) return error_no_memory(err, bytes);
+    const struct graph_lists lists = {links, d->layout.degree, d->layout.row_count};
     int rc = check_pages(d, vectors, links, err);
-    if (rc == 0) rc = check_reach(d, links, err);
+    if (rc == 0) rc = graph_check_reach(&lists, d->entries[0], d->alloc, err);
     mem_free(d->alloc, links);
     return rc;
 }
 
 /* ---- Recall ---- */
-
-static int row_order(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
 
 /* What a search by the vector of a row is to do: find something no farther than the row. */
 static int probe(const struct diskann *d, const struct vector_source *vectors, uint32_t row,
@@ -157,7 +108,7 @@ static int probe(const struct diskann *d, const struct vector_source *vectors, u
                                      .options = {.effort = PROBE_EF},
                                      .row_end = d->layout.row_count};
     void *search = memory + own_bytes + quantizer_raw.oracle_bytes(d->layout.dim);
-    topk_init_at(&best, &found, 1, row_order, NULL);
+    topk_init_at(&best, &found, 1, topk_lower_row, NULL);
     diskann_begin(search, &desc);
     if (diskann_advance(search, UINT64_MAX, err) != INDEX_DONE ||
         oracle_gather(query.exact, &row, 1, &own, err) != 0)

@@ -12,9 +12,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/bitmap.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "index/graph_check.h"
 #include "index/hnsw_search.h"
 #include "quant/narrow_rows.h"
 #include "quant/quantizer.h"
@@ -26,19 +26,16 @@ static const struct index_options probe_options = {.effort = PROBE_EF};
 static int check_list(const struct hnsw *h, uint32_t level, uint32_t node, struct error *err)
 {
     const uint32_t *links = hnsw_links(h, level, node);
-    uint32_t places = level == 0 ? h->link_places : h->upper_places, count = 0;
+    uint32_t places = level == 0 ? h->link_places : h->upper_places;
+    uint32_t count = graph_link_count(links, places);
+    uint32_t wrong = graph_wrong_place(links, places, node);
 
-    while (count < places && links[count] != HNSW_NONE) count++;
     if (count > (level == 0 ? 2 * h->m : h->m))
         return error_set(err, LYNSE_CORRUPT, "node %u of level %u has %u links", node, level,
                          count);
-    for (uint32_t i = 0; i < places; i++) {
-        bool is_wrong = i >= count ? links[i] != HNSW_NONE : links[i] == node;
-        for (uint32_t j = 0; j < i && i < count; j++) is_wrong |= links[j] == links[i];
-        if (is_wrong)
-            return error_set(err, LYNSE_CORRUPT, "link %u of node %u of level %u is %u", i, node,
-                             level, links[i]);
-    }
+    if (wrong < places)
+        return error_set(err, LYNSE_CORRUPT, "link %u of node %u of level %u is %u", wrong, node,
+                         level, links[wrong]);
     return 0;
 }
 
@@ -48,36 +45,6 @@ static int check_lists(const struct hnsw *h, struct error *err)
         for (uint32_t node = 0; node < h->head->level_nodes[level]; node++)
             if (check_list(h, level, node, err) != 0) return -1;
     return 0;
-}
-
-static int check_reach(const struct hnsw *h, struct error *err)
-{
-    uint32_t count = h->head->row_count, reached = 1, looked_at = 0;
-    struct bitmap met = {0};
-    int rc = -1;
-
-    uint32_t *queue = (uint32_t *)mem_alloc(h->alloc, MEM_SEGMENT, count * sizeof(uint32_t));
-    if (!queue || bitmap_init(&met, h->alloc, MEM_SEGMENT, count) != 0) {
-        error_no_memory(err, count * sizeof(uint32_t));
-        goto out;
-    }
-    queue[0] = 0;
-    bitmap_set(&met, 0);
-    while (looked_at < reached) {
-        const uint32_t *links = hnsw_links(h, 0, queue[looked_at++]);
-        for (uint32_t i = 0; i < h->link_places && links[i] != HNSW_NONE; i++) {
-            if (bitmap_get(&met, links[i])) continue;
-            bitmap_set(&met, links[i]);
-            queue[reached++] = links[i];
-        }
-    }
-    if (reached < count)
-        error_set(err, LYNSE_CORRUPT, "%u of %u nodes cannot be reached", count - reached, count);
-    else rc = 0;
-out:
-    mem_free(h->alloc, queue);
-    bitmap_deinit(&met);
-    return rc;
 }
 
 static int check_bits(const struct hnsw *h, const struct vector_source *vectors, struct error *err)
@@ -118,12 +85,6 @@ static int check_vectors(const struct hnsw *h, const struct vector_source *vecto
                                  h->rows[node]);
     }
     return 0;
-}
-
-static int row_order(void *ctx, const struct candidate *a, const struct candidate *b)
-{
-    (void)ctx;
-    return a->row < b->row ? -1 : a->row > b->row;
 }
 
 /* Stands where the codes of nodes stand: their distances are those of their rows. */
@@ -176,7 +137,7 @@ static int probe(const struct hnsw *h, const struct vector_source *vectors, uint
                                      .options = probe_options,
                                      .row_end = h->head->row_count};
     void *search = memory + own_bytes + quantizer_raw.oracle_bytes(h->dim);
-    topk_init_at(&best, &found, 1, row_order, NULL);
+    topk_init_at(&best, &found, 1, topk_lower_row, NULL);
     hnsw_begin(search, &desc);
     if (hnsw_advance(search, UINT64_MAX, err) != INDEX_DONE ||
         oracle_gather(query.exact, &row, 1, &own, err) != 0)
@@ -211,8 +172,10 @@ static int check_recall(const struct hnsw *h, const struct vector_source *vector
 int hnsw_check(const struct index *index, const struct vector_source *vectors, struct error *err)
 {
     const struct hnsw *h = (const struct hnsw *)index;
+    const struct graph_lists lowest = {h->links, h->link_places, h->head->row_count};
 
-    if (check_lists(h, err) != 0 || check_reach(h, err) != 0 || check_vectors(h, vectors, err) != 0)
+    if (check_lists(h, err) != 0 || graph_check_reach(&lowest, 0, h->alloc, err) != 0 ||
+        check_vectors(h, vectors, err) != 0)
         return -1;
     /* Under a product a row's own vector need not be near to it. */
     if (metric_find(h->metric)->value == METRIC_VALUE_PRODUCT) return 0;

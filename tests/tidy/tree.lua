@@ -184,6 +184,8 @@ return {
    },
    ["core/index"] = {
       ["graph_bits.[ch]"] = "vectors of a graph whose metric counts bits: packed",
+      ["graph_check.[ch]"] =
+         "what must hold of the links of any graph, for `lynse verify --level=deep`",
       ["candidates.h"] = "the nodes that a walk over a graph has found, nearest first",
       ["flat.c"] = "every row, by its exact distance",
       ["flat_codes.[ch]"] = "a flat index with a quantizer: every row, told of by codes first",
