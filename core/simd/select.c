@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* select.c — the kernel table, filled once, level over level: serial, then each ISA over it. */
+/* select.c — the kernel table, filled once, level over level: serial, then each ISA over it.
+ *
+ * WHAT        A level has what those below it have, and over it its own; a build of flat alone has
+ *             no kernels of quantizers.
+ * INVARIANTS, THREADS, FAILURE: see kernels.h.
+ */
 #include <pthread.h>
 #include <stdlib.h>
 
