@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Indexes on the disk, cold: `./dev bench diskann [--data SET] [--write]`.
+"""Indexes on the disk, cold: `./dev bench diskann [--data SET] [--cap MIB] [--write]`.
 
 Ours and each peer in processes of their own, asked alternately, a block of queries at a time;
 before each block the page cache forgets the root.  How hard to look is chosen by some queries, so
@@ -9,6 +9,9 @@ fewer, is measured beside our DISKANN.
 
     ./dev bench diskann --short    seconds: it runs, and recall is above a floor
 
+With --cap each process that searches has so many MiB of memory at most, the page cache included, by
+a cgroup; one that cannot live so is a line that says it.
+
 Reported besides: the most memory that a process had, the page cache left out, and what it read from
 the disk for a query.  Roots are kept below build/bench-data/diskann.
 """
@@ -16,16 +19,20 @@ the disk for a query.  Roots are kept below build/bench-data/diskann.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pathlib
+import select
 import shutil
 import statistics
 import subprocess
 import sys
 import time
+from typing import NoReturn
 
 import numpy as np
 from support.ann_data import DataSet, data_set
+from support.memory_cap import MemoryCap
 from support.peers import peer_python
 from support.results import DATA, PAIRS, Table, build_program, lower_quartile, say, write_results
 
@@ -35,6 +42,7 @@ FEW = [10, 12, 14, 16, 20, 24, 28, 32, 36, 40, 44, 48]
 EFFORTS = [*FEW, 56, 64, 80, 96, 128, 160, 200, 256, 320, 400, 512, 640, 800]
 TARGETS = {"zvec": (1.0, 2.5), "lynsedb": (1.0, 1.0)}
 BYTES_A_VECTOR = 56
+ANSWER_SECONDS = 600  # of a process under a cap, for 200 queries
 OURS = {"ours": ["DISKANN-L2", f"memory={BYTES_A_VECTOR}"], "spann": ["SPANN-L2"]}
 PEER = pathlib.Path(__file__).parent / "support" / "disk_peer.py"
 
@@ -78,21 +86,27 @@ def field_of(path: str, name: str) -> int:
     raise KeyError(name)
 
 
+class Died(Exception):
+    """A process under a cap; why."""
+
+
 class Disk:
     """A process that searches a root, made if it is not there."""
 
-    def __init__(self, name: str, data: DataSet) -> None:
+    def __init__(self, name: str, data: DataSet, cap_mib: int | None = None) -> None:
         self.name, self.data, self.effort = name, data, EFFORTS[0]
         self.root = DATA / "diskann" / f"{name}-{data.name}"
         self.found = self.root.parent / f"found-{os.getpid()}-{name}"
         self.command = self.command_of()
         if not self.root.exists():
             self.make()
+        self.cap = MemoryCap(name, cap_mib) if cap_mib else None
         self.process = subprocess.Popen(
             [*self.command, "search", self.root, data.folder, *self.words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            preexec_fn=self.cap.enter if self.cap else None,
         )
         self.answer("opened")
 
@@ -118,14 +132,27 @@ class Disk:
         making.rename(self.root)
 
     def answer(self, word: str) -> float:
-        line = self.process.stdout.readline().split()
+        output = self.process.stdout
+        if self.cap and not select.select([output], [], [], ANSWER_SECONDS)[0]:
+            self.die(f"no answer in {ANSWER_SECONDS} s")
+        line = output.readline().split()
+        if not line and self.cap:
+            self.process.wait()
+            self.die("killed" if self.cap.has_killed() else "ended by itself")
         if not line or line[0] != word:
             raise RuntimeError(f"{self.name} answered {line}")
         return float(line[1])
 
+    def die(self, how: str) -> NoReturn:
+        mib = self.cap.mib
+        self.process.kill()
+        self.close()
+        raise Died(f"{how} at {mib} MiB")
+
     def search(self, first: int, end: int) -> tuple[float, np.ndarray]:
         order = f"search effort={self.effort} first={first} end={end} out={self.found}"
-        print(order, file=self.process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # the answer says why
+            print(order, file=self.process.stdin, flush=True)
         seconds = self.answer("searched")
         return seconds, np.fromfile(self.found, np.int64).reshape(-1, K)
 
@@ -157,40 +184,66 @@ class Disk:
         return seconds / (MEASURED[1] - MEASURED[0])
 
     def close(self) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
         self.found.unlink(missing_ok=True)
+        if self.cap:
+            self.cap.close()
 
 
-def describe(disk: Disk, times: list[float], recall: float, read: int) -> str:
-    rate = 1 / statistics.median(times)
+def measure(disks: tuple[Disk, ...], truth: np.ndarray) -> tuple[list[list[float]], list[str]]:
+    """Seconds of a query of each, asked by turns, and what is said of each."""
+    recalls = [d.recall(MEASURED, truth) for d in disks]
+    before = [d.read_bytes() for d in disks]
+    rounds = [[d.cold() for d in disks] for _ in range(PAIRS)]
+    texts = []
+    for i, disk in enumerate(disks):
+        rate = 1 / statistics.median(times[i] for times in rounds)
+        count = PAIRS * (MEASURED[1] - MEASURED[0])
+        read = (disk.read_bytes() - before[i]) // count
+        texts.append(
+            f"{rate:,.0f} /s, recall {recalls[i]:.3f}, effort {disk.effort}, {read / 1024:.0f} KiB"
+            f" read a query, {disk.memory() / 2**20:.0f} MiB of memory"
+        )
+    return rounds, texts
+
+
+def case_of(ours: Disk, other: str) -> tuple[str, str]:
+    """The case, and its target."""
+    kind = OURS[ours.name][0].split("-")[0]
+    cap = f", all memory ≤ {ours.cap.mib} MiB" if ours.cap else ""
+    target, goal = TARGETS.get(other, (None, None))
     return (
-        f"{rate:,.0f} /s, recall {recall:.3f}, effort {disk.effort}, {read / 1024:.0f} KiB read"
-        f" a query, {disk.memory() / 2**20:.0f} MiB of memory"
+        f"{kind}, {ours.data.name}{cap}, recall@10 {RECALL}, one by one, cold, beside {other}",
+        f"≥ {target}× (goal {goal}×)" if target else "–",
     )
 
 
 def beside(ours: Disk, peer: Disk, truth: np.ndarray, table: Table) -> None:
-    target, goal = TARGETS.get(peer.name, (None, None))
-    disks = (ours, peer)
-    recalls = [d.recall(MEASURED, truth) for d in disks]
-    before = [d.read_bytes() for d in disks]
-    pairs = [(ours.cold(), peer.cold()) for _ in range(PAIRS)]
-    count = PAIRS * (MEASURED[1] - MEASURED[0])
-    reads = [(d.read_bytes() - b) // count for d, b in zip(disks, before)]
-    quartile = lower_quartile([b / a for a, b in pairs])
-    texts = [
-        describe(d, [pair[i] for pair in pairs], recalls[i], reads[i]) for i, d in enumerate(disks)
-    ]
-    kind, other = (OURS[d.name][0].split("-")[0] if d.name in OURS else d.name for d in disks)
-    table.add(
-        f"{kind}, {ours.data.name}, recall@10 {RECALL}, one by one, cold, beside {other}",
-        f"≥ {target}× (goal {goal}×)" if target else "–",
-        texts[0],
-        texts[1],
-        f"{quartile:.2f}",
-        quartile >= target if target else None,
-    )
+    rounds, texts = measure((ours, peer), truth)
+    quartile = lower_quartile([b / a for a, b in rounds])
+    other = OURS[peer.name][0].split("-")[0] if peer.name in OURS else peer.name
+    target = TARGETS.get(peer.name, (None, None))[0]
+    met = quartile >= target if target else None
+    table.add(*case_of(ours, other), *texts, f"{quartile:.2f}", met)
+
+
+def beside_peer(ours: Disk, name: str, truth: np.ndarray, table: Table) -> None:
+    """A line of the table, unless the peer cannot be had."""
+    try:
+        peer = Disk(name, ours.data, ours.cap.mib if ours.cap else None)
+        if peer.choose(truth, RECALL):
+            beside(ours, peer, truth, table)
+        else:
+            say(f"LEFT OUT: {name}: recall stays below {RECALL}")
+        peer.close()
+    except FileNotFoundError:
+        return
+    except Died as died:
+        if ours.process.poll() is not None:
+            raise
+        table.add(*case_of(ours, name), *measure((ours,), truth)[1], str(died), "–", None)
 
 
 def run_short() -> int:
@@ -209,6 +262,7 @@ def run_short() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="sift-like@1m", help="of sift-like, and how many rows")
+    parser.add_argument("--cap", type=int, metavar="MIB", help="of memory, for each process")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--write", action="store_true", help="replace the table in RESULTS.md")
     args = parser.parse_args()
@@ -216,20 +270,12 @@ def main() -> int:
         return run_short()
     data, table = data_set(args.data), Table()
     truth = truth_of(data)
-    ours = Disk("ours", data)
+    ours = Disk("ours", data, args.cap)
     if not ours.choose(truth, RECALL):
         raise SystemExit(f"ours: recall stays below {RECALL}")
     for name in TARGETS:
-        try:
-            peer = Disk(name, data)
-        except FileNotFoundError:
-            continue
-        if peer.choose(truth, RECALL):
-            beside(ours, peer, truth, table)
-        else:
-            say(f"LEFT OUT: {name}: recall stays below {RECALL}")
-        peer.close()
-    spann = Disk("spann", data)
+        beside_peer(ours, name, truth, table)
+    spann = Disk("spann", data, args.cap)
     if spann.choose(truth, RECALL):
         beside(spann, ours, truth, table)
     else:
