@@ -85,8 +85,8 @@ static struct places places_of(const struct diskann *d, const struct index_optio
     struct places p = {.pool = pool_of(ef), .results = at_most((double)k, DISKANN_POOL_MAX)};
 
     if (options->is_range && p.pool < p.results) p.pool = p.results;
-    p.nodes_expected = at_most((double)ef * d->layout.degree + ENTRIES * d->layout.page_nodes,
-                               d->layout.row_count);
+    p.nodes_expected =
+        at_most(2.0 * ef * d->layout.degree + ENTRIES * d->layout.page_nodes, d->layout.row_count);
     p.pages_expected = at_most(ef, d->layout.page_count);
     p.found = align_up(sizeof(struct diskann_search), ALIGN_VECTOR);
     p.measured = p.found + align_up((p.pool + 1) * sizeof(struct found_node), ALIGN_VECTOR);

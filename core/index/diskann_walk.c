@@ -5,8 +5,9 @@
  *             Pages are looked at in the order in which they were asked for, each as soon as it and
  *             those before it are there: nothing waits for the slowest of a group, and yet what is
  *             asked for next depends on nothing but what was found.  All nodes of a page are
- *             measured; the links of the one it was read for, and of those that are as near as what
- *             is kept, are followed.
+ *             measured; the links of the one it was read for, of those that are as near as what is
+ *             kept, and of some more, the nearest of the page, are followed: that costs a look at
+ *             codes, and what is not found so costs a page.
  *             With slack no more are asked for once the k nearest are the same for long, as the
  *             kind hnsw has it; what is on its way is looked at.
  * INVARIANTS  (1) A query looks at a page once, so a node is measured once.
@@ -19,7 +20,12 @@
 
 #include "index/diskann_search.h"
 
-enum { PATIENCE_SHARE = 8 }; /* of ef: nodes without a nearer k-th row */
+enum {
+    PATIENCE_SHARE = 8, /* of ef: nodes without a nearer k-th row */
+    /* Nodes of a page that are followed however far they are: of 1,000,000 x 128, with ef 24, 16.5
+     * pages find 0.950 in place of 0.918 by 15.9, for 1,250 codes more.  12: 0.952, 660 more. */
+    FOLLOWED = 8,
+};
 
 /* ---- Reading ---- */
 
@@ -67,6 +73,21 @@ static int follow(struct diskann_search *s, const uint32_t *links, uint64_t *don
     return diskann_keep_fresh(s, count, err);
 }
 
+/* How far the node is that as many of the page are followed up to. */
+static float reach_of(const float *distances, uint32_t count)
+{
+    float nearest[FOLLOWED];
+    uint32_t known = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (known == FOLLOWED && !(distances[i] < nearest[FOLLOWED - 1])) continue;
+        uint32_t at = known < FOLLOWED ? known++ : FOLLOWED - 1;
+        for (; at > 0 && nearest[at - 1] > distances[i]; at--) nearest[at] = nearest[at - 1];
+        nearest[at] = distances[i];
+    }
+    return nearest[known - 1];
+}
+
 static int look_at(struct diskann_search *s, const struct disk_flight *f, uint64_t *done,
                    struct error *err)
 {
@@ -84,10 +105,12 @@ static int look_at(struct diskann_search *s, const struct disk_flight *f, uint64
             diskann_keep(s, distances[i], node | mark | CANDIDATE_DONE);
     }
     if (!s->follows_links) return 0;
+    float reach = reach_of(distances, count);
     for (uint32_t i = 0; i < count; i++) {
-        if (first + i != f->of && !diskann_is_wanted(s, distances[i], 0)) continue;
+        bool is_wanted = first + i == f->of || diskann_is_wanted(s, distances[i], 0);
+        if (!is_wanted && distances[i] > reach) continue;
         if (follow(s, diskann_links(l, f->data, i), done, err) != 0) return -1;
-        s->vain_nodes++;
+        s->vain_nodes += is_wanted;
     }
     return 0;
 }
