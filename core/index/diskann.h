@@ -46,7 +46,8 @@ enum {
     DISKANN_SECTION_UPPER = 89,   /* levels 1, 2, …: hnsw_places(degree / 2) u32 a node of it */
     DISKANN_SECTION_ENTRIES = 90, /* u32, the node that a node of level 1 is */
     DISKANN_SECTION_ROWS = 91,    /* u32, a node's row */
-    DISKANN_SECTION_PAGES = 92,   /* stays in the file; its number is the bytes of a page */
+    DISKANN_SECTION_PAGES =
+        INDEX_SECTION_PAGES, /* stays in the file; its number is the bytes of a page */
 };
 enum { DISKANN_VERSION = 1 };
 

@@ -20,9 +20,12 @@ struct vfs_file;
  * Some mean the same in an index of any kind:
  *     QUANTIZER  a trained quantizer (quantizer_image.h); its number is the quantizer's
  *     CODES      codes of all rows, one after another; its number is their stride
- *     BLOCKS     blocks of 32 codes (quantizer.h); its number is the bytes of one */
+ *     BLOCKS     blocks of 32 codes (quantizer.h); its number is the bytes of one
+ *     PAGES      pages that are read one by one, past the page cache: in a file it begins at a
+ *                multiple of 4,096 */
 enum { INDEX_SECTION_FIRST = 64, INDEX_SECTION_LAST = 127, INDEX_SECTIONS_MAX = 12 };
 enum { INDEX_SECTION_QUANTIZER = 96, INDEX_SECTION_CODES = 97, INDEX_SECTION_BLOCKS = 98 };
+enum { INDEX_SECTION_PAGES = 92 };
 
 struct index_section {
     uint32_t kind;

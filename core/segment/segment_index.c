@@ -25,6 +25,8 @@
 #include "segment/whole_rows.h"
 #include "store/part_file.h"
 
+_Static_assert((int)INDEX_SECTION_PAGES == (int)SECTION_PAGES, "they are the same");
+
 enum load_stage { LOAD_OPEN, LOAD_COPY, LOAD_VECTORS, LOAD_INDEX };
 enum damage_state { DAMAGE_NONE, DAMAGE_NOTING, DAMAGE_NOTED, DAMAGE_TOLD };
 

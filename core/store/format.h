@@ -24,6 +24,7 @@ enum {
 
     PART_HEADER_BYTES = 128,
     PART_ALIGN = 64,
+    PART_PAGES_ALIGN = 4096, /* of SECTION_PAGES: reads past the page cache begin and end there */
     PART_FOOTER_BYTES = 64,
     PART_SECTION_BYTES = 32,
 };
@@ -62,6 +63,12 @@ enum section_kind {
     SECTION_BLOCKS = 32,
     SECTION_BLOCK_INDEX = 33,
     SECTION_DEAD = 48,
+    SECTION_PAGES = 92, /* of an index: INDEX_SECTION_PAGES */
 };
+
+static inline uint32_t part_section_align(uint32_t kind)
+{
+    return kind == SECTION_PAGES ? PART_PAGES_ALIGN : PART_ALIGN;
+}
 
 #endif

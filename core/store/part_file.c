@@ -5,7 +5,8 @@
  *             block at a time, when somebody first asks for them.
  * LAYOUT      FORMAT.md 7; part_layout.h.
  * INVARIANTS  (1) Sections stand one after the other from offset 128 to `end`, with less than
- *                 PART_ALIGN bytes between: no byte of the file belongs to nothing.
+ *                 PART_ALIGN bytes between, PART_PAGES_ALIGN before pages: no byte of the file
+ *                 belongs to nothing.
  *             (2) A byte that is handed out lies in a section, in the map, and in a block whose
  *                 checksum was right when it was looked at.
  *             (3) A set bit of `verified` means (2) of its block.
@@ -158,7 +159,8 @@ static int read_directory(const struct part_frame *p, struct part_section *secti
             .bytes = load_u64(b + PART_SECTION_AT_BYTES),
             .number = load_u64(b + PART_SECTION_AT_NUMBER),
         };
-        if (s.offset != at || s.bytes > p->end - at) /* (1) */
+        at = align_up((size_t)at, part_section_align(s.kind));
+        if (s.offset != at || at > p->end || s.bytes > p->end - at) /* (1) */
             return error_set(err, LYNSE_CORRUPT, "'%s': section %u at %llu has %llu bytes", p->name,
                              s.kind, (unsigned long long)s.offset, (unsigned long long)s.bytes);
         if (s.element_bytes != 0 && s.bytes % s.element_bytes != 0)

@@ -130,9 +130,9 @@ static int put(struct part_writer *w, const uint8_t *data, size_t size, struct e
 int part_writer_begin(struct part_writer *w, enum section_kind kind, uint32_t element_bytes,
                       uint64_t number, struct error *err)
 {
-    static const uint8_t zeros[PART_ALIGN];
+    static const uint8_t zeros[PART_PAGES_ALIGN];
     CHECK(!w->in_section && w->section_count < PART_SECTIONS_MAX);
-    size_t gap = (size_t)(-end_offset(w) % PART_ALIGN);
+    size_t gap = (size_t)(-end_offset(w) % part_section_align(kind));
     if (put(w, zeros, gap, err) != 0) return -1;
     w->sections[w->section_count++] = (struct part_section){
         .kind = kind,

@@ -10,7 +10,7 @@ static const struct {
     uint32_t element_bytes;
     uint64_t number;
 } section_kinds[SECTIONS] = {
-    {SECTION_VECTORS, 4, 900}, {SECTION_TEXT, 0, 0}, {SECTION_NORMS, 8, UINT64_MAX}};
+    {SECTION_VECTORS, 4, 900}, {SECTION_TEXT, 0, 0}, {SECTION_PAGES, 8, UINT64_MAX}};
 
 static uint8_t byte_at(int section, uint64_t i)
 {
@@ -64,6 +64,7 @@ static void assert_sections(struct part_file *p, const uint64_t sizes[SECTIONS])
         assert_int_equal(section->number, section_kinds[s].number);
         assert_ok(part_file_borrow(p, section, 0, sizes[s], &bytes, &err), &err);
         assert_int_equal((uintptr_t)bytes % PART_ALIGN, 0);
+        assert_int_equal(section->offset % part_section_align(section->kind), 0);
         for (uint64_t i = 0; i < sizes[s]; i++)
             if (((const uint8_t *)bytes)[i] != byte_at(s, i)) fail_msg("byte %d", (int)i);
     }
