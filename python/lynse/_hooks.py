@@ -30,6 +30,10 @@ def ranking_of(
 ) -> Ranking:
     if score_mode not in SCORE_MODES:
         raise Invalid(f"score_mode must be one of {SCORE_MODES}, not {score_mode!r}")
+    if score is None and rerank is None and score_options is None and rerank_options is None:
+        return Ranking(
+            check_text(where, "where"), None, None, b"", b"", bool(hooks), str(score_mode)
+        )
     return Ranking(
         check_text(where, "where"),
         check_text(score, "score"),

@@ -65,6 +65,12 @@ def effort_of(
     eps: object = 0,
 ) -> Effort:
     """nprobe, ef and beam are one option; None and 0: as the index was built to."""
+    is_plain = oversample is None and exact is False and approx is False
+    if is_plain and nprobe is None and beam is None and type(eps) is float and 0 <= eps <= 1:
+        if ef is None:
+            return Effort()
+        if type(ef) is int and 0 <= ef <= MAX_EFFORT:
+            return Effort(ef)
     wanted, from_name = 0, ""
     for name, given in (("nprobe", nprobe), ("ef", ef), ("beam", beam)):
         value = 0 if given is None else _check_effort(given, name)

@@ -7,6 +7,7 @@ What goes in is passed by address: the arrays must outlive the call, which is wh
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,11 @@ _ID = _dtype_of("struct lynse_id", {"number": "u8", "text": "uintp", "text_bytes
 _BYTES = _dtype_of("struct lynse_bytes", {"data": "uintp", "size": "uintp"})
 
 
+ERROR = ffi.typeof("struct lynse_error *")
+
+
 def new_error() -> Any:
-    return ffi.new("struct lynse_error *")
+    return ffi.new(ERROR)
 
 
 def _exception(code: int, error: Any) -> LynseError:
@@ -63,6 +67,19 @@ def c_text(text: str, what: str) -> bytes:
     if b"\0" in encoded:
         raise Invalid(f"{what} {text!r:.60} has a NUL in it")
     return encoded
+
+
+def where_text(where: str) -> Any:
+    """const char *: the same texts come again and again, so that short ones are kept."""
+    return _kept_where(where) if len(where) <= KEPT_WHERE_CHARS else _new_where(where)
+
+
+def _new_where(where: str) -> Any:
+    return ffi.from_buffer(c_text(where, "where") + b"\0")
+
+
+KEPT_WHERE_CHARS = 1_000
+_kept_where = functools.lru_cache(maxsize=256)(_new_where)
 
 
 def _ends_to_end(chunks: list[bytes]) -> tuple[Any, npt.NDArray[np.uintp], npt.NDArray[np.uintp]]:
@@ -132,24 +149,34 @@ def row_structs(
     return rows, keep
 
 
-def _copy(pointer: Any, ctype: str, count: int, dtype: Any) -> npt.NDArray[Any]:
-    if count == 0:
-        return np.empty(0, dtype=dtype)
-    source = ffi.buffer(pointer, count * ffi.sizeof(ctype))
-    return np.frombuffer(source, dtype=dtype).copy()
+def _copy(pointer: Any, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    array = np.empty(count, dtype)
+    if count:
+        ffi.memmove(array, pointer, count * dtype.itemsize)
+    return array
 
 
-INT64_MAX = int(np.iinfo(np.int64).max)  # asking numpy takes longer than the copy
+INT64, FLOAT32 = np.dtype(np.int64), np.dtype(np.float32)
+INT64S = ffi.typeof("int64_t *")
+FEW_IDS = 64
+
+
+def _least(source: Any, numbers: npt.NDArray[np.int64]) -> int:
+    """Of few, numpy's minimum takes longer than Python's."""
+    if len(numbers) <= FEW_IDS:
+        return int(min(ffi.unpack(ffi.cast(INT64S, source), len(numbers))))
+    return int(numbers.min())
 
 
 def _copy_ids(hits: Any) -> npt.NDArray[Any]:
     """int64; uint64 when one is 2^63 or more; object as soon as one is text."""
     count = hits.count
-    if count == 0 or hits.numbers != ffi.NULL:
-        numbers = _copy(hits.numbers, "uint64_t", count, np.uint64)
-        if count and int(numbers.max()) > INT64_MAX:
-            return numbers
-        return numbers.view(np.int64)
+    source = hits.numbers
+    if count == 0 or source:
+        numbers = _copy(source, count, INT64)
+        if count and _least(source, numbers) < 0:  # 2^63 or more
+            return numbers.view(np.uint64)
+        return numbers
     array = np.empty(count, dtype=object)
     for i in range(count):
         id_ = hits.ids[i]
@@ -178,16 +205,17 @@ def copy_hits(hits: Any, *, with_fields: bool, with_vectors: bool) -> list[Hits]
     count = hits.count
     ids = _copy_ids(hits)
     scores = fields = vectors = None
-    if hits.scores != ffi.NULL:
-        scores = _copy(hits.scores, "float", count, np.float32)
+    if hits.scores:
+        scores = _copy(hits.scores, count, FLOAT32)
     if with_fields:
         fields = _copy_fields(hits)
     if with_vectors:
-        vectors = _copy(hits.vectors, "float", count * hits.dim, np.float32)
+        vectors = _copy(hits.vectors, count * hits.dim, FLOAT32)
         vectors = vectors.reshape(count, hits.dim)
     metric = METRICS[hits.metric - 1] if hits.metric else METRICS[0]
     kind = ffi.string(hits.index_kind).decode()
-    skipped = tuple(word for bit, word in HOOK_BITS if hits.skipped_hooks & bit)
+    flags = hits.skipped_hooks
+    skipped = tuple(word for bit, word in HOOK_BITS if flags & bit) if flags else ()
     if hits.query_count <= 1:
         return [Hits(ids, scores, fields, vectors, metric, skipped, kind)]
     parts = []

@@ -23,6 +23,7 @@ MAX_TEXT_BYTES = 255
 MAX_COUNT = 100_000  # of rows in a group, and of hits
 MAX_TIMEOUT = 600
 GROUP_BYTES = 256 << 20
+FLOAT32 = np.dtype(np.float32)  # numpy has one of each machine type
 ROW_OVERHEAD_BYTES = 300  # of a record in the log: its id and its lengths
 
 
@@ -209,7 +210,7 @@ def _floats(array: npt.NDArray[Any], what: str) -> FloatArray:
 
 def is_of_bits(vectors: object) -> bool:
     """May it be bits, of a collection that keeps them: an array of bool or of bytes?"""
-    return isinstance(vectors, np.ndarray) and vectors.dtype in (np.bool_, np.uint8)
+    return isinstance(vectors, np.ndarray) and vectors.dtype.char in "?B"  # bool and uint8
 
 
 def bits_as_numbers(vectors: npt.NDArray[Any], dim: int) -> FloatArray:
@@ -234,6 +235,12 @@ def check_matrix(vectors: object, what: str = "vectors") -> FloatArray:
 
 def check_vector(vector: object, what: str = "vector") -> FloatArray:
     """float32 of shape (1, dim)."""
+    # What most searches bring, by checks that are cheap.
+    if type(vector) is np.ndarray and vector.dtype is FLOAT32 and vector.ndim == 1:
+        flags = vector.flags
+        if vector.size and flags.c_contiguous and flags.aligned:
+            row: FloatArray = vector[np.newaxis]
+            return row
     matrix = check_matrix(vector, what)
     if len(matrix) != 1:
         raise Invalid(f"{what} must be one vector, not {len(matrix)}; see batch_search()")
@@ -318,6 +325,8 @@ def check_wire_dtype(wire_dtype: object) -> None:
 
 def check_count(value: object, name: str, smallest: int = 0) -> int:
     """A whole number of `smallest`..100,000."""
+    if type(value) is int and smallest <= value <= MAX_COUNT:
+        return value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
     if value < smallest:

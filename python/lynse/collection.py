@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, NoReturn
@@ -56,8 +57,13 @@ from .types import (
 )
 
 
+@functools.lru_cache(maxsize=64)
+def _shown_names(index_kind: str, metric: str) -> tuple[str, str]:
+    return _parse_index_mode(f"{index_kind}-{metric.replace('_', '-')}")
+
+
 def _search_view(hits: Hits, k: int) -> ResultView:
-    family, metric = _parse_index_mode(f"{hits.index_kind}-{hits.metric.replace('_', '-')}")
+    family, metric = _shown_names(hits.index_kind, hits.metric)
     return ResultView(
         ids=hits.ids,
         distances=hits.scores,
@@ -674,7 +680,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
             found = [
                 self._rerank(hits, reranker, query, k, keep) for hits, query in zip(found, queries)
             ]
-        if not return_fields:
+        if with_fields and not return_fields:
             found = [hits._replace(fields=None) for hits in found]
         return [_search_view(hits, k) for hits in found]
 

@@ -40,7 +40,7 @@ class Guard:
     def __init__(self, pointer: Any, what: str) -> None:
         self._lock = threading.RLock()
         self._pointer = pointer
-        self._users: set[object] = set()
+        self.users: set[object] = set()
         self._what = what
         self.is_closing = False
         _guards.add(self)
@@ -50,20 +50,28 @@ class Guard:
         """The pointer, for the length of a with statement."""
         token = object()
         try:
-            with self._lock:
-                if self._pointer is None or self.is_closing:
-                    raise ShuttingDown(f"this {self._what} is closed")
-                self._users.add(token)
-            yield self._pointer
+            yield self.enter(token)
         finally:
-            self._users.discard(token)
+            self.users.discard(token)
+
+    def enter(self, token: object) -> Any:
+        """The pointer, for calls so short that the with statement would show.
+
+        The caller discards the token from `users`, also when this failed, and by that very call:
+        at the door of a function in Python Ctrl-C may strike, and the token would stay.
+        """
+        with self._lock:
+            if self._pointer is None or self.is_closing:
+                raise ShuttingDown(f"this {self._what} is closed")
+            self.users.add(token)
+        return self._pointer
 
     def take(self) -> Any:
         """The pointer, to be freed by the caller once no call uses it; None: it was taken."""
         with self._lock:
             self.is_closing = True
         deadline = time.monotonic() + CLOSE_WAIT_S
-        while self._users:
+        while self.users:
             if time.monotonic() > deadline:
                 raise Busy(f"this {self._what} is used by a call that does not end")
             time.sleep(0.001)
@@ -74,7 +82,7 @@ class Guard:
     def renew_in_child(self) -> None:
         """After a fork: threads that held the lock, or were about to close, do not exist here."""
         self._lock = threading.RLock()
-        self._users = set()
+        self.users = set()
         self.is_closing = self._pointer is None
 
 

@@ -27,6 +27,7 @@ from ._marshal import (
     new_error,
     one_id,
     row_structs,
+    where_text,
 )
 from ._native import ffi, lib
 from ._requests import id_of_group
@@ -56,6 +57,13 @@ SEARCH_TIMEOUT_US = 600_000_000  # the library's longest: Ctrl-C is there for le
 QUERIES_PER_CALL = 1_000
 SCAN_ROWS = 4_096
 IDS_PER_CALL = 100_000
+# What every search needs, looked up once: a small one takes no longer than such look-ups.
+SEARCH_DESC = ffi.typeof("struct lynse_search_desc *")
+SEARCH_DESC_BYTES = ffi.sizeof("struct lynse_search_desc")
+SEARCH_OUT, HITS_OUT = ffi.typeof("struct lynse_search **"), ffi.typeof("struct lynse_hits **")
+FLOATS = ffi.typeof("float[]")
+MORE = lib.LYNSE_MORE
+DEFAULT_EFFORT, PLAIN_RANKING = Effort(), Ranking()
 
 
 class LocalCollection:
@@ -292,14 +300,15 @@ class LocalCollection:
     def _new_search(
         self, queries: FloatArray, flags: int, effort: Effort, deadline: float | None
     ) -> tuple[Any, Any]:
-        desc = ffi.new("struct lynse_search_desc *")
-        vectors = ffi.from_buffer("float[]", queries)
-        desc.struct_bytes = ffi.sizeof("struct lynse_search_desc")
+        desc = ffi.new(SEARCH_DESC)
+        vectors = ffi.from_buffer(FLOATS, queries)
+        desc.struct_bytes = SEARCH_DESC_BYTES
         desc.query_count, desc.dim = queries.shape
         desc.vector = vectors
         desc.flags = flags | (lib.LYNSE_EXACT if effort.exact else 0)
-        desc.effort, desc.oversample = effort.effort, effort.oversample
-        desc.eps = effort.eps
+        if effort != DEFAULT_EFFORT:  # a new desc is zero, and zero the default
+            desc.effort, desc.oversample = effort.effort, effort.oversample
+            desc.eps = effort.eps
         desc.timeout_us = SEARCH_TIMEOUT_US if deadline is None else us_left(deadline)
         return desc, vectors
 
@@ -310,23 +319,27 @@ class LocalCollection:
         search.  What the library has written into `hits` and `error` tells what is left to free.
         """
         error = desc.error = new_error()
-        search = ffi.new("struct lynse_search **")
-        hits = ffi.new("struct lynse_hits **")
-        with self._guard.use() as collection:
+        search = ffi.new(SEARCH_OUT)
+        hits = ffi.new(HITS_OUT)
+        guard, token = self._guard, object()
+        users = guard.users
+        try:
+            check(lib.lynse_search_begin(guard.enter(token), desc, search), error)
+            code = MORE
+            while code == MORE:
+                if guard.is_closing:
+                    raise ShuttingDown("this collection was closed during the search")
+                code = lib.lynse_search_step(search[0], STEP_US, hits)
+            check(code, error)
+            return copy_hits(hits[0], with_fields=with_fields, with_vectors=with_vectors)
+        finally:
             try:
-                check(lib.lynse_search_begin(collection, desc, search), error)
-                code = lib.LYNSE_MORE
-                while code == lib.LYNSE_MORE:
-                    if self._guard.is_closing:
-                        raise ShuttingDown("this collection was closed during the search")
-                    code = lib.lynse_search_step(search[0], STEP_US, hits)
-                check(code, error)
-                return copy_hits(hits[0], with_fields=with_fields, with_vectors=with_vectors)
-            finally:
-                if hits[0] != ffi.NULL:
+                if hits[0]:
                     lib.lynse_hits_free(hits[0])
-                elif search[0] != ffi.NULL and error.code == lib.LYNSE_OK:
+                elif search[0] and error.code == lib.LYNSE_OK:
                     lib.lynse_search_cancel(search[0])
+            finally:
+                users.discard(token)
 
     def _new_ranked_search(
         self,
@@ -337,19 +350,24 @@ class LocalCollection:
         deadline: float | None,
         flags: int,
     ) -> tuple[Any, Any]:
-        texts = [
-            ffi.NULL if text is None else ffi.from_buffer(c_text(text, name) + b"\0")
-            for name, text in zip(ranking._fields[:3], ranking[:3])
-        ]
-        options = [ffi.from_buffer(packed) for packed in ranking[3:5]]
         flags |= 0 if ranking.hooks else lib.LYNSE_NO_HOOKS
         desc, vectors = self._new_search(queries, flags, effort, deadline)
         desc.k = k
+        where = ranking.where
+        if where is not None:
+            where = desc.where = where_text(where)
+        if ranking[1:] == PLAIN_RANKING[1:]:
+            return desc, (vectors, where)
+        texts = [
+            ffi.NULL if text is None else ffi.from_buffer(c_text(text, name) + b"\0")
+            for name, text in zip(ranking._fields[1:3], ranking[1:3])
+        ]
+        options = [ffi.from_buffer(packed) for packed in ranking[3:5]]
         desc.score_mode = SCORE_MODES.index(ranking.score_mode)
-        desc.where, desc.score, desc.rerank = texts
+        desc.score, desc.rerank = texts
         desc.score_options = options[0], len(options[0])
         desc.rerank_options = options[1], len(options[1])
-        return desc, (vectors, texts, options)
+        return desc, (vectors, where, texts, options)
 
     def search(
         self,
@@ -429,8 +447,8 @@ class LocalCollection:
         flags = lib.LYNSE_RANGE | (0 if ranking.hooks else lib.LYNSE_NO_HOOKS)
         desc, keep = self._new_search(query, flags, effort, deadline)
         if ranking.where is not None:
-            where = ffi.from_buffer(c_text(ranking.where, "where") + b"\0")
-            desc.where = where
+            keep = (keep, where_text(ranking.where))
+            desc.where = keep[1]
         desc.threshold = threshold
         desc.max_results = max_results
         found = self._run(desc, with_fields=False, with_vectors=False)

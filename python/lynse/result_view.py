@@ -17,6 +17,7 @@ from .types import FloatArray
 
 RESULT_TYPES = ("search", "data", "query")
 REPR_ROWS = 3
+INT64 = np.dtype(np.int64)  # numpy has one of each machine type
 
 _FAMILIES = {"FLAT": "Flat", "IVF": "IVF", "SPANN": "SPANN", "HNSW": "HNSW", "DISKANN": "DiskANN"}
 _METRICS = {
@@ -144,7 +145,8 @@ class ResultView:
     ) -> None:
         if result_type not in RESULT_TYPES:
             raise ValueError(f"result_type must be one of {RESULT_TYPES}, not {result_type!r}")
-        self._ids = _id_array(ids)
+        is_int64 = type(ids) is np.ndarray and ids.dtype is INT64
+        self._ids = ids if is_int64 else _id_array(ids)
         self._distances = None if distances is None else np.asarray(distances, dtype=np.float32)
         self._vectors = None if vectors is None else np.asarray(vectors, dtype=np.float32)
         self._packed: Sequence[bytes] | None = None

@@ -38,12 +38,16 @@ def test_ids_over_2_to_the_63(collection):
     ids = [2**63, 2**64 - 2, 1]
     assert collection.add(ids=ids, vectors=np.eye(3, 4)) == ids
     assert collection.search([1, 0, 0, 0], k=1).ids.tolist() == [2**63]
+    assert collection.search([1, 0, 0, 0], k=1).ids.dtype == np.uint64
     assert collection.max_id == 2**64 - 2
     assert sorted(collection.head().ids.tolist()) == sorted(ids)
     collection.delete(np.array([2**64 - 2], dtype=np.uint64))
     assert collection.list_deleted_ids() == [2**64 - 2]
     with pytest.raises(lynse.LynseError):
         collection.add(vectors=ROW)
+    collection.add(ids=list(range(2, 200)), vectors=np.zeros((198, 4)))
+    many = collection.search([1, 0, 0, 0], k=1000).ids
+    assert sorted(many.tolist()) == [*range(1, 200), 2**63]
 
 
 def test_integers_and_texts_are_different_ids(collection):

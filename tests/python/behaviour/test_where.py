@@ -124,3 +124,22 @@ def test_text_ids_are_found_and_deleted(collection):
     assert collection.query(where="x = 2").ids.tolist() == ["b", 3]
     assert collection.delete(where="x = 2") == 2
     assert collection.list_deleted_ids() == ["b", 3]
+
+
+def test_more_filters_than_are_kept_are_each_their_own(filled):
+    query = np.ones(4, dtype=np.float32)
+    for _ in range(2):
+        for i in range(300):
+            found = filled.search(query, k=1, where=f"stars = {i}").ids.tolist()
+            assert found == ([i] if i < 200 else [])
+    long = " OR ".join(f"stars = {i}" for i in range(100, 200))
+    assert ids_of(filled.search(query, k=200, where=long)) == STARS[100:]
+    assert ids_of(filled.search_range(query, -1e9, where=long)) == STARS[100:]
+
+
+def test_vectors_of_every_layout_are_the_same_query(filled, random):
+    query = random.standard_normal(8, dtype=np.float32)[::2]
+    expected = filled.search(query.copy(), k=5)
+    swapped = query.astype(query.dtype.newbyteorder())
+    others = [query, query.tolist(), query.astype(np.float64), query.reshape(1, 4), swapped]
+    assert all(filled.search(other, k=5) == expected for other in others)
