@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from ._marshal import c_text, check, new_error
 from ._native import ffi, lib
 from ._records import check_flag, check_name
-from .errors import Invalid, Limit
-from .types import METRICS, Effort
+from .errors import Cancelled, Invalid, Limit
+from .types import METRICS, CollectionInfo, Effort
 
 MAX_EFFORT = 1 << 20
 MAX_OVERSAMPLE = 1000
@@ -43,6 +44,22 @@ def check_params(given: Mapping[str, object]) -> dict[str, float]:
         except OverflowError:
             raise Limit(f"{name} is too large for a float") from None
     return params
+
+
+def await_index(ask: Callable[[], CollectionInfo], longest_pause_s: float) -> None:
+    """Until the segments that are there now have the index that was asked for.
+
+    A build may take minutes: longer than a request may, and longer than Ctrl-C should wait."""
+    asked = info = ask()
+    pause = 0.001
+    while info.indexed_segment_count < min(asked.segment_count, info.segment_count):
+        if info.index_mode != asked.index_mode and not info.index_is_auto:
+            raise Cancelled("another index was asked for, or none any more")
+        if info.index_failure:
+            raise info.index_failure
+        time.sleep(pause)
+        pause = min(2 * pause, longest_pause_s)
+        info = ask()
 
 
 def _check_effort(value: object, name: str) -> int:

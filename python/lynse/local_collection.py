@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A collection of the engine in this process: calls of lynse.h, one method each.
 
-Every call releases the interpreter's lock.  Searches and scans run in steps, so that Ctrl-C ends
-them within a twentieth of a second.
+Every call releases the interpreter's lock.  Searches and scans run in steps, and builds of indexes
+are looked at, so that Ctrl-C ends them, or the waiting for them, within a twentieth of a second.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._index import await_index
 from ._marshal import (
     c_text,
     check,
@@ -56,6 +57,7 @@ STEP_US = 50_000
 SEARCH_TIMEOUT_US = 600_000_000  # the library's longest: Ctrl-C is there for less
 QUERIES_PER_CALL = 1_000
 SCAN_ROWS = 4_096
+LONGEST_PAUSE_S = 0.05  # between two looks at what is built
 IDS_PER_CALL = 100_000
 # What every search needs, looked up once: a small one takes no longer than such look-ups.
 SEARCH_DESC = ffi.typeof("struct lynse_search_desc *")
@@ -233,10 +235,12 @@ class LocalCollection:
             keep.append(ffi.from_buffer(c_text(name, "params") + b"\0"))
             given[i].name, given[i].value = keep[-1], value
         desc.struct_bytes = ffi.sizeof("struct lynse_index_desc")
-        desc.flags = 0 if wait else lib.LYNSE_INDEX_NO_WAIT
+        desc.flags = lib.LYNSE_INDEX_NO_WAIT  # the library's own waiting does not see Ctrl-C
         desc.mode, desc.params, desc.param_count = keep[0], given, len(params)
         self._call(lib.lynse_index_set, desc)
         del keep
+        if wait:
+            await_index(self.info, LONGEST_PAUSE_S)
 
     def remove_index(self) -> None:
         self._root.refuse_write()

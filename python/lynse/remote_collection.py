@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from . import _answers, _wire
+from ._index import await_index
 from ._marshal import c_text, join_hits
 from ._requests import ID_BYTES, id_of_group
-from .errors import Cancelled, Deadline, Limit, LynseError, ShuttingDown
+from .errors import Deadline, Limit, LynseError, ShuttingDown
 from .transport import Transport
 from .types import (
     VERIFY_LEVELS,
@@ -183,21 +184,7 @@ class RemoteCollection:
             "build_index", _answers.nothing, index_mode=index_mode, params=params, wait=False
         )
         if wait:
-            self._await_index()
-
-    def _await_index(self) -> None:
-        """Until the segments that are there now have it.  A build may take longer than a request
-        may: it is asked for how far it is."""
-        asked = info = self.info()
-        pause = 0.002
-        while info.indexed_segment_count < min(asked.segment_count, info.segment_count):
-            if info.index_mode != asked.index_mode and not info.index_is_auto:
-                raise Cancelled("another index was asked for, or none any more")
-            if info.index_failure:
-                raise info.index_failure
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
-            info = self.info()
+            await_index(self.info, LONGEST_PAUSE_S)
 
     def remove_index(self) -> None:
         self._write("remove_index", _answers.nothing)

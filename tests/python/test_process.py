@@ -73,6 +73,32 @@ def test_ctrl_c_ends_a_long_search(tmp_path, child):
     assert (output.split(), status) == (["interrupted", "3"], 0)
 
 
+def test_ctrl_c_ends_the_waiting_for_an_index(tmp_path, child):
+    building = child(
+        """
+        import os, signal, sys, threading, lynse, numpy as np
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        client = lynse.VectorDBClient(sys.argv[1], sync="os")
+        docs = client.create_collection("notes", "docs", dim=64)
+        docs.add(vectors=np.random.default_rng(1).standard_normal((20_000, 64)))
+
+        def interrupt_the_waiting(main=threading.main_thread().ident):
+            while docs.index_mode != "HNSW-L2":
+                pass
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt_the_waiting).start()
+        try:
+            docs.build_index("HNSW-L2", m=128, ef_construction=4096)  # a minute
+        except KeyboardInterrupt:
+            print(docs.index_mode, docs.index_status()["is_ready"])
+        client.close()
+        """,
+        tmp_path / "root",
+    )
+    assert building.finish() == ("HNSW-L2 False\n", 0)
+
+
 def test_a_forked_child_is_told_to_open_anew(tmp_path, child):
     forking = child(
         """
