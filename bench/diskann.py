@@ -8,6 +8,7 @@ its lower quartile over the pairs.  Ours may keep 56 bytes a vector in memory.  
 fewer, is measured beside our DISKANN.
 
     ./dev bench diskann --short    seconds: it runs, and recall is above a floor
+    --beside NAME...               these alone: zvec, lynsedb, spann
 
 With --cap each process that searches has so many MiB of memory at most, the page cache included, by
 a cgroup; one that cannot live so is a line that says it.
@@ -246,6 +247,15 @@ def beside_peer(ours: Disk, name: str, truth: np.ndarray, table: Table) -> None:
         table.add(*case_of(ours, name), *measure((ours,), truth)[1], str(died), "–", None)
 
 
+def spann_beside(ours: Disk, truth: np.ndarray, table: Table) -> None:
+    spann = Disk("spann", ours.data, ours.cap.mib if ours.cap else None)
+    if spann.choose(truth, RECALL):
+        beside(spann, ours, truth, table)
+    else:
+        say(f"LEFT OUT: spann: recall stays below {RECALL}")
+    spann.close()
+
+
 def run_short() -> int:
     data, least = data_set("sift-like@5000"), 1.0
     for name in OURS:
@@ -263,6 +273,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="sift-like@1m", help="of sift-like, and how many rows")
     parser.add_argument("--cap", type=int, metavar="MIB", help="of memory, for each process")
+    others = [*TARGETS, "spann"]
+    parser.add_argument("--beside", nargs="+", choices=others, default=others, metavar="NAME")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--write", action="store_true", help="replace the table in RESULTS.md")
     args = parser.parse_args()
@@ -273,14 +285,11 @@ def main() -> int:
     ours = Disk("ours", data, args.cap)
     if not ours.choose(truth, RECALL):
         raise SystemExit(f"ours: recall stays below {RECALL}")
-    for name in TARGETS:
-        beside_peer(ours, name, truth, table)
-    spann = Disk("spann", data, args.cap)
-    if spann.choose(truth, RECALL):
-        beside(spann, ours, truth, table)
-    else:
-        say(f"LEFT OUT: spann: recall stays below {RECALL}")
-    spann.close()
+    for name in args.beside:
+        if name in TARGETS:
+            beside_peer(ours, name, truth, table)
+    if "spann" in args.beside:
+        spann_beside(ours, truth, table)
     ours.close()
     if args.write:
         write_results("diskann", table)
