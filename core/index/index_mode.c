@@ -134,6 +134,7 @@ static void list_kinds(struct word_list *out)
 {
     for (unsigned kind = 1; kind <= INDEX_KIND_MAX; kind++)
         if (index_find(kind)) list_add(out, "%s", index_find(kind)->name);
+    list_add(out, "AUTO");
 }
 
 static void list_metrics(enum index_kind kind, struct word_list *out)

@@ -4,12 +4,15 @@
 #include <lauxlib.h>
 #include <lynse.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/slice.h"
 #include "codec/quote.h"
 #include "lua/module/documents.h"
 #include "lua/module/scalars.h"
+
+enum { WORDS_BYTES = 192 }; /* what an error says there is */
 
 struct word {
     const char *text;
@@ -149,15 +152,19 @@ static uint32_t option_word(struct options *o, const char *name, const struct wo
                             size_t count)
 {
     const char *text = option_text(o, name);
-    char quoted[QUOTE_BYTES];
+    char quoted[QUOTE_BYTES], all[WORDS_BYTES] = "";
+    size_t used = 0;
 
     if (!text) return 0;
     for (size_t i = 0; i < count; i++)
         if (slice_equal_word(slice_of_text(text), slice_of_text(words[i].text)) ||
             slice_is_word_of(slice_of_text(text), words[i].others))
             return words[i].number;
-    error_set(&o->err, LYNSE_INVALID, "%s: there is no %s; the first one is '%s'", name,
-              quote_text(slice_of_text(text), quoted, sizeof quoted), words[0].text);
+    for (size_t i = 0; i < count && used < sizeof all; i++)
+        used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "",
+                                 words[i].text);
+    error_set(&o->err, LYNSE_INVALID, "%s: there is no %s; there are %s", name,
+              quote_text(slice_of_text(text), quoted, sizeof quoted), all);
     return 0;
 }
 

@@ -255,7 +255,9 @@ served.places("records", function(open, place)
       assert.are.equal("LIMIT", code { vector = vector, ef = 2 ^ 20 + 1 })
       assert.are.equal("LIMIT", code { vector = vector, oversample = 0.5 })
       assert.are.equal("INVALID", code { vector = vector, exact = 1 })
-      assert.are.equal("INVALID", code { vector = vector, score_mode = "some" })
+      local _, unknown = docs:search { vector = vector, score_mode = "some" }
+      assert.are.equal("INVALID", unknown.code)
+      assert.is_truthy(unknown.text:find("there are all, collect, beam", 1, true), unknown.text)
       assert.are.equal("INVALID", code { vector = vector, approx = true, eps = -1 })
    end)
 

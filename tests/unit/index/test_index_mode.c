@@ -162,7 +162,7 @@ static void what_is_no_mode_says_what_there_is(void **state)
         {"FLTA-L2", "unknown index type 'FLTA-L2'", "did you mean 'FLAT-L2'?"},
         {"flatl2", "unknown index type 'flatl2'", "did you mean 'FLAT-L2'?"},
         {" FLAT-IP", "unknown index type ' FLAT-IP'", "did you mean 'FLAT-IP'?"},
-        {"auto-", "unknown index type 'auto-'", "FLAT"},
+        {"auto-", "unknown index type 'auto-'", "SPANN, AUTO"},
         {"FLAT", "unsupported index/metric combination 'FLAT'", "names no metric"},
         {"FLAT-", "unsupported index/metric combination 'FLAT-'", "IP, L2, COS"},
         {"FLAT-XY", "unsupported index/metric combination 'FLAT-XY'", "IP, L2, COS"},
