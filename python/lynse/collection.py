@@ -173,7 +173,10 @@ class Collection(HookMethods, PlannedCollectionMethods):
         return {
             "index_mode": info.index_mode or None,
             "is_auto": info.index_is_auto,
-            "params": info.index_params,
+            "params": {
+                name: int(value) if value.is_integer() else value
+                for name, value in info.index_params.items()
+            },
             "progress": info.index_progress,
             "indexed_segment_count": info.indexed_segment_count,
             "segment_count": info.segment_count,
@@ -451,7 +454,7 @@ class Collection(HookMethods, PlannedCollectionMethods):
         return {"status": "success"}
 
     def remove_index(self, field_name: str = "default") -> dict[str, str]:
-        """Searches stay exact; the metric stays."""
+        """Searches look at every record again; the metric stays."""
         if field_name != "default":
             later("field_name= (named vectors)")
         self._backend.remove_index()

@@ -53,6 +53,7 @@ def test_an_index_is_built_and_finds(filled, random, mode, params, family):
     status = collection.index_status()
     assert (status["index_mode"], status["is_ready"], status["progress"]) == (mode, True, 1)
     assert {name: status["params"][name] for name in params} == params
+    assert {type(status["params"][name]) for name in params} <= {int}
     queries = rows[random.integers(COUNT, size=20)] + np.float32(0.05)
     assert recall(collection, queries, 10) >= 0.85
     assert recall(collection, queries, 10, ef=400, oversample=20) >= 0.99
