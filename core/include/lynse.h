@@ -412,13 +412,17 @@ enum lynse_index_flags {
 };
 struct lynse_index_desc {
     uint32_t struct_bytes;
-    uint32_t flags; /* enum lynse_index_flags */
-    const char *mode;
+    uint32_t flags;                         /* enum lynse_index_flags */
+    const char *mode;                       /* in upper or lower case */
     const struct lynse_index_param *params; /* in any order; what is not named has its standard */
     size_t param_count;                     /* at most 64 */
 };
 /* Search with this index from now on, by its metric.  It is built in the background, where it needs
- * building; until then searches are exact.  Answers when every record that was there is indexed.
+ * building; until then searches are exact.  Answers when every record that was there is indexed,
+ * however long that takes, inline by building it in this call; with LYNSE_INDEX_NO_WAIT once it is
+ * asked for, which writes the rows in memory into a segment.  Then, inline, lynse_poll builds, and
+ * where it may not sync a call that may, as lynse_sync, ends the build.  CANCELLED: another index
+ * was asked for meanwhile.
  * UNSUPPORTED: a mode that is not there yet; INVALID: of none, parameters that there are none of,
  * or that contradict each other; LIMIT: out of range.  All say what there is.  INVALID, DIMENSION:
  * the metric cannot measure what is there, and the text names a record. */
