@@ -149,6 +149,24 @@ static void measure(const struct hnsw_build *b, struct scratch *s)
     hnsw_sort(items, count);
 }
 
+/* Where all that was found is as far as the nearest, they are copies of one vector, more than a
+ * search holds, and with links to them alone nothing would lead away.  The first of them was there
+ * before the others and has such links: their ends take the places of the last. */
+static void look_past_copies(const struct hnsw_build *b, struct scratch *s, uint32_t level)
+{
+    struct found_node *items = s->found.items;
+    uint32_t count = s->found.count, kept = count / 2;
+
+    if (count < b->ef || items[0].distance < items[count - 1].distance) return;
+    const uint32_t *list = hnsw_list(b, level, items[0].node);
+    for (uint32_t i = list[0]; i > 0 && count > kept; i--) {
+        float distance = hnsw_space_distance(&b->space, s->node, s->row, list[i],
+                                             hnsw_space_vector(&b->space, list[i]));
+        if (distance > items[0].distance) items[--count] = (struct found_node){distance, list[i]};
+    }
+    hnsw_sort(items, s->found.count);
+}
+
 static void insert(struct hnsw_build *b, struct scratch *s, uint32_t node)
 {
     uint32_t top = hnsw_level_of(b, node), at = 0;
@@ -160,6 +178,7 @@ static void insert(struct hnsw_build *b, struct scratch *s, uint32_t node)
         search_level(b, s, level, at);
         at = s->found.items[0].node & CANDIDATE_NODE;
         measure(b, s);
+        look_past_copies(b, s, level);
         list[0] = hnsw_choose(&b->space, s->found.items, s->found.count, hnsw_degree_max(b, level));
         for (uint32_t i = 0; i < list[0]; i++) list[i + 1] = s->found.items[i].node;
     }

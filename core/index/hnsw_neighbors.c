@@ -2,6 +2,7 @@
 #include "index/hnsw_neighbors.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static bool is_before(const struct found_node *a, const struct found_node *b)
 {
@@ -25,17 +26,23 @@ void hnsw_sort(struct found_node *nodes, uint32_t count)
     }
 }
 
-/* Is one of the chosen nearer to it than the node whose neighbours they are? */
+/* Is one of the chosen nearer to it than the node whose neighbours they are, or the same vector?
+ * Without the latter a list would have room for nothing but the copies of one vector: they are as
+ * far from one another as from the node. */
 static bool is_hidden(const struct hnsw_space *s, const struct found_node *chosen, uint32_t count,
                       const struct found_node *candidate)
 {
     const float *vector = hnsw_space_vector(s, candidate->node);
 
-    for (uint32_t i = 0; i < count; i++)
-        if (s->hiding * hnsw_space_distance(s, candidate->node, vector, chosen[i].node,
-                                            hnsw_space_vector(s, chosen[i].node)) <
+    for (uint32_t i = 0; i < count; i++) {
+        const float *other = hnsw_space_vector(s, chosen[i].node);
+        if (s->hiding * hnsw_space_distance(s, candidate->node, vector, chosen[i].node, other) <
             candidate->distance)
             return true;
+        if (chosen[i].distance == candidate->distance &&
+            memcmp(vector, other, s->dim * sizeof(float)) == 0)
+            return true;
+    }
     return false;
 }
 

@@ -289,6 +289,32 @@ static void extreme_vectors_are_rows_too(void **state)
     }
 }
 
+/* Of vectors that there are more copies of than a search of the build holds: they are found, and so
+ * is what lies behind them. */
+static void copies_do_not_hide_the_others(void **state)
+{
+    enum { GROUPS = 12, COPIES = 200, OTHERS = 300, ROWS = GROUPS * COPIES + OTHERS };
+    (void)state;
+    for (unsigned metric = METRIC_IP; metric <= METRIC_COSINE; metric++) {
+        struct setting s = {ROWS, 16, 0, 8, 40, metric, {0}, 0};
+        struct test_vectors v;
+        struct built_index b;
+        struct error err = {0};
+        struct rng r;
+        rng_init(&r, test_seed(metric));
+        test_vectors_make(&v, &r, s.rows, s.dim, 0);
+        for (size_t i = GROUPS; i < (size_t)GROUPS * COPIES; i++)
+            memcpy(v.vectors + i * s.dim, v.vectors + i % GROUPS * s.dim, s.dim * sizeof(float));
+        test_vectors_measure(&v);
+        build(&s, &v, PIECES_FORWARDS, &b);
+        double recall = built_index_recall(&b, 50);
+        if (recall < 0.97) fail_msg("metric %u: recall %.3f", metric, recall);
+        assert_ok(index_hnsw.check(b.index, &v.source, &err), &err);
+        built_index_drop(&b);
+        test_vectors_drop(&v);
+    }
+}
+
 static void running_out_of_memory_leaves_nothing(void **state)
 {
     (void)state;
@@ -445,6 +471,7 @@ int main(void)
         cmocka_unit_test(a_graph_of_bits_is_that_of_the_floats_that_they_mean),
         cmocka_unit_test(graphs_of_any_size_are_whole),
         cmocka_unit_test(extreme_vectors_are_rows_too),
+        cmocka_unit_test(copies_do_not_hide_the_others),
         cmocka_unit_test(running_out_of_memory_leaves_nothing),
         cmocka_unit_test(damaged_numbers_are_refused),
         cmocka_unit_test(a_check_finds_what_is_lost),
