@@ -157,26 +157,45 @@ int raw_scan_block(struct oracle *const *oracles, size_t count, uint32_t row, ui
     return 0;
 }
 
-/* Rows one by one: a run that spans them could be one whose bytes, most of them not asked for,
+/* Where the rows lie, each asked for: their first lines, and where the distance takes it the norm.
+ * Rows one by one: a run that spans them could be one whose bytes, most of them not asked for,
  * would all have to be verified first. */
+static int find_rows(const struct raw_oracle *o, const uint32_t *row_index, size_t count,
+                     const char **rows, const float **norms, struct error *err)
+{
+    const struct vector_source *s = o->vectors;
+    uint32_t row_bytes = o->base.row_bytes;
+    uint32_t ahead = row_bytes < AHEAD_BYTES ? row_bytes : AHEAD_BYTES;
+
+    for (size_t i = 0; i < count; i++) {
+        struct row_run run;
+        if (s->all) run = (struct row_run){s->all + (size_t)row_index[i] * s->dim, NULL, 1};
+        else if (vector_source_rows(s, row_index[i], 1, &run, err) != 0) return -1;
+        rows[i] = (const char *)run.rows;
+        norms[i] = s->all ? s->all_norms + row_index[i] : run.norms;
+        /* Of a long row the processor sees the stream and fetches the rest. */
+        for (uint32_t at = 0; at < ahead; at += LINE_BYTES) __builtin_prefetch(rows[i] + at);
+        if (o->value == METRIC_VALUE_ANGLE) __builtin_prefetch(norms[i]);
+    }
+    return 0;
+}
+
 int raw_gather(struct oracle *base, const uint32_t *row_index, size_t index_count, float *out,
                struct error *err)
 {
     const struct raw_oracle *o = raw_of(base);
+    bool has_norms = o->value == METRIC_VALUE_ANGLE || o->differing;
+
     while (index_count > 0) {
         size_t count = index_count < GATHER_ROWS ? index_count : GATHER_ROWS;
-        const char *vectors[GATHER_ROWS];
+        const char *rows[GATHER_ROWS];
+        const float *places[GATHER_ROWS];
         float norms[GATHER_ROWS];
+        if (find_rows(o, row_index, count, rows, places, err) != 0) return -1;
         for (size_t i = 0; i < count; i++) {
-            struct row_run run;
-            if (vector_source_rows(o->vectors, row_index[i], 1, &run, err) != 0) return -1;
-            vectors[i] = (const char *)run.rows;
-            norms[i] = *run.norms;
-            /* The first lines; of a long row the processor sees the stream and fetches the rest. */
-            for (uint32_t at = 0; at < o->base.row_bytes && at < AHEAD_BYTES; at += LINE_BYTES)
-                __builtin_prefetch(vectors[i] + at);
+            norms[i] = has_norms ? *places[i] : 0;
+            out[i] = value_of(o, rows[i], norms[i]);
         }
-        for (size_t i = 0; i < count; i++) out[i] = value_of(o, vectors[i], norms[i]);
         turn_values(o, out, norms, count);
         row_index += count;
         index_count -= count;
