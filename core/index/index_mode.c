@@ -251,12 +251,38 @@ static struct mode_words split(struct slice all)
     return w;
 }
 
+/* PQ0, PQ016, PQ99999999: digits that are none of its numbers; NULL: not such a word, or the mode
+ * would make no sense with another number. */
+static const struct quantizer_vtab *find_misnumbered(struct slice word, struct index_mode mode)
+{
+    struct slice letters = word;
+
+    while (letters.size > 0 && letters.data[letters.size - 1] >= '0' &&
+           letters.data[letters.size - 1] <= '9')
+        letters.size--;
+    for (unsigned i = 0; i < QUANTIZER_COUNT && letters.size < word.size; i++) {
+        const struct quantizer_vtab *q = quantizer_find(i);
+        mode.quantizer = (struct quantizer_spec){(enum quantizer_kind)i, 0};
+        if (q->number_high > 0 && slice_is_word_of(letters, q->mode_word))
+            return index_mode_makes_sense(&mode) ? q : NULL;
+    }
+    return NULL;
+}
+
 static int read_quantizer(const struct mode_words *w, struct index_mode *mode, struct error *err)
 {
     struct quantizer_spec *spec = &mode->quantizer;
     bool is_found = quantizer_find_word(w->quantizer, spec);
     const struct quantizer_vtab *q = quantizer_find(spec->kind);
+    const struct quantizer_vtab *own = is_found ? NULL : find_misnumbered(w->quantizer, *mode);
 
+    if (own) {
+        size_t letters = strlen(own->mode_word);
+        return error_set(err, LYNSE_LIMIT, "index_mode: %s: %.*s, allowed are %u to %u",
+                         own->mode_word, (int)(w->quantizer.size - letters),
+                         (const char *)w->quantizer.data + letters, own->number_low,
+                         own->number_high);
+    }
     if (is_found && q->number_high > 0 && spec->number > 0 &&
         (spec->number < q->number_low || spec->number > q->number_high))
         return error_set(err, LYNSE_LIMIT, "index_mode: %s: %u, allowed are %u to %u", q->mode_word,

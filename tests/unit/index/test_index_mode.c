@@ -217,6 +217,12 @@ static void a_quantizers_number_has_a_range(void **state)
         assert_non_null(strstr(err.text, q->mode_word));
         snprintf(word, sizeof word, "%s0", q->mode_word);
         assert_false(quantizer_find_word(slice_of_text(word), &spec));
+        static const char *const none[] = {"0", "08", "99999999"}; /* a number that no code has */
+        for (size_t j = 0; j < sizeof none / sizeof *none; j++) {
+            snprintf(text, sizeof text, "FLAT-L2-%s%s", q->mode_word, none[j]);
+            assert_fails(index_mode_parse(text, &mode, &err), &err, LYNSE_LIMIT);
+            assert_non_null(strstr(err.text, none[j]));
+        }
         snprintf(word, sizeof word, "%sx", q->mode_word);
         assert_false(quantizer_find_word(slice_of_text(word), &spec));
     }
