@@ -255,20 +255,22 @@ def case_list(args: argparse.Namespace) -> list[tuple[str, str, Case]]:
 def run_stages(args: argparse.Namespace) -> Table:
     """Those that are not kept yet; a stage in which something could not be measured is kept too,
     if it gave a row."""
-    kept, names = Kept(), []
+    kept = Kept()
+    everything = argparse.Namespace(**{**vars(args), "cases": [], "data": None})
+    order = [stage_name(name, wanted) for wanted, name, _ in case_list(everything)]
     for wanted, name, case in case_list(args):
-        names.append(stage_name(name, wanted))
-        if args.report or (has_stage(names[-1]) and not args.again):
+        stage = stage_name(name, wanted)
+        if args.report or (has_stage(stage) and not args.again):
             continue
         data, table = data_set(wanted), Table()
         if not data:
             continue
-        say(f"{names[-1]}: {case.ours.label()}")
+        say(f"{stage}: {case.ours.label()}")
         run_case(table, kept, case, data, args.metric or metric_of(data), args.pairs)
         if table.rows:
-            keep_stage(names[-1], data, table)
+            keep_stage(stage, data, table)
     kept.drop_all()
-    return all_stages(names)
+    return all_stages(order)
 
 
 def keep_rows(table: Table) -> None:

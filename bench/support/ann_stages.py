@@ -59,9 +59,11 @@ def keep_stage(name: str, data: DataSet, table: Table) -> None:
 
 
 def all_stages(names: list[str]) -> Table:
-    """The rows of those that there are, in this order; below, of what each was measured."""
+    """The rows of all that are kept, these first and in this order; below, of what each was
+    measured."""
     out, measured, sets, peers = Table(), [], {}, ""
-    for name in names:
+    others = sorted({path.stem for path in RESULTS.glob("*.json")} - set(names))
+    for name in names + others:
         if not has_stage(name):
             say(f"not measured yet: {name}")
             continue

@@ -30,7 +30,7 @@ def own_group() -> tuple[int, pathlib.Path] | None:
     for line in pathlib.Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         number, controllers, path = line.split(":", 2)
         version = 2 if number == "0" else 1 if "memory" in controllers.split(",") else 0
-        if version == 1 and 1 in mounts or version == 2 and mounts.keys() == {2}:
+        if (version == 1 and 1 in mounts) or (version == 2 and mounts.keys() == {2}):
             return version, pathlib.Path(mounts[version] + path)
     return None
 
