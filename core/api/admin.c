@@ -48,17 +48,13 @@ static int set_index(struct lynse_collection *c, const struct index_plan *plan, 
                      bool is_awaited, struct lynse_error *err)
 {
     struct error failed = {0};
-    struct view *measured = NULL;
-
-    if (check_measurable(c, metric, &measured, &failed) != 0) {
-        view_release(measured);
-        return api_fail(&failed, err);
-    }
     struct order_message *m = order(c, KIND_SET_INDEX, &failed);
-    if (!m) {
-        view_release(measured);
-    } else {
-        m->measured = measured;
+
+    if (m && check_measurable(c, metric, &m->measured, &failed) != 0) {
+        order_message_free(m);
+        m = NULL;
+    }
+    if (m) {
         m->plan = *plan;
         m->metric = (uint8_t)metric;
         m->is_awaited = is_awaited;

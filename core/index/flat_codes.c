@@ -60,10 +60,7 @@ static void build_destroy(struct index_build *b)
 /* Most quantizers are trained then, and there is nothing but rows to pack. */
 static int begin_training(struct index_build *b, struct error *err)
 {
-    if (quantizer_train_for(&b->desc, &b->quantizer, err) != 0) {
-        b->quantizer = NULL;
-        return -1;
-    }
+    if (quantizer_train_for(&b->desc, &b->quantizer, err) != 0) return -1;
     b->phase = quantizer_train_pieces(b->quantizer) > 0 ? TRAINING : PACKING;
     b->block_bytes = b->quantizer->vtab->block_bytes(b->quantizer);
     size_t bytes = b->block_bytes * b->block_count;

@@ -200,10 +200,7 @@ static int assign_rows(struct ivf_build *b, uint32_t first, struct error *err)
 /* Most quantizers are trained then. */
 static int begin_quantizer(struct ivf_build *b, struct error *err)
 {
-    if (quantizer_train_for(&b->desc, &b->quantizer, err) != 0) {
-        b->quantizer = NULL;
-        return -1;
-    }
+    if (quantizer_train_for(&b->desc, &b->quantizer, err) != 0) return -1;
     b->stage = quantizer_train_pieces(b->quantizer) > 0 ? IVF_QUANTIZE : IVF_PACK;
     b->block_bytes = b->vtab->block_bytes(b->quantizer);
     size_t bytes = b->block_starts[b->list_count] * b->block_bytes;

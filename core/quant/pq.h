@@ -59,7 +59,7 @@ static inline uint32_t pq_part_size(const struct pq_parts *p, uint32_t part)
 /* Of a code of so many parts. */
 static inline uint32_t pq_place_count(uint32_t part_count)
 {
-    return (part_count + PQ_PLACES - 1) / PQ_PLACES * PQ_PLACES;
+    return (uint32_t)align_up(part_count, PQ_PLACES);
 }
 static inline size_t pq_code_bytes(uint32_t bits, uint32_t part_count)
 {
