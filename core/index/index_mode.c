@@ -137,10 +137,11 @@ static void list_kinds(struct word_list *out)
     list_add(out, "AUTO");
 }
 
-static void list_metrics(enum index_kind kind, struct word_list *out)
+/* Those that the kind takes with this quantizer. */
+static void list_metrics(enum index_kind kind, enum quantizer_kind quantizer, struct word_list *out)
 {
     for (unsigned metric = 1; metric <= METRIC_MAX; metric++) {
-        struct index_mode mode = {.kind = kind, .metric = (enum metric)metric};
+        struct index_mode mode = {kind, (enum metric)metric, {quantizer, 0}, false};
         const char *words = metric_find(metric)->mode_words;
         if (index_mode_makes_sense(&mode)) list_add(out, "%.*s", (int)strcspn(words, " "), words);
     }
@@ -155,6 +156,19 @@ static void list_quantizers(enum index_kind kind, enum metric metric, struct wor
         if (q->number_high > 0)
             list_add(out, "%s[%u-%u]", q->mode_word, q->number_low, q->number_high);
         else list_add(out, "%s", q->mode_word);
+    }
+}
+
+/* The modes of all kinds that compare by this metric, with this quantizer. */
+static void list_modes(enum metric metric, enum quantizer_kind quantizer, struct word_list *out)
+{
+    char word[INDEX_MODE_BYTES];
+
+    for (unsigned kind = 1; kind <= INDEX_KIND_MAX; kind++) {
+        struct index_mode mode = {(enum index_kind)kind, metric, {quantizer, 0}, false};
+        if (!index_mode_makes_sense(&mode)) continue;
+        index_mode_format(&mode, word, sizeof word);
+        list_add(out, "%s", word);
     }
 }
 
@@ -199,6 +213,23 @@ static void suggest_order(const struct mode_words *w, enum index_kind kind,
     if (index_mode_makes_sense(&mode)) index_mode_format(&mode, best, INDEX_MODE_BYTES);
 }
 
+/* Each word is known, so that none was misspelled: what each of them goes together with. */
+static int refuse_together(const struct index_mode *found, const char *quoted, struct error *err)
+{
+    const struct quantizer_vtab *quantizer = quantizer_find(found->quantizer.kind);
+    struct word_list metrics = {.used = 0}, modes = {.used = 0};
+
+    list_metrics(found->kind, found->quantizer.kind, &metrics);
+    list_modes(found->metric, found->quantizer.kind, &modes);
+    if (modes.used == 0) list_modes(found->metric, QUANTIZER_RAW, &modes);
+    return error_set(
+        err, LYNSE_INVALID,
+        "index_mode: unsupported index/metric combination %s; there are %s; %s%s%s "
+        "has %s",
+        quoted, modes.text, index_find(found->kind)->name, quantizer->mode_word ? " with " : "",
+        quantizer->mode_word ? quantizer->mode_word : "", metrics.used > 0 ? metrics.text : "none");
+}
+
 static int refuse(const struct mode_words *w, const struct index_mode *found, struct error *err)
 {
     char quoted[QUOTE_BYTES], near[INDEX_MODE_BYTES], meant[INDEX_MODE_BYTES + 20] = "";
@@ -209,7 +240,7 @@ static int refuse(const struct mode_words *w, const struct index_mode *found, st
     if (has_kind && w->metric.data && w->quantizer.data && found->metric)
         list_quantizers(found->kind, found->metric, &list);
     if (!has_kind) list_kinds(&list);
-    else if (list.used == 0) list_metrics(found->kind, &list);
+    else if (list.used == 0) list_metrics(found->kind, QUANTIZER_RAW, &list);
     if (has_kind && !w->metric.data)
         return error_set(err, LYNSE_INVALID,
                          "index_mode: unsupported index/metric combination %s: it names no metric; "
@@ -221,6 +252,8 @@ static int refuse(const struct mode_words *w, const struct index_mode *found, st
             "index_mode: unsupported index/metric combination %s: it is " INDEX_KINDS_LACK "; "
             "%s has %s",
             quoted, has_kind ? index_find(found->kind)->name : "this version", list.text);
+    if (has_kind && found->metric && (!w->quantizer.data || found->quantizer.kind != QUANTIZER_RAW))
+        return refuse_together(found, quoted, err);
     suggest_order(w, found->kind, near);
     if (!*near) suggest_mode(w->all, near);
     if (*near) snprintf(meant, sizeof meant, "; did you mean '%s'?", near);
