@@ -50,6 +50,21 @@
     _(TAIL, "lynse_collection_tail_rows", "gauge", "database collection",                          \
       "Rows in memory that are in no segment yet.")                                                \
     _(SEGMENTS, "lynse_collection_segments", "gauge", "database collection", "Sealed segments.")   \
+    _(INDEXED, "lynse_collection_indexed_segments", "gauge", "database collection",                \
+      "Sealed segments that have their index, or need none.")                                      \
+    _(UNINDEXED, "lynse_collection_unindexed_rows", "gauge", "database collection",                \
+      "Rows that an index was asked for and is not there yet: they are scanned.")                  \
+    _(BUILDING, "lynse_collection_index_building", "gauge", "database collection",                 \
+      "1 while an index is being built, also by a merge.")                                         \
+    _(BUILDS, "lynse_collection_index_builds_total", "counter", "database collection",             \
+      "Indexes of segments that were built since the collection was opened.")                      \
+    _(BUILD_FAILURES, "lynse_collection_index_build_failures_total", "counter",                    \
+      "database collection", "Builds that failed; index_status says why the last one did.")        \
+    _(RECALL, "lynse_collection_recall_ratio", "gauge", "database collection",                     \
+      "How much an index finds of what looking at every record finds, of searches that were "      \
+      "made; absent until some were measured.")                                                    \
+    _(RECALL_QUERIES, "lynse_collection_recall_queries", "gauge", "database collection",           \
+      "Searches that this was measured on.")                                                       \
     _(APPLIED, "lynse_collection_applied_lsn", "gauge", "database collection",                     \
       "The last write that is visible.")                                                           \
     _(DURABLE, "lynse_collection_durable_lsn", "gauge", "database collection",                     \

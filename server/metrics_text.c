@@ -182,11 +182,16 @@ static void write_entry(lua_State *L, enum metric_index index, const char *field
     lua_getfield(L, -2, "collection");
     lua_getfield(L, -3, "info");
     lua_getfield(L, -1, field);
+    if (lua_isnil(L, -1)) { /* nothing was measured */
+        lua_pop(L, 4);
+        return;
+    }
+    double value = lua_isboolean(L, -1) ? lua_toboolean(L, -1) : luaL_checknumber(L, -1);
     buf_append_text(out, "%s{database=\"", rows[index].name);
     write_label(out, luaL_checkstring(L, -4));
     buf_append_text(out, "\",collection=\"");
     write_label(out, luaL_checkstring(L, -3));
-    buf_append_text(out, "\"} %.0f\n", luaL_checknumber(L, -1));
+    buf_append_text(out, "\"} %.15g\n", value);
     lua_pop(L, 4);
 }
 
@@ -195,9 +200,19 @@ void metrics_write_collections(lua_State *L, int index, struct buf *out)
     static const struct {
         enum metric_index index;
         const char *field;
-    } series[] = {{METRIC_ROWS, "live_count"},     {METRIC_DELETED, "deleted_count"},
-                  {METRIC_TAIL, "tail_count"},     {METRIC_SEGMENTS, "segment_count"},
-                  {METRIC_APPLIED, "applied_lsn"}, {METRIC_DURABLE, "durable_lsn"}};
+    } series[] = {{METRIC_ROWS, "live_count"},
+                  {METRIC_DELETED, "deleted_count"},
+                  {METRIC_TAIL, "tail_count"},
+                  {METRIC_SEGMENTS, "segment_count"},
+                  {METRIC_INDEXED, "indexed_segment_count"},
+                  {METRIC_UNINDEXED, "unindexed_count"},
+                  {METRIC_BUILDING, "index_is_building"},
+                  {METRIC_BUILDS, "index_build_count"},
+                  {METRIC_BUILD_FAILURES, "index_failure_count"},
+                  {METRIC_RECALL, "recall_measured"},
+                  {METRIC_RECALL_QUERIES, "recall_query_count"},
+                  {METRIC_APPLIED, "applied_lsn"},
+                  {METRIC_DURABLE, "durable_lsn"}};
     int count = (int)lua_objlen(L, index);
 
     for (size_t i = 0; i < sizeof series / sizeof *series; i++) {

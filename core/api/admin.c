@@ -264,6 +264,10 @@ static void fill_index_info(const struct collection_status *s, struct lynse_coll
     if (!kind) return;
     index_mode_format(&mode, info->index_mode, sizeof info->index_mode);
     info->index_is_auto = s->plan.is_auto;
+    info->index_is_building = s->is_building;
+    info->unindexed_count = s->unindexed_count;
+    info->index_build_count = s->index_build_count;
+    info->index_failure_count = s->index_failure_count;
     info->indexed_segment_count = s->indexed_segment_count;
     info->index_progress = s->index_progress;
     info->recall_measured = s->recall;

@@ -57,6 +57,9 @@ int engine_fill_status(struct host *h, struct collection_status *s, struct error
     s->metric = m->fields[0].metric;
     s->storage = m->fields[0].storage;
     fill_index(c, s);
+    s->is_building = h->index || h->merge_index;
+    s->index_build_count = h->index_build_count;
+    s->index_failure_count = h->index_failure_count;
     fill_recall(h, s);
     s->index_failure = h->index_failure.code ? h->index_failure : h->load_failure;
     s->is_sealing = h->seal != NULL;

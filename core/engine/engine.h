@@ -126,6 +126,8 @@ struct host {
     uint32_t index_failures;       /* in a row */
     uint64_t auto_epoch;           /* of the manifest for which AUTO was asked last */
     struct error index_failure;    /* the last of them */
+    uint64_t index_build_count;    /* since it was opened, also in merges */
+    uint64_t index_failure_count;
     struct index_pace pace;
     uint64_t held_bytes;            /* of space: what the collection has on the disk */
     uint64_t waiting_bytes;         /* of space: what it still has to write there */

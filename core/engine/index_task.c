@@ -187,6 +187,7 @@ static void note_failure(struct host *h, const struct error *why)
     log_event(LOG_ERROR, "index_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, why->text);
     h->index_not_before_us = retry_time_us(h, h->index_failures++);
+    h->index_failure_count++;
     h->index_failure = *why;
     actor_timer_start(h->index_timer, h->index_not_before_us, 0);
     answer_waiters(h, why);
@@ -226,7 +227,10 @@ static void end_task(struct host *h)
     index_crew_free(crew);
     if (rc == 0) {
         forget_failures(h);
-        if (h->collection->manifest.epoch != epoch) index_pace_end_build(h, row_count);
+        if (h->collection->manifest.epoch != epoch) {
+            index_pace_end_build(h, row_count);
+            h->index_build_count++;
+        }
         engine_note_held(h, h->collection);
         engine_load_if_wanted(h);
     } else if (err.code != LYNSE_CANCELLED && err.code != LYNSE_SHUTTING_DOWN) {

@@ -190,6 +190,7 @@ void engine_on_merge_indexed(struct host *h, struct index_ready_message *m)
         end_merge(h, &err);
         return;
     }
+    if (c->merge.index) h->index_build_count++;
     if (!is_cancelled(h) && c->merge.index && collection_merge_is_searched(c) &&
         segment_index_want(c->merge.index)) {
         h->merge_load = engine_load_index(h, c->merge.index, KIND_MERGE_LOADED, &err);

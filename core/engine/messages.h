@@ -101,6 +101,9 @@ struct collection_status {
     uint32_t indexed_segment_count; /* sealed ones that have it, or are too small to gain by it */
     float index_progress;           /* 0 to 1, of the rows that are to be indexed */
     uint64_t unindexed_count;       /* rows in memory and in segments that wait for an index */
+    uint64_t index_build_count;     /* since it was opened */
+    uint64_t index_failure_count;   /* likewise, of builds */
+    bool is_building;               /* an index, also of a merge */
     size_t index_bytes;             /* of what is loaded of indexes */
     float recall;                   /* 0 to 1, of searches that were made again */
     uint32_t recall_query_count;    /* so many; 0: none */

@@ -299,6 +299,11 @@ struct lynse_collection_info {
     struct lynse_error index_failure;
     /* 1: "AUTO" chose index_mode, and chooses again when segments are sealed or merged. */
     uint32_t index_is_auto;
+    uint32_t index_is_building; /* 1: a build is under way, or a merge builds one */
+    uint64_t unindexed_count; /* rows that an index is asked for and not there yet, tail and all */
+    /* Indexes of segments that were built, and builds that failed, since the collection was opened
+     * in this process; what was cancelled is neither. */
+    uint64_t index_build_count, index_failure_count;
 };
 LYNSE_API int lynse_collection_info(struct lynse_collection *c, struct lynse_collection_info *out,
                                     struct lynse_error *err);

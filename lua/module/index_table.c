@@ -59,6 +59,14 @@ void index_table_push_info(lua_State *L, const struct lynse_collection_info *inf
     lua_setfield(L, -2, "indexed_segment_count");
     lua_pushboolean(L, info->index_is_auto != 0);
     lua_setfield(L, -2, "index_is_auto");
+    lua_pushboolean(L, info->index_is_building != 0);
+    lua_setfield(L, -2, "index_is_building");
+    lua_pushnumber(L, (lua_Number)info->unindexed_count);
+    lua_setfield(L, -2, "unindexed_count");
+    lua_pushnumber(L, (lua_Number)info->index_build_count);
+    lua_setfield(L, -2, "index_build_count");
+    lua_pushnumber(L, (lua_Number)info->index_failure_count);
+    lua_setfield(L, -2, "index_failure_count");
     if (info->index_failure.code) {
         lua_pushstring(L, error_name(info->index_failure.code));
         lua_setfield(L, -2, "index_failure_code");

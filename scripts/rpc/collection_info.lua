@@ -16,6 +16,8 @@ return {
       is_read_only = shapes.flag, description = shapes.text,
       index_params = shapes.object, index_progress = shapes.number,
       indexed_segment_count = shapes.count, index_is_auto = shapes.flag,
+      index_is_building = shapes.flag, unindexed_count = shapes.count,
+      index_build_count = shapes.count, index_failure_count = shapes.count,
       recall_query_count = shapes.count,
       recall_measured = shapes.nullable(shapes.number),
       recall_measured_at = shapes.nullable(shapes.number),

@@ -214,6 +214,33 @@ def test_metrics_move(serve):
     assert after["lynse_process_resident_memory_bytes"] > 1 << 20
 
 
+def test_metrics_tell_of_indexes(serve):
+    server = serve()
+    server.post("/required_collection", **DOCS, dim=2)
+    vectors = [[i % 40, i // 40] for i in range(1100)]
+    server.post("/add", **DOCS, ids=list(range(1100)), vectors=vectors)
+
+    def of_docs():
+        labels = '{database="default",collection="docs"}'
+        prefix = "lynse_collection_"
+        return {
+            name[len(prefix) :].replace(labels, ""): value
+            for name, value in series(server).items()
+            if name.startswith(prefix)
+        }
+
+    before = of_docs()
+    assert before["index_builds_total"] == before["unindexed_rows"] == 0
+    server.post("/build_index", **DOCS, index_mode="HNSW-L2")
+    after = of_docs()
+    assert after["index_builds_total"] == after["indexed_segments"] == 1
+    assert after["unindexed_rows"] == after["index_building"] == 0
+    assert after["index_build_failures_total"] == after["recall_queries"] == 0
+    assert "recall_ratio" not in after  # nothing was measured
+    server.post("/add", **DOCS, ids=[5000], vectors=[[1, 1]])
+    assert of_docs()["unindexed_rows"] == 1
+
+
 def test_metrics_forget_what_is_dropped(serve):
     server = serve()
     fill(server)
