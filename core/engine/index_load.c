@@ -204,7 +204,8 @@ bool engine_postpones_load(struct host *h, const struct error *why)
         h->load_failures = 0;
         h->load_failure = (struct error){0};
     }
-    if (why->code != LYNSE_NO_MEMORY && why->code != LYNSE_BUSY) return false;
+    if (why->code != LYNSE_NO_MEMORY && why->code != LYNSE_BUSY && why->code != LYNSE_READ_ONLY)
+        return false;
     h->load_failure = *why;
     engine_name_collection(h, &h->load_failure);
     retry_loads(h);

@@ -56,11 +56,12 @@ size_t segment_index_memory_bytes(const struct segment_index *s); /* 0: it is no
 const struct uuid *segment_index_collection(const struct segment_index *s);
 
 enum segment_index_state segment_index_state(const struct segment_index *s);
-/* Does what a load says tell of its file, and not of the moment? */
+/* Does what a load says tell of its file, and not of the moment?  INVALID: a folder or a link has
+ * its name. */
 static inline bool segment_index_is_damage(int code)
 {
     return code == LYNSE_CORRUPT || code == LYNSE_IO || code == LYNSE_NOT_FOUND ||
-           code == LYNSE_FORMAT_TOO_NEW;
+           code == LYNSE_FORMAT_TOO_NEW || code == LYNSE_INVALID;
 }
 /* Its file is no use, as `why` says; of a code that is no damage nothing is noted, for another time
  * it may be read.  Searches that have it may go on with what

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,8 +28,19 @@ static void flip_bytes(const char *path)
     assert_int_equal(close(file), 0);
 }
 
-/* A bit in every page of every index, whatever of it is in memory. */
-static void damage_indexes(struct fixture *f)
+/* Something else has its name. */
+static void put_a_folder_there(const char *path)
+{
+    if (unlink(path) == 0) assert_int_equal(mkdir(path, 0755), 0);
+}
+
+static void put_a_link_there(const char *path)
+{
+    if (unlink(path) == 0) assert_int_equal(symlink("/dev/zero", path), 0);
+}
+
+/* Every index, whatever of it is in memory. */
+static void damage_indexes(struct fixture *f, void (*damage)(const char *path))
 {
     struct lynse_collection_info info = {0};
     char folder[2 * TEMP_PATH_BYTES], path[4 * TEMP_PATH_BYTES];
@@ -42,7 +54,7 @@ static void damage_indexes(struct fixture *f)
         if (strncmp(e->d_name, "seg-", 4) != 0 || !strstr(e->d_name, ".idx-")) continue;
         int bytes = snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         assert_in_range(bytes, 1, sizeof path - 1);
-        flip_bytes(path);
+        damage(path);
         count++;
     }
     closedir(dir);
@@ -133,7 +145,7 @@ static void what_is_damaged_is_told_and_mended_and_searches_are_exact(void **sta
     for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
         assert_true(make_points(f, modes[m]));
         for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-            damage_indexes(f);
+            damage_indexes(f, flip_bytes); /* a bit in every page */
             assert_exact(f, &ways[i]);
             await_indexes(f, &is_told);
             assert_done(lynse_build_index(f->docs, modes[m], &f->err), f); /* it is loaded */
@@ -150,6 +162,38 @@ static void what_is_damaged_is_told_and_mended_and_searches_are_exact(void **sta
     }
 }
 
-#define CASES(_) _(what_is_damaged_is_told_and_mended_and_searches_are_exact)
+static void reopen_points(struct fixture *f)
+{
+    f->docs = NULL; /* with the root */
+    fixture_close(f);
+    fixture_open(f);
+    assert_done(lynse_collection_open(f->db, "points", &f->docs, &f->err), f);
+}
+
+static void what_is_no_file_any_more_is_told_and_built_again(void **state)
+{
+    static void (*const damages[])(const char *) = {put_a_folder_there, put_a_link_there};
+    struct fixture *f = *state;
+    struct lynse_collection_info info = {0};
+
+    assert_true(make_points(f, "HNSW-L2"));
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        reopen_points(f);
+        damage_indexes(f, damages[i]); /* none is loaded yet */
+        assert_exact(f, &ways[0]);
+        assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+        for (int t = 0; t < TRIES && info.index_build_count == 0; t++) {
+            assert_done(lynse_collection_info(f->docs, &info, &f->err), f);
+            if (f->variant->mode == LYNSE_INLINE) assert_done(lynse_sync(f->db, &f->err), f);
+            else nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        assert_int_not_equal(info.index_build_count, 0);
+        info.index_build_count = 0;
+    }
+}
+
+#define CASES(_)                                                                                   \
+    _(what_is_damaged_is_told_and_mended_and_searches_are_exact)                                   \
+    _(what_is_no_file_any_more_is_told_and_built_again)
 static const struct CMUnitTest tests[] = {API_IN_FOLDERS(CASES)};
 TEST_MAIN(tests)
