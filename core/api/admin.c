@@ -22,8 +22,9 @@ _Static_assert(sizeof((struct lynse_collection_info){0}.index_mode) >= INDEX_MOD
 static int send_order(struct lynse_collection *c, struct order_message *take_m,
                       struct lynse_error *err, struct error *failed)
 {
-    if (!take_m || engine_order_host(c->host, take_m, failed) != 0) return api_fail(failed, err);
-    return LYNSE_OK;
+    if (take_m && engine_order_host(c->host, take_m, failed) == 0) return LYNSE_OK;
+    engine_explain_budget(c->db->engine, failed);
+    return api_fail(failed, err);
 }
 
 static struct order_message *order(struct lynse_collection *c, enum message_kind kind,

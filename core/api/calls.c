@@ -160,11 +160,12 @@ void api_end_children(struct lynse *db)
     mutex_unlock(&db->mutex);
 }
 
-void api_explain_cancelled(struct lynse *db, struct error *err)
+void api_explain(struct lynse *db, struct error *err)
 {
     /* Nobody else cancels.  Relaxed: the flag carries nothing with it. */
     if (err->code == LYNSE_CANCELLED && atomic_load_relaxed(&db->is_closing))
         error_set(err, LYNSE_SHUTTING_DOWN, "the database is being closed");
+    engine_explain_budget(db->engine, err);
 }
 
 /* ---- callbacks ---- */

@@ -72,8 +72,8 @@ int api_open(const struct engine_desc *desc, struct alloc *take_alloc, struct ly
 bool api_refuse_calls(struct lynse *db);
 void api_await_calls(struct lynse *db); /* until nobody is inside */
 void api_end_children(struct lynse *db);
-/* CANCELLED because the root closes is SHUTTING_DOWN. */
-void api_explain_cancelled(struct lynse *db, struct error *err);
+/* CANCELLED because the root closes is SHUTTING_DOWN, NO_MEMORY says what the budget is. */
+void api_explain(struct lynse *db, struct error *err);
 
 /* Around a done callback. */
 void api_enter_done(void);

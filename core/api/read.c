@@ -64,7 +64,9 @@ int lynse_get(struct lynse_collection *c, const struct lynse_id *ids, size_t cou
     if (!out) return api_missing("out", err);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
     if (!inside) return api_fail(&failed, err);
-    return get(c, ids, count, flags, out, &failed) == 0 ? LYNSE_OK : api_fail(&failed, err);
+    if (get(c, ids, count, flags, out, &failed) == 0) return LYNSE_OK;
+    api_explain(c->db, &failed);
+    return api_fail(&failed, err);
 }
 
 int lynse_exists(struct lynse_collection *c, const struct lynse_id *id, int *out,
@@ -118,7 +120,7 @@ int lynse_count_where(struct lynse_collection *c, const char *where, uint64_t *o
     int rc = api_filter(c->db, where, 0, &filter, &failed);
     if (rc == 0) rc = fetch_count(c->db->memory->alloc, view, &filter, out, &failed);
     view_release(view);
-    api_explain_cancelled(c->db, &failed);
+    api_explain(c->db, &failed);
     return rc == 0 ? LYNSE_OK : api_fail(&failed, err);
 }
 
@@ -227,7 +229,7 @@ int lynse_scan_next(struct lynse_scan *s, size_t row_max, struct lynse_hits **ou
     if (begin_step(s, &failed) != 0 ||
         fetch_next(&s->cursor, s->db->memory->alloc, row_max, s->columns, &result, &failed) != 0 ||
         api_hits(s->db, &result, out, &failed) != 0) {
-        api_explain_cancelled(s->db, &failed);
+        api_explain(s->db, &failed);
         return api_fail(&failed, err);
     }
     return LYNSE_OK;

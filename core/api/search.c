@@ -179,7 +179,7 @@ static bool restarts(struct lynse_search *s, struct error *err)
 
 static int explain(const struct lynse_search *s, struct error *err)
 {
-    api_explain_cancelled(s->db, err);
+    api_explain(s->db, err);
     return api_fail(err, NULL);
 }
 
@@ -211,7 +211,11 @@ int lynse_search(struct lynse_collection *c, const struct lynse_search_desc *des
     if (!c) return api_missing("c", error);
     if (!out) return api_missing("out", error);
     API_CALL struct api_child *inside = api_enter(&c->child, &failed);
-    if (!inside || begin(c, desc, false, &s, &failed) != 0) return api_fail(&failed, error);
+    if (!inside) return api_fail(&failed, error);
+    if (begin(c, desc, false, &s, &failed) != 0) {
+        api_explain(c->db, &failed);
+        return api_fail(&failed, error);
+    }
     int code = step(&s, 0, out, &failed);
     return code > 0 ? api_fail(&failed, s.error) : code;
 }
@@ -240,6 +244,7 @@ int lynse_search_begin(struct lynse_collection *c, const struct lynse_search_des
     }
     if (begin(c, desc, true, s, &failed) != 0) {
         mem_free(c->db->memory->alloc, s);
+        api_explain(c->db, &failed);
         return api_fail(&failed, error_of(desc));
     }
     api_adopt(c->db, &s->child, end_search);

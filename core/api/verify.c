@@ -134,7 +134,7 @@ static int verify(struct lynse_collection *c, const struct lynse_verify_desc *de
         view_release(view);
     }
     if (rc == 0) rc = give_all(&f, desc->out_indexes, out, err);
-    else api_explain_cancelled(c->db, err);
+    else api_explain(c->db, err);
     buf_deinit(&f.wrong.bytes);
     buf_deinit(&f.indexes.bytes);
     return rc;

@@ -193,14 +193,6 @@ static struct lynse_write_result result_of(const struct write_outcome *o)
                                        o->is_repeat};
 }
 
-/* "cannot allocate N bytes" says little where the host itself has set the bound. */
-static void explain_budget(const struct alloc *a, struct error *err)
-{
-    if (err->code != LYNSE_NO_MEMORY || alloc_budget_bytes(a) == 0) return;
-    error_wrap(err, "memory_budget_bytes %zu, %zu in use", alloc_budget_bytes(a),
-               alloc_used_bytes(a));
-}
-
 struct pending {
     struct alloc *alloc;
     struct host *host; /* there as long as its actor has the message */
@@ -220,7 +212,7 @@ static void deliver(void *ctx, struct answer *take_answer)
     } else {
         struct lynse_error error;
         engine_explain_closed(p.host, &take_answer->error);
-        explain_budget(p.alloc, &take_answer->error);
+        engine_explain_budget(p.host->engine, &take_answer->error);
         api_fail(&take_answer->error, &error);
         p.done(p.ctx, NULL, &error);
     }
@@ -322,7 +314,7 @@ static int run(struct lynse_collection *c, struct write_request *r,
             o.done ? send_async(c, m, &o, &failed) : send_and_wait(c, m, deadline, result, &failed);
     }
     if (rc == 0) return LYNSE_OK;
-    explain_budget(c->db->engine->alloc, &failed);
+    engine_explain_budget(c->db->engine, &failed);
     return api_fail(&failed, err);
 }
 
@@ -501,8 +493,7 @@ int lynse_delete_where(struct lynse_collection *c, const char *where,
     else if (rc == 0) rc = delete_all(c, &matched, &o, &filter.limits, &total, &failed);
     matched_rows_free(c->db->engine->alloc, &matched);
     if (result) *result = total;
-    api_explain_cancelled(c->db, &failed);
     if (rc == 0) return LYNSE_OK;
-    explain_budget(c->db->engine->alloc, &failed);
+    api_explain(c->db, &failed);
     return api_fail(&failed, err);
 }

@@ -3,6 +3,8 @@
  * is logged, and what is tried again with the room of the reserve. */
 #include "engine/engine.h"
 
+#define BUDGET_WORD "memory_budget_bytes"
+
 /* Deletes of a batch that found the disk full: they are answered when they were tried again. */
 struct kept_deletes {
     struct collection_write *writes[ACTOR_BATCH_MAX];
@@ -10,8 +12,18 @@ struct kept_deletes {
     bool are_overtaken; /* something that came later has been done: the order would be another */
 };
 
+/* An error comes by here in the engine, and again where it leaves the library. */
+void engine_explain_budget(const struct engine *e, struct error *err)
+{
+    size_t budget = alloc_budget_bytes(e->alloc);
+
+    if (err->code != LYNSE_NO_MEMORY || budget == 0 || strstr(err->text, BUDGET_WORD)) return;
+    (void)error_wrap(err, BUDGET_WORD " %zu, %zu in use", budget, alloc_used_bytes(e->alloc));
+}
+
 void engine_name_collection(const struct host *h, struct error *err)
 {
+    engine_explain_budget(h->engine, err);
     if (err->code == LYNSE_DISK_FULL || err->code == LYNSE_BUSY || err->code == LYNSE_IO ||
         err->code == LYNSE_OUTCOME_UNKNOWN)
         (void)error_wrap(err, "collection '%.64s/%.64s'", h->entry.database, h->entry.name);

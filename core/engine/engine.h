@@ -307,8 +307,10 @@ void engine_set_may_sync(struct host *h, bool may_sync);
 int engine_end_host_call(struct host *h, int rc, struct error *err);
 /* And free it. */
 void engine_answer_order(struct order_message *m, int rc, const struct error *err);
-/* collection_room.c, in the collection's turn.  Put its name before an error of a disk or of a
- * queue. */
+/* collection_room.c.  Of NO_MEMORY: what the budget is, where there is one. */
+void engine_explain_budget(const struct engine *e, struct error *err);
+/* In the collection's turn.  Put its name before an error of a disk or of a queue, and the budget
+ * before one of memory. */
 void engine_name_collection(const struct host *h, struct error *err);
 /* What it has on the disk has changed; NULL: it is closed. */
 void engine_note_held(struct host *h, const struct collection *c);

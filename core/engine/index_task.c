@@ -329,7 +329,10 @@ void engine_index_if_due(struct host *h)
     ask_auto(h);
     if (wants_build(h)) {
         if (engine_index_is_put_off(h)) actor_timer_start(h->index_timer, not_before_us(h), 0);
-        else if (start(h, &err) != 0) note_failure(h, &err);
+        else if (start(h, &err) != 0) {
+            engine_name_collection(h, &err);
+            note_failure(h, &err);
+        }
     }
     if (waiter_count(h) > 0) answer_waiters(h, c->is_poisoned ? &c->poison : NULL);
 }

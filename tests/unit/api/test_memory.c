@@ -235,9 +235,75 @@ static void every_allocation_may_fail(void **state)
     fixture_open(f);
 }
 
+/* ---- an index without memory ---- */
+
+enum { INDEX_ROWS = 1100, NAMED_BUDGET = 1 << 30 };
+
+/* The first hit of a search for row 7 is row 7, with or without an index. */
+static void assert_finds(struct fixture *f)
+{
+    float query[] = {7, 1, 0};
+    struct lynse_search_desc q = {.vector = query, .dim = 3, .k = 1, .error = &f->err};
+    struct lynse_hits *hits;
+
+    assert_done(lynse_search(f->docs, &q, &hits), f);
+    assert_int_equal(hits->count, 1);
+    assert_int_equal(hits->numbers[0], 7);
+    lynse_hits_free(hits);
+}
+
+/* true: it was refused for want of memory, and said what the budget is. */
+static bool was_refused(struct fixture *f, int code)
+{
+    fail_at = 0;
+    if (code == LYNSE_OK) return false;
+    assert_int_equal(code, LYNSE_NO_MEMORY);
+    if (!strstr(f->err.text, "memory_budget_bytes 1073741824, ") ||
+        strstr(strstr(f->err.text, "budget_bytes") + 1, "budget_bytes"))
+        fail_msg("allocation %lld: %s", (long long)fail_at, f->err.text);
+    return true;
+}
+
+static void fail_next(int64_t n)
+{
+    alloc_number = 0;
+    is_sticky = false;
+    fail_at = n;
+}
+
+static void an_index_or_a_flush_without_memory_names_the_budget(void **state)
+{
+    static const char *const modes[] = {"HNSW-L2", "IVF-L2", "FLAT-L2-SQ8"};
+    struct fixture *f = *state;
+    struct lynse_open_desc desc = fixture_desc(f);
+    int refusals = 0, flush_refusals = 0;
+
+    fixture_close(f);
+    desc.allocator.alloc = failing_alloc;
+    desc.memory_budget_bytes = NAMED_BUDGET;
+    assert_done(lynse_open(&desc, &f->db, &f->err), f);
+    fixture_make_docs(f);
+    for (int64_t n = 1; n < 12; n++) {
+        assert_int_equal(put_numbers(f, (uint64_t)(n - 1) * 100, 100, false), LYNSE_OK);
+        fail_next(n);
+        flush_refusals += was_refused(f, lynse_flush(f->docs, &f->err));
+        assert_int_equal(count_rows(f), (uint64_t)n * 100);
+    }
+    for (int64_t n = 1; n < 200; n = n * 3 / 2 + 1) {
+        fail_next(n);
+        refusals += was_refused(f, lynse_build_index(f->docs, modes[n % 3], &f->err));
+        assert_finds(f);
+    }
+    assert_true(refusals > 3);
+    assert_true(flush_refusals > 1);
+    assert_done(lynse_build_index(f->docs, "HNSW-L2", &f->err), f);
+    assert_finds(f);
+}
+
 #define EVERYWHERE(_) _(beyond_the_budget_calls_say_so_and_go_on) _(a_root_needs_more_than_nothing)
 #define IN_FOLDERS(_) _(rows_leave_memory_before_they_take_the_budget)
-#define INLINE(_) _(every_allocation_may_fail)
+#define INLINE(_)                                                                                  \
+    _(every_allocation_may_fail) _(an_index_or_a_flush_without_memory_names_the_budget)
 
 static const struct CMUnitTest tests[] = {API_EVERYWHERE(EVERYWHERE) API_IN_FOLDERS(IN_FOLDERS)
                                               INLINE(API_INLINE_FOLDER) INLINE(API_INLINE_MEMORY)};
