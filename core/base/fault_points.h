@@ -83,6 +83,7 @@
     _(MERGE_BEGUN, "a merge of sealed segments was begun")                                         \
     _(MERGE_INDEXED, "a merged segment was published with its index")                              \
     _(MERGE_PUBLISHED, "a merged segment took the place of its inputs")                            \
+    _(QUIET_SEAL_BEGUN, "the tail was sealed because nobody wrote")                                \
     _(ROW_KEPT_DEAD, "the newest version of a deleted id was sealed")                              \
     _(ROW_LEFT_OUT, "a superseded row was not sealed")                                             \
     _(SEAL_LATE_CHANGE, "a deletion or restore came while its row was being sealed")               \

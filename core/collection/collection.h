@@ -290,6 +290,8 @@ int collection_flush(struct collection *c, bool retire_log, struct error *err);
 bool collection_wants_merge(const struct collection *c);
 /* Would one, where nothing has been written for a while? */
 bool collection_wants_quiet_merge(const struct collection *c);
+/* Should the tail be frozen and sealed then, before that, full or not? */
+bool collection_wants_quiet_seal(const struct collection *c);
 /* Is one under way that no index may be begun beside? */
 bool collection_merge_comes_first(const struct collection *c);
 /* Begin what is wanted, of both the former: *out_desc is what a segment_builder needs, on any

@@ -15,7 +15,9 @@
  *             is written meanwhile is not of it.
  *             In quiet, when nothing is to be sealed, built or merged, indexed ones are merged
  *             further, for the same reason.  Without an index that would be work for nothing: what
- *             is scanned is scanned as fast in several.
+ *             is scanned is scanned as fast in several.  The tail is sealed then, though it is not
+ *             full, where it would be merged if it were a segment, or is large enough for an index
+ *             of its own: else every search would look at its rows for as long as the quiet is.
  * INVARIANTS  (1) Only sealed parts are merged, and none that a seal under way takes in.
  *             (2) A row is left out only for a newer version in a sealed part: in no level is that
  *                 one lost by a crash that keeps the merge.
@@ -124,26 +126,39 @@ static bool is_waiting_long(const struct collection *c, size_t i)
            (standing == STANDS_AWAITING || standing == STANDS_ANYWHERE);
 }
 
+typedef bool part_fn(const struct collection *c, size_t part);
+
+/* The next run of neighbours that pass, from *first on, which becomes its first; 0: there is none.
+ */
+static size_t next_run(const struct collection *c, part_fn *passes, size_t count, size_t *first)
+{
+    size_t end;
+
+    while (*first < count && !passes(c, *first)) ++*first;
+    for (end = *first; end < count && passes(c, end);) end++;
+    return end - *first;
+}
+
+static bool has_awaiting(const struct collection *c, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++)
+        if (collection_lacks_index(&c->parts[i])) return true;
+    return false;
+}
+
 /* What was there when the index was asked for.  Codes that are scanned are scanned as fast in
  * several. */
 static bool choose_waiting(const struct collection *c, const struct index_plan *plan,
                            const struct segment_size *sizes, size_t count, struct merge_choice *out)
 {
-    size_t first = 0, awaiting = 0;
-
     if (index_find(plan->kind)->is_of_codes) return false;
-    for (size_t i = 0; i <= count; i++) {
-        if (i < count && is_waiting_long(c, i)) {
-            awaiting += collection_lacks_index(&c->parts[i]);
+    for (size_t first = 0, run; (run = next_run(c, is_waiting_long, count, &first)) > 0;
+         first += run) {
+        if (!has_awaiting(c, first, run) ||
+            !compaction_choose_all(sizes + first, run, indexed_rows_max(c), out))
             continue;
-        }
-        if (awaiting > 0 &&
-            compaction_choose_all(sizes + first, i - first, indexed_rows_max(c), out)) {
-            out->first += first;
-            return true;
-        }
-        first = i + 1;
-        awaiting = 0;
+        out->first += first;
+        return true;
     }
     return false;
 }
@@ -180,26 +195,46 @@ static bool is_settled(const struct collection *c)
     return true;
 }
 
-static bool choose_quiet(const struct collection *c, struct merge_choice *out)
+static bool may_be_indexed(const struct collection *c, size_t i)
 {
-    struct segment_size sizes[LIMIT_SEGMENTS];
-    size_t count = mergeable_count(c), first = 0;
+    return !c->parts[i].is_not_indexed;
+}
+
+/* Is there an index that is walked, and is there time for more than it needs? */
+static bool is_for_quiet(const struct collection *c)
+{
     struct index_plan plan;
 
-    if (!INDEX_HAS_BUILT || !collection_plan_of(&c->manifest.fields[0], &plan) ||
-        index_find(plan.kind)->is_of_codes || !is_settled(c))
-        return false;
+    return INDEX_HAS_BUILT && collection_plan_of(&c->manifest.fields[0], &plan) &&
+           !index_find(plan.kind)->is_of_codes && is_settled(c);
+}
+
+/* Of the first `count` parts. */
+static bool choose_quiet(const struct collection *c, size_t count, struct merge_choice *out)
+{
+    struct segment_size sizes[LIMIT_SEGMENTS];
+
+    if (!is_for_quiet(c)) return false;
     if (count > LIMIT_SEGMENTS) count = LIMIT_SEGMENTS;
     for (size_t i = 0; i < count; i++) sizes[i] = size_of(c, &c->parts[i]);
-    for (size_t i = 0; i <= count; i++) {
-        if (i < count && !c->parts[i].is_not_indexed) continue;
-        if (compaction_choose_quiet(sizes + first, i - first, indexed_rows_max(c), out)) {
-            out->first += first;
-            return true;
-        }
-        first = i + 1;
+    for (size_t first = 0, run; (run = next_run(c, may_be_indexed, count, &first)) > 0;
+         first += run) {
+        if (!compaction_choose_quiet(sizes + first, run, indexed_rows_max(c), out)) continue;
+        out->first += first;
+        return true;
     }
     return false;
+}
+
+static uint64_t kept_rows(const struct collection *c, size_t first, size_t count)
+{
+    uint64_t rows = 0;
+
+    for (size_t i = first; i < first + count; i++) {
+        struct segment_size size = size_of(c, &c->parts[i]);
+        rows += size.row_count - size.waste_count;
+    }
+    return rows;
 }
 
 static bool choose(const struct collection *c, struct merge_choice *out)
@@ -231,7 +266,19 @@ bool collection_wants_quiet_merge(const struct collection *c)
 {
     struct merge_choice choice;
 
-    return may_merge(c) && choose_quiet(c, &choice);
+    return may_merge(c) && choose_quiet(c, mergeable_count(c), &choice);
+}
+
+bool collection_wants_quiet_seal(const struct collection *c)
+{
+    size_t tail = c->part_count - 1;
+    struct merge_choice choice;
+
+    if (!may_merge(c) || !c->tail || c->seal_failures > 0 || !is_for_quiet(c)) return false;
+    uint64_t rows = kept_rows(c, tail, 1);
+    if (rows >= QUIET_TAIL_ROWS || rows == 0) return rows > 0;
+    return choose_quiet(c, c->part_count, &choice) && choice.first + choice.count > tail &&
+           kept_rows(c, choice.first, choice.count) >= INDEX_ROWS_MIN;
 }
 
 bool collection_merge_comes_first(const struct collection *c)
@@ -265,7 +312,7 @@ int collection_merge_begin(struct collection *c, struct segment_build_desc *out_
     struct collection_rewrite *m = &c->merge;
     struct merge_choice choice;
 
-    CHECK(!m->is_active && (choose(c, &choice) || choose_quiet(c, &choice)));
+    CHECK(!m->is_active && (choose(c, &choice) || choose_quiet(c, mergeable_count(c), &choice)));
     size_t end = choice.first + choice.count;
     m->is_merge = true;
     m->flushed_lsn = c->manifest.flushed_lsn;

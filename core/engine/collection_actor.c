@@ -189,6 +189,7 @@ static void write_run(struct host *h, struct actor *a, struct message **run, siz
     if (count > 0) engine_write_batch(h, writes, count);
     if (!base_may_sync(h)) engine_set_may_sync(h, false);
     arm_timers(h, a, levels);
+    engine_await_quiet(h);
     engine_seal_if_due(h);
 }
 

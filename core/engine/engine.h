@@ -108,6 +108,7 @@ struct host {
     struct load_task *merge_load;   /* or being loaded */
     bool merge_waits;               /* for a seal, to be published */
     struct actor_timer *merge_timer;
+    bool merge_is_armed;
     uint64_t merge_not_before_us;   /* after one that failed */
     uint32_t merge_failures;        /* in a row */
     struct index_crew *index;       /* a build that is under way */
@@ -229,6 +230,8 @@ int engine_fill_status(struct host *h, struct collection_status *s, struct error
 /* merge_task.c, in the collection's turn: begin a merge that is worth it; take in what came back;
  * let one under way end soon, or do without the index that it builds. */
 void engine_merge_if_due(struct host *h);
+/* Something has been written: look whether one is due when it has been quiet. */
+void engine_await_quiet(struct host *h);
 timer_fn engine_on_merge_timer;
 void engine_on_merge_ready(struct host *h, struct segment_ready_message *m);
 void engine_on_merge_indexed(struct host *h, struct index_ready_message *m);

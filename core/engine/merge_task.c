@@ -7,8 +7,9 @@
  *             those, it is loaded (index_load.c): only then the actor publishes both.  Searches
  *             go from one loaded index to the next.
  *             When nothing has been written for MERGE_QUIET_US, nor has the collection been opened,
- *             one that makes searches faster is begun, by a timer.  A write that comes then does
- *             not end it: what was done would be lost, and the write waits for nothing.
+ *             one that makes searches faster is begun, by a timer, after a seal of the tail where
+ *             that is worth it.  A write that comes then does not end it: what was done would be
+ *             lost, and the write waits for nothing.
  * INVARIANTS  (1) At most one is under way for a collection; seals go on beside it, and are served
  *                 as often as it by the jobs' threads.
  *             (2) Nothing waits for it but what ends it: closing and changing the level cancel it
@@ -20,6 +21,7 @@
  *             published all the same: it is loaded when there is some.
  */
 #include "base/check.h"
+#include "base/faults.h"
 #include "base/log.h"
 #include "engine/index_crew.h"
 #include "engine/segment_task.h"
@@ -47,6 +49,12 @@ static int start_merge(struct host *h, struct error *err)
     return -1;
 }
 
+static void start_timer(struct host *h, uint64_t due_us)
+{
+    actor_timer_start(h->merge_timer, due_us, 0);
+    h->merge_is_armed = true;
+}
+
 static void note_failure(struct host *h, const struct error *why)
 {
     uint32_t doublings = h->merge_failures < RETRY_DOUBLINGS ? h->merge_failures : RETRY_DOUBLINGS;
@@ -54,7 +62,7 @@ static void note_failure(struct host *h, const struct error *why)
     h->merge_failures++;
     h->merge_not_before_us =
         scheduler_now_us(h->engine->scheduler) + ((uint64_t)MERGE_RETRY_US << doublings);
-    actor_timer_start(h->merge_timer, h->merge_not_before_us, 0);
+    start_timer(h, h->merge_not_before_us);
     log_event(LOG_WARN, "merge_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, why->text);
 }
@@ -69,27 +77,48 @@ bool engine_awaits_merge(const struct host *h)
     return h->deferred.size > 0 && engine_ends_merge(*(struct message **)(void *)h->deferred.data);
 }
 
+void engine_await_quiet(struct host *h)
+{
+    const struct collection *c = h->collection;
+
+    if (h->merge_is_armed || !c->desc.may_sync || c->manifest.fields[0].index_kind == INDEX_NONE)
+        return;
+    start_timer(h, h->last_write_us + MERGE_QUIET_US);
+}
+
+static int seal_tail(struct host *h, struct error *err)
+{
+    if (collection_freeze(h->collection, err) != 0) return -1;
+    REACHED(QUIET_SEAL_BEGUN);
+    engine_seal_if_due(h);
+    return 0;
+}
+
 void engine_merge_if_due(struct host *h)
 {
     struct collection *c = h->collection;
     uint64_t due_us = h->merge_not_before_us;
+    bool is_seal = false;
     struct error err = {0};
 
     if (!c || h->is_ending || h->merge || !c->desc.may_sync || engine_awaits_merge(h)) return;
     if (!collection_wants_merge(c)) {
-        if (!collection_wants_quiet_merge(c)) return;
+        is_seal = collection_wants_quiet_seal(c);
+        if (!is_seal && !collection_wants_quiet_merge(c)) return;
         uint64_t quiet_us = h->last_write_us + MERGE_QUIET_US;
         if (due_us < quiet_us) due_us = quiet_us;
     }
-    if (scheduler_now_us(h->engine->scheduler) < due_us)
-        actor_timer_start(h->merge_timer, due_us, 0);
-    else if (start_merge(h, &err) != 0) note_failure(h, &err);
+    if (scheduler_now_us(h->engine->scheduler) < due_us) start_timer(h, due_us);
+    else if ((is_seal ? seal_tail(h, &err) : start_merge(h, &err)) != 0) note_failure(h, &err);
 }
 
 void engine_on_merge_timer(struct actor *a, void *ctx)
 {
+    struct host *h = ctx;
+
     (void)a;
-    engine_merge_if_due(ctx);
+    h->merge_is_armed = false;
+    engine_merge_if_due(h);
 }
 
 void engine_cancel_merge_index(struct host *h)

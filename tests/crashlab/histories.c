@@ -88,6 +88,10 @@ const char *const lab_root_histories[] = {
     "create:0 W:a1,b2,c3 seal full w:-a seal room seal w:d4 close w:e5",
     "create:0 W:a1,b2,c3 seal close full w:-a w:-b ckpt close w:-c drop:0 room create:0 w:f6",
     "create:0 w:a1,b2,c3,d4,e5 graph w:-a w:a2,f6,g7,h8 seal idle close idle index drop:0",
+    /* The tail is sealed in quiet, gets an index, and is merged. */
+    "create:0 w:a1,b2,c3,d4,e5 graph idle w:f6,g7,h8 quiet w:-a w:a2,i9 quiet w:b3 close drop:0",
+    "create:0 mode:none w:a1,b2,c3,d4,e5 graph idle w:f6,g7,h8,i9 w:-a quiet w:a2 quiet mode:os "
+    "w:b3,k1,l2 quiet close quiet",
     "create:0 hook w:a1 hook ckpt create:1 unhook hook use:0 unhook close hook drop:1",
     NULL,
 };

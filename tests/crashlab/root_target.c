@@ -479,10 +479,10 @@ static int perform_word(struct target *t, const char *word, struct error *err)
     if (strcmp(word, "full") == 0) fill_disk(t);
     if (strcmp(word, "room") == 0) empty_disk(t);
     if (strcmp(word, "poll") == 0) (void)engine_poll(s->engine, 0);
-    if (strcmp(word, "tick") == 0 || strcmp(word, "mark") == 0)
-        manual_clock_advance(&s->clock, 100000);
-    if (strcmp(word, "tick") == 0 || strcmp(word, "mark") == 0 || strcmp(word, "idle") == 0)
-        return run_idle(t);
+    bool is_tick = strcmp(word, "tick") == 0 || strcmp(word, "mark") == 0;
+    bool is_quiet = strcmp(word, "quiet") == 0;
+    if (is_tick || is_quiet) manual_clock_advance(&s->clock, is_quiet ? 5000000 : 100000);
+    if (is_tick || is_quiet || strcmp(word, "idle") == 0) return run_idle(t);
     return 0;
 }
 

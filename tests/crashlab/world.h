@@ -23,6 +23,7 @@
  *              sync0  sync1    begin and end of a background sync; here sync1 does it all
  *   root only: create:1  drop:1  drop:all (the database)  use:1
  *              tick (100 ms pass)  poll (one step)  idle (all steps)
+ *              quiet (five seconds pass, and all steps)
  *              full (the disk has no free byte)  room (it has again)
  */
 #ifndef CRASHLAB_WORLD_H

@@ -50,8 +50,7 @@ static struct fixture *fixture_of(void **state)
     return f;
 }
 
-/* A segment of so many rows. */
-static void add_segment(struct fixture *f, size_t count)
+static void add_rows(struct fixture *f, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         float vector[DIM] = {(float)(f->next % 13), (float)f->next, (float)(f->next % 7)};
@@ -59,6 +58,12 @@ static void add_segment(struct fixture *f, size_t count)
         assert_done(lynse_add(f->docs, &row, NULL, NULL, &f->err), f);
         f->next++;
     }
+}
+
+/* A segment of so many rows. */
+static void add_segment(struct fixture *f, size_t count)
+{
+    add_rows(f, count);
     assert_done(lynse_flush(f->docs, &f->err), f);
 }
 
@@ -291,12 +296,131 @@ static void one_that_finds_no_room_is_tried_again_later(void **state)
     close_root(f);
 }
 
-/* Rows without a graph are scanned as fast in several segments. */
+/* One graph of SEAL_ROWS + SEAL_ROWS / 2 - 1 rows. */
+static void make_one(struct fixture *f)
+{
+    make_two(f, SEAL_ROWS / 2);
+    pass(f, 7);
+    assert_one_graph(f);
+}
+
+/* Few as they are: what they come to is written anyway. */
+static void rows_of_the_tail_come_along(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    make_two(f, SEAL_ROWS / 2);
+    add_rows(f, 1);
+    pass(f, 3);
+    assert_int_equal(state_of(f)->manifest.segment_count, 2);
+    pass(f, 4);
+    assert_one_graph(f);
+    assert_int_equal(state_of(f)->manifest.segments[0].row_count, f->next);
+    size_t fourth = (size_t)f->next / 4;
+    add_rows(f, fourth - 1);
+    pass(f, 60);
+    assert_int_equal(state_of(f)->manifest.segments[0].row_count, f->next - fourth + 1);
+    add_rows(f, 1);
+    pass(f, 7);
+    assert_int_equal(state_of(f)->manifest.segments[0].row_count, f->next);
+    close_root(f);
+}
+
+/* Of what is in the tail when a root is opened, too. */
+static void a_large_tail_gets_a_graph_of_its_own(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    make_one(f);
+    while (f->next < 5 * QUIET_TAIL_ROWS) {
+        add_segment(f, SEAL_ROWS - 1);
+        pass(f, 7);
+    }
+    assert_one_graph(f);
+    add_rows(f, QUIET_TAIL_ROWS - 1);
+    pass(f, 60);
+    assert_int_equal(state_of(f)->manifest.segment_count, 1);
+    close_root(f);
+    open_root(f, &frames);
+    add_rows(f, 1);
+    close_root(f);
+    open_root(f, &frames);
+    pass(f, 4);
+    assert_int_equal(state_of(f)->manifest.segment_count, 1);
+    pass(f, 3);
+    assert_int_equal(state_of(f)->manifest.segment_count, 2);
+    assert_int_equal(index_count(f), 2);
+    close_root(f);
+}
+
+/* Rows of segments that were not there before. */
+static uint64_t new_rows(struct fixture *f, const struct uuid *old, uint32_t old_count)
+{
+    const struct manifest *m = &state_of(f)->manifest;
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < m->segment_count; i++) {
+        bool is_old = false;
+        for (uint32_t k = 0; k < old_count; k++)
+            is_old = is_old || uuid_equal(&m->segments[i].uuid, &old[k]);
+        rows += is_old ? 0 : m->segments[i].row_count;
+    }
+    return rows;
+}
+
+/* One row, and quiet, and so on: none is written for the sake of each. */
+static void a_trickle_rewrites_a_row_rarely(void **state)
+{
+    enum { COME = 120, TIMES = 8 };
+    struct fixture *f = fixture_of(state);
+    uint64_t written = 0;
+    make_one(f);
+    for (int i = 0; i < COME; i++) {
+        const struct manifest *m = &state_of(f)->manifest;
+        struct uuid old[LIMIT_SEGMENTS];
+        uint32_t old_count = m->segment_count;
+        for (uint32_t k = 0; k < old_count; k++) old[k] = m->segments[k].uuid;
+        add_rows(f, 1);
+        pass(f, 6);
+        written += new_rows(f, old, old_count);
+    }
+    assert_true(written > 0 && written <= (uint64_t)COME * TIMES);
+    close_root(f);
+}
+
+static void no_tail_is_sealed_while_somebody_writes(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    make_one(f);
+    for (size_t i = 0; i + 1 < SEAL_ROWS; i++) {
+        add_rows(f, 1);
+        pass(f, 4);
+        assert_int_equal(state_of(f)->manifest.segment_count, 1);
+    }
+    close_root(f);
+}
+
+/* What cannot be sealed is searched where it is, and tried again. */
+static void a_tail_that_finds_no_room_is_sealed_later(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    const struct faulty_plan full = {
+        .kinds = FAULTY_WRITE, .os_errno = ENOSPC, .mode = FAULTY_RUN, .nth = 1, .times = 1000};
+    make_one(f);
+    add_rows(f, QUIET_TAIL_ROWS);
+    vfs_faulty_arm(f->fs, &full);
+    pass(f, 7);
+    assert_true(vfs_faulty_fired(f->fs) > 0);
+    vfs_faulty_disarm(f->fs);
+    pass(f, 60);
+    assert_one_graph(f);
+    close_root(f);
+}
+
+/* Rows without a graph are scanned as fast in several segments, and in the tail. */
 static void without_an_index_nothing_is_merged_in_quiet(void **state)
 {
     struct fixture *f = fixture_of(state);
     open_root(f, &frames);
     add_segments(f);
+    add_rows(f, SEAL_ROWS - 1);
     pass(f, 20);
     assert_int_equal(state_of(f)->manifest.segment_count, SEGMENTS);
     close_root(f);
@@ -313,6 +437,11 @@ static const struct CMUnitTest tests[] = {
     CASE(nothing_is_merged_in_quiet_while_somebody_writes),
     CASE(a_close_does_not_wait_for_it),
     CASE(one_that_finds_no_room_is_tried_again_later),
+    CASE(rows_of_the_tail_come_along),
+    CASE(a_large_tail_gets_a_graph_of_its_own),
+    CASE(a_trickle_rewrites_a_row_rarely),
+    CASE(no_tail_is_sealed_while_somebody_writes),
+    CASE(a_tail_that_finds_no_room_is_sealed_later),
     CASE(without_an_index_nothing_is_merged_in_quiet),
 };
 TEST_MAIN(tests)
