@@ -24,9 +24,9 @@
 #include "quant/narrow_rows.h"
 
 enum {
-    ENCODE_NODES = 1024, /* of a piece */
+    ENCODE_NODES = 256, /* of a piece */
     TRIM_NODES = 512,
-    COPY_ROWS = 1024,
+    COPY_ROWS = 256,
     MEAN_ROWS = 4096, /* that the mean is taken of */
     BATCH_MAX = 4096,
     BATCH_SHARE = 16, /* of the graph, once it is large */

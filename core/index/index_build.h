@@ -34,7 +34,7 @@ struct index_build_ops {
     int (*create)(const struct index_build_desc *desc, struct index_build **out, struct error *err);
     /* Of the phase at work; 0: it is done, and may be saved. */
     uint32_t (*piece_count)(const struct index_build *b);
-    /* A piece is some milliseconds of work, tens of them at most. */
+    /* A piece is about a millisecond of work: less than a frame has left (bench_frames). */
     int (*run)(struct index_build *b, uint32_t piece, struct error *err);
     int (*turn)(struct index_build *b, struct error *err);
     /* 0 to 1, of all work. */

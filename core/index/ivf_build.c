@@ -20,8 +20,8 @@
 #include "index/quantizer_image.h"
 
 enum {
-    ASSIGN_ROWS = 2048, /* of a piece */
-    PACK_ROWS = 4096,   /* of a piece's lists, about */
+    ASSIGN_ROWS = 256,  /* of a piece */
+    PACK_ROWS = 512,    /* of a piece's lists, about */
     AUTO_FACTOR = 4,    /* lists, of the square root of the rows */
     AUTO_LIST_ROWS = 32 /* of a list, at least, where nothing is said */
 };

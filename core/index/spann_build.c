@@ -26,7 +26,7 @@
 #include "index/near_lists.h"
 
 enum {
-    PIECE_ROWS = 1024,
+    PIECE_ROWS = 128,
     /* Rows of a list, about, where nothing is said: as many as so many bytes are, within these. */
     MEAN_BYTES = 12 << 10,
     MEAN_ROWS_MIN = 24,

@@ -35,8 +35,8 @@ enum {
     GROUP_ROUNDS = 8,
     SPLIT_ROUNDS = 8,
     POLISH_ROUNDS = 4,
-    ASSIGN_POINTS = 2048, /* of a piece */
-    MOVE_BYTES = 8 << 20, /* of vectors of a piece, about */
+    ASSIGN_POINTS = 256,  /* of a piece */
+    MOVE_BYTES = 1 << 20, /* of vectors of a piece, about */
 };
 
 enum stage { STAGE_GROUPS, STAGE_SPREAD, STAGE_SPLIT, STAGE_LISTS, STAGE_DONE };
