@@ -3,6 +3,19 @@
 
 #include "base/slice.h"
 #include "codec/quote.h"
+#include "lua/module/scalars.h"
+
+/* Also of an integer that no number of Lua is: what it is too large for says so itself. */
+static bool read_value(lua_State *L, double *out)
+{
+    const struct scalar *boxed = scalar_borrow(L, -1);
+
+    if (boxed && boxed->kind == SCALAR_UINT) *out = (double)boxed->as.uinteger;
+    else if (boxed && boxed->kind == SCALAR_NEGATIVE) *out = (double)boxed->as.integer;
+    else if (lua_type(L, -1) == LUA_TNUMBER) *out = lua_tonumber(L, -1);
+    else return false;
+    return true;
+}
 
 static int read_param(lua_State *L, struct lynse_index_param *out, struct error *err)
 {
@@ -16,10 +29,10 @@ static int read_param(lua_State *L, struct lynse_index_param *out, struct error 
     quote_text(slice_of(name, size), quoted, sizeof quoted);
     if (strlen(name) != size)
         return error_set(err, LYNSE_INVALID, "params: %s holds a NUL byte", quoted);
-    if (lua_type(L, -1) != LUA_TNUMBER)
+    out->name = name;
+    if (!read_value(L, &out->value))
         return error_set(err, LYNSE_INVALID, "params: %s must be a number, not %s", quoted,
                          lua_typename(L, lua_type(L, -1)));
-    *out = (struct lynse_index_param){name, lua_tonumber(L, -1)};
     return 0;
 }
 

@@ -328,6 +328,7 @@ def test_index_modes_and_parameters(rpc, web, docs):
         ({"index_mode": "FLTA-L2"}, "INVALID", "unknown index type .* did you mean 'FLAT-L2'"),
         ({"params": {"speed": 1}}, "INVALID", "unknown index build parameter 'speed'"),
         ({"params": {"m": "16"}}, "INVALID", "'m' must be a number"),
+        ({"index_mode": "HNSW-L2", "params": {"m": 2**64 - 1}}, "LIMIT", "allowed are 2 to 128"),
         ({"params": [1, 2]}, "INVALID", "params: "),
         ({"params": "m"}, "INVALID", "params: "),
         ({"params": {"n_clusters": 4}, "n_clusters": 5}, "INVALID", "n_clusters: 5, but 4"),

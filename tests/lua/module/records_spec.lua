@@ -233,6 +233,8 @@ served.places("records", function(open, place)
       assert.are.equal(50, info.index_params.ef_search)
       assert.are.equal(1, assert(docs:search { vector = { 1, 2, 3 }, ef = 7 }).count)
       assert.are.equal("LIMIT", select(2, docs:build_index("HNSW-L2", { m = 1 })).code)
+      local most = lynse.integer "18446744073709551615"
+      assert.are.equal("LIMIT", select(2, docs:build_index("HNSW-L2", { m = most })).code)
       assert.is_true(docs:build_index "FLAT-COS")
       for _, given in ipairs {
          { "FLAT-XY" }, { "FLAT" }, { "FLAT-L2", { speed = 1 } }, { "FLAT-L2", { m = "16" } },
