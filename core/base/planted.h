@@ -15,6 +15,7 @@
 #define PLANTED_DEFECTS(_)                                                                         \
     _(CATALOG_NAME_BYTES, "catalog", "a name may be a byte longer than its place")                 \
     _(DISKANN_LINK_END, "diskann", "a link may lead to a node behind the last one")                \
+    _(DISKANN_NARROW_PAGES, "diskann", "narrow vectors may have a page less than they need")       \
     _(FILTER_QUOTE_END, "filter", "a quoted text may end a byte behind the expression")            \
     _(FLAT_LAST_BLOCK, "flat", "there may be a block of codes less than rows need")                \
     _(HNSW_LINK_END, "hnsw", "a link may lead to a node behind the last one")                      \

@@ -14,6 +14,7 @@
 #include "base/bitmap.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/planted.h"
 #include "index/diskann_build.h"
 #include "index/quantizer_image.h"
 #include "quant/narrow_rows.h"
@@ -246,11 +247,12 @@ static int open_codes(struct diskann *d, const struct index_open_desc *desc, str
 static int open_pages(struct diskann *d, struct error *err)
 {
     const struct index_section *s = index_image_find(d->image, DISKANN_SECTION_PAGES);
-    uint64_t bytes = (uint64_t)d->layout.page_count * d->layout.page_bytes;
+    const struct diskann_layout *l = &d->layout;
+    bool lacks_one = PLANTED(DISKANN_NARROW_PAGES) && l->storage != STORAGE_F32;
+    uint64_t bytes = (uint64_t)(l->page_count - lacks_one) * l->page_bytes;
 
     if (!s || s->bytes != bytes || (!s->data && !d->image->read_at))
-        return error_set(err, LYNSE_CORRUPT, "the diskann index has no %u pages",
-                         d->layout.page_count);
+        return error_set(err, LYNSE_CORRUPT, "the diskann index has no %u pages", l->page_count);
     d->pages = s;
     return diskann_cache_open(d, err);
 }

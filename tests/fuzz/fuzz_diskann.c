@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_diskann.c — graphs on the disk (fuzz_index.h).  Bits 2-3 of byte 0 are the quantizer, 4-7
- * how many neighbours.  Hashes of pages are made right again, so that what stands behind them is
- * reached; a search over pages that are wrong may fail. */
+ * how many neighbours, 5-7 what numbers the rows are too, and so how wide those in pages.  Hashes
+ * of pages are made right again, so that what stands behind them is reached; a search over pages
+ * that are wrong may fail. */
 #include "base/hash.h"
 #include "fuzz/fuzz_index.h"
 #include "index/diskann.h"
@@ -27,8 +28,15 @@ static void choose(uint8_t how, struct index_params *params, struct quantizer_sp
     if (how / 4 % 4 == 2) quantizer->kind = QUANTIZER_RABITQ;
 }
 
+static enum storage_type numbers_of(uint8_t how)
+{
+    static const enum storage_type numbers[] = {STORAGE_F32,  STORAGE_U8,  STORAGE_I8, STORAGE_F16,
+                                                STORAGE_BF16, STORAGE_F32, STORAGE_U8, STORAGE_I8};
+    return numbers[how / 32];
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_repaired(&index_diskann, choose, repair_pages, data, size);
+    fuzz_repaired(&index_diskann, choose, numbers_of, repair_pages, data, size);
     return 0;
 }

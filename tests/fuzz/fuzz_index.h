@@ -26,6 +26,7 @@
 #include "fuzz/fuzz.h"
 #include "index/index_build.h"
 #include "index/index_image.h"
+#include "quant/narrow_rows.h"
 #include "quant/quantizer.h"
 
 #define NEAR_ROWS 0xee000000u
@@ -35,6 +36,9 @@ enum { OTHER_ROWS = 127, KEPT_IMAGES = 128 };
 /* How the kind at hand is built where byte 0 is `how`. */
 typedef void choose_build_fn(uint8_t how, struct index_params *params,
                              struct quantizer_spec *quantizer);
+
+/* What numbers the rows are, where byte 0 is `how`. */
+typedef enum storage_type choose_numbers_fn(uint8_t how);
 
 /* Makes checksums of the kind's own right again, once the input has edited its sections. */
 struct image;
@@ -105,15 +109,28 @@ static int run_at(const struct vector_source *s, uint32_t row, uint32_t row_max,
     return 0;
 }
 
-static void make_rows(struct rows *r)
+/* Numbers that are of this type, which floats hold. */
+static void make_rows(struct rows *r, enum storage_type numbers)
 {
     struct rng rng;
+    float wide = numbers == STORAGE_U8 || numbers == STORAGE_I8 ? 40 : 1;
+    float packed[ROWS_END * DIM];
     rng_init(&rng, 1);
     r->source =
         (struct vector_source){.run = run_at, .dim = DIM, .all = r->vectors, .all_norms = r->norms};
-    for (size_t i = 0; i < ROWS_END * DIM; i++) r->vectors[i] = rng_normal(&rng);
+    for (size_t i = 0; i < ROWS_END * DIM; i++) r->vectors[i] = wide * rng_normal(&rng);
+    storage_pack(kernels_active(), numbers, r->vectors, ROWS_END, DIM, packed);
+    storage_widen(kernels_active(), numbers, packed, ROWS_END, DIM, r->vectors);
     for (size_t i = 0; i < ROWS_END; i++)
         r->norms[i] = dense_norm_f32(kernels_active(), r->vectors + i * DIM, DIM);
+}
+
+static const struct rows *rows_of(enum storage_type numbers)
+{
+    static struct rows rows[STORAGE_TYPE_MAX + 1];
+
+    if (!rows[numbers].source.run) make_rows(&rows[numbers], numbers);
+    return &rows[numbers];
 }
 
 /* With an allocator that lives as long. */
@@ -250,11 +267,11 @@ static void search(struct alloc *a, const struct index *index, const struct rows
     mem_free(a, memory);
 }
 
-/* repair: NULL: there is nothing to repair. */
-static void fuzz_repaired(const struct index_vtab *kind, choose_build_fn *choose, repair_fn *repair,
-                          const uint8_t *data, size_t size)
+/* repair: NULL: there is nothing to repair; numbers: NULL: floats. */
+static void fuzz_repaired(const struct index_vtab *kind, choose_build_fn *choose,
+                          choose_numbers_fn *numbers, repair_fn *repair, const uint8_t *data,
+                          size_t size)
 {
-    static struct rows rows;
     struct reader r = reader_of(slice_of(data, size));
     struct image i = {.alloc = NULL};
     struct index *index = NULL;
@@ -262,10 +279,10 @@ static void fuzz_repaired(const struct index_vtab *kind, choose_build_fn *choose
 
     if (!read_u8(&r, &i.how) || !read_u8(&r, &rows_byte)) return;
     i.row_count = 1 + rows_byte * 3u % (ROWS_END - 1);
-    if (!rows.source.run) make_rows(&rows);
+    const struct rows *rows = rows_of(numbers ? numbers(i.how) : STORAGE_F32);
     i.alloc = alloc_create(NULL, 0);
     CHECK(i.alloc);
-    copy_built(&i, kind, choose, &rows);
+    copy_built(&i, kind, choose, rows);
     edit(&i, &r);
     if (repair) repair(&i);
     struct index_params params;
@@ -279,8 +296,8 @@ static void fuzz_repaired(const struct index_vtab *kind, choose_build_fn *choose
     index_params_init(kind, &params);
     if (kind->open(&open, &index, NULL) == 0) {
         for (uint32_t n = 0; n < SEARCHES; n++)
-            search(i.alloc, index, &rows, i.row_count, open.metric, n);
-        if (kind->check) (void)kind->check(index, &rows.source, NULL);
+            search(i.alloc, index, rows, i.row_count, open.metric, n);
+        if (kind->check) (void)kind->check(index, &rows->source, NULL);
         kind->close(index);
     }
     free_sections(&i);
@@ -291,7 +308,7 @@ static void fuzz_repaired(const struct index_vtab *kind, choose_build_fn *choose
 static inline void fuzz_index(const struct index_vtab *kind, choose_build_fn *choose,
                               const uint8_t *data, size_t size)
 {
-    fuzz_repaired(kind, choose, NULL, data, size);
+    fuzz_repaired(kind, choose, NULL, NULL, data, size);
 }
 
 #endif

@@ -34,6 +34,6 @@ static void choose(uint8_t how, struct index_params *params, struct quantizer_sp
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_repaired(&index_spann, choose, repair_lists, data, size);
+    fuzz_repaired(&index_spann, choose, NULL, repair_lists, data, size);
     return 0;
 }
