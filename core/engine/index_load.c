@@ -20,10 +20,10 @@
 #include "base/atomic.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "engine/backoff.h"
 #include "engine/index_crew.h"
 
-/* After a second, then after twice that, up to 64 s. */
-enum { RETRY_US = 1000000, RETRY_DOUBLINGS = 6 };
+static const struct backoff retries = {.first_us = 1000000, .doublings = 6}; /* up to 64 s */
 
 struct load_task {
     struct task task; /* first */
@@ -134,12 +134,9 @@ struct load_task *engine_load_index(struct host *h, struct segment_index *index,
 
 static void retry_loads(struct host *h)
 {
-    uint32_t doublings = h->load_failures < RETRY_DOUBLINGS ? h->load_failures : RETRY_DOUBLINGS;
+    uint64_t wait_us = backoff_us(&retries, h->load_failures++);
 
-    h->load_failures++;
-    actor_timer_start(h->load_timer,
-                      scheduler_now_us(h->engine->scheduler) + ((uint64_t)RETRY_US << doublings),
-                      0);
+    actor_timer_start(h->load_timer, scheduler_now_us(h->engine->scheduler) + wait_us, 0);
 }
 
 /* Its manifest may have to wait for a call that may sync (R4b). */

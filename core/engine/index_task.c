@@ -20,11 +20,11 @@
  */
 #include "base/check.h"
 #include "base/log.h"
+#include "engine/backoff.h"
 #include "engine/index_crew.h"
 #include "index/index_auto.h"
 
-/* A build that failed is tried again after a second, then after twice that, up to 64 s. */
-enum { RETRY_US = 1000000, RETRY_DOUBLINGS = 6 };
+static const struct backoff retries = {.first_us = 1000000, .doublings = 6}; /* up to 64 s */
 /* A damaged index is built again at once; the second of a segment is a failure. */
 enum { DAMAGES_TOLD = 2 };
 
@@ -177,9 +177,7 @@ bool engine_index_is_out(const struct host *h)
 /* After so many failures before this one. */
 static uint64_t retry_time_us(const struct host *h, uint32_t failures)
 {
-    uint32_t doublings = failures < RETRY_DOUBLINGS ? failures : RETRY_DOUBLINGS;
-
-    return scheduler_now_us(h->engine->scheduler) + ((uint64_t)RETRY_US << doublings);
+    return scheduler_now_us(h->engine->scheduler) + backoff_us(&retries, failures);
 }
 
 static void note_failure(struct host *h, const struct error *why)

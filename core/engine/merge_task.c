@@ -23,12 +23,12 @@
 #include "base/check.h"
 #include "base/faults.h"
 #include "base/log.h"
+#include "engine/backoff.h"
 #include "engine/index_crew.h"
 #include "engine/segment_task.h"
 
-/* After half a minute, then after twice that, up to about an hour: an index may be hours of work.
- */
-enum { MERGE_RETRY_US = 30000000, RETRY_DOUBLINGS = 7 };
+/* Up to about an hour: an index may be hours of work. */
+static const struct backoff retries = {.first_us = 30000000, .doublings = 7};
 /* Longer than a loader takes from one call to the next; who looks sees it begin. */
 enum { MERGE_QUIET_US = 5000000 };
 
@@ -57,11 +57,8 @@ static void start_timer(struct host *h, uint64_t due_us)
 
 static void note_failure(struct host *h, const struct error *why)
 {
-    uint32_t doublings = h->merge_failures < RETRY_DOUBLINGS ? h->merge_failures : RETRY_DOUBLINGS;
-
-    h->merge_failures++;
     h->merge_not_before_us =
-        scheduler_now_us(h->engine->scheduler) + ((uint64_t)MERGE_RETRY_US << doublings);
+        scheduler_now_us(h->engine->scheduler) + backoff_us(&retries, h->merge_failures++);
     start_timer(h, h->merge_not_before_us);
     log_event(LOG_WARN, "merge_failed collection=\"%s/%s\" reason=\"%s\"", h->entry.database,
               h->entry.name, why->text);

@@ -12,10 +12,10 @@
  */
 #include "base/check.h"
 #include "base/log.h"
+#include "engine/backoff.h"
 #include "engine/segment_task.h"
 
-/* A seal that failed is tried again after 250 ms, then after twice that, up to 16 s. */
-enum { RETRY_US = 250000, RETRY_DOUBLINGS = 6 };
+static const struct backoff retries = {.first_us = 250000, .doublings = 6}; /* up to 16 s */
 
 int engine_start_seal(struct host *h, struct error *err)
 {
@@ -89,10 +89,8 @@ void engine_heed_seal(struct host *h)
     h->seal_not_before_us = 0;
     actor_timer_stop(h->seal_timer);
     if (c->seal_failures == 0) return;
-    uint32_t doublings =
-        c->seal_failures <= RETRY_DOUBLINGS ? c->seal_failures - 1 : RETRY_DOUBLINGS;
     h->seal_not_before_us =
-        scheduler_now_us(h->engine->scheduler) + ((uint64_t)RETRY_US << doublings);
+        scheduler_now_us(h->engine->scheduler) + backoff_us(&retries, c->seal_failures - 1);
     /* Where polls may not sync, only a call of the host seals (R4b). */
     if (h->engine->desc.is_inline && !h->engine->desc.poll_may_sync) return;
     c->seal_retry_us = h->seal_not_before_us;

@@ -10,13 +10,11 @@
  * THREADS     Any.
  * FAILURE     CORRUPT, with the node or page; NO_MEMORY; what the source of the vectors says.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "index/diskann.h"
 #include "index/graph_check.h"
-#include "quant/quantizer.h"
 
 enum { PROBES = 32, PROBES_FOUND = 20, PROBE_EF = 128 };
 
@@ -79,74 +77,20 @@ static int check_graph(const struct diskann *d, const struct vector_source *vect
     return rc;
 }
 
-/* ---- Recall ---- */
-
-/* What a search by the vector of a row is to do: find something no farther than the row. */
-static int probe(const struct diskann *d, const struct vector_source *vectors, uint32_t row,
-                 uint8_t *memory, bool *is_found, struct error *err)
-{
-    struct candidate found;
-    struct topk best;
-    struct vector_run run;
-    float own;
-    size_t own_bytes = diskann_oracle_bytes(&d->base, d->layout.dim);
-
-    if (vectors->run(vectors, row, 1, &run, err) != 0) return -1;
-    struct oracle_desc oracle = {.kernels = d->kernels,
-                                 .query = {run.vectors, *run.norms},
-                                 .vectors = vectors,
-                                 .metric = d->metric};
-    struct index_query query = {
-        .oracle = diskann_oracle_init(&d->base, memory, &oracle),
-        .exact = quantizer_raw.oracle_init(memory + own_bytes, &oracle),
-        .best = &best,
-        .distance_max = INFINITY,
-    };
-    struct index_search_desc desc = {.index = &d->base,
-                                     .queries = &query,
-                                     .query_count = 1,
-                                     .options = {.effort = PROBE_EF},
-                                     .row_end = d->layout.row_count};
-    void *search = memory + own_bytes + quantizer_raw.oracle_bytes(d->layout.dim);
-    topk_init_at(&best, &found, 1, topk_lower_row, NULL);
-    diskann_begin(search, &desc);
-    if (diskann_advance(search, UINT64_MAX, err) != INDEX_DONE ||
-        oracle_gather(query.exact, &row, 1, &own, err) != 0)
-        return -1;
-    *is_found = best.count == 1 && !(found.distance > own);
-    return 0;
-}
-
-static int check_recall(const struct diskann *d, const struct vector_source *vectors,
-                        struct error *err)
-{
-    const struct index_options options = {.effort = PROBE_EF};
-    size_t bytes = diskann_oracle_bytes(&d->base, d->layout.dim) +
-                   quantizer_raw.oracle_bytes(d->layout.dim) +
-                   diskann_search_bytes(&d->base, &options, 1, 1);
-    uint32_t count = d->layout.row_count, found_count = 0;
-    int rc = 0;
-
-    uint8_t *memory = (uint8_t *)mem_alloc_aligned(d->alloc, MEM_SEGMENT, bytes, ALIGN_VECTOR);
-    if (!memory) return error_no_memory(err, bytes);
-    for (uint32_t i = 0; i < PROBES && rc == 0; i++) {
-        bool is_found = false;
-        rc = probe(d, vectors, (uint32_t)((uint64_t)i * count / PROBES), memory, &is_found, err);
-        found_count += is_found;
-    }
-    mem_free(d->alloc, memory);
-    if (rc == 0 && found_count < PROBES_FOUND)
-        return error_set(err, LYNSE_CORRUPT, "of %u rows, only %u are found by their own vectors",
-                         (unsigned)PROBES, found_count);
-    return rc;
-}
-
 int diskann_check(const struct index *index, const struct vector_source *vectors, struct error *err)
 {
     const struct diskann *d = (const struct diskann *)index;
 
+    const struct graph_probes probes = {
+        .index = index,
+        .kernels = d->kernels,
+        .metric = d->metric,
+        .alloc = d->alloc,
+        .count = PROBES,
+        .found_min = PROBES_FOUND,
+        .options = {.effort = PROBE_EF},
+    };
+
     if (check_graph(d, vectors, err) != 0) return -1;
-    /* Under a product a row's own vector need not be near to it. */
-    if (metric_find(d->metric)->value == METRIC_VALUE_PRODUCT) return 0;
-    return check_recall(d, vectors, err);
+    return graph_check_recall(&probes, vectors, err);
 }

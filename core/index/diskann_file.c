@@ -11,11 +11,11 @@
  */
 #include <string.h>
 
-#include "base/bitmap.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/planted.h"
 #include "index/diskann_build.h"
+#include "index/graph_check.h"
 #include "index/quantizer_image.h"
 #include "quant/narrow_rows.h"
 
@@ -164,14 +164,7 @@ static int check_head(const struct diskann_head *head, const struct index_open_d
         return error_set(err, LYNSE_CORRUPT,
                          "the diskann index has pages of %u bytes and %u nodes, not of %u and %u",
                          head->page_bytes, head->page_nodes, l.page_bytes, l.page_nodes);
-    for (uint32_t level = 0; level <= head->level_count; level++) {
-        uint32_t most = level == 0 ? head->row_count : head->level_nodes[level - 1];
-        if (head->level_nodes[level] == 0 || head->level_nodes[level] > most ||
-            (level == 0 && head->level_nodes[0] != head->row_count))
-            return error_set(err, LYNSE_CORRUPT, "level %u of the diskann index has %u nodes",
-                             level, head->level_nodes[level]);
-    }
-    return 0;
+    return graph_check_levels(head->level_nodes, head->level_count, d->row_count, "diskann", err);
 }
 
 static int open_upper(struct diskann *d, struct error *err)
@@ -205,27 +198,15 @@ static int open_upper(struct diskann *d, struct error *err)
     return 0;
 }
 
-/* Every row is one node: a result that comes twice would be no result. */
 static int open_rows(struct diskann *d, struct error *err)
 {
     uint32_t count = d->layout.row_count;
     const void *rows;
-    struct bitmap met;
-    int rc = 0;
 
     if (index_image_require(d->image, DISKANN_SECTION_ROWS, 4, (size_t)count * 4, &rows, err) != 0)
         return -1;
     d->rows = (const uint32_t *)rows;
-    if (bitmap_init(&met, d->alloc, MEM_SEGMENT, count) != 0)
-        return error_no_memory(err, count / 8);
-    for (uint32_t i = 0; i < count && rc == 0; i++) {
-        if (d->rows[i] >= count || bitmap_get(&met, d->rows[i]))
-            rc = error_set(err, LYNSE_CORRUPT, "node %u of the diskann index is row %u of %u", i,
-                           d->rows[i], count);
-        else bitmap_set(&met, d->rows[i]);
-    }
-    bitmap_deinit(&met);
-    return rc;
+    return graph_check_rows(d->rows, count, "diskann", d->alloc, err);
 }
 
 static int open_codes(struct diskann *d, const struct index_open_desc *desc, struct error *err)

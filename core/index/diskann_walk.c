@@ -76,16 +76,13 @@ static int follow(struct diskann_search *s, const uint32_t *links, uint64_t *don
 /* How far the node is that as many of the page are followed up to. */
 static float reach_of(const float *distances, uint32_t count)
 {
-    float nearest[FOLLOWED];
-    uint32_t known = 0;
+    struct candidate nearest[FOLLOWED];
+    struct topk best;
 
-    for (uint32_t i = 0; i < count; i++) {
-        if (known == FOLLOWED && !(distances[i] < nearest[FOLLOWED - 1])) continue;
-        uint32_t at = known < FOLLOWED ? known++ : FOLLOWED - 1;
-        for (; at > 0 && nearest[at - 1] > distances[i]; at--) nearest[at] = nearest[at - 1];
-        nearest[at] = distances[i];
-    }
-    return nearest[known - 1];
+    topk_init_at(&best, nearest, FOLLOWED, topk_lower_row, NULL);
+    for (uint32_t i = 0; i < count; i++)
+        if (distances[i] < topk_threshold(&best)) topk_push(&best, distances[i], 0, i);
+    return topk_threshold(&best);
 }
 
 static int look_at(struct diskann_search *s, const struct disk_flight *f, uint64_t *done,

@@ -9,7 +9,6 @@
  * THREADS     Any.
  * FAILURE     CORRUPT, with the node; NO_MEMORY; what the source of the vectors says.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -17,11 +16,8 @@
 #include "index/graph_check.h"
 #include "index/hnsw_search.h"
 #include "quant/narrow_rows.h"
-#include "quant/quantizer.h"
 
 enum { PROBES = 128, PROBES_FOUND = 112, PROBE_EF = 64 };
-
-static const struct index_options probe_options = {.effort = PROBE_EF};
 
 static int check_list(const struct hnsw *h, uint32_t level, uint32_t node, struct error *err)
 {
@@ -106,67 +102,23 @@ static int gather_rows(struct oracle *o, const uint32_t *nodes, size_t count, fl
 
 static const struct oracle_ops rows_ops = {.gather = gather_rows};
 
-/* What a search by the vector of a row is to do: find something no farther than the row. */
-static int probe(const struct hnsw *h, const struct vector_source *vectors, uint32_t row,
-                 uint8_t *memory, bool *is_found, struct error *err)
+static enum index_state search_by_rows(const struct index_search_desc *desc, void *memory,
+                                       struct error *err)
 {
-    struct candidate found;
-    struct topk best;
-    float own, norm, *vector = (float *)(void *)memory;
-    size_t own_bytes = hnsw_oracle_bytes(&h->base, h->dim);
-
-    memory += align_up(h->dim * sizeof(float), ALIGN_VECTOR);
-    if (vector_source_read(vectors, row, 1, vector, &norm, err) != 0) return -1;
-    struct oracle_desc oracle = {
-        .kernels = h->kernels, .query = {vector, norm}, .vectors = vectors, .metric = h->metric};
-    struct index_query query = {
-        .oracle = hnsw_oracle_init(&h->base, memory, &oracle),
-        .exact = quantizer_raw.oracle_init(memory + own_bytes, &oracle),
-        .best = &best,
-        .distance_max = INFINITY,
-    };
+    const struct hnsw *h = (const struct hnsw *)desc->index;
+    const struct index_query *query = desc->queries;
     struct hnsw by_rows = *h;
-    struct rows_oracle rows = {{&rows_ops, h->dim * (uint32_t)sizeof(float)}, query.exact, h->rows};
+    struct rows_oracle rows = {
+        {&rows_ops, h->dim * (uint32_t)sizeof(float)}, query->exact, h->rows};
+    struct index_search_desc own = *desc;
+
     if (h->layout != HNSW_BY_VECTORS) { /* blocks' links are those of codes */
         by_rows.layout = HNSW_BY_CODES;
-        ((struct hnsw_oracle *)query.oracle)->codes = &rows.base;
+        ((struct hnsw_oracle *)query->oracle)->codes = &rows.base;
     }
-    struct index_search_desc desc = {.index = &by_rows.base,
-                                     .queries = &query,
-                                     .query_count = 1,
-                                     .options = probe_options,
-                                     .row_end = h->head->row_count};
-    void *search = memory + own_bytes + quantizer_raw.oracle_bytes(h->dim);
-    topk_init_at(&best, &found, 1, topk_lower_row, NULL);
-    hnsw_begin(search, &desc);
-    if (hnsw_advance(search, UINT64_MAX, err) != INDEX_DONE ||
-        oracle_gather(query.exact, &row, 1, &own, err) != 0)
-        return -1;
-    *is_found = best.count == 1 && !(found.distance > own);
-    return 0;
-}
-
-static int check_recall(const struct hnsw *h, const struct vector_source *vectors,
-                        struct error *err)
-{
-    size_t bytes = align_up(h->dim * sizeof(float), ALIGN_VECTOR) +
-                   hnsw_oracle_bytes(&h->base, h->dim) + quantizer_raw.oracle_bytes(h->dim) +
-                   hnsw_search_bytes(&h->base, &probe_options, 1, 1);
-    uint32_t count = h->head->row_count, found_count = 0;
-    int rc = 0;
-
-    uint8_t *memory = (uint8_t *)mem_alloc_aligned(h->alloc, MEM_SEGMENT, bytes, 64);
-    if (!memory) return error_no_memory(err, bytes);
-    for (uint32_t i = 0; i < PROBES && rc == 0; i++) {
-        bool is_found = false;
-        rc = probe(h, vectors, (uint32_t)((uint64_t)i * count / PROBES), memory, &is_found, err);
-        found_count += is_found;
-    }
-    mem_free(h->alloc, memory);
-    if (rc == 0 && found_count < PROBES_FOUND)
-        return error_set(err, LYNSE_CORRUPT, "of %u rows, only %u are found by their own vectors",
-                         (unsigned)PROBES, found_count);
-    return rc;
+    own.index = &by_rows.base;
+    hnsw_begin(memory, &own);
+    return hnsw_advance(memory, UINT64_MAX, err);
 }
 
 int hnsw_check(const struct index *index, const struct vector_source *vectors, struct error *err)
@@ -174,10 +126,19 @@ int hnsw_check(const struct index *index, const struct vector_source *vectors, s
     const struct hnsw *h = (const struct hnsw *)index;
     const struct graph_lists lowest = {h->links, h->link_places, h->head->row_count};
 
+    const struct graph_probes probes = {
+        .index = index,
+        .kernels = h->kernels,
+        .metric = h->metric,
+        .alloc = h->alloc,
+        .count = PROBES,
+        .found_min = PROBES_FOUND,
+        .options = {.effort = PROBE_EF},
+        .search = search_by_rows,
+    };
+
     if (check_lists(h, err) != 0 || graph_check_reach(&lowest, 0, h->alloc, err) != 0 ||
         check_vectors(h, vectors, err) != 0)
         return -1;
-    /* Under a product a row's own vector need not be near to it. */
-    if (metric_find(h->metric)->value == METRIC_VALUE_PRODUCT) return 0;
-    return check_recall(h, vectors, err);
+    return graph_check_recall(&probes, vectors, err);
 }

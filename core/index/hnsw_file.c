@@ -12,9 +12,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/bitmap.h"
 #include "base/limits.h"
 #include "base/planted.h"
+#include "index/graph_check.h"
 #include "index/hnsw_build.h"
 #include "index/quantizer_image.h"
 
@@ -146,14 +146,7 @@ static int check_head(const struct hnsw_head *head, const struct index_open_desc
         return error_set(err, LYNSE_CORRUPT,
                          "the hnsw index says m %u, ef_search %u, %u levels, layout %u", head->m,
                          head->ef_search, head->level_count, head->layout);
-    for (uint32_t level = 0; level <= head->level_count; level++) {
-        uint32_t most = level == 0 ? head->row_count : head->level_nodes[level - 1];
-        if (head->level_nodes[level] == 0 || head->level_nodes[level] > most ||
-            (level == 0 && head->level_nodes[0] != head->row_count))
-            return error_set(err, LYNSE_CORRUPT, "level %u of the hnsw index has %u nodes", level,
-                             head->level_nodes[level]);
-    }
-    return 0;
+    return graph_check_levels(head->level_nodes, head->level_count, d->row_count, "hnsw", err);
 }
 
 /* Places are nodes of the level, or none. */
@@ -189,24 +182,6 @@ static int open_levels(struct hnsw *h, const struct index_image *image, struct e
         if (level < head->level_count) h->upper[level + 1] = h->upper[level] + count;
     }
     return 0;
-}
-
-/* Every row is one node: a result that comes twice would be no result. */
-static int check_rows(const struct hnsw *h, const struct index_open_desc *d, struct error *err)
-{
-    struct bitmap met;
-    int rc = 0;
-
-    if (bitmap_init(&met, d->alloc, MEM_SEGMENT, d->row_count) != 0)
-        return error_no_memory(err, d->row_count / 8);
-    for (uint32_t i = 0; i < d->row_count && rc == 0; i++) {
-        if (h->rows[i] >= d->row_count || bitmap_get(&met, h->rows[i]))
-            rc = error_set(err, LYNSE_CORRUPT, "node %u of the hnsw index is row %u of %u", i,
-                           h->rows[i], d->row_count);
-        else bitmap_set(&met, h->rows[i]);
-    }
-    bitmap_deinit(&met);
-    return rc;
 }
 
 static int open_vectors(struct hnsw *h, const struct index_open_desc *d, struct error *err)
@@ -262,7 +237,7 @@ static int open_sections(struct hnsw *h, const struct index_open_desc *d, struct
     h->layout = (enum hnsw_layout)h->head->layout;
     if ((h->layout == HNSW_BY_VECTORS ? open_vectors(h, d, err) : open_codes(h, d, err)) != 0)
         return -1;
-    return check_rows(h, d, err);
+    return graph_check_rows(h->rows, d->row_count, "hnsw", d->alloc, err);
 }
 
 int hnsw_open(const struct index_open_desc *desc, struct index **out, struct error *err)

@@ -125,6 +125,7 @@ return {
       ["request_window.[ch]"] = "the last requests of a collection by their ids",
    },
    ["core/engine"] = {
+      ["backoff.h"] = "when what has failed is tried again",
       ["catalog.[ch]"] = "databases and collections by name, and the file that says so",
       ["catalog_actor.c"] =
          "databases and collections are made and dropped by one actor, one at a time",
@@ -185,7 +186,7 @@ return {
    ["core/index"] = {
       ["graph_bits.[ch]"] = "vectors of a graph whose metric counts bits: packed",
       ["graph_check.[ch]"] =
-         "what must hold of the links of any graph, for `lynse verify --level=deep`",
+         "what must hold of any graph, when it is opened and for `lynse verify --level=deep`",
       ["candidates.h"] = "the nodes that a walk over a graph has found, nearest first",
       ["flat.c"] = "every row, by its exact distance",
       ["flat_codes.[ch]"] = "a flat index with a quantizer: every row, told of by codes first",
