@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "index/quantizer_image.h"
+#include "quant/long_rows.h"
 #include "quant/narrow_rows.h"
 
 enum {
@@ -240,20 +241,41 @@ static void begin_in_middle(struct hnsw_build *b, uint32_t count)
     b->rows[middle] = row;
 }
 
-/* The mean of some rows, as they are encoded. */
+/* The mean of the first nodes, which are a sample, as they are encoded; in doubles, for what rows
+ * differ in may be a millionth of them. */
+static void find_mean(struct hnsw_build *b, uint32_t count)
+{
+    enum { PIECE = 64 };
+    float factors[MEAN_ROWS];
+    uint32_t counted = 0;
+
+    for (uint32_t node = 0; node < count; node++) factors[node] = norm_of(b, b->rows[node]);
+    float limit = long_rows_limit(factors, count);
+    for (uint32_t node = 0; node < count; node++) {
+        float norm = norm_of(b, b->rows[node]);
+        factors[node] = b->inverse ? factor_of(b, node) : long_row_factor(norm, limit);
+        counted += norm < INFINITY;
+    }
+    for (uint32_t first = 0; first < b->dim; first += PIECE) {
+        uint32_t some = b->dim - first < PIECE ? b->dim - first : PIECE;
+        double sums[PIECE] = {0};
+        for (uint32_t node = 0; node < count; node++) {
+            const float *from = hnsw_space_vector(&b->space, node) + first;
+            for (uint32_t i = 0; i < some; i++) sums[i] += (double)(from[i] * factors[node]);
+        }
+        for (uint32_t i = 0; i < some; i++)
+            b->codes.mean[first + i] = counted > 0 ? (float)(sums[i] / counted) : 0;
+    }
+}
+
+/* What rows are centred on, and which of them a walk begins at. */
 static void begin_encoding(struct hnsw_build *b)
 {
     uint32_t count = b->row_count < MEAN_ROWS ? b->row_count : MEAN_ROWS;
 
     b->phase = HNSW_ENCODE;
     if (!b->codes.mean) return;
-    memset(b->codes.mean, 0, b->dim * sizeof(float));
-    for (uint32_t node = 0; node < count; node++) { /* the first ones are a sample */
-        float factor = factor_of(b, node);
-        const float *vector = hnsw_space_vector(&b->space, node);
-        for (uint32_t i = 0; i < b->dim; i++) b->codes.mean[i] += vector[i] * factor;
-    }
-    for (uint32_t i = 0; i < b->dim; i++) b->codes.mean[i] /= (float)count;
+    find_mean(b, count);
     if (b->shape.from_middle) begin_in_middle(b, count);
 }
 

@@ -33,11 +33,11 @@ struct hnsw_code_query {
     float step, square;
 };
 
-/* centered: the row less the mean.  Any thread, different nodes at once. */
-void hnsw_codes_encode(struct hnsw_codes *c, uint32_t node, const float *centered);
-/* vector: a row less the mean; where products are wanted, a row.  digits: of 2 * stride, aligned to
- * CODE_CHUNK; borrowed by the query. */
-void hnsw_codes_ask(const struct hnsw_codes *c, const float *vector, int8_t *digits,
+/* centered: the row less the mean; it may be scaled.  Any thread, different nodes at once. */
+void hnsw_codes_encode(struct hnsw_codes *c, uint32_t node, float *centered);
+/* vector: a row less the mean; where products are wanted, a row; it may be scaled.  digits: of
+ * 2 * stride, aligned to CODE_CHUNK; borrowed by the query. */
+void hnsw_codes_ask(const struct hnsw_codes *c, float *vector, int8_t *digits,
                     struct hnsw_code_query *out);
 
 static inline void hnsw_codes_prefetch(const struct hnsw_codes *c, uint32_t node)

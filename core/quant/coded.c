@@ -22,8 +22,15 @@
 #include "base/bytes.h"
 #include "base/finite.h"
 #include "base/rng.h"
+#include "quant/long_rows.h"
 
-enum { SAVED_VERSION = 1, SAMPLE_MAX = 1 << 14, ROUNDS_OF_POWER = 3, ROUNDS = 4 };
+enum {
+    VERSION_PLAIN = 1,
+    VERSION_SHIFTED = 2,
+    SAMPLE_MAX = 1 << 14,
+    ROUNDS_OF_POWER = 3,
+    ROUNDS = 4
+};
 
 struct saved_head {
     uint32_t version;
@@ -37,8 +44,9 @@ bool coded_takes(const struct metric_info *metric)
     return metric->value != METRIC_VALUE_MEASURE;
 }
 
-bool coded_can_tell(float norm)
+bool coded_can_tell(const struct coded *q, float norm)
 {
+    if (q->value == METRIC_VALUE_ANGLE && norm >= SHADOW_NORM_MIN && norm < INFINITY) return true;
     return norm == 0 || (norm >= SHADOW_NORM_MIN && norm <= SHADOW_NORM_MAX);
 }
 
@@ -53,6 +61,13 @@ void coded_widen(const struct coded *q, const float *vector, float factor, float
     uint32_t dim = q->base.dim;
     for (uint32_t i = 0; i < dim; i++) out[i] = vector[i] * factor;
     memset(out + dim, 0, (q->width - dim) * sizeof *out);
+}
+
+void coded_place(const struct coded *q, const float *vector, float factor, float *out)
+{
+    coded_widen(q, vector, factor, out);
+    if (!q->is_shifted) return;
+    for (uint32_t i = 0; i < q->base.dim; i++) out[i] -= q->center[i];
 }
 
 /* All of a quantizer in one block, numbers zero. */
@@ -99,6 +114,12 @@ static struct coded *create(struct alloc *a, const struct simd_kernels *kernels,
     return q;
 }
 
+/* Products and directions are not the same seen from elsewhere. */
+static bool suits_shift(enum metric metric, enum coded_frame frame)
+{
+    return metric_find(metric)->value == METRIC_VALUE_DISTANCE && frame != CODED_SCALED;
+}
+
 /* What follows from the numbers that are kept. */
 static void complete(struct coded *q)
 {
@@ -108,6 +129,7 @@ static void complete(struct coded *q)
     if (!coded_is_turned(q)) return;
     rng_init(&r, q->seed);
     for (size_t i = 0; i < (size_t)q->width / 64 * q->round_count; i++) q->signs[i] = rng_u64(&r);
+    if (q->is_shifted) return; /* it is the origin */
     memcpy(q->turned_center, q->center, q->width * sizeof *q->center);
     q->kernels->quant_rotate(q->turned_center, q->width, q->signs, q->round_count);
 }
@@ -137,13 +159,15 @@ const float *coded_center(const struct quantizer *base)
 struct sample {
     double *sums, *squares;
     float *least, *most;
+    float limit; /* the longest that a row counts as */
     uint32_t count;
 };
 
 static void add_to_sample(struct sample *s, const struct coded *q, const float *vector, float norm)
 {
-    if (!coded_can_tell(norm)) return;
+    if (!coded_can_tell(q, norm)) return;
     float factor = coded_factor(q, norm);
+    if (q->value != METRIC_VALUE_ANGLE) factor = long_row_factor(norm, s->limit);
     for (uint32_t i = 0; i < q->base.dim; i++) {
         float x = vector[i] * factor;
         s->sums[i] += (double)x;
@@ -154,19 +178,44 @@ static void add_to_sample(struct sample *s, const struct coded *q, const float *
     s->count++;
 }
 
+static uint32_t sample_size(const struct quantizer_train_desc *d)
+{
+    return d->row_count < SAMPLE_MAX ? d->row_count : SAMPLE_MAX;
+}
+
+static uint32_t sample_row(const struct quantizer_train_desc *d, uint32_t i)
+{
+    return (uint32_t)((uint64_t)i * d->row_count / sample_size(d));
+}
+
+/* How long rows are, which the sample itself says: norms are all that is read of it. */
+static int find_limit(struct sample *s, const struct quantizer_train_desc *d, struct error *err)
+{
+    uint32_t count = sample_size(d);
+    float *norms = (float *)mem_alloc(d->alloc, MEM_GENERAL, (count + 1) * sizeof *norms);
+    int rc = norms ? 0 : error_no_memory(err, count * sizeof *norms);
+
+    for (uint32_t i = 0; i < count && rc == 0; i++) {
+        struct vector_run run;
+        rc = d->vectors->run(d->vectors, sample_row(d, i), 1, &run, err);
+        if (rc == 0) norms[i] = *run.norms;
+    }
+    if (rc == 0) s->limit = long_rows_limit(norms, count);
+    mem_free(d->alloc, norms);
+    return rc;
+}
+
 static int draw_sample(struct sample *s, const struct coded *q,
                        const struct quantizer_train_desc *d, struct error *err)
 {
-    uint32_t count = d->row_count < SAMPLE_MAX ? d->row_count : SAMPLE_MAX;
-
+    if (find_limit(s, d, err) != 0) return -1;
     for (uint32_t i = 0; i < q->width; i++) {
         s->least[i] = INFINITY;
         s->most[i] = -INFINITY;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t row = (uint32_t)((uint64_t)i * d->row_count / count);
+    for (uint32_t i = 0; i < sample_size(d); i++) {
         struct vector_run run;
-        if (d->vectors->run(d->vectors, row, 1, &run, err) != 0) return -1;
+        if (d->vectors->run(d->vectors, sample_row(d, i), 1, &run, err) != 0) return -1;
         add_to_sample(s, q, run.vectors, *run.norms);
     }
     return 0;
@@ -214,6 +263,7 @@ int coded_train(const struct quantizer_vtab *vtab, const struct quantizer_train_
     if (rc == 0) {
         learn(q, &sample);
         q->seed = desc->seed;
+        q->is_shifted = suits_shift(desc->metric, frame);
         q->base.vtab = vtab;
         complete(q);
         *out = &q->base;
@@ -229,7 +279,8 @@ int coded_train(const struct quantizer_vtab *vtab, const struct quantizer_train_
 int coded_save(const struct quantizer *base, struct buf *out, struct error *err)
 {
     const struct coded *q = coded_of(base);
-    struct saved_head head = {SAVED_VERSION, q->frame, q->bits, q->base.dim, q->seed};
+    uint32_t version = q->is_shifted ? VERSION_SHIFTED : VERSION_PLAIN;
+    struct saved_head head = {version, q->frame, q->bits, q->base.dim, q->seed};
     size_t bytes = q->base.dim * sizeof(float);
 
     buf_append(out, &head, sizeof head);
@@ -278,8 +329,10 @@ int coded_open(const struct quantizer_vtab *vtab, enum coded_frame frame, struct
     struct slice head_bytes = reader_take(&r, sizeof head);
 
     if (!r.failed) memcpy(&head, head_bytes.data, sizeof head);
-    if (r.failed || head.version != SAVED_VERSION || head.frame != (uint32_t)frame ||
-        head.dim != dim || head.bits < 1 || head.bits > QUANT_BITS_MAX ||
+    bool is_shifted = head.version == VERSION_SHIFTED && suits_shift(metric, frame);
+    if (r.failed || (head.version != VERSION_PLAIN && !is_shifted) ||
+        head.frame != (uint32_t)frame || head.dim != dim || head.bits < 1 ||
+        head.bits > QUANT_BITS_MAX ||
         (frame == CODED_PARTS && head.bits != PQ_BITS_FEW && head.bits != PQ_BITS_MANY))
         return error_set(err, LYNSE_CORRUPT,
                          "a quantizer of version %u, kind %u, %u bits, dimension %u in %zu bytes; "
@@ -292,6 +345,7 @@ int coded_open(const struct quantizer_vtab *vtab, enum coded_frame frame, struct
         return -1;
     }
     q->seed = head.seed;
+    q->is_shifted = is_shifted;
     q->base.vtab = vtab;
     complete(q);
     *out = &q->base;

@@ -29,8 +29,15 @@
  *             (quant_kernels.h), of parts likewise (pq.h), otherwise row after row.  Turned:
  *             centred on a point of the index's; for a cosine on its direction, where it is
  *             longer than 1.  Scaled: on the trained center, whatever is asked for.
+ * SHIFT       In turned frames squared distances are of vectors less the trained center, which is
+ *             taken off before the turn: of vectors that lie close together far from the origin
+ *             floats that were turned, and digits of queries, would tell nothing.
  * LIMITS      Up to CODED_DIM_MAX components.  Vectors with norms beyond SHADOW_NORM_MIN..MAX (but
- *             for 0) are as near as can be: -inf, so that who looks closer looks at them.
+ *             for 0; for a cosine long ones have a direction) are as near as can be: -inf, so that
+ *             who looks closer looks at them.  But by squared distances those beyond
+ *             CODED_FAR_NORM are as far as CODED_FAR, which is less than they are from any query
+ *             that can be told of; and for a cosine what is too long for a float has no direction,
+ *             as exact distances have it.
  */
 #ifndef QUANT_CODED_H
 #define QUANT_CODED_H
@@ -39,6 +46,10 @@
 #include "quant/quantizer.h"
 
 #define CODED_SIGMAS 3.0f
+/* 0.81 of the norm's square is the least distance; CODED_FAR and the most that is added to it, by
+ * the ends of SHADOW_NORM_MAX and by ranges of components, 1e27, are less. */
+#define CODED_FAR_NORM 1e16f
+#define CODED_FAR 5e31f
 enum { CODED_DIM_MAX = 8192, CODED_SIGNS_MAX = CODED_DIM_MAX / 64 * 4 };
 
 enum coded_frame { CODED_TURNED, CODED_SCALED, CODED_PARTS, CODED_STILL }; /* in files */
@@ -55,6 +66,7 @@ struct coded {
     uint32_t round_count; /* of it */
     size_t memory_bytes;  /* of its block */
     float center_norm;
+    bool is_shifted; /* of vectors it is told where they are from the center */
     /* Of width each, in the same block of memory. */
     float *center;
     float *turned_center;         /* turned */
@@ -136,11 +148,14 @@ struct oracle *coded_oracle_init(void *memory, const struct oracle_desc *desc);
     .pack_block = coded_pack_block, .turned_floats = coded_turned_floats, .turn = coded_turn,      \
     .pack_turned = coded_pack_turned, .oracle_init = coded_oracle_init
 
-/* A vector as codes tell of it: out[i] = vector[i] * factor, 0 from dim up to width. */
+/* A vector as codes tell of it: out[i] = vector[i] * factor, 0 from dim up to width; less the
+ * center, where vectors are shifted. */
+void coded_place(const struct coded *q, const float *vector, float factor, float *out);
+/* The same, not shifted. */
 void coded_widen(const struct coded *q, const float *vector, float factor, float *out);
 /* What a vector of this norm is multiplied by: for a cosine to become a unit vector. */
 float coded_factor(const struct coded *q, float norm);
 /* Can a vector of this norm be told of? */
-bool coded_can_tell(float norm);
+bool coded_can_tell(const struct coded *q, float norm);
 
 #endif

@@ -32,6 +32,7 @@ static const float normal_steps[QUANT_BITS_MAX + 1] = {0,      1.596f, 0.996f,  
 
 /* Sizes that are tried. */
 static const float grid_sizes[] = {0.78f, 0.88f, 0.96f, 1.04f, 1.14f, 1.28f};
+#define LONG_SHARE 16 /* of a row's squared length: less is what codes lose of any row */
 enum { GRID_SIZES = sizeof grid_sizes / sizeof *grid_sizes };
 
 static float dot_of(const struct coded *q, const float *a, const float *b)
@@ -87,7 +88,7 @@ static void take_codes(const struct coded *q, const float *restrict grid, uint8_
 /* What a row's estimate is made of, as far as the metric tells: from
  *     square      |r|^2
  *     center_part <c, r>
- *     scale       G, by which the grid is multiplied; 1 in the scaled frame
+ *     scale       G, by which the grid is multiplied; 1 in the scaled frame, but for long rows
  *     known       what of a product with the grid is known and taken off
  *     deviation   of a product: scale * deviation * |q - x| */
 struct fit {
@@ -98,6 +99,8 @@ static struct code_tail tail_of(const struct coded *q, const struct fit *f)
 {
     struct code_tail tail = {f->known - f->center_part, -f->scale, f->deviation};
 
+    if (q->value == METRIC_VALUE_DISTANCE && f->square == INFINITY)
+        return (struct code_tail){CODED_FAR, 0, 0};
     if (q->value == METRIC_VALUE_DISTANCE) {
         tail.add = f->square + 2 * f->known;
         tail.mul = -2 * f->scale;
@@ -152,6 +155,21 @@ static struct code_tail encode_grid(const struct coded *q, struct workspace *w, 
     return tail_of(q, &f);
 }
 
+/* Of a row that is long beside the ranges, codes are at their ends: what they stand for is made as
+ * long as the row, or it would seem near to all that lies on its side.  w->grid has r - y, and gets
+ * r - scale * y. */
+static void stretch(const struct coded *q, struct workspace *w, struct fit *f)
+{
+    float error = dot_of(q, w->grid, w->grid);
+
+    if (!(error * LONG_SHARE > f->square)) return;
+    float along = f->square - dot_of(q, w->residual, w->grid);
+    if (!(along > 0 && f->square < INFINITY)) return;
+    f->scale = f->square / along;
+    for (uint32_t i = 0; i < q->base.dim; i++)
+        w->grid[i] = w->residual[i] - f->scale * (w->residual[i] - w->grid[i]);
+}
+
 static struct code_tail encode_scaled(const struct coded *q, struct workspace *w,
                                       const float *turned)
 {
@@ -173,7 +191,8 @@ static struct code_tail encode_scaled(const struct coded *q, struct workspace *w
         w->codes[i] = (uint8_t)code;
         w->grid[i] = w->residual[i] - (q->lows[i] + step * (float)code);
     }
-    f.deviation = sqrtf(dot_of(q, w->grid, w->grid) / (float)dim);
+    stretch(q, w, &f);
+    f.deviation = sqrtf(dot_of(q, w->grid, w->grid) / (float)dim) / f.scale;
     if (q->value != METRIC_VALUE_PRODUCT) f.known = -dot_of(q, w->residual, w->grid);
     return tail_of(q, &f);
 }
@@ -186,14 +205,16 @@ static struct code_tail encode_one(const struct coded *q, struct workspace *w, c
     return coded_is_turned(q) ? encode_grid(q, w, turned) : encode_scaled(q, w, turned);
 }
 
-/* The vector in the frame, NaN where it cannot be told of. */
+/* The vector in the frame, NaN where it cannot be told of, +inf where it is far. */
 static void turn(const struct coded *q, const float *vector, float norm, float *out)
 {
-    if (!coded_can_tell(norm)) {
-        for (uint32_t i = 0; i < q->width; i++) out[i] = NAN;
+    if (q->value == METRIC_VALUE_ANGLE && norm == INFINITY) norm = 0;
+    if (!coded_can_tell(q, norm)) {
+        float number = norm > CODED_FAR_NORM ? INFINITY : NAN;
+        for (uint32_t i = 0; i < q->width; i++) out[i] = number;
         return;
     }
-    coded_widen(q, vector, coded_factor(q, norm), out);
+    coded_place(q, vector, coded_factor(q, norm), out);
     if (coded_is_turned(q)) q->kernels->quant_rotate(out, q->width, q->signs, q->round_count);
 }
 
@@ -289,7 +310,7 @@ static void put_tail(struct block_parts *p, size_t i, const struct code_tail *ta
     p->adds[i] = tail->add;
     p->muls[i] = tail->mul;
     if (tail->spread > p->head.spread) p->head.spread = tail->spread;
-    if (add < INFINITY && add > p->head.add) p->head.add = add;
+    if (add < INFINITY && add > p->head.add && tail->mul != 0) p->head.add = add;
 }
 
 /* Rows i and 16 + i of a block of one-bit codes: half bytes of four components each. */
@@ -340,7 +361,7 @@ static void pack_rows(const struct coded *q, struct workspace *w, const struct b
     struct block_parts p = parts_of(block);
     const size_t half = BLOCK_CODES / 2;
 
-    p.head.center_norm = center_norm;
+    p.head.center_norm = rows->is_lost ? 0 : center_norm;
     if (q->parts) memset(p.codes, 0, coded_code_bytes(q) * BLOCK_CODES);
     for (size_t i = 0; i < (is_of_signs(q) ? half : BLOCK_CODES); i++) {
         struct code_tail tail = encode_row(q, w, rows, i, 0);
@@ -362,9 +383,9 @@ static float begin_center(const struct coded *q, struct workspace *w, const floa
     if (q->frame == CODED_SCALED) return q->center_norm;
     if (!center) return 0;
     float norm = dense_norm_f32(q->kernels, center, q->base.dim), factor = 1;
-    if (!coded_can_tell(norm)) return NAN;
+    if (!coded_can_tell(q, norm)) return NAN;
     if (q->value == METRIC_VALUE_ANGLE && norm > 1) factor = 1 / norm;
-    coded_widen(q, center, factor, w->center);
+    coded_place(q, center, factor, w->center);
     q->kernels->quant_rotate(w->center, q->width, q->signs, q->round_count);
     return norm * factor;
 }

@@ -264,6 +264,8 @@ static void read_center(const struct coded_oracle *o, const struct block_head *h
     if (o->q->value == METRIC_VALUE_ANGLE) square = norm * norm + 2 * r->base - 1;
     if (o->q->value == METRIC_VALUE_PRODUCT) square = o->square + norm * norm + 2 * center_distance;
     r->reach = square > 0 ? sqrtf(square) : 0;
+    /* Of a center that cannot be told of rows are -inf by themselves. */
+    if (!(fabsf(r->base) < INFINITY)) r->base = r->reach = 0;
 }
 
 /* bound[i] = out[i] less the least that is likely. */
@@ -401,7 +403,7 @@ static void scale_query(struct coded_oracle *o, float *x)
     const struct coded *q = o->q;
     for (uint32_t i = 0; i < q->width; i++) x[i] -= q->center[i];
     float low = o->kernels->dense_dot_f32(x, q->lows, q->width);
-    o->rows.base -= q->value == METRIC_VALUE_DISTANCE ? 2 * low : low;
+    o->rows.shift = low;
     for (uint32_t i = 0; i < q->width; i++) x[i] *= q->steps[i];
     /* What is known of <r, e> is taken off: what is wrong is <q - x, e>, and no <q - c, e>. */
     if (q->value != METRIC_VALUE_PRODUCT) o->rows.reach = INFINITY;
@@ -420,11 +422,12 @@ static void begin_query(struct coded_oracle *o, const float *vector, int8_t *dig
     float most = (float)((1u << q->bits) - 1);
     int32_t sum;
 
-    o->is_useful = coded_can_tell(norm);
+    o->is_useful = coded_can_tell(q, norm);
     if (o->is_useful) coded_widen(q, vector, coded_factor(q, norm), o->turned);
     else memset(o->turned, 0, q->width * sizeof *o->turned);
-    o->square = o->kernels->dense_dot_f32(o->turned, o->turned, q->width);
     read_rows(o, o->turned);
+    for (uint32_t i = 0; q->is_shifted && i < q->width; i++) o->turned[i] -= q->center[i];
+    o->square = o->kernels->dense_dot_f32(o->turned, o->turned, q->width);
     if (coded_is_turned(q)) o->kernels->quant_rotate(o->turned, q->width, q->signs, q->round_count);
     else scale_query(o, o->turned);
     if (q->parts) return; /* prepare_parts */
@@ -432,6 +435,7 @@ static void begin_query(struct coded_oracle *o, const float *vector, int8_t *dig
     float step = digits_make(&o->digits, digits, o->turned, q->width, number_max, &sum);
     o->rows.step = step;
     o->rows.rounding = CODED_SIGMAS * most * step * sqrtf((float)q->width) / 6;
+    o->rows.rounding += FLOAT_SLACK * fabsf(o->rows.shift);
     if (coded_is_turned(q)) o->rows.shift = -0.5f * most * (float)sum * step;
     if (is_short(q)) o->rows.rounding /= 2; /* of odd halves, no wider than if all were as many */
 }

@@ -79,7 +79,8 @@ static int take_row(struct kmeans *k, uint32_t row, uint32_t i, struct error *er
         k->vectors[i] = copy;
         norm = run.norms[0];
     }
-    if (k->weights) k->weights[i] = norm > 0 && norm < INFINITY ? 1 / norm : 1;
+    if (k->weights)
+        k->weights[i] = norm > 0 && norm < INFINITY ? 1 / norm : norm == INFINITY ? 0 : 1;
     return 0;
 }
 

@@ -276,6 +276,7 @@ return {
       ["narrow_rows.[ch]"] =
          "rows of a type of storage: how long, which floats they mean, which ones they can hold",
       ["pq.[ch]"] = "codes of parts: points, layouts, tables of a query, sums",
+      ["long_rows.[ch]"] = "how much rows far longer than most count where codes are trained",
       ["pq_train.c"] = "PQ and PQFS: points for parts, found over a sample",
       ["oracle.h"] = "distances between one query and the rows of one segment, by row number",
       ["centroids.[ch]"] =

@@ -119,6 +119,37 @@ static void estimates_keep_their_bounds(void **state)
     }
 }
 
+/* Quantizers that were kept before vectors were shifted tell of rows as they did. */
+static void quantizers_of_version_1_keep_their_bounds(void **state)
+{
+    static const struct quantizer_spec specs[] = {{QUANTIZER_PQFS, 0}, {QUANTIZER_RABITQ, 4}};
+    const uint32_t version = 1;
+    float out[ASKED], bound[ASKED], exact[ASKED];
+    struct error err = {0};
+    struct rng r;
+    (void)state;
+    rng_init(&r, test_seed(62));
+    for (size_t i = 0; i < 2; i++) {
+        struct quantizer *opened, *q;
+        struct buf bytes;
+        uint32_t missed = 0;
+        draw_rows(&fixture, &r, 130);
+        q = train(&fixture, specs[i], METRIC_L2);
+        buf_init(&bytes, alloc_libc(), MEM_GENERAL);
+        assert_ok(q->vtab->save(q, &bytes, &err), &err);
+        memcpy(bytes.data, &version, sizeof version);
+        assert_ok(q->vtab->open(alloc_libc(), &fixture.kernels, slice_of(bytes.data, bytes.size),
+                                130, METRIC_L2, &opened, &err),
+                  &err);
+        estimate(&fixture, opened, out, bound, exact);
+        for (uint32_t row = 0; row < ASKED; row++) missed += out[row] - bound[row] > exact[row];
+        assert_in_range(missed, 0, 8);
+        opened->vtab->destroy(opened);
+        q->vtab->destroy(q);
+        buf_deinit(&bytes);
+    }
+}
+
 /* A row takes as many bytes as its number says, whatever the dimension, and what follows it. */
 static void a_number_says_how_long_codes_are(void **state)
 {
@@ -252,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(estimates_keep_their_bounds),
+        cmocka_unit_test(quantizers_of_version_1_keep_their_bounds),
         cmocka_unit_test(a_number_says_how_long_codes_are),
         cmocka_unit_test(tables_are_as_near_as_they_say),
         cmocka_unit_test(codes_are_those_of_the_nearest_points),
