@@ -2,7 +2,9 @@
 /* column.c — blocks of cells and types, and a heap behind them.
  *
  * WHAT        Blocks of COLUMN_BLOCK_ROWS rows; texts and encoded containers lie in chunks that
- *             double, and cells point to them.
+ *             double, and cells point to them.  A short text that is one of the last few is not
+ *             copied again: fields have few texts often, and who asks each row about its text may
+ *             remember what it said of that pointer (filter/block.c).
  * INVARIANTS  (1) The array of blocks is made in full at the start: neither it nor a block moves.
  *             (2) What was appended never changes.
  * THREADS     One appender; readers of rows that they were told of.
@@ -14,10 +16,13 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/hash.h"
 
 enum {
     HEAP_FIRST_BYTES = 1024,
     HEAP_FULL_BYTES = 256 << 10,
+    RECENT_TEXTS = 64, /* by their hashes */
+    RECENT_BYTES = 64, /* of a text, at most */
 };
 
 struct column_part {
@@ -38,7 +43,8 @@ struct column {
     uint32_t row_count;
     size_t part_count; /* made so far */
     size_t memory_bytes;
-    struct heap_chunk *heap; /* newest first */
+    struct heap_chunk *heap;             /* newest first */
+    const struct column_bytes **recents; /* NULL: no text yet; each may be NULL */
     struct column_part *parts[];
 };
 
@@ -60,6 +66,7 @@ void column_destroy(struct column *c)
 {
     if (!c) return;
     for (size_t i = 0; i < c->part_count; i++) mem_free(c->alloc, c->parts[i]);
+    mem_free(c->alloc, c->recents);
     while (c->heap) {
         struct heap_chunk *older = c->heap->older;
         mem_free(c->alloc, c->heap);
@@ -91,6 +98,21 @@ static struct column_bytes *take_bytes(struct column *c, size_t size, struct err
     return at;
 }
 
+static bool may_come_again(const struct value *v)
+{
+    return v->type == VALUE_TEXT && v->as.text.size <= RECENT_BYTES;
+}
+
+static int make_recents(struct column *c, struct error *err)
+{
+    size_t bytes = RECENT_TEXTS * sizeof(const struct column_bytes *);
+
+    c->recents = (const struct column_bytes **)mem_zalloc(c->alloc, MEM_CACHE, bytes);
+    if (!c->recents) return error_no_memory(err, bytes);
+    c->memory_bytes += bytes;
+    return 0;
+}
+
 static int fill_cell(struct column *c, const struct value *v, union column_cell *out,
                      struct error *err)
 {
@@ -100,7 +122,7 @@ static int fill_cell(struct column *c, const struct value *v, union column_cell 
     case VALUE_NULL:
         return 0;
     case VALUE_BOOL:
-        out->boolean = v->as.boolean;
+        out->integer = v->as.boolean;
         return 0;
     case VALUE_INT:
         out->integer = v->as.integer;
@@ -125,11 +147,22 @@ static int fill_cell(struct column *c, const struct value *v, union column_cell 
         break;
     }
     CHECK(content.size <= UINT32_MAX);
+    const struct column_bytes **recent = NULL;
+    if (may_come_again(v)) {
+        if (!c->recents && make_recents(c, err) != 0) return -1;
+        recent = &c->recents[hash_xxh3_64(content.data, content.size) % RECENT_TEXTS];
+        const struct column_bytes *last = *recent;
+        if (last && slice_equal(slice_of(last->data, last->size), content)) {
+            out->bytes = last;
+            return 0;
+        }
+    }
     struct column_bytes *bytes = take_bytes(c, content.size, err);
     if (!bytes) return -1;
     bytes->size = (uint32_t)content.size;
     if (content.size > 0) memcpy(bytes->data, content.data, content.size);
     out->bytes = bytes;
+    if (recent) *recent = bytes;
     return 0;
 }
 

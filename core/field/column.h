@@ -27,7 +27,7 @@ struct column_bytes {
     uint8_t data[];
 };
 union column_cell {
-    bool boolean;
+    bool boolean; /* and integer, likewise 0 or 1 */
     int64_t integer;
     uint64_t uinteger;
     double number;

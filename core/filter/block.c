@@ -15,8 +15,15 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "filter/value_list.h"
+#include "simd/kernels.h"
 
-enum { FAST_WORK = 4, SLOW_WORK = 16 }; /* of two values, if one is a literal and if not */
+enum {
+    FAST_WORK = 4, /* of two values, if one is a literal */
+    SLOW_WORK = 16,
+    FIND_ITEMS = 16, /* of a list, and the longest text in it: a test is not left in the middle */
+    FIND_TEXT_BYTES = 1024,
+};
 
 struct block block_of(const struct filter *f, const struct column_span *spans, uint32_t row_count)
 {
@@ -66,48 +73,88 @@ void block_value(const struct block *b, const struct operand *o, uint32_t row, s
 
 /* ---- Columns of one type ---- */
 
-/* Bit t: a row has type t. */
-static uint32_t find_types(const uint8_t *types, uint32_t row_count)
+enum {
+    TYPE_NULL = 1 << VALUE_NULL,
+    TYPE_BOOL = 1 << VALUE_BOOL,
+    TYPE_INT = 1 << VALUE_INT,
+    TYPE_UINT = 1 << VALUE_UINT,
+    TYPES_WHOLE = TYPE_BOOL | TYPE_INT, /* a cell is an integer: of BOOL 0 or 1 */
+    TYPE_FLOAT = 1 << VALUE_FLOAT,
+    TYPE_TEXT = 1 << VALUE_TEXT,
+    TYPE_DATETIME = 1 << VALUE_DATETIME,
+    TYPES_NUMBER = TYPES_WHOLE | TYPE_FLOAT,
+    TYPES_ABOVE_NUMBERS = TYPE_TEXT | 1 << VALUE_BYTES | TYPE_DATETIME, /* whatever they are */
+};
+
+_Static_assert(sizeof(union column_cell) == sizeof(int64_t), "kernels read cells of eight bytes");
+
+/* Rows that have one of these types. */
+static void select_types(const struct block *b, const uint8_t *types, uint32_t wanted,
+                         struct row_bits *out)
 {
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < row_count; i++) found |= 1u << types[i];
+    const struct simd_kernels *kernels = kernels_active();
+    uint32_t whole = b->row_count / CELL_WORD, left = b->row_count % CELL_WORD;
+
+    kernels->cell_select(types, whole, wanted, out->words);
+    if (left == 0) return;
+    uint8_t last[CELL_WORD] = {0};
+    memcpy(last, types + whole * CELL_WORD, left);
+    kernels->cell_select(last, 1, wanted, &out->words[whole]);
+    out->words[whole] &= b->rows.words[whole];
+}
+
+/* Bit t: a row has type t. */
+static uint32_t find_types(const struct block *b, const uint8_t *types)
+{
+    uint32_t found = 0, row = 0;
+    struct row_bits known;
+
+    while (row < b->row_count) {
+        found |= 1u << types[row];
+        select_types(b, types, found, &known);
+        uint32_t w = row / 64; /* before it all rows are of types that were found */
+        while (w < b->word_count && known.words[w] == b->rows.words[w]) w++;
+        if (w == b->word_count) break;
+        row = w * 64 + (uint32_t)__builtin_ctzll(b->rows.words[w] & ~known.words[w]);
+    }
     return found;
 }
 
-/* Bit i: bytes[i], each of 64 being 0 or 1.  The product has them in its highest byte. */
-static inline uint64_t pack_bits(const uint8_t *bytes)
+static void order_integers(const struct block *b, const union column_cell *cells, int64_t k,
+                           struct ordering *out)
 {
-    uint64_t bits = 0;
-    for (int i = 0; i < 8; i++) {
-        uint64_t eight = load_u64(bytes + i * 8);
-        bits |= (eight * 0x0102040810204080u >> 56) << (i * 8);
+    const struct simd_kernels *kernels = kernels_active();
+    uint32_t whole = b->row_count / CELL_WORD, left = b->row_count % CELL_WORD;
+    uint64_t *less = out->less.words, *equal = out->equal.words;
+
+    kernels->cell_order_i64(&cells->integer, whole, k, less, equal);
+    if (left > 0) {
+        int64_t last[CELL_WORD] = {0};
+        memcpy(last, cells + whole * CELL_WORD, left * sizeof *cells);
+        kernels->cell_order_i64(last, 1, k, less + whole, equal + whole);
+        less[whole] &= b->rows.words[whole];
+        equal[whole] &= b->rows.words[whole];
     }
-    return bits;
+    for (uint32_t w = 0; w < b->word_count; w++)
+        out->greater.words[w] = b->rows.words[w] & ~(less[w] | equal[w]);
 }
 
-/* Answers as bytes first: the loop has no shifts then, and is done in vectors where those can
- * compare the type. */
-#define ORDER_LOOP(name, type, member)                                                             \
-    static void order_##name(const union column_cell *cells, const struct block *b, type k,        \
-                             struct ordering *out)                                                 \
-    {                                                                                              \
-        uint8_t less[64] = {0}, equal[64] = {0}, greater[64] = {0};                                \
-        for (uint32_t w = 0; w < b->word_count; w++, cells += 64) {                                \
-            uint32_t left = b->row_count - w * 64, count = left < 64 ? left : 64;                  \
-            for (uint32_t i = 0; i < count; i++) {                                                 \
-                type v = cells[i].member;                                                          \
-                less[i] = v < k;                                                                   \
-                equal[i] = v == k;                                                                 \
-                greater[i] = v > k;                                                                \
-            }                                                                                      \
-            out->less.words[w] = pack_bits(less) & b->rows.words[w];                               \
-            out->equal.words[w] = pack_bits(equal) & b->rows.words[w];                             \
-            out->greater.words[w] = pack_bits(greater) & b->rows.words[w];                         \
-        }                                                                                          \
-    }
-ORDER_LOOP(integers, int64_t, integer)
-ORDER_LOOP(floats, double, number)
-#undef ORDER_LOOP
+static void order_floats(const struct block *b, const union column_cell *cells, double k,
+                         struct ordering *out)
+{
+    const struct simd_kernels *kernels = kernels_active();
+    uint32_t whole = b->row_count / CELL_WORD, left = b->row_count % CELL_WORD;
+    uint64_t *less = out->less.words, *equal = out->equal.words, *greater = out->greater.words;
+
+    kernels->cell_order_f64(&cells->number, whole, k, less, equal, greater);
+    if (left == 0) return;
+    double last[CELL_WORD] = {0};
+    memcpy(last, cells + whole * CELL_WORD, left * sizeof *cells);
+    kernels->cell_order_f64(last, 1, k, less + whole, equal + whole, greater + whole);
+    less[whole] &= b->rows.words[whole];
+    equal[whole] &= b->rows.words[whole];
+    greater[whole] &= b->rows.words[whole];
+}
 
 static void put_order(struct ordering *out, uint32_t row, enum order order)
 {
@@ -117,39 +164,92 @@ static void put_order(struct ordering *out, uint32_t row, enum order order)
     else if (order == ORDER_GREATER) out->greater.words[row / 64] |= bit;
 }
 
+/* What was answered for a text: cells of equal texts often are one pointer (column.c). */
+enum { RECENT_TEXTS = 32 };
+struct recent_text {
+    const struct column_bytes *text;
+    unsigned answer;
+};
+
+static inline struct recent_text *recent_of(struct recent_text *recent,
+                                            const struct column_bytes *text)
+{
+    uintptr_t bits = (uintptr_t)text;
+    return &recent[(bits >> 3 ^ bits >> 8) % RECENT_TEXTS];
+}
+
+/* Those that are equal to k, not empty; all others count as less.  A cell's first eight bytes, its
+ * size and what it begins with, tell nearly all apart without a branch. */
+static void match_texts(const struct column_span *span, const struct block *b, struct slice k,
+                        struct ordering *out)
+{
+    enum { HEAD = 4 };
+    size_t head = k.size < HEAD ? k.size : HEAD;
+    struct {
+        uint32_t size;
+        uint8_t data[HEAD];
+    } wanted = {.size = (uint32_t)k.size}, mask = {.size = UINT32_MAX};
+    struct row_bits texts;
+
+    memcpy(wanted.data, k.data, head);
+    memset(mask.data, 0xff, head);
+    uint64_t wanted_head = load_u64(&wanted), mask_head = load_u64(&mask);
+    select_types(b, span->types, TYPE_TEXT, &texts);
+    for (uint32_t w = 0; w < b->word_count; w++) {
+        uint64_t rows = b->wanted.words[w] & texts.words[w], equal = 0;
+        const union column_cell *cells = span->cells + w * 64;
+        for (uint64_t left = rows; left != 0; left &= left - 1) {
+            uint32_t i = (uint32_t)__builtin_ctzll(left);
+            uint64_t at = load_u64(cells[i].bytes) & mask_head;
+            equal |= (uint64_t)(at == wanted_head) << i;
+        }
+        for (uint64_t left = k.size > HEAD ? equal : 0; left != 0; left &= left - 1) {
+            uint32_t i = (uint32_t)__builtin_ctzll(left);
+            if (memcmp(cells[i].bytes->data + HEAD, k.data + HEAD, k.size - HEAD) != 0)
+                equal &= ~(1ull << i);
+        }
+        out->less.words[w] = rows & ~equal;
+        out->equal.words[w] = equal;
+    }
+}
+
 static void order_texts(const struct column_span *span, const struct block *b, struct slice k,
                         struct ordering *out)
 {
+    struct recent_text recent[RECENT_TEXTS] = {{NULL, 0}};
+
     for (uint32_t w = 0; w < b->word_count; w++) {
+        uint64_t sets[ORDER_GREATER + 1] = {0};
         for (uint64_t left = b->wanted.words[w]; left != 0; left &= left - 1) {
             uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(left);
             if (span->types[row] == VALUE_NULL) continue;
             const struct column_bytes *text = span->cells[row].bytes;
-            int order = slice_compare(slice_of(text->data, text->size), k);
-            put_order(out, row, order < 0 ? ORDER_LESS : order > 0 ? ORDER_GREATER : ORDER_EQUAL);
+            struct recent_text *r = recent_of(recent, text);
+            if (r->text != text) {
+                int order = slice_compare(slice_of(text->data, text->size), k);
+                *r = (struct recent_text){text, order < 0   ? ORDER_LESS
+                                                : order > 0 ? ORDER_GREATER
+                                                            : ORDER_EQUAL};
+            }
+            sets[r->answer] |= 1ull << (row % 64);
         }
+        out->less.words[w] = sets[ORDER_LESS];
+        out->equal.words[w] = sets[ORDER_EQUAL];
+        out->greater.words[w] = sets[ORDER_GREATER];
     }
-}
-
-/* Bits of the rows that have one of these types. */
-static uint64_t select_types(const uint8_t *types, const struct block *b, uint32_t w,
-                             uint32_t wanted)
-{
-    uint32_t left = b->row_count - w * 64, count = left < 64 ? left : 64;
-    uint8_t is_wanted[64] = {0};
-    for (uint32_t i = 0; i < count; i++) is_wanted[i] = wanted >> types[w * 64 + i] & 1;
-    return pack_bits(is_wanted);
 }
 
 /* Cells of other types were compared too, whatever they hold. */
 static void keep_types(const uint8_t *types, const struct block *b, uint32_t wanted,
                        struct ordering *out)
 {
+    struct row_bits kept;
+
+    select_types(b, types, wanted, &kept);
     for (uint32_t w = 0; w < b->word_count; w++) {
-        uint64_t kept = select_types(types, b, w, wanted);
-        out->less.words[w] &= kept;
-        out->equal.words[w] &= kept;
-        out->greater.words[w] &= kept;
+        out->less.words[w] &= kept.words[w];
+        out->equal.words[w] &= kept.words[w];
+        out->greater.words[w] &= kept.words[w];
     }
 }
 
@@ -191,16 +291,6 @@ static bool as_float(const struct value *literal, double *out)
            (literal->as.integer <= exact && literal->as.integer >= -exact);
 }
 
-enum {
-    TYPE_NULL = 1 << VALUE_NULL,
-    TYPE_INT = 1 << VALUE_INT,
-    TYPE_FLOAT = 1 << VALUE_FLOAT,
-    TYPE_TEXT = 1 << VALUE_TEXT,
-    TYPE_DATETIME = 1 << VALUE_DATETIME,
-    TYPES_NUMBER = TYPE_INT | TYPE_FLOAT,
-    TYPES_ABOVE_NUMBERS = TYPE_TEXT | 1 << VALUE_BYTES | TYPE_DATETIME, /* whatever they are */
-};
-
 static bool is_number(const struct value *v)
 {
     return v->type == VALUE_BOOL || v->type == VALUE_INT || v->type == VALUE_UINT ||
@@ -211,35 +301,36 @@ static bool is_number(const struct value *v)
 static bool order_numbers(const struct block *b, const struct column_span *span, uint32_t types,
                           const struct value *literal, struct ordering *out)
 {
-    bool has_both = (types & TYPE_INT) != 0 && (types & TYPE_FLOAT) != 0;
+    bool has_both = (types & TYPES_WHOLE) != 0 && (types & TYPE_FLOAT) != 0;
     bool has_fraction = false;
     int64_t integer = 0;
     double number = 0;
 
-    if ((types & TYPE_INT) != 0 && !as_integer(literal, &integer, &has_fraction)) return false;
+    if ((types & TYPES_WHOLE) != 0 && !as_integer(literal, &integer, &has_fraction)) return false;
     if ((types & TYPE_FLOAT) != 0 && !as_float(literal, &number)) return false;
     if ((types & TYPE_FLOAT) != 0) {
-        order_floats(span->cells, b, number, out);
+        order_floats(b, span->cells, number, out);
         if (types != TYPE_FLOAT) keep_types(span->types, b, TYPE_FLOAT, out);
     }
-    if ((types & TYPE_INT) == 0) return true;
+    if ((types & TYPES_WHOLE) == 0) return true;
     struct ordering integers, *o = has_both ? &integers : out;
-    order_integers(span->cells, b, integer, o);
+    order_integers(b, span->cells, integer, o);
     for (uint32_t w = 0; has_fraction && w < b->word_count; w++) {
         o->less.words[w] |= o->equal.words[w];
         o->equal.words[w] = 0;
     }
-    if (types != TYPE_INT) keep_types(span->types, b, TYPE_INT, o);
+    if ((types & ~(uint32_t)TYPES_WHOLE) != 0) keep_types(span->types, b, TYPES_WHOLE, o);
     if (has_both) unite(b, out, &integers);
     return true;
 }
 
 /* A column against a literal; false: there is no fast loop for them. */
 static bool order_fast(const struct block *b, const struct column_span *span,
-                       const struct value *literal, struct ordering *out)
+                       const struct value *literal, bool by_equality, struct ordering *out)
 {
-    uint32_t types = find_types(span->types, b->row_count);
+    uint32_t types = find_types(b, span->types);
     uint32_t others = types & ~(uint32_t)TYPE_NULL;
+    struct row_bits above;
     int64_t us;
 
     if (others == 0 || literal->type == VALUE_NULL) return true; /* all unknown */
@@ -248,19 +339,115 @@ static bool order_fast(const struct block *b, const struct column_span *span,
     if ((others & ~(uint32_t)(TYPES_NUMBER | TYPES_ABOVE_NUMBERS)) == 0 && is_number(literal)) {
         if ((others & TYPES_NUMBER) != 0 && !order_numbers(b, span, types, literal, out))
             return false;
-        for (uint32_t w = 0; w < b->word_count; w++)
-            out->greater.words[w] |= select_types(span->types, b, w, TYPES_ABOVE_NUMBERS);
+        select_types(b, span->types, TYPES_ABOVE_NUMBERS, &above);
+        for (uint32_t w = 0; w < b->word_count; w++) out->greater.words[w] |= above.words[w];
         return true;
     }
     if (others == TYPE_TEXT && literal->type == VALUE_TEXT) {
-        order_texts(span, b, literal->as.text, out);
+        if (by_equality && literal->as.text.size > 0) match_texts(span, b, literal->as.text, out);
+        else order_texts(span, b, literal->as.text, out);
         return true;
     }
     if (others != TYPE_DATETIME) return false;
     us = literal->as.datetime_us;
     if (literal->type != VALUE_DATETIME && !value_as_datetime(literal, &us)) return false;
-    order_integers(span->cells, b, us, out);
+    order_integers(b, span->cells, us, out);
     if (types != TYPE_DATETIME) keep_types(span->types, b, TYPE_DATETIME, out);
+    return true;
+}
+
+/* ---- Other tests of a column ---- */
+
+bool block_truth(const struct block *b, const struct operand *left, struct verdict *out)
+{
+    struct row_bits some;
+    struct ordering o;
+
+    if (left->path == NO_INDEX) return false;
+    const struct column_span *span = &b->spans[left->path];
+    uint32_t types = find_types(b, span->types);
+    select_types(b, span->types, TYPE_NULL, &out->is_unknown);
+    select_types(b, span->types, TYPE_UINT, &out->is_true);
+    if ((types & TYPES_WHOLE) != 0) {
+        order_integers(b, span->cells, 0, &o);
+        select_types(b, span->types, TYPES_WHOLE, &some);
+        for (uint32_t w = 0; w < b->word_count; w++)
+            out->is_true.words[w] |= some.words[w] & ~o.equal.words[w];
+    }
+    if ((types & TYPE_FLOAT) == 0) return true;
+    order_floats(b, span->cells, 0, &o);
+    select_types(b, span->types, TYPE_FLOAT, &some);
+    for (uint32_t w = 0; w < b->word_count; w++) {
+        uint64_t not_zero = o.less.words[w] | o.greater.words[w];
+        out->is_true.words[w] |= some.words[w] & not_zero;
+        out->is_unknown.words[w] |= some.words[w] & ~(not_zero | o.equal.words[w]);
+    }
+    return true;
+}
+
+/* Numbers among a few numbers: what else is in the list equals none of them. */
+static bool find_numbers(const struct block *b, const struct column_span *span, uint32_t types,
+                         const struct value_list *l, struct verdict *out)
+{
+    bool has_one = false;
+
+    memset(out, 0, sizeof *out);
+    for (uint32_t i = 0; i < l->sorted_count; i++) {
+        struct ordering o;
+        if (!is_number(&l->sorted[i])) continue;
+        if (!order_numbers(b, span, types, &l->sorted[i], &o)) return false;
+        has_one = true;
+        for (uint32_t w = 0; w < b->word_count; w++) {
+            uint64_t equal = o.equal.words[w];
+            out->is_true.words[w] |= equal;
+            out->is_unknown.words[w] =
+                b->rows.words[w] & ~(o.less.words[w] | equal | o.greater.words[w]);
+        }
+    }
+    return has_one;
+}
+
+static void find_texts(const struct block *b, const struct column_span *span,
+                       const struct value_list *l, struct verdict *out)
+{
+    struct recent_text recent[RECENT_TEXTS] = {{NULL, 0}};
+
+    memset(out, 0, sizeof *out);
+    for (uint32_t w = 0; w < b->word_count; w++) {
+        for (uint64_t left = b->wanted.words[w]; left != 0; left &= left - 1) {
+            uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(left);
+            if (span->types[row] == VALUE_NULL) {
+                out->is_unknown.words[w] |= 1ull << (row % 64);
+                continue;
+            }
+            const struct column_bytes *text = span->cells[row].bytes;
+            struct recent_text *r = recent_of(recent, text);
+            if (r->text != text) {
+                struct value v = {.type = VALUE_TEXT, .as.text = slice_of(text->data, text->size)};
+                *r = (struct recent_text){text, value_list_has(l, &v)};
+            }
+            out->is_true.words[w] |= (uint64_t)r->answer << (row % 64);
+        }
+    }
+}
+
+bool block_find(const struct block *b, const struct operand *left, const struct value_list *l,
+                struct verdict *out)
+{
+    size_t longest = 0;
+
+    if (left->path == NO_INDEX || l->sorted_count > FIND_ITEMS) return false;
+    const struct column_span *span = &b->spans[left->path];
+    uint32_t types = find_types(b, span->types), others = types & ~(uint32_t)TYPE_NULL;
+    for (uint32_t i = 0; i < l->sorted_count; i++)
+        if (l->sorted[i].type == VALUE_TEXT && l->sorted[i].as.text.size > longest)
+            longest = l->sorted[i].as.text.size;
+    if (others == TYPE_TEXT && longest <= FIND_TEXT_BYTES) find_texts(b, span, l, out);
+    else if (others == 0 || (others & ~(uint32_t)TYPES_NUMBER) != 0 ||
+             !find_numbers(b, span, types, l, out))
+        return false;
+    for (uint32_t w = 0; l->has_null && w < b->word_count; w++)
+        out->is_unknown.words[w] = b->rows.words[w] & ~out->is_true.words[w];
     return true;
 }
 
@@ -281,13 +468,13 @@ static void order_slow(const struct block *b, const struct operand *left,
 }
 
 void block_order(const struct block *b, const struct operand *left, const struct operand *right,
-                 struct ordering *out)
+                 bool by_equality, struct ordering *out)
 {
     memset(out, 0, sizeof *out);
     if (left->path != NO_INDEX && right->path == NO_INDEX) {
-        if (order_fast(b, &b->spans[left->path], &right->literal, out)) return;
+        if (order_fast(b, &b->spans[left->path], &right->literal, by_equality, out)) return;
     } else if (left->path == NO_INDEX && right->path != NO_INDEX) {
-        if (order_fast(b, &b->spans[right->path], &left->literal, out)) {
+        if (order_fast(b, &b->spans[right->path], &left->literal, by_equality, out)) {
             struct row_bits less = out->less;
             out->less = out->greater;
             out->greater = less;

@@ -31,14 +31,20 @@ struct block block_of(const struct filter *f, const struct column_span *spans, u
 /* The operand's value for a row, borrowed: type and `as`; raw for containers. */
 void block_value(const struct block *b, const struct operand *o, uint32_t row, struct value *out);
 
-/* Rows where left < right, left = right, left > right; in none of them: unknown. */
+/* Rows where left < right, left = right, left > right; in none of them: unknown.  by_equality: who
+ * asks for `equal` alone may find the others in either of the other two. */
 struct ordering {
     struct row_bits less;
     struct row_bits equal;
     struct row_bits greater;
 };
 void block_order(const struct block *b, const struct operand *left, const struct operand *right,
-                 struct ordering *out);
+                 bool by_equality, struct ordering *out);
+/* What a column says by itself, NULL and NaN being unknown, and whether its values are in a list.
+ * false: there is no fast way, and rows are to be asked one by one. */
+bool block_truth(const struct block *b, const struct operand *left, struct verdict *out);
+bool block_find(const struct block *b, const struct operand *left, const struct value_list *l,
+                struct verdict *out);
 /* About what it costs, as filter_match_advance counts. */
 uint64_t block_order_work(const struct block *b, const struct operand *left,
                           const struct operand *right);

@@ -205,7 +205,13 @@ static bool ask_rows(struct match *m, const struct node *n, answer_fn *ask, stru
 
 static void find_nulls(const struct block *b, const struct node *n, struct verdict *out)
 {
+    struct verdict truth;
+
     memset(out, 0, sizeof *out);
+    if (block_truth(b, &n->left, &truth)) {
+        out->is_true = truth.is_unknown;
+        return;
+    }
     for (uint32_t row = 0; row < b->row_count; row++) {
         struct value v;
         block_value(b, &n->left, row, &v);
@@ -226,7 +232,7 @@ static void compare(struct match *m, const struct node *n, const struct operand 
     struct ordering o;
 
     spend(m, block_order_work(b, &n->left, right));
-    block_order(b, &n->left, right, &o);
+    block_order(b, &n->left, right, !(taken & IF_LESS) == !(taken & IF_GREATER), &o);
     for (uint32_t w = 0; w < b->word_count; w++) {
         uint64_t less = o.less.words[w], equal = o.equal.words[w], greater = o.greater.words[w];
         out->is_unknown.words[w] = b->rows.words[w] & ~(less | equal | greater);
@@ -272,13 +278,16 @@ static bool test_rows(struct match *m, const struct node *n, struct verdict *out
         compare_range(m, n, out);
         break;
     case OPERATOR_TRUTH:
-        is_done = ask_rows(m, n, answer_truth, out);
+        if (m->row == 0 && block_truth(&m->block, &n->left, out)) spend(m, m->block.row_count);
+        else is_done = ask_rows(m, n, answer_truth, out);
         break;
     case OPERATOR_LIKE:
         is_done = ask_rows(m, n, answer_like, out);
         break;
     case OPERATOR_IN:
-        is_done = ask_rows(m, n, answer_in, out);
+        if (m->row == 0 && block_find(&m->block, &n->left, n->list, out))
+            spend(m, (uint64_t)ROW_WORK * m->block.row_count);
+        else is_done = ask_rows(m, n, answer_in, out);
         break;
     case OPERATOR_CONTAINS:
         is_done = ask_rows(m, n, answer_contains, out);

@@ -48,6 +48,7 @@
 #include "lynse_kinds.h"
 #include "simd/bits_kernels.h"
 #include "simd/bytes_kernels.h"
+#include "simd/cell_kernels.h"
 #include "simd/code_kernels.h"
 #include "simd/cpu.h"
 #include "simd/narrow_kernels.h"
@@ -99,6 +100,9 @@ struct simd_kernels {
     code_panel_fn *code_panel;
     code_dot_panels_fn *code_dot_panels;
     bool panels_pay; /* with many queries panels are faster than code_dot */
+    cell_order_i64_fn *cell_order_i64;
+    cell_order_f64_fn *cell_order_f64;
+    cell_select_fn *cell_select;
 #define NARROW_SLOTS(type, bytes, TYPE) struct narrow_kernels narrow_##type;
     NARROW_TYPES(NARROW_SLOTS)
 #undef NARROW_SLOTS

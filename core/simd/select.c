@@ -27,6 +27,11 @@
     kernels->code_bound = code_bound_##isa;                                                        \
     kernels->code_pack = code_pack_##isa;
 
+#define USE_CELLS(isa)                                                                             \
+    kernels->cell_order_i64 = cell_order_i64_##isa;                                                \
+    kernels->cell_order_f64 = cell_order_f64_##isa;                                                \
+    kernels->cell_select = cell_select_##isa;
+
 #define USE_NARROW_FORMS(op, type, isa)                                                            \
     kernels->narrow_##type.op =                                                                    \
         (struct narrow_forms){narrow_##op##_##type##_##isa, narrow_##op##_many_##type##_##isa,     \
@@ -80,6 +85,7 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     kernels->level = level;
     LYNSE_METRICS(USE_SERIAL)
     USE_CODES(serial)
+    USE_CELLS(serial)
     kernels->code_panel = code_panel_serial;
     kernels->code_dot_panels = code_dot_panels_serial;
     kernels->panels_pay = false;
@@ -93,6 +99,7 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     if (level >= SIMD_AVX2) {
         DENSE_F32_AVX2(USE_AVX2)
         USE_CODES(avx2)
+        USE_CELLS(avx2)
         NARROW_TYPES(USE_NARROW_AVX2)
         USE_QUANT_BLOCKS(avx2)
         USE_QUANT_DOTS(avx2)
@@ -102,6 +109,7 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     }
     if (level >= SIMD_AVX512) {
         DENSE_F32_AVX512(USE_AVX512)
+        USE_CELLS(avx512)
         NARROW_TYPES(USE_NARROW_AVX512)
         USE_QUANT_BLOCKS(avx512)
         USE_NEAREST(avx512)
@@ -121,6 +129,7 @@ static void fill(struct simd_kernels *kernels, enum simd_level level)
     if (level >= SIMD_NEON) {
         DENSE_F32_NEON(USE_NEON)
         USE_CODES(neon)
+        USE_CELLS(neon)
         NARROW_TYPES(USE_NARROW_NEON)
         BYTES_KERNELS(USE_BYTES_NEON)
         BITS_KERNELS(USE_BITS_NEON)

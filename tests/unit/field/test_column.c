@@ -114,6 +114,36 @@ static void every_type_comes_back(void **state)
     alloc_destroy(a);
 }
 
+/* A field of a few texts takes the memory of a few texts. */
+static void texts_that_come_again_are_stored_once(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "c", "python",
+                                        "a text of forty characters, as it is one"};
+    struct column *c = NULL, *others = NULL;
+    struct error err = {0};
+
+    assert_ok(column_create(alloc_libc(), COLUMN_BLOCK_ROWS, &c, &err), &err);
+    assert_ok(column_create(alloc_libc(), COLUMN_BLOCK_ROWS, &others, &err), &err);
+    for (uint32_t i = 0; i < COLUMN_BLOCK_ROWS; i++) {
+        char name[48];
+        struct value v = {.type = VALUE_TEXT, .as.text = slice_of_text(texts[i % 4])};
+        assert_ok(column_append(c, &v, &err), &err);
+        snprintf(name, sizeof name, "a text of forty characters, number %5u", i);
+        v.as.text = slice_of_text(name);
+        assert_ok(column_append(others, &v, &err), &err);
+    }
+    struct column_span span = column_block(c, 0), other = column_block(others, 0);
+    for (uint32_t i = 0; i < COLUMN_BLOCK_ROWS; i++) {
+        assert_true(slice_equal(column_value(&span, i).as.text, slice_of_text(texts[i % 4])));
+        assert_true(span.cells[i].bytes == span.cells[i % 4].bytes);
+        assert_int_equal(column_value(&other, i).as.text.size, 40);
+    }
+    assert_true(column_memory_bytes(others) > column_memory_bytes(c) + COLUMN_BLOCK_ROWS * 40);
+    column_destroy(c);
+    column_destroy(others);
+}
+
 static void a_column_of_no_rows_can_be_made(void **state)
 {
     (void)state;
@@ -161,6 +191,7 @@ static void running_out_of_memory_appends_nothing(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_type_comes_back),
+    cmocka_unit_test(texts_that_come_again_are_stored_once),
     cmocka_unit_test(a_column_of_no_rows_can_be_made),
     cmocka_unit_test(running_out_of_memory_appends_nothing),
 };
