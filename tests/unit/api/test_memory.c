@@ -284,7 +284,13 @@ static void an_index_or_a_flush_without_memory_names_the_budget(void **state)
     assert_done(lynse_open(&desc, &f->db, &f->err), f);
     fixture_make_docs(f);
     for (int64_t n = 1; n < 12; n++) {
-        assert_int_equal(put_numbers(f, (uint64_t)(n - 1) * 100, 100, false), LYNSE_OK);
+        int code = put_numbers(f, (uint64_t)(n - 1) * 100, 100, false);
+        if (code ==
+            LYNSE_BUSY) { /* what a refused flush left fills all tails, where they are small */
+            assert_done(lynse_flush(f->docs, &f->err), f);
+            code = put_numbers(f, (uint64_t)(n - 1) * 100, 100, false);
+        }
+        assert_int_equal(code, LYNSE_OK);
         fail_next(n);
         flush_refusals += was_refused(f, lynse_flush(f->docs, &f->err));
         assert_int_equal(count_rows(f), (uint64_t)n * 100);
