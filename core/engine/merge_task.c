@@ -140,6 +140,7 @@ static void end_merge(struct host *h, const struct error *why)
 {
     struct segment_task *t = h->merge;
     struct error err = *why;
+    bool has_index = h->collection->merge.index != NULL;
 
     h->merge = NULL;
     h->merge_waits = false;
@@ -152,6 +153,7 @@ static void end_merge(struct host *h, const struct error *why)
     segment_task_free(t);
     if (err.code == LYNSE_OK) {
         h->merge_failures = 0;
+        h->index_build_count += has_index;
         engine_note_held(h, h->collection);
         engine_merge_if_due(h);
         engine_load_if_wanted(h);
@@ -199,7 +201,10 @@ void engine_on_merge_ready(struct host *h, struct segment_ready_message *m)
     struct error err = m->error;
 
     CHECK(h->merge && &h->merge->ready == m);
-    if (err.code == LYNSE_OK && !is_cancelled(h) && start_index(h, &err)) return;
+    if (err.code == LYNSE_OK && !is_cancelled(h)) {
+        if (start_index(h, &err)) return;
+        h->index_failure_count += err.code != LYNSE_OK;
+    }
     if (err.code != LYNSE_OK) end_merge(h, &err);
     else publish(h);
 }
@@ -213,10 +218,10 @@ void engine_on_merge_indexed(struct host *h, struct index_ready_message *m)
     index_crew_free(h->merge_index);
     h->merge_index = NULL;
     if (collection_merge_index_end(c, &h->merge->ready.build, &err) != 0) {
+        h->index_failure_count += err.code != LYNSE_CANCELLED;
         end_merge(h, &err);
         return;
     }
-    if (c->merge.index) h->index_build_count++;
     if (!is_cancelled(h) && c->merge.index && collection_merge_is_searched(c) &&
         segment_index_want(c->merge.index)) {
         h->merge_load = engine_load_index(h, c->merge.index, KIND_MERGE_LOADED, &err);

@@ -7,6 +7,7 @@
  *             remember what it said of that pointer (filter/block.c).
  * INVARIANTS  (1) The array of blocks is made in full at the start: neither it nor a block moves.
  *             (2) What was appended never changes.
+ *             (3) The places of a heap are multiples of eight bytes (column.h promises the first).
  * THREADS     One appender; readers of rows that they were told of.
  * FAILURE     NO_MEMORY appends nothing; a heap chunk that was made meanwhile stays.
  */

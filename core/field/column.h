@@ -21,7 +21,8 @@ static inline size_t column_block_count(uint64_t row_count)
     return (size_t)((row_count + COLUMN_BLOCK_ROWS - 1) / COLUMN_BLOCK_ROWS);
 }
 
-/* TEXT, BYTES: their content.  ARRAY, MAP: the whole encoded value. */
+/* TEXT, BYTES: their content.  ARRAY, MAP: the whole encoded value.  Eight bytes can be read there,
+ * whatever the size: what is behind the content has no meaning. */
 struct column_bytes {
     uint32_t size;
     uint8_t data[];

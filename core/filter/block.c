@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* block.c — the loops that comparisons spend their time in.
  *
- * WHAT        A column of numbers, or of one other type, NULLs among them, against a literal of
- *             that kind has loops without branches, and so has one of numbers, texts, bytes and
- *             datetimes against a number; everything else is compared value by value.
- *             All loops give three sets, whatever the operator: it is applied to words of 64 rows
+ * WHAT        A column of numbers, or of datetimes, NULLs among them, against a literal of that
+ *             kind is compared by kernels (simd/cell_kernels.h), and so is one of numbers, texts,
+ *             bytes and datetimes against a number; texts are compared with a text once for each
+ *             that was not met shortly before, and for equality by their beginnings.  A few
+ *             numbers of an IN are as many comparisons.  Everything else is compared value by value.
+ *             Comparisons give three sets, whatever the operator: it is applied to words of 64 rows
  *             (match.c).
  * INVARIANTS  (1) A fast loop answers as value_order does, row by row.
  *             (2) The three sets have no row in common, and none that does not exist.

@@ -25,8 +25,8 @@
 #include "quant/long_rows.h"
 
 enum {
-    VERSION_PLAIN = 1,
-    VERSION_SHIFTED = 2,
+    VERSION_OLD = 1, /* no frame is shifted, and no long row stretched */
+    VERSION_NEW = 2, /* of frames of which one of these holds */
     SAMPLE_MAX = 1 << 14,
     ROUNDS_OF_POWER = 3,
     ROUNDS = 4
@@ -279,7 +279,8 @@ int coded_train(const struct quantizer_vtab *vtab, const struct quantizer_train_
 int coded_save(const struct quantizer *base, struct buf *out, struct error *err)
 {
     const struct coded *q = coded_of(base);
-    uint32_t version = q->is_shifted ? VERSION_SHIFTED : VERSION_PLAIN;
+    bool is_new = q->is_shifted || q->frame == CODED_SCALED;
+    uint32_t version = is_new ? VERSION_NEW : VERSION_OLD;
     struct saved_head head = {version, q->frame, q->bits, q->base.dim, q->seed};
     size_t bytes = q->base.dim * sizeof(float);
 
@@ -329,10 +330,10 @@ int coded_open(const struct quantizer_vtab *vtab, enum coded_frame frame, struct
     struct slice head_bytes = reader_take(&r, sizeof head);
 
     if (!r.failed) memcpy(&head, head_bytes.data, sizeof head);
-    bool is_shifted = head.version == VERSION_SHIFTED && suits_shift(metric, frame);
-    if (r.failed || (head.version != VERSION_PLAIN && !is_shifted) ||
-        head.frame != (uint32_t)frame || head.dim != dim || head.bits < 1 ||
-        head.bits > QUANT_BITS_MAX ||
+    bool is_new = head.version == VERSION_NEW, is_shifted = is_new && suits_shift(metric, frame);
+    if (r.failed || (head.version != VERSION_OLD && !is_new) ||
+        (is_new && !is_shifted && frame != CODED_SCALED) || head.frame != (uint32_t)frame ||
+        head.dim != dim || head.bits < 1 || head.bits > QUANT_BITS_MAX ||
         (frame == CODED_PARTS && head.bits != PQ_BITS_FEW && head.bits != PQ_BITS_MANY))
         return error_set(err, LYNSE_CORRUPT,
                          "a quantizer of version %u, kind %u, %u bits, dimension %u in %zu bytes; "

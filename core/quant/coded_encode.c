@@ -105,7 +105,8 @@ static struct code_tail tail_of(const struct coded *q, const struct fit *f)
         tail.add = f->square + 2 * f->known;
         tail.mul = -2 * f->scale;
     }
-    if (!(fabsf(tail.add) < INFINITY && fabsf(tail.mul) < INFINITY && tail.spread >= 0))
+    if (!(fabsf(tail.add) < INFINITY && fabsf(tail.mul) < INFINITY && tail.spread >= 0 &&
+          tail.spread < INFINITY))
         tail = (struct code_tail){-INFINITY, 0, 0};
     return tail;
 }
@@ -156,18 +157,21 @@ static struct code_tail encode_grid(const struct coded *q, struct workspace *w, 
 }
 
 /* Of a row that is long beside the ranges, codes are at their ends: what they stand for is made as
- * long as the row, or it would seem near to all that lies on its side.  w->grid has r - y, and gets
- * r - scale * y. */
-static void stretch(const struct coded *q, struct workspace *w, struct fit *f)
+ * long as the row, or it would seem near to all that lies on its side.  false: this row is not.
+ * w->grid has r - y, and gets r - scale * y; y is made anew, since most of r - (r - y) would be
+ * lost in rounding. */
+static bool stretch(const struct coded *q, struct workspace *w, struct fit *f)
 {
     float error = dot_of(q, w->grid, w->grid);
 
-    if (!(error * LONG_SHARE > f->square)) return;
-    float along = f->square - dot_of(q, w->residual, w->grid);
-    if (!(along > 0 && f->square < INFINITY)) return;
-    f->scale = f->square / along;
+    if (!(error * LONG_SHARE > f->square && f->square < INFINITY)) return false;
     for (uint32_t i = 0; i < q->base.dim; i++)
-        w->grid[i] = w->residual[i] - f->scale * (w->residual[i] - w->grid[i]);
+        w->grid[i] = q->lows[i] + q->steps[i] * (float)w->codes[i];
+    float along = dot_of(q, w->residual, w->grid);
+    bool is_stretched = along > 0;
+    f->scale = is_stretched ? f->square / along : 1;
+    for (uint32_t i = 0; i < q->base.dim; i++) w->grid[i] = w->residual[i] - f->scale * w->grid[i];
+    return is_stretched;
 }
 
 static struct code_tail encode_scaled(const struct coded *q, struct workspace *w,
@@ -191,8 +195,10 @@ static struct code_tail encode_scaled(const struct coded *q, struct workspace *w
         w->codes[i] = (uint8_t)code;
         w->grid[i] = w->residual[i] - (q->lows[i] + step * (float)code);
     }
-    stretch(q, w, &f);
-    f.deviation = sqrtf(dot_of(q, w->grid, w->grid) / (float)dim) / f.scale;
+    /* What is wrong in a stretched row is no chance: beside it a query has the same direction.  Its
+     * bound is that of Cauchy and Schwarz. */
+    float spread = stretch(q, w, &f) ? CODED_SIGMAS : sqrtf((float)dim);
+    f.deviation = sqrtf(dot_of(q, w->grid, w->grid)) / spread / f.scale;
     if (q->value != METRIC_VALUE_PRODUCT) f.known = -dot_of(q, w->residual, w->grid);
     return tail_of(q, &f);
 }
@@ -381,7 +387,8 @@ static float begin_center(const struct coded *q, struct workspace *w, const floa
 {
     memset(w->center, 0, q->width * sizeof *w->center);
     if (q->frame == CODED_SCALED) return q->center_norm;
-    if (!center) return 0;
+    if (!center && !q->is_shifted) return 0;
+    if (!center) center = memset(w->residual, 0, q->width * sizeof *w->residual);
     float norm = dense_norm_f32(q->kernels, center, q->base.dim), factor = 1;
     if (!coded_can_tell(q, norm)) return NAN;
     if (q->value == METRIC_VALUE_ANGLE && norm > 1) factor = 1 / norm;
@@ -396,7 +403,7 @@ void coded_pack_block(const struct quantizer *base, const float *center,
     const struct coded *q = coded_of(base);
     struct workspace w;
     float norm = begin_center(q, &w, center);
-    struct block_rows rows = {.vectors = vectors, .count = count, .is_lost = !(norm >= 0)};
+    struct block_rows rows = {.vectors = vectors, .count = count, .is_lost = !(norm < INFINITY)};
     pack_rows(q, &w, &rows, norm, block);
 }
 
@@ -419,10 +426,9 @@ void coded_pack_turned(const struct quantizer *base, const float *center,
     float norm = q->center_norm;
 
     if (coded_is_turned(q)) {
-        if (center) memcpy(w.center, center, q->width * sizeof *center);
-        else memset(w.center, 0, q->width * sizeof *w.center);
+        memcpy(w.center, center, q->width * sizeof *center);
         norm = sqrtf(dot_of(q, w.center, w.center));
     }
-    struct block_rows rows = {.turned = turned, .count = count, .is_lost = !(norm >= 0)};
+    struct block_rows rows = {.turned = turned, .count = count, .is_lost = !(norm < INFINITY)};
     pack_rows(q, &w, &rows, norm, block);
 }

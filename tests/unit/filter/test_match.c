@@ -287,8 +287,10 @@ static void a_block_may_have_any_number_of_rows(void **state)
 static const struct value pool[] = {
     {.type = VALUE_NULL},
     {.type = VALUE_BOOL, .as.boolean = true},
+    {.type = VALUE_BOOL, .as.boolean = false},
     {.type = VALUE_INT, .as.integer = 2},
     {.type = VALUE_INT, .as.integer = -3},
+    {.type = VALUE_INT, .as.integer = 0},
     {.type = VALUE_INT, .as.integer = (1ll << 53) + 1},
     {.type = VALUE_INT, .as.integer = INT64_MIN},
     {.type = VALUE_UINT, .as.uinteger = UINT64_MAX},
@@ -300,6 +302,8 @@ static const struct value pool[] = {
     {.type = VALUE_FLOAT, .as.number = NAN},
     {.type = VALUE_TEXT, .as.text = {(const uint8_t *)"2024-01-31", 10}},
     {.type = VALUE_TEXT, .as.text = {(const uint8_t *)"a", 1}},
+    {.type = VALUE_TEXT, .as.text = {(const uint8_t *)"", 0}},
+    {.type = VALUE_TEXT, .as.text = {(const uint8_t *)"2024-02-29", 10}},
     {.type = VALUE_BYTES, .as.bytes = {(const uint8_t *)"2", 1}},
     {.type = VALUE_DATETIME, .as.datetime_us = 1706659200000000},
     {.type = VALUE_DATETIME, .as.datetime_us = -5},
@@ -313,6 +317,65 @@ static const struct {
     {"=", false, true, false}, {"!=", true, false, true}, {"<", true, false, false},
     {"<=", true, true, false}, {">", false, false, true}, {">=", false, true, true},
 };
+
+static void assert_matches(const struct column *c, const char *text, const bool *expected,
+                           uint32_t count)
+{
+    uint64_t words[FILTER_MATCH_WORDS], scratch[256];
+    struct column_span span = column_block(c, 0);
+    struct error err = {0};
+    struct filter *f;
+
+    assert_ok(filter_parse(alloc_libc(), slice_of_text(text), &f, &err), &err);
+    assert_true(filter_scratch_bytes(f) <= sizeof scratch);
+    filter_match_begin(f, &span, count, scratch);
+    assert_true(filter_match_advance(scratch, UINT64_MAX, words));
+    for (uint32_t i = 0; i < count; i++)
+        if (is_set(words, i) != expected[i]) fail_msg("%s, row %u", text, i);
+    filter_destroy(f);
+}
+
+static bool is_unknown(const struct value *v)
+{
+    return v->type == VALUE_NULL || (v->type == VALUE_FLOAT && isnan(v->as.number));
+}
+
+static bool is_truth(const struct value *v)
+{
+    return (v->type == VALUE_BOOL && v->as.boolean) || v->type == VALUE_UINT ||
+           (v->type == VALUE_INT && v->as.integer != 0) ||
+           (v->type == VALUE_FLOAT && !isnan(v->as.number) && v->as.number != 0);
+}
+
+struct literal {
+    const char *text;
+    struct value value;
+};
+
+/* IN and NOT IN of two literals, and what a column says by itself. */
+static void assert_finds(const struct column *c, const struct literal *one,
+                         const struct literal *other, const struct value *const *rows,
+                         uint32_t count)
+{
+    char text[128];
+    bool in[COLUMN_BLOCK_ROWS], not_in[COLUMN_BLOCK_ROWS], truth[COLUMN_BLOCK_ROWS];
+    bool null[COLUMN_BLOCK_ROWS];
+    bool has_null = one->value.type == VALUE_NULL || other->value.type == VALUE_NULL;
+
+    for (uint32_t i = 0; i < count; i++) {
+        null[i] = is_unknown(rows[i]);
+        truth[i] = is_truth(rows[i]);
+        in[i] = value_order(rows[i], &one->value) == ORDER_EQUAL ||
+                value_order(rows[i], &other->value) == ORDER_EQUAL;
+        not_in[i] = !in[i] && !null[i] && !has_null;
+    }
+    snprintf(text, sizeof text, "a IN (%s, %s)", one->text, other->text);
+    assert_matches(c, text, in, count);
+    snprintf(text, sizeof text, "a NOT IN (%s, %s)", one->text, other->text);
+    assert_matches(c, text, not_in, count);
+    assert_matches(c, "a", truth, count);
+    assert_matches(c, "a IS NULL", null, count);
+}
 
 static void assert_compares(const struct column *c, const char *literal, const struct value *right,
                             const struct value *const *rows, uint32_t count)
@@ -342,10 +405,7 @@ static void assert_compares(const struct column *c, const char *literal, const s
 static void every_mixture_of_types_compares_as_its_values_do(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        struct value value;
-    } literals[] = {
+    static const struct literal literals[] = {
         {"2", {.type = VALUE_INT, .as.integer = 2}},
         {"-2.5", {.type = VALUE_FLOAT, .as.number = -2.5}},
         {"2.5", {.type = VALUE_FLOAT, .as.number = 2.5}},
@@ -355,11 +415,14 @@ static void every_mixture_of_types_compares_as_its_values_do(void **state)
         {"-1e999", {.type = VALUE_FLOAT, .as.number = -INFINITY}},
         {"18446744073709551615", {.type = VALUE_UINT, .as.uinteger = UINT64_MAX}},
         {"TRUE", {.type = VALUE_BOOL, .as.boolean = true}},
+        {"FALSE", {.type = VALUE_BOOL, .as.boolean = false}},
         {"NULL", {.type = VALUE_NULL}},
+        {"''", {.type = VALUE_TEXT, .as.text = {(const uint8_t *)"", 0}}},
+        {"'a'", {.type = VALUE_TEXT, .as.text = {(const uint8_t *)"a", 1}}},
         {"'2024-01-31'", {.type = VALUE_TEXT, .as.text = {(const uint8_t *)"2024-01-31", 10}}},
         {"DATETIME '2024-01-31'", {.type = VALUE_DATETIME, .as.datetime_us = 1706659200000000}},
     };
-    enum { COUNT = 100 };
+    enum { COUNT = 100, LITERALS = sizeof literals / sizeof literals[0] };
     struct rng rng;
     rng_init(&rng, test_seed(8));
     for (int round = test_rounds(400); round > 0; round--) {
@@ -375,8 +438,10 @@ static void every_mixture_of_types_compares_as_its_values_do(void **state)
                    rows[i]->type != pool[kinds[2]].type);
             assert_ok(column_append(c, rows[i], &err), &err);
         }
-        for (size_t l = 0; l < sizeof literals / sizeof literals[0]; l++)
+        for (size_t l = 0; l < LITERALS; l++)
             assert_compares(c, literals[l].text, &literals[l].value, rows, COUNT);
+        for (size_t l = 0; l < LITERALS; l++)
+            assert_finds(c, &literals[l], &literals[rng_below(&rng, LITERALS)], rows, COUNT);
         column_destroy(c);
     }
 }

@@ -15,13 +15,25 @@ enum { ROWS = 640, DIM = 64, QUERIES = 16, K = 10, EFFORT = 24 };
 
 /* ---- Kinds of data ---- */
 
-enum data_kind { EVEN, A_HUGE_ROW, ROWS_BEYOND_SQUARES, FAR_FROM_ORIGIN, ALL_SCALES, ALL_ALIKE };
+/* One component of one row in so many is as large as that: far beyond the ranges of codes. */
+enum { PEAK_ROWS = 80, PEAK = 100 };
+
+enum data_kind {
+    EVEN,
+    A_HUGE_ROW,
+    ROWS_BEYOND_SQUARES,
+    FAR_FROM_ORIGIN,
+    ALL_SCALES,
+    ALL_ALIKE,
+    PEAKS
+};
 
 static float length_of(struct rng *r, enum data_kind kind, uint32_t row)
 {
     switch (kind) {
     case EVEN:
     case ALL_ALIKE:
+    case PEAKS:
         return 1;
     case A_HUGE_ROW:
         return row == 5 ? 1e18f : 1;
@@ -44,6 +56,7 @@ static void make_row(struct rng *r, enum data_kind kind, uint32_t row, float *ou
         if (kind == FAR_FROM_ORIGIN) out[i] += 1000;
         if (kind == ALL_ALIKE) out[i] = 0.7f;
     }
+    if (kind == PEAKS && row % PEAK_ROWS == 5) out[3] += PEAK;
 }
 
 /* ---- Truth ---- */
@@ -101,7 +114,7 @@ static void find_truth(const struct test_vectors *v, enum metric metric, const f
 
 /* ---- An index over hard numbers ---- */
 
-/* The first query is like row 5. */
+/* The first query is like row 5; beside peaks all are. */
 static void make_vectors(struct test_vectors *v, enum data_kind kind, float *queries)
 {
     struct rng r;
@@ -112,7 +125,7 @@ static void make_vectors(struct test_vectors *v, enum data_kind kind, float *que
         make_row(&r, kind, row, v->vectors + (size_t)row * DIM);
     test_vectors_measure(v);
     for (uint32_t q = 0; q < QUERIES; q++)
-        make_row(&r, kind, q == 0 ? 5 : 2 * q + 6, queries + (size_t)q * DIM);
+        make_row(&r, kind, q == 0 || kind == PEAKS ? 5 : 2 * q + 6, queries + (size_t)q * DIM);
 }
 
 /* The share of the nearest that is found. */
@@ -169,6 +182,12 @@ static const struct hard_case {
     {"flat codes beside rows beyond squares", "FLAT-L2-SQ8", ROWS_BEYOND_SQUARES, 1},
     {"flat codes far from the origin", "FLAT-L2-PQFS", FAR_FROM_ORIGIN, 1},
     {"flat codes of all scales", "FLAT-IP-SQ4", ALL_SCALES, 1},
+    {"flat codes beside peaks", "FLAT-L2-SQ8", PEAKS, 1},
+    {"flat short codes beside peaks", "FLAT-L2-SQ4", PEAKS, 1},
+    {"flat codes beside peaks by directions", "FLAT-COS-SQ8", PEAKS, 1},
+    {"flat short codes beside peaks by products", "FLAT-IP-SQ4", PEAKS, 1},
+    {"hnsw over codes beside peaks", "HNSW-L2-SQ8", PEAKS, 0.85},
+    {"ivf over codes beside peaks", "IVF-L2-SQ8", PEAKS, 0.95},
     {"hnsw beside a huge row", "HNSW-L2", A_HUGE_ROW, 0.85},
     {"hnsw by products beside a huge row", "HNSW-IP", A_HUGE_ROW, 0.76},
     {"hnsw by directions beside a huge row", "HNSW-COS-SQ4", A_HUGE_ROW, 0.77},

@@ -122,14 +122,15 @@ static void estimates_keep_their_bounds(void **state)
 /* Quantizers that were kept before vectors were shifted tell of rows as they did. */
 static void quantizers_of_version_1_keep_their_bounds(void **state)
 {
-    static const struct quantizer_spec specs[] = {{QUANTIZER_PQFS, 0}, {QUANTIZER_RABITQ, 4}};
+    static const struct quantizer_spec specs[] = {
+        {QUANTIZER_PQFS, 0}, {QUANTIZER_RABITQ, 4}, {QUANTIZER_SQ8, 0}};
     const uint32_t version = 1;
     float out[ASKED], bound[ASKED], exact[ASKED];
     struct error err = {0};
     struct rng r;
     (void)state;
     rng_init(&r, test_seed(62));
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct quantizer *opened, *q;
         struct buf bytes;
         uint32_t missed = 0;
