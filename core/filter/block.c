@@ -5,7 +5,7 @@
  *             kind is compared by kernels (simd/cell_kernels.h), and so is one of numbers, texts,
  *             bytes and datetimes against a number; texts are compared with a text once for each
  *             that was not met shortly before, and for equality by their beginnings.  A few
- *             numbers of an IN are as many comparisons.  Everything else is compared value by value.
+ *             numbers of an IN are as many comparisons.  All else is compared value by value.
  *             Comparisons give three sets, whatever the operator: it is applied to words of 64 rows
  *             (match.c).
  * INVARIANTS  (1) A fast loop answers as value_order does, row by row.

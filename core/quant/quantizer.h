@@ -105,8 +105,8 @@ struct quantizer_vtab {
                        uint32_t count, uint8_t *block);
     /* The same for who packs a vector into many blocks, as a graph does, in a fraction of the time:
      * what is the same for all of them is done once, into turned_floats floats (aligned to
-     * ALIGN_VECTOR is fastest), by which the center, not NULL, is given too; for a cosine the center
-     * is then a direction.  All or none. */
+     * ALIGN_VECTOR is fastest), by which the center, not NULL, is given too; for a cosine the
+     * center is then a direction.  All or none. */
     uint32_t (*turned_floats)(const struct quantizer *q);
     void (*turn)(const struct quantizer *q, const float *vector, float *turned);
     void (*pack_turned)(const struct quantizer *q, const float *center, const float *const *turned,
