@@ -269,6 +269,8 @@ suite_openapi() {
 suite_neon() {
     if (need_arm_parts); then
         emulator="qemu-aarch64 -L /usr/aarch64-linux-gnu"
+        # An emulator takes ten times as long.
+        export LYNSE_TEST_TIMEOUT_S="${LYNSE_TEST_TIMEOUT_S:-1200}"
         suite_programs neon
         emulator=
     else

@@ -403,7 +403,7 @@ void coded_pack_block(const struct quantizer *base, const float *center,
     const struct coded *q = coded_of(base);
     struct workspace w;
     float norm = begin_center(q, &w, center);
-    struct block_rows rows = {.vectors = vectors, .count = count, .is_lost = !(norm < INFINITY)};
+    struct block_rows rows = {.vectors = vectors, .count = count, .is_lost = !(norm >= 0)};
     pack_rows(q, &w, &rows, norm, block);
 }
 
@@ -429,6 +429,6 @@ void coded_pack_turned(const struct quantizer *base, const float *center,
         memcpy(w.center, center, q->width * sizeof *center);
         norm = sqrtf(dot_of(q, w.center, w.center));
     }
-    struct block_rows rows = {.turned = turned, .count = count, .is_lost = !(norm < INFINITY)};
+    struct block_rows rows = {.turned = turned, .count = count, .is_lost = !(norm >= 0)};
     pack_rows(q, &w, &rows, norm, block);
 }
